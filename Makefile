@@ -1,0 +1,166 @@
+# Tollgate. `make` alone explains itself; nothing needs to be typed before any target.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Tools are pinned here, built from the Go module proxy on first use, and kept by version.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.9.0
+BENCHSTAT_VERSION     := v0.0.0-20260908200009-22c9c6c9d4da
+
+TOOLS         := $(CURDIR)/.cache/bin
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOVULNCHECK   := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+BENCHSTAT     := $(TOOLS)/benchstat-$(BENCHSTAT_VERSION)
+
+FUZZTIME   ?= 5m
+MODEL_RUNS ?= 2000
+BENCH_ARGS ?=
+COUNT      ?= 6
+
+##@ Build and try
+
+.PHONY: build
+build: ## Build the static binary, bin/tollgate
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/tollgate ./cmd/tollgate
+
+.PHONY: run-demo
+run-demo: ## Run the demo: no Redis, no upstream, no key needed
+	go run ./cmd/tollgate demo
+
+.PHONY: compose
+compose: ## Start Redis, Tollgate and the simulated upstream with docker compose
+	docker compose up --build --wait
+
+##@ Test
+
+.PHONY: test
+test: test-deps e2e-deps ## Everything: unit, real Redis, whole program, SDKs, race detector on
+	go test -race -count=1 -timeout 20m ./...
+
+.PHONY: test-short
+test-short: test-deps ## The quick part of the tests, no SDKs
+	go test -short -timeout 5m ./...
+
+.PHONY: e2e
+e2e: test-deps e2e-deps ## The whole-program tests alone: real binary, real Redis, go-openai, Python and Node SDKs
+	go test -race -count=1 -timeout 20m ./test/...
+
+.PHONY: model
+model: test-deps ## The model test of the ledger against a plain Go model, MODEL_RUNS runs of it
+	go test -timeout 0 -run Model ./ledger/... -rapid.checks=$(MODEL_RUNS)
+
+.PHONY: chaos
+chaos: test-deps ## Faults under load, and a table of what was lost and charged twice (CHAOS_CYCLES=3 cycles of each row)
+	TOLLGATE_E2E_NO_RACE=1 go test -tags chaos -count=1 -timeout 0 -run '^TestChaos$$' -v ./test
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME each (5m)
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: fuzz-ci
+fuzz-ci: ## Every fuzz target for a few seconds
+	.ci/fuzz 5s
+
+.PHONY: cover
+cover: test-deps ## Coverage by package, and as .cache/coverage.html
+	@mkdir -p .cache
+	go test -short -timeout 10m -coverpkg=./... -coverprofile=.cache/coverage.out ./...
+	go tool cover -html=.cache/coverage.out -o .cache/coverage.html
+	go tool cover -func=.cache/coverage.out | tail -1
+
+.PHONY: test-deps
+test-deps: ## Install what the tests need from the system, where it is missing and we may
+	.ci/need redis-server gcc
+	@.ci/need postgres || echo "PostgreSQL is missing: the archive is tested on SQLite alone" >&2
+
+.PHONY: e2e-deps
+e2e-deps: ## Install the OpenAI SDKs into folders of their own under test/sdk
+	.ci/need python-venv npm
+	sh test/sdk/setup.sh
+
+##@ Check
+
+.PHONY: check
+check: tidy fmt-check vet lint vuln docs-check ## All gates: tidy, format, vet, lint, vulnerabilities, generated docs
+
+.PHONY: tidy
+tidy: ## go.mod and go.sum say exactly what is used
+	go mod tidy -diff
+	go mod verify
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## Format (gofumpt, import groups)
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: fmt-check
+fmt-check: $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) fmt --diff
+
+.PHONY: vet
+vet:
+	go vet ./...
+	go vet -tags chaos ./test/
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Lint, with the import walls as rules
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: walls-selftest
+walls-selftest: $(GOLANGCI_LINT) ## Prove that crossing a wall fails the lint: breaches in a copy of the tree
+	.ci/walls-selftest $(GOLANGCI_LINT)
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## Known vulnerabilities in what we call (says so when the database cannot be reached)
+	.ci/vuln $(GOVULNCHECK)
+
+.PHONY: docs
+docs: ## Write docs/verbs.md from the help texts
+	.ci/verbs > docs/verbs.md.new && mv docs/verbs.md.new docs/verbs.md
+
+.PHONY: docs-check
+docs-check:
+	.ci/promises
+	diff -u docs/verbs.md <(.ci/verbs) || { echo "docs/verbs.md is not what the binary says: run make docs" >&2; exit 1; }
+
+##@ Measure
+
+.PHONY: bench
+bench: ## The side-by-side benchmark: one table, and .cache/bench.json (BENCH_ARGS='--rounds 7 --loads small')
+	.ci/need redis-server
+	@mkdir -p .cache
+	go run ./bench --json .cache/bench.json $(BENCH_ARGS)
+
+.PHONY: bench-ci
+bench-ci: ## The benchmark, short: that it runs, and that a request costs two Redis calls
+	.ci/need redis-server
+	@mkdir -p .cache
+	go run ./bench --short --json .cache/bench.json $(BENCH_ARGS)
+
+.PHONY: bench-compare
+bench-compare: $(BENCHSTAT) ## Micro-benchmarks of this tree against those of BASE=rev
+	.ci/need redis-server
+	BENCHSTAT=$(BENCHSTAT) COUNT=$(COUNT) .ci/bench-compare $(BASE)
+
+##@ Other
+
+.PHONY: clean
+clean: ## Remove what was built and cached
+	rm -rf bin .cache test/sdk/python/.venv test/sdk/node/node_modules
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## "; printf "make TARGET\n" } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# One recipe for the tools: go install into a folder of the version, then a name that carries it.
+define tool
+$(TOOLS)/$(1)-$(2):
+	@echo "building $(1) $(2) (once)"
+	@mkdir -p $$(TOOLS)/.new && GOBIN=$$(TOOLS)/.new GOFLAGS= CGO_ENABLED=0 go install $(3)@$(2) && mv $$(TOOLS)/.new/$(1) $$@
+endef
+$(eval $(call tool,golangci-lint,$(GOLANGCI_LINT_VERSION),github.com/golangci/golangci-lint/v2/cmd/golangci-lint))
+$(eval $(call tool,govulncheck,$(GOVULNCHECK_VERSION),golang.org/x/vuln/cmd/govulncheck))
+$(eval $(call tool,benchstat,$(BENCHSTAT_VERSION),golang.org/x/perf/cmd/benchstat))
