@@ -1,0 +1,287 @@
+package meter
+
+import (
+	"time"
+)
+
+// maxQuantity bounds every count: what a Lua number holds exactly.
+const maxQuantity = 1<<53 - 1
+
+// PriceQuery says which call is to be priced.
+type PriceQuery struct {
+	Model string // as the client asked for it
+	Class string // of the endpoint: "chat", "images", …
+	// Upstream is the name of the one that serves it; empty before the call,
+	// while several may.
+	Upstream   string
+	Attributes Attributes // of the request
+	// At is when the call came. A quote and the charge that follows it go by the same.
+	At time.Time
+}
+
+// Charge prices what a call used: each dimension at its rate, each line
+// rounded once, half up, to a nano.
+//
+// The attributes of the answer go before those of the request: what the
+// upstream says it served is what is billed. A dimension without a rate, or
+// all of them where no row matches, becomes a line that is Unpriced, at 0.
+// Where rows exist, but all of them ask for an attribute that neither request
+// nor answer says, the dearest of them is taken, and BilledAs tells under
+// which conditions: a call is not free because something was left unsaid.
+//
+// Tokens of a row that bills another unit (an image, a call) are not billed
+// and have no line, and neither has the number of images of a row that bills
+// tokens; see priceRow.isCarried.
+//
+// A charge beyond MaxCharge is ErrAmountRange, as is a quantity beyond 2^53.
+func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
+	if err := checkQuantities(&u.Quantities, u.ToolCalls); err != nil {
+		return Charge{}, err
+	}
+	known := facts{1: u.Attributes, 2: q.Attributes}
+	class := classBit(q.Class)
+	row, assumed := chooseRow(b.models.find(q.Model), &q, class, &known, &u.Quantities)
+	var tier *pricedTier
+	if row != nil {
+		tier = row.tierFor(&known, &u.Quantities)
+	}
+	charge := Charge{PriceVersion: b.version, Lines: make([]Line, 0, countLines(&u.Quantities)+len(u.ToolCalls))}
+	var err error
+	if charge.Lines, err = appendUsage(charge.Lines, row, tier, &u.Quantities); err != nil {
+		return Charge{}, err
+	}
+	for i := range charge.Lines {
+		if assumed {
+			markAssumed(&charge.Lines[i], row)
+		}
+	}
+	for i := range u.ToolCalls {
+		line, err := b.chargeTool(&q, class, &known, tier, &u.ToolCalls[i])
+		if err != nil {
+			return Charge{}, err
+		}
+		if line.Quantity > 0 {
+			charge.Lines = append(charge.Lines, line)
+		}
+	}
+	err = charge.sum()
+	return charge, err
+}
+
+// sum sets the fee. The lines are each within MaxCharge.
+func (c *Charge) sum() error {
+	c.Fee = 0
+	for i := range c.Lines {
+		if c.Fee += c.Lines[i].Amount; c.Fee > MaxCharge {
+			return ErrAmountRange
+		}
+	}
+	return nil
+}
+
+func checkQuantities(q *Quantities, tools []ToolUse) error {
+	for _, n := range q {
+		if n > maxQuantity {
+			return ErrAmountRange
+		}
+	}
+	for i := range tools {
+		if tools[i].Count > maxQuantity {
+			return ErrAmountRange
+		}
+	}
+	return nil
+}
+
+func countLines(q *Quantities) (n int) {
+	for _, quantity := range q {
+		if quantity > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// chooseRow returns the first of the ranked rows whose conditions are met, or
+// the dearest that could be where none is (assumed), or nil. An answer whose
+// attributes match nothing is priced by what the request said alone.
+func chooseRow(rows []*priceRow, q *PriceQuery, class classSet, known *facts, used *Quantities) (row *priceRow, assumed bool) {
+	for _, r := range rows {
+		if r.isOpen(q, class, false) && known.hold(r.when) {
+			return r, false
+		}
+	}
+	for _, f := range [...]facts{*known, {0: known[0], 2: known[2]}} {
+		if row = dearestPossible(rows, q, class, &f, used); row != nil {
+			return row, true
+		}
+	}
+	return nil, false
+}
+
+func dearestPossible(rows []*priceRow, q *PriceQuery, class classSet, known *facts, used *Quantities) (dearest *priceRow) {
+	var most Nano
+	for _, r := range rows {
+		if !r.isOpen(q, class, false) || !known.mayHold(r.when) {
+			continue
+		}
+		c := Charge{}
+		c.Lines, _ = appendUsage(nil, r, r.tierFor(known, used), used)
+		if c.sum() == nil && (dearest == nil || c.Fee > most) {
+			dearest, most = r, c.Fee
+		}
+	}
+	return dearest
+}
+
+// markAssumed tells under which conditions a line was priced, none of which
+// the call said.
+func markAssumed(line *Line, row *priceRow) {
+	at := line.BilledAs
+	if at == "" {
+		at = line.Dimension.String()
+	}
+	line.BilledAs = at + " when " + conditionsText(row.when)
+}
+
+// tierFor returns the rates for a call of that size, with the multipliers
+// that apply. An unsplit total counts as input.
+func (r *priceRow) tierFor(known *facts, used *Quantities) *pricedTier {
+	mask := r.maskFor(known)
+	v := &r.variants[0]
+	for i := range r.variants {
+		if r.variants[i].mask == mask {
+			v = &r.variants[i]
+		}
+	}
+	if len(v.tiers) == 1 {
+		return &v.tiers[0]
+	}
+	input, output := positive(used[:Output])+max(used[Unsplit], 0), positive(used[Output:Call])
+	for i := range v.tiers {
+		if t := &v.tiers[i]; t.input.contains(input) && t.output.contains(output) {
+			return t
+		}
+	}
+	return &v.tiers[len(v.tiers)-1] // not reached: tiers cover every size
+}
+
+func positive(counts []int64) (n int64) {
+	for _, c := range counts {
+		n += max(c, 0)
+	}
+	return n
+}
+
+// maskFor tells which multipliers apply to a row that was chosen: its own
+// conditions count as met.
+func (r *priceRow) maskFor(known *facts) (mask uint16) {
+	for i := range r.multipliers {
+		if met := r.withOwn(known); met.hold(r.multipliers[i].when) {
+			mask |= 1 << i
+		}
+	}
+	return mask
+}
+
+// withOwn is what is known once the row has been chosen.
+func (r *priceRow) withOwn(known *facts) facts {
+	if len(r.when) == 0 || known.hold(r.when) {
+		return *known
+	}
+	own := attributesOf(r.when)
+	for key, value := range known[0] {
+		if own[key] == "" {
+			own[key] = value
+		}
+	}
+	return facts{own, known[1], known[2]}
+}
+
+// isCarried reports whether d, which has no rate, is paid for by another
+// dimension that has: a row bills a call by its tokens or by its units, and
+// does not bill the same thing twice where the upstream counts both.
+//
+//   - Tokens are carried by any unit (an image, a call, a search) of a row
+//     that prices no tokens.
+//   - Units of work (an image, a call, a page, a second) are carried by the
+//     tokens, or by another unit, that the row prices. Searches, tool calls
+//     and storage come on top of the work, and are not.
+func (r *priceRow) isCarried(d Dimension, t *pricedTier, q *Quantities) bool {
+	if d.IsToken() {
+		return !r.byToken && t.bills(q, false)
+	}
+	switch d {
+	case Search, ToolCall, StorageMiBHour:
+		return false
+	}
+	return t.bills(q, true) || t.bills(q, false)
+}
+
+// bills reports whether q has tokens, or else units, that have a rate.
+func (t *pricedTier) bills(q *Quantities, tokens bool) bool {
+	for d, n := range q {
+		if n > 0 && t.rates[d].priced && Dimension(d).IsToken() == tokens && Dimension(d) != StorageMiBHour {
+			return true
+		}
+	}
+	return false
+}
+
+// appendUsage prices quantities at a tier; without a row they are unpriced.
+func appendUsage(lines []Line, r *priceRow, t *pricedTier, used *Quantities) ([]Line, error) {
+	for i, n := range used {
+		if n <= 0 {
+			continue
+		}
+		d := Dimension(i)
+		if r == nil || !t.rates[d].priced {
+			if r == nil || !r.isCarried(d, t, used) {
+				lines = append(lines, Line{Dimension: d, Quantity: n, Unpriced: true})
+			}
+			continue
+		}
+		line, err := t.rates[d].line(d, n)
+		if err != nil {
+			return lines, err
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+func (r *dimensionRate) line(d Dimension, n int64) (Line, error) {
+	amount, err := r.Amount(n)
+	line := Line{Dimension: d, Quantity: n, Rate: r.Rate, Amount: amount}
+	if r.at != d {
+		line.BilledAs = r.at.String()
+	}
+	return line, err
+}
+
+// chargeTool prices the calls of a hosted tool: at the rate of the model's own
+// row if it has one for them, else by the rows of the tool, whatever the model.
+func (b *Book) chargeTool(q *PriceQuery, class classSet, known *facts, model *pricedTier, t *ToolUse) (Line, error) {
+	if t.Count <= 0 {
+		return Line{}, nil
+	}
+	own := facts{t.Attributes, known[1], known[2]}
+	used := Quantities{}
+	used[t.Dimension] = t.Count
+	var row *priceRow
+	rates, assumed := model, false
+	if rates == nil || !rates.rates[t.Dimension].priced {
+		if row, assumed = chooseRow(b.tools.find(t.Tool), q, class, &own, &used); row != nil {
+			rates = row.tierFor(&own, &used)
+		}
+	}
+	if rates == nil || !rates.rates[t.Dimension].priced {
+		return Line{Dimension: t.Dimension, Tool: t.Tool, Quantity: t.Count, Unpriced: true}, nil
+	}
+	line, err := rates.rates[t.Dimension].line(t.Dimension, t.Count)
+	line.Tool = t.Tool
+	if assumed {
+		markAssumed(&line, row)
+	}
+	return line, err
+}

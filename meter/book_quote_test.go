@@ -1,0 +1,216 @@
+package meter_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+func TestQuoteTakesTheDearestReachableTier(t *testing.T) {
+	book := bigmodel(t)
+	tests := []struct {
+		what  string
+		model string
+		most  meter.Quantities
+		want  string
+		input string // rate of the input line
+	}{
+		{"199 output tokens", "glm-4.6", meter.Quantities{meter.Input: 1000, meter.Output: 199}, "0.003592", "2/1M"},
+		{"200 output tokens", "glm-4.6", meter.Quantities{meter.Input: 1000, meter.Output: 200}, "0.0058", "3/1M"},
+		{"31999 input tokens", "glm-4.6", meter.Quantities{meter.Input: 31999, meter.Output: 199}, "0.06559", "2/1M"},
+		{"32000 input tokens", "glm-4.6", meter.Quantities{meter.Input: 32000, meter.Output: 199}, "0.131184", "4/1M"},
+		{"no output", "glm-4.6", meter.Quantities{meter.Input: 10}, "0.00002", "2/1M"},
+		{"free", "glm-4.5-flash", meter.Quantities{meter.Input: 10, meter.Output: 10}, "0", "0"},
+	}
+	for _, tt := range tests {
+		c, err := book.Quote(meter.PriceQuery{Model: tt.model, Class: "chat", At: noon}, &tt.most, nil)
+		wantFee(t, tt.what, c, err, tt.want)
+		if err == nil && (c.Lines[0].Rate.String() != tt.input || c.Lines[0].Quantity != tt.most[meter.Input]) {
+			t.Errorf("%s: input line %+v", tt.what, c.Lines[0])
+		}
+	}
+}
+
+// A smaller request can cost more than the greatest: the quote knows, and
+// still holds the whole quantity.
+func TestQuoteClipsATierAtItsEnd(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - models: [m]
+    tiers:
+      - {input: "[0,1000)", rates: {input: 10/1M, output: 1/1M}}
+      - {input: "[1000,)", rates: {input: 5/1M, output: 1/1M}}
+`)
+	c, err := book.Quote(meter.PriceQuery{Model: "m", Class: "chat", At: noon}, &meter.Quantities{meter.Input: 1500}, nil)
+	wantFee(t, "clipped", c, err, "0.00999")
+	if c.Lines[0].Quantity != 1500 || c.Lines[0].Rate.String() != "10/1M" {
+		t.Errorf("line %+v", c.Lines[0])
+	}
+	c, err = book.Quote(meter.PriceQuery{Model: "m", Class: "chat", At: noon}, &meter.Quantities{meter.Input: 2001}, nil)
+	wantFee(t, "not clipped", c, err, "0.010005")
+}
+
+func TestQuoteTakesTheDearestPart(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - models: [m]
+    rates: {input: 1/1M, cached_input: 0.1/1M, cache_write_5m: 1.25/1M, input_audio: 5/1M, input_image: 0.5/1M, output: 4/1M, output_audio: 8/1M}
+`)
+	query := meter.PriceQuery{Model: "m", Class: "chat", At: noon}
+	c, err := book.Quote(query, &meter.Quantities{meter.Input: 1000, meter.Output: 100}, nil)
+	wantFee(t, "text", c, err, "0.00165")
+	if c.Lines[0].BilledAs != "cache_write_5m" || c.Lines[1].BilledAs != "" {
+		t.Errorf("lines %+v", c.Lines)
+	}
+	c, err = book.Quote(query, &meter.Quantities{meter.Input: 1000, meter.InputAudio: 100, meter.InputImage: 10, meter.OutputAudio: 50}, nil)
+	// 1000×1.25 + 100×5 + 10×1.25 (what was no image after all) + 50×8
+	wantFee(t, "modalities", c, err, "0.0021625")
+	if len(c.Lines) != 4 || c.Lines[1].Dimension != meter.InputImage || c.Lines[1].BilledAs != "cache_write_5m" || c.Lines[2].BilledAs != "" {
+		t.Errorf("lines %+v", c.Lines)
+	}
+}
+
+func TestQuoteThinksOfAnyAnswer(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - models: [m]
+    rates: {image: 2}
+    multipliers: [{when: {batch: true}, by: 0.5}, {when: {quality: hd}, by: 3}]
+  - {models: [m], when: {service_tier: priority}, rates: {image: 5}}
+  - {models: [m], when: {service_tier: flex}, rates: {image: 1}}
+`)
+	for _, tt := range []struct {
+		request meter.Attributes
+		want    string
+	}{
+		{nil, "6"},
+		{meter.Attributes{"quality": "standard"}, "5"},
+		{meter.Attributes{"quality": "auto"}, "6"},
+		{meter.Attributes{"quality": "standard", "service_tier": "auto"}, "5"},
+		{meter.Attributes{"quality": "standard", "service_tier": "default"}, "2"},
+		{meter.Attributes{"quality": "standard", "service_tier": "flex"}, "2"}, // it may come out as default
+		{meter.Attributes{"quality": "standard", "service_tier": "default", "batch": "true"}, "1"},
+		{meter.Attributes{"quality": "hd", "service_tier": "default", "batch": "true"}, "3"},
+	} {
+		c, err := book.Quote(meter.PriceQuery{Model: "m", Class: "images", At: noon, Attributes: tt.request}, &meter.Quantities{meter.Image: 1}, nil)
+		wantFee(t, "attributes", c, err, tt.want)
+	}
+}
+
+func TestQuoteWithoutUpstreamThinksOfAll(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [m], rates: {image: 2}}
+  - {models: [m], upstreams: [dear], rates: {image: 5}}
+  - {models: [m], upstreams: [cheap], rates: {image: 1}}
+`)
+	for upstream, want := range map[string]string{"": "5", "dear": "5", "cheap": "1", "other": "2"} {
+		c, err := book.Quote(meter.PriceQuery{Model: "m", Upstream: upstream, At: noon}, &meter.Quantities{meter.Image: 1}, nil)
+		wantFee(t, "upstream "+upstream, c, err, want)
+	}
+}
+
+func TestImagesByTheTokenOrByThePiece(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [tokens], rates: {input: 5/1M, input_image: 10/1M, output: 40/1M}}
+  - {models: [pieces], rates: {image: 0.06}}
+  - {models: [both], rates: {input: 5/1M, image: 0.06}}
+  - {models: [calls], rates: {call: 0.3}}
+`)
+	counted := meter.Quantities{meter.Input: 10, meter.InputImage: 20, meter.OutputImage: 1000, meter.Image: 1}
+	for _, tt := range []struct {
+		model      string
+		used       meter.Quantities
+		want       string
+		dimensions string
+		unpriced   bool
+	}{
+		{"tokens", counted, "0.04025", "input input_image output_image", false},
+		{"pieces", counted, "0.06", "image", false},
+		{"both", meter.Quantities{meter.Input: 10, meter.Image: 1}, "0.06005", "input image", false},
+		{"calls", meter.Quantities{meter.Input: 10, meter.Output: 9, meter.Call: 1}, "0.3", "call", false},
+		// Nothing that the row prices came back: somebody must look at it.
+		{"tokens", meter.Quantities{meter.Image: 1}, "0", "image", true},
+		{"pieces", meter.Quantities{meter.Input: 1}, "0", "input", true},
+		{"calls", meter.Quantities{meter.Call: 1, meter.Search: 1}, "0.3", "call search", true},
+	} {
+		c, err := book.Charge(meter.PriceQuery{Model: tt.model, Class: "images", At: noon}, usage(tt.used))
+		wantFee(t, tt.model, c, err, tt.want)
+		var dimensions []string
+		for _, l := range c.Lines {
+			dimensions = append(dimensions, l.Dimension.String())
+		}
+		if got := strings.Join(dimensions, " "); got != tt.dimensions || c.Lines[len(c.Lines)-1].Unpriced != tt.unpriced {
+			t.Errorf("%s: lines %+v", tt.model, c.Lines)
+		}
+	}
+
+	ceiling := meter.Quantities{meter.Input: 10, meter.Image: 2, meter.OutputImage: 2000}
+	for model, want := range map[string]string{"tokens": "0.08005", "pieces": "0.12"} {
+		c, err := book.Quote(meter.PriceQuery{Model: model, Class: "images", At: noon}, &ceiling, nil)
+		wantFee(t, "quote of "+model, c, err, want)
+	}
+	ceiling[meter.OutputImage] = 0
+	if _, err := book.Quote(meter.PriceQuery{Model: "tokens", Class: "images", At: noon}, &ceiling, nil); !errors.Is(err, meter.ErrUnpriced) {
+		t.Errorf("output without a ceiling: got %v, want ErrUnpriced", err)
+	}
+}
+
+func TestHostedTools(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [m], rates: {input: 1/1M, output: 1/1M}}
+  - {models: [own], rates: {input: 1/1M, output: 1/1M, search: 25/1K}}
+  - {tools: [web_search], when: {engine: std}, rates: {search: 0.01}}
+  - {tools: [web_search], when: {engine: pro}, rates: {search: 0.03}}
+  - {tools: ["file_*"], rates: {tool_call: 2.5/1K}}
+`)
+	search := func(engine string, n int64) meter.ToolUse {
+		u := meter.ToolUse{Tool: "web_search", Dimension: meter.Search, Count: n}
+		if engine != "" {
+			u.Attributes = meter.Attributes{"engine": engine}
+		}
+		return u
+	}
+	for _, tt := range []struct {
+		what, model   string
+		tool          meter.ToolUse
+		quote, charge string
+	}{
+		{"an engine", "m", search("std", 3), "0.03", "0.03"},
+		{"another", "m", search("pro", 1), "0.03", "0.03"},
+		{"none said", "m", search("", 1), "0.03", "0.03"},
+		{"a model with a price of its own", "own", search("std", 2), "0.05", "0.05"},
+		{"a search is a call", "m", meter.ToolUse{Tool: "file_search", Dimension: meter.Search, Count: 1}, "0.0025", "0.0025"},
+		{"an engine without a price", "m", search("bing", 1), "", "0"},
+		{"an unknown tool", "m", meter.ToolUse{Tool: "code", Dimension: meter.ToolCall, Count: 1}, "", "0"},
+		{"no call", "m", meter.ToolUse{Tool: "code", Dimension: meter.ToolCall}, "0", "0"},
+	} {
+		query := meter.PriceQuery{Model: tt.model, Class: "chat", At: noon}
+		tools := []meter.ToolUse{tt.tool}
+		quote, err := book.Quote(query, &meter.Quantities{}, tools)
+		if tt.quote == "" {
+			if !errors.Is(err, meter.ErrUnpriced) || !strings.Contains(err.Error(), tt.tool.Tool) {
+				t.Errorf("%s: got %v, want ErrUnpriced that names the tool", tt.what, err)
+			}
+		} else {
+			wantFee(t, tt.what, quote, err, tt.quote)
+		}
+		u := usage(meter.Quantities{})
+		u.ToolCalls = tools
+		c, err := book.Charge(query, u)
+		wantFee(t, tt.what, c, err, tt.charge)
+		if tt.tool.Count > 0 && (c.Lines[0].Tool != tt.tool.Tool || c.Lines[0].Unpriced != (tt.quote == "")) {
+			t.Errorf("%s: %+v", tt.what, c.Lines)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package meter
+
+import "strings"
+
+// An Endpoint is one row of the endpoint table: how a request is read, how
+// usage is found in the answer, what to do without, and so what is billed.
+// Which pack pays follows from the dimensions (Dimension.Unit).
+//
+// Another endpoint, or another provider's dialect of one, is another row and
+// its fixtures. The proxy knows no row by name.
+type Endpoint struct {
+	// Path is what follows the client's prefix: "/chat/completions".
+	Path string
+	// Name is what key limits, the journal and metrics call it. Endpoints that
+	// are limited together share one.
+	Name string
+	// Class is what the `endpoints` of a price row call it.
+	Class string
+
+	// parameters are the members of the request that decide about money.
+	parameters []parameter
+	// form says that the request may be a multipart form.
+	form bool
+	// streamOptions says that usage in a stream has to be asked for.
+	streamOptions bool
+	// ceiling computes the most that the request can use.
+	ceiling func(*requestReader)
+	// dialect is how the answers speak of usage.
+	dialect *dialect
+}
+
+// A dialect is how a family of answers speaks of usage.
+type dialect struct {
+	// schema says where in the answer the facts are.
+	schema *answerSchema
+	// quantities takes the upstream's counts apart into disjoint dimensions.
+	quantities func(*usageCounts) usageDraft
+	// without says what was used when the upstream does not.
+	without func(*Tap) (Quantities, Source)
+	// results counts what is billed beside the upstream's counts, such as images.
+	results func(*answerFacts, *Quantities)
+	// describe notes the answer's own terms for the price rows.
+	describe func(*answerFacts, *Usage)
+}
+
+// FindEndpoint returns the row for a path after the client's prefix, such as
+// "/chat/completions", or nil.
+func FindEndpoint(path string) *Endpoint {
+	for _, e := range endpoints {
+		if e.Path == path {
+			return e
+		}
+	}
+	return nil
+}
+
+// Endpoints returns all rows of the table.
+func Endpoints() []*Endpoint { return append([]*Endpoint(nil), endpoints...) }
+
+// endpoints is the table. It is never changed.
+var endpoints = endpointTable()
+
+func endpointTable() []*Endpoint {
+	chat := &dialect{
+		schema: chatSchema(), quantities: tokenQuantities,
+		without: estimateChat, describe: describeTier,
+	}
+	embeddings := &dialect{
+		schema: embeddingsSchema(), quantities: embeddingQuantities,
+		without: estimateEmbeddings,
+	}
+	images := &dialect{
+		schema: imagesSchema(), quantities: imageQuantities,
+		without: deriveImages, results: countImages, describe: describeImage,
+	}
+	limits := []parameter{limitParameter("max_tokens"), limitParameter("max_completion_tokens")}
+	common := []parameter{modelParameter(), streamParameter()}
+	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
+	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
+	return []*Endpoint{
+		{
+			Path: "/chat/completions", Name: "chat", Class: "chat",
+			parameters: join(common, append(limits, choicesParameter(), streamOptionsParameter(), attributeParameter("service_tier"),
+				messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter())...),
+			streamOptions: true, ceiling: chatCeiling, dialect: chat,
+		},
+		{
+			Path: "/completions", Name: "completions", Class: "chat",
+			parameters: join(common, append(limits, choicesParameter(), bestOfParameter(), streamOptionsParameter(),
+				attributeParameter("service_tier"), promptsParameter())...),
+			streamOptions: true, ceiling: chatCeiling, dialect: chat,
+		},
+		{
+			Path: "/embeddings", Name: "embeddings", Class: "embeddings",
+			parameters: common, ceiling: embeddingsCeiling, dialect: embeddings,
+		},
+		{
+			Path: "/images/generations", Name: "images", Class: "images",
+			parameters: join(image, attributeParameter("style")), ceiling: imagesCeiling, dialect: images,
+		},
+		{
+			Path: "/images/edits", Name: "images", Class: "images",
+			parameters: edited, form: true, ceiling: imagesCeiling, dialect: images,
+		},
+		{
+			Path: "/images/variations", Name: "images", Class: "images",
+			parameters: edited, form: true, ceiling: imagesCeiling, dialect: images,
+		},
+	}
+}
+
+// join returns a list of its own: rows share parameters, not slices.
+func join(base []parameter, more ...parameter) []parameter {
+	return append(append([]parameter(nil), base...), more...)
+}
+
+// inputBytes is the part of every input ceiling that needs no model: the
+// bytes that may be text, and the template around them.
+func (r *requestReader) inputBytes() int64 {
+	return int64(len(r.body)) - r.hidden + templateTokens +
+		messageTokens*r.request.messages + toolTemplateTokens*r.tools
+}
+
+func chatCeiling(r *requestReader) {
+	q := r.request
+	q.outputs = max(q.Choices, r.bestOf) * r.prompts
+	q.OutputLimited = r.maxTokens > 0
+	output := r.options.DefaultMaxOutput
+	if q.OutputLimited {
+		output = r.maxTokens
+	}
+	q.Ceiling[Input] += r.inputBytes()
+	if r.spoken {
+		q.Ceiling[OutputAudio] = output * q.outputs
+	} else {
+		q.Ceiling[Output] = output * q.outputs
+	}
+}
+
+func embeddingsCeiling(r *requestReader) { r.request.Ceiling[Input] += r.inputBytes() }
+
+// imagesCeiling holds both what a price by the image needs and what a price
+// by the token does.
+func imagesCeiling(r *requestReader) {
+	q := r.request
+	size, quality := "1024x1024", "standard"
+	if strings.HasPrefix(q.Model, "gpt-image") || strings.HasPrefix(q.Model, "chatgpt-image") {
+		size, quality = "auto", "auto"
+	}
+	r.defaultAttribute("size", size)
+	r.defaultAttribute("quality", quality)
+	q.Ceiling[Image] = q.Choices
+	q.Ceiling[Input] += r.inputBytes()
+	q.Ceiling[OutputImage] = imageOutputTokens * q.Choices
+}

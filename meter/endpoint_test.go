@@ -1,0 +1,79 @@
+package meter
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestEndpointTable checks that every row is complete, and the names that key
+// limits, journals and price rows go by.
+func TestEndpointTable(t *testing.T) {
+	want := map[string][2]string{
+		"/chat/completions":   {"chat", "chat"},
+		"/completions":        {"completions", "chat"},
+		"/embeddings":         {"embeddings", "embeddings"},
+		"/images/generations": {"images", "images"},
+		"/images/edits":       {"images", "images"},
+		"/images/variations":  {"images", "images"},
+	}
+	for _, e := range Endpoints() {
+		if got, known := want[e.Path]; !known || got != [2]string{e.Name, e.Class} {
+			t.Errorf("%s: name %q, class %q", e.Path, e.Name, e.Class)
+		}
+		delete(want, e.Path)
+		if FindEndpoint(e.Path) != e {
+			t.Errorf("%s is not found", e.Path)
+		}
+		if classBit(e.Class) == 0 {
+			t.Errorf("%s: price rows do not know the class %q", e.Path, e.Class)
+		}
+		checkRow(t, e)
+	}
+	if len(want) > 0 {
+		t.Errorf("missing: %v", want)
+	}
+	for _, path := range []string{"", "/", "/chat", "/chat/completions/", "/Chat/Completions", "/models", "chat/completions"} {
+		if e := FindEndpoint(path); e != nil {
+			t.Errorf("%q is taken for %s", path, e.Path)
+		}
+	}
+	Endpoints()[0] = nil
+	if Endpoints()[0] == nil {
+		t.Error("the table can be changed from outside")
+	}
+}
+
+func checkRow(t *testing.T, e *Endpoint) {
+	t.Helper()
+	if e.ceiling == nil || e.dialect.schema == nil || e.dialect.quantities == nil || e.dialect.without == nil {
+		t.Errorf("%s: the row is incomplete", e.Path)
+	}
+	var names []string
+	for _, p := range e.parameters {
+		names = append(names, p.name)
+		if p.text == nil && p.integer == nil && p.boolean == nil && p.value == nil {
+			t.Errorf("%s: nothing reads %q", e.Path, p.name)
+		}
+	}
+	slices.Sort(names)
+	if len(slices.Compact(names)) != len(e.parameters) || len(names) > 64 {
+		t.Errorf("%s: a parameter stands twice, or they are too many: %v", e.Path, names)
+	}
+}
+
+// TestEndpointDimensions checks that each row's ceilings are paid by the packs
+// that they should be.
+func TestEndpointDimensions(t *testing.T) {
+	want := map[string][]string{"chat": {"token"}, "completions": {"token"}, "embeddings": {"token"}, "images": {"image", "token"}}
+	for _, e := range Endpoints() {
+		r := mustRead(t, e, `{"model":"m"}`)
+		var units []string
+		for d := range r.Ceiling.NonZero() {
+			units = append(units, d.Unit())
+		}
+		slices.Sort(units)
+		if units = slices.Compact(units); !slices.Equal(units, want[e.Name]) {
+			t.Errorf("%s: units %v", e.Path, units)
+		}
+	}
+}

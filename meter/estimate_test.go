@@ -1,0 +1,98 @@
+package meter
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestCountTokens checks the tokenizer against known counts, and that the
+// way by length is of the same order.
+func TestCountTokens(t *testing.T) {
+	cases := []struct {
+		text string
+		want int64
+	}{
+		{"", 0}, {"hello world", 2}, {"The quick brown fox jumps over the lazy dog.", 10}, {"你好，世界", 3},
+	}
+	for _, c := range cases {
+		if got := countTokens(c.text); got != c.want {
+			t.Errorf("%q: %d tokens, want %d", c.text, got, c.want)
+		}
+	}
+	for _, text := range []string{strings.Repeat("The quick brown fox jumps over the lazy dog. ", 20_000), strings.Repeat("人工智能的发展正在改变我们的生活和工作方式。", 20_000)} {
+		within, beyond := countTokens(text[:90_000]), tokensByLength(text[:90_000])
+		if beyond < within*2/3 || beyond > within*3/2 {
+			t.Errorf("%.12s: %d by the tokenizer, %d by length", text, within, beyond)
+		}
+		if all := countTokens(text); all < within*int64(len(text))/90_000*2/3 {
+			t.Errorf("%.12s: %d in all, %d in 90 KB", text, all, within)
+		}
+	}
+}
+
+// TestCountTokensOfOneWord counts a word without an end: a tokenizer that gets
+// it whole takes the square of that, and the test would not end.
+func TestCountTokensOfOneWord(t *testing.T) {
+	for _, text := range []string{strings.Repeat("a", 1<<18), strings.Repeat("\u4f60", 1<<16), strings.Repeat("\xff", 1<<16)} {
+		if n := countTokens(text); n < 1000 || n > int64(len(text)) {
+			t.Errorf("%.4q…: %d tokens", text, n)
+		}
+	}
+}
+
+// TestEstimateText checks that the estimate of a long answer goes on beyond
+// the text that was kept.
+func TestEstimateText(t *testing.T) {
+	sentence := `The quick brown fox\njumps over \"the lazy dog\". `
+	tap := streamTap(t, false)
+	for range 1000 {
+		tap.Pass(nil, []byte(content(sentence)))
+	}
+	whole := countTokens(strings.Repeat(unescape([]byte(sentence)), 1000))
+	if got := tap.Usage().Quantities[Output]; got < whole*9/10 || got > whole*11/10 {
+		t.Errorf("estimated %d, counted %d", got, whole)
+	}
+	if len(tap.facts.sample) > maxSample {
+		t.Errorf("%d bytes of text were kept", len(tap.facts.sample))
+	}
+}
+
+// TestEstimateIsCutToTheLimit checks that an estimate is never more than the
+// request's own limit, and that a mere default is none.
+func TestEstimateIsCutToTheLimit(t *testing.T) {
+	answer := []byte(`{"choices":[{"message":{"content":"` + strings.Repeat("one two three ", 5000) + `"}}]}`)
+	for body, limited := range map[string]bool{`{"model":"m","max_tokens":7}`: true, `{"model":"m"}`: false} {
+		tap := mustRead(t, FindEndpoint("/chat/completions"), body).NewTap("application/json")
+		tap.Pass(nil, answer)
+		if got := tap.Usage().Quantities[Output]; limited != (got == 7) || got < 7 {
+			t.Errorf("%s: estimated %d", body, got)
+		}
+	}
+}
+
+// TestEstimateNeverFree checks that an answer of status 200 without usage is
+// not free, whatever it is.
+func TestEstimateNeverFree(t *testing.T) {
+	for _, path := range []string{"/chat/completions", "/completions", "/embeddings", "/images/generations"} {
+		for _, contentType := range []string{"application/json", "text/event-stream", "text/html", ""} {
+			for _, answer := range []string{`{"x":1}`, "<html>", "data: {\"choices\":[{\"delta\":{}}]}\n\n", "data: hello\n\n", "\x1f\x8b\x08\x00"} {
+				tap := mustRead(t, FindEndpoint(path), `{"model":"m","prompt":"x"}`).NewTap(contentType)
+				tap.Pass(nil, []byte(answer))
+				if u := tap.Usage(); u.IsZero() || u.Source != Estimated {
+					t.Errorf("%s, %s, %q: %v from %s", path, contentType, answer, u.Map(), u.Source)
+				}
+			}
+		}
+	}
+}
+
+// TestUnescape checks what becomes of JSON strings, cut ones among them.
+func TestUnescape(t *testing.T) {
+	for in, want := range map[string]string{
+		`plain`: "plain", `a\nb\"c\\`: "a\nb\"c\\", `\u4f60\u597d`: "你好", `\ud83d\ude00!`: "😀!", `cut\`: "cut", `cut\u4f6`: "cut", `cut\u4f60\u`: "cut你", "a\nb\\t": "a b\t",
+	} {
+		if got := unescape([]byte(in)); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package meter
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"github.com/shopspring/decimal"
+)
+
+// Nano is an amount of money: 1e-9 of one currency unit, as in
+// google.type.Money. It prints and reads as a decimal string.
+type Nano int64
+
+const (
+	// NanoPerUnit is one currency unit.
+	NanoPerUnit Nano = 1_000_000_000
+	// MaxCharge bounds one request's charge: what a Lua number holds exactly.
+	MaxCharge Nano = 1<<53 - 1
+	// MaxBalance bounds a wallet, at either sign.
+	MaxBalance Nano = 9_000_000_000_000_000_000
+)
+
+// ErrAmountRange is returned for an amount beyond what can be booked.
+var ErrAmountRange = errors.New("amount out of range")
+
+// ParseNano reads a decimal string such as "10", "-0.25" or "0.000000001".
+// Exponents, blanks and more than nine decimals are refused: nothing is
+// rounded on its way into the books.
+func ParseNano(s string) (Nano, error) {
+	for i, c := range s {
+		if !(c >= '0' && c <= '9' || c == '.' || c == '-' && i == 0) {
+			return 0, fmt.Errorf("%q is not an amount: want a decimal number such as 10 or 0.25", s)
+		}
+	}
+	d, err := decimal.NewFromString(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not an amount: want a decimal number such as 10 or 0.25", s)
+	}
+	n := d.Shift(9)
+	if !n.IsInteger() {
+		return 0, fmt.Errorf("%q is finer than 0.000000001, the smallest amount that can be booked", s)
+	}
+	if n.Abs().GreaterThan(decimal.NewFromInt(int64(MaxBalance))) {
+		return 0, fmt.Errorf("%q: %w: at most 9 billion either way", s, ErrAmountRange)
+	}
+	return Nano(n.IntPart()), nil
+}
+
+// String prints the amount with as many decimals as it needs: "5", "0.0016".
+func (n Nano) String() string {
+	u, sign := uint64(n), ""
+	if n < 0 {
+		u, sign = -u, "-"
+	}
+	whole, frac := u/uint64(NanoPerUnit), u%uint64(NanoPerUnit)
+	s := sign + strconv.FormatUint(whole, 10)
+	if frac == 0 {
+		return s
+	}
+	digits := strconv.FormatUint(frac+uint64(NanoPerUnit), 10)[1:]
+	return s + "." + strings.TrimRight(digits, "0")
+}
+
+// MarshalText prints as String does, so that JSON carries a decimal string.
+func (n Nano) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// UnmarshalText reads as ParseNano does.
+func (n *Nano) UnmarshalText(text []byte) (err error) {
+	*n, err = ParseNano(string(text))
+	return err
+}
+
+// A Rate is the price of one dimension: AMOUNT per COUNT units, kept as whole
+// pico (1e-12 of a currency unit) per Per units. The zero Rate is free.
+type Rate struct {
+	// Pico is 1e-12 of a currency unit, per Per units.
+	Pico int64
+	// Per is 1 but for times, where it is the milliseconds of the count.
+	Per int64
+	// text is what the price table says, for display: "2/1M".
+	text string
+}
+
+// String prints the rate as a price table would: "2/1M".
+func (r Rate) String() string {
+	if r.text == "" && r.Pico == 0 {
+		return "0"
+	}
+	return r.text
+}
+
+// MarshalText prints as String does.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Amount is the price of quantity units, rounded once, half up, to a nano.
+// ErrAmountRange is returned beyond MaxCharge.
+func (r Rate) Amount(quantity int64) (Nano, error) {
+	if quantity <= 0 || r.Pico == 0 {
+		return 0, nil
+	}
+	hi, lo := bits.Mul64(uint64(quantity), uint64(r.Pico))
+	divisor := uint64(max(r.Per, 1)) * 1000
+	lo, carry := bits.Add64(lo, divisor/2, 0)
+	hi += carry
+	if hi >= divisor {
+		return 0, ErrAmountRange
+	}
+	amount, _ := bits.Div64(hi, lo, divisor)
+	if amount > math.MaxInt64 || Nano(amount) > MaxCharge {
+		return 0, ErrAmountRange
+	}
+	return Nano(amount), nil
+}

@@ -1,0 +1,365 @@
+package meter
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+)
+
+// Input ceilings of what is not text, in tokens each. They are above what the
+// upstreams' documents give for the largest inputs of the usual models; what
+// exceeds them all the same is booked as an overrun, not lost.
+const (
+	// imageTokens is for an image in a chat message.
+	imageTokens = 4096
+	// editImageTokens is for an image to be edited, at high fidelity.
+	editImageTokens = 8192
+	// documentTokens is for a file or a video, whatever its size.
+	documentTokens = 65536
+	// bytesPerAudioToken: audio at 8 kbit/s, the lowest rate met, has more
+	// than 64 bytes of base64 a token.
+	bytesPerAudioToken = 64
+	// audioTokens is for an audio part on top of its bytes.
+	audioTokens = 64
+	// searchTokens is for the results that a hosted search adds to the prompt.
+	searchTokens = 16384
+	// imageOutputTokens is for one image that comes out of a model priced by
+	// the token, its partial images included.
+	imageOutputTokens = 8192
+	// The chat template's share: of the request, of a message, of a tool.
+	templateTokens     = 64
+	messageTokens      = 8
+	toolTemplateTokens = 16
+)
+
+// textPayload is the length up to which a payload is counted as text, too: it
+// is a plain URL, or not worth the distinction.
+const textPayload = 256
+
+func modelParameter() parameter {
+	return parameter{name: "model", text: func(r *requestReader, name string) {
+		switch {
+		case len(name) > maxModelBytes:
+			r.fail("model", "Invalid value for 'model': longer than %d bytes.", maxModelBytes)
+		case strings.ContainsFunc(name, unicode.IsControl):
+			r.fail("model", "Invalid value for 'model': it has control characters.")
+		}
+		r.request.Model = name
+	}}
+}
+
+func streamParameter() parameter {
+	return parameter{name: "stream", boolean: func(r *requestReader, on bool) { r.request.Stream = on }}
+}
+
+func choicesParameter() parameter {
+	return parameter{name: "n", integer: func(r *requestReader, n int64) {
+		if r.between("n", n, 1, maxChoices) {
+			r.request.Choices = n
+		}
+	}}
+}
+
+func bestOfParameter() parameter {
+	return parameter{name: "best_of", integer: func(r *requestReader, n int64) {
+		if r.between("best_of", n, 1, maxChoices) {
+			r.bestOf = n
+		}
+	}}
+}
+
+// limitParameter is a limit of the output. Where two are given the larger
+// counts, since upstreams differ in which they follow. 0 is no limit: it
+// means one to some upstreams and the opposite to others.
+func limitParameter(name string) parameter {
+	return parameter{name: name, integer: func(r *requestReader, n int64) {
+		if r.between(name, n, 0, maxOutput) && n > 0 {
+			r.maxTokens = max(r.maxTokens, n)
+		}
+	}}
+}
+
+// attributeParameter is noted for the price rows, unless it leaves the choice
+// to the upstream, whose answer then says what it chose.
+func attributeParameter(name string) parameter {
+	return parameter{name: name, text: func(r *requestReader, value string) {
+		if value != "" && (name != "service_tier" || value != "auto") {
+			r.setAttribute(name, value)
+		}
+	}}
+}
+
+func promptTextParameter() parameter {
+	return parameter{name: "prompt", text: func(r *requestReader, text string) { r.request.prompt = text }}
+}
+
+// promptsParameter counts the prompts of a completion: each of them gets its
+// own choices. A list of numbers is one prompt, given as token ids.
+func promptsParameter() parameter {
+	return parameter{name: "prompt", value: func(r *requestReader) {
+		if r.peek() != '[' {
+			r.skip()
+			return
+		}
+		prompts := int64(0)
+		for r.open('['); r.more(']'); {
+			if b := r.peek(); b == '"' || b == '[' {
+				prompts++
+			}
+			r.skip()
+		}
+		r.prompts = max(prompts, 1)
+	}}
+}
+
+// streamOptionsParameter learns whether the client wants the usage chunk, and
+// where the bytes must be patched to get it.
+func streamOptionsParameter() parameter {
+	return parameter{name: "stream_options", value: func(r *requestReader) {
+		ask := &r.request.ask
+		switch first := r.peek(); first {
+		case 'n':
+			*ask = edit{start: r.pos, text: `{"include_usage":true}`}
+			r.skip()
+			ask.end = r.pos
+		case '{':
+			*ask = edit{start: r.pos + 1, end: r.pos + 1, text: `"include_usage":true,`}
+			r.streamOptions()
+		default:
+			r.wrongType("stream_options", "an object", first)
+		}
+	}}
+}
+
+func (r *requestReader) streamOptions() {
+	const name = "include_usage"
+	ask, members := &r.request.ask, 0
+	var seen uint64
+	for r.open('{'); r.more('}'); members++ {
+		key := r.key()
+		if string(key) != name {
+			r.refuseOddCase(key, name)
+			r.skip()
+			continue
+		}
+		r.once(&seen, 0, "stream_options.include_usage")
+		first := r.peek()
+		start := r.pos
+		if r.skip(); first != 't' && first != 'f' && first != 'n' {
+			r.wrongType("stream_options.include_usage", "a boolean", first)
+		}
+		r.request.AskedUsage = first == 't'
+		*ask = edit{start: start, end: r.pos, text: "true"}
+	}
+	if members == 0 {
+		ask.text = strings.TrimSuffix(ask.text, ",")
+	}
+}
+
+// messagesParameter counts messages and finds what in them is not text.
+func messagesParameter() parameter {
+	return parameter{name: "messages", value: func(r *requestReader) {
+		if r.peek() != '[' {
+			r.skip()
+			return
+		}
+		for r.open('['); r.more(']'); {
+			r.request.messages++
+			r.message()
+		}
+	}}
+}
+
+func (r *requestReader) message() {
+	if r.peek() != '{' {
+		r.skip()
+		return
+	}
+	for r.open('{'); r.more('}'); {
+		if string(r.key()) != "content" || r.peek() != '[' {
+			r.skip()
+			continue
+		}
+		for r.open('['); r.more(']'); {
+			r.part()
+		}
+	}
+}
+
+// part reads one part of a message's content.
+func (r *requestReader) part() {
+	if r.peek() != '{' {
+		r.skip()
+		return
+	}
+	for r.open('{'); r.more('}'); {
+		switch string(r.key()) {
+		case "image_url":
+			r.payload()
+			r.attach(InputImage, imageTokens)
+		case "input_audio":
+			r.attach(InputAudio, r.payload()/bytesPerAudioToken+audioTokens)
+		case "video_url":
+			r.payload()
+			r.attach(InputVideo, documentTokens)
+		case "file":
+			// Its pages may go to the model as images or as text.
+			r.payload()
+			r.attach(InputImage, documentTokens)
+		default:
+			r.skip()
+		}
+	}
+}
+
+// attach counts one payload that is not text.
+func (r *requestReader) attach(d Dimension, tokens int64) {
+	r.request.attachments++
+	r.request.Ceiling[d] += tokens
+}
+
+// payload passes over a value and hides its long strings from the count of
+// text: data URLs and base64. It returns the bytes hidden.
+func (r *requestReader) payload() (hidden int64) {
+	switch r.peek() {
+	case '"':
+		if raw, _ := r.text(); len(raw) > textPayload {
+			hidden = int64(len(raw))
+			r.hidden += hidden
+		}
+	case '{':
+		for r.open('{'); r.more('}'); {
+			r.key()
+			hidden += r.payload()
+		}
+	case '[':
+		for r.open('['); r.more(']'); {
+			hidden += r.payload()
+		}
+	default:
+		r.skip()
+	}
+	return hidden
+}
+
+// inputImagesParameter counts the images to be edited: a string each (data
+// URL, URL or file id), an object with one, or a list of these.
+func inputImagesParameter(name string) parameter {
+	return parameter{name: name, value: func(r *requestReader) {
+		if r.peek() != '[' {
+			r.payload()
+			r.attach(InputImage, editImageTokens)
+			return
+		}
+		for r.open('['); r.more(']'); {
+			r.payload()
+			r.attach(InputImage, editImageTokens)
+		}
+	}}
+}
+
+// modalitiesParameter learns whether the answer may be spoken: then any of
+// its tokens may be audio.
+func modalitiesParameter() parameter {
+	return parameter{name: "modalities", value: func(r *requestReader) {
+		r.spoken = r.spoken || bytes.Contains(r.raw(), []byte(`"audio"`))
+	}}
+}
+
+// webSearchOptionsParameter turns on the search of OpenAI's search models.
+func webSearchOptionsParameter() parameter {
+	return parameter{name: "web_search_options", value: func(r *requestReader) {
+		if r.peek() != 'n' {
+			r.request.citesSearch = true
+			r.addSearch("")
+		}
+		r.skip()
+	}}
+}
+
+// addSearch notes that a hosted search may be called, once.
+func (r *requestReader) addSearch(engine string) {
+	if len(r.request.Tools) > 0 {
+		r.fail("tools", "Invalid value for 'tools': at most one web search can be used in a request.")
+		return
+	}
+	use := ToolUse{Tool: webSearch, Dimension: Search, Count: 1}
+	if engine != "" {
+		use.Attributes = Attributes{"engine": engine}
+	}
+	r.request.Tools = append(r.request.Tools, use)
+	r.request.Ceiling[Input] += searchTokens
+}
+
+// webSearch is the hosted tool's name in the price tables.
+const webSearch = "web_search"
+
+// toolsParameter finds the hosted search among the tools. Functions are free.
+func toolsParameter() parameter {
+	return parameter{name: "tools", value: func(r *requestReader) {
+		if r.peek() != '[' {
+			r.skip()
+			return
+		}
+		for r.open('['); r.more(']'); {
+			r.tools++
+			r.tool()
+		}
+	}}
+}
+
+func (r *requestReader) tool() {
+	if r.peek() != '{' {
+		r.skip()
+		return
+	}
+	var seen uint64
+	search, enabled, engine := false, true, ""
+	for r.open('{'); r.more('}'); {
+		switch key := r.key(); string(key) {
+		case "type":
+			r.once(&seen, 0, "tools.type")
+			search = search || bytes.HasPrefix(r.raw(), []byte(`"`+webSearch))
+		case webSearch:
+			r.once(&seen, 1, "tools.web_search")
+			if r.peek() != '{' {
+				r.skip()
+				continue
+			}
+			search = true
+			enabled, engine = r.searchTool()
+		default:
+			r.refuseOddCase(key, "type")
+			r.refuseOddCase(key, webSearch)
+			r.skip()
+		}
+	}
+	if search && enabled && r.err == nil {
+		r.addSearch(engine)
+	}
+}
+
+// searchTool reads BigModel's description of a search: which engine, and
+// whether it is on.
+func (r *requestReader) searchTool() (enabled bool, engine string) {
+	enabled = true
+	var seen uint64
+	for r.open('{'); r.more('}'); {
+		switch key := r.key(); string(key) {
+		case "enable":
+			r.once(&seen, 0, "tools.web_search.enable")
+			enabled = r.peek() != 'f'
+			r.skip()
+		case "search_engine":
+			r.once(&seen, 1, "tools.web_search.search_engine")
+			if value := r.raw(); len(value) > 1 && value[0] == '"' {
+				engine = unescape(value[1 : len(value)-1])
+			}
+		default:
+			r.refuseOddCase(key, "enable")
+			r.refuseOddCase(key, "search_engine")
+			r.skip()
+		}
+	}
+	return enabled, engine
+}

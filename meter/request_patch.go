@@ -1,0 +1,64 @@
+package meter
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// An edit replaces the bytes [start, end) of a body.
+type edit struct {
+	start, end int
+	text       string
+	// quoted says that the place is that of a JSON string, quotes included.
+	quoted bool
+}
+
+// UpstreamBody returns the body to be sent upstream, and its content type: the
+// client's own bytes, but for the model's name, if model is another, and, if
+// askUsage, stream_options.include_usage where the answer is a stream that can
+// carry it. When nothing changes it is the client's slice itself.
+func (r *Request) UpstreamBody(model string, askUsage bool) ([]byte, string, error) {
+	var edits []edit
+	if model != r.Model {
+		rename := r.rename
+		rename.text = model
+		if rename.quoted {
+			quoted, err := json.Marshal(model)
+			if err != nil {
+				return nil, "", fmt.Errorf("model name %q: %w", model, err)
+			}
+			rename.text = string(quoted)
+		}
+		edits = append(edits, rename)
+	}
+	if askUsage && r.canAskUsage() {
+		edits = append(edits, r.ask)
+	}
+	return patch(r.body, edits), r.contentType, nil
+}
+
+// canAskUsage reports whether asking makes a difference.
+func (r *Request) canAskUsage() bool {
+	return r.Stream && r.Endpoint.streamOptions && !r.AskedUsage
+}
+
+// patch applies at most two edits, which do not overlap.
+func patch(body []byte, edits []edit) []byte {
+	if len(edits) == 0 {
+		return body
+	}
+	if len(edits) == 2 && edits[0].start > edits[1].start {
+		edits[0], edits[1] = edits[1], edits[0]
+	}
+	size := len(body)
+	for _, e := range edits {
+		size += len(e.text) - (e.end - e.start)
+	}
+	out, at := make([]byte, 0, size), 0
+	for _, e := range edits {
+		out = append(out, body[at:e.start]...)
+		out = append(out, e.text...)
+		at = e.end
+	}
+	return append(out, body[at:]...)
+}

@@ -1,0 +1,240 @@
+package meter
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A fact says why a member of an answer matters.
+type fact uint8
+
+const (
+	factNone fact = iota
+	// factUsage is the usage object of the document, factNestedUsage one further down.
+	factUsage
+	factNestedUsage
+	// factNumber is a count inside a usage object.
+	factNumber
+	// factModel, factTier, factSize and factQuality are strings to be noted.
+	factModel
+	factTier
+	factSize
+	factQuality
+	// factType is the name of an event.
+	factType
+	// factText is text that the model wrote.
+	factText
+	// factFinish is null until the answer, or one choice of it, is complete.
+	factFinish
+	// factChoices, factImages and factSearches are arrays whose elements are counted.
+	factChoices
+	factImages
+	factSearches
+	// factAnnotation is the type of an annotation.
+	factAnnotation
+	// factError is null or absent when all is well.
+	factError
+)
+
+// maxSchemaDepth bounds the containers on a scanner's stack.
+const maxSchemaDepth = 8
+
+// isUsage reports whether it is a usage object, wherever it stands.
+func (f fact) isUsage() bool { return f == factUsage || f == factNestedUsage }
+
+type nodeID int16
+
+const (
+	rootNode nodeID = 0
+	noNode   nodeID = -1
+)
+
+// An answerSchema is the set of members that a dialect's answers are searched
+// for, as a tree. It is made once, by compileSchema, and only read afterwards.
+type answerSchema struct{ nodes []schemaNode }
+
+type schemaNode struct {
+	fact    fact
+	field   usageField
+	members []schemaMember
+	element nodeID
+}
+
+type schemaMember struct {
+	name string
+	node nodeID
+}
+
+// A schemaPath names one member: "choices.#.text", where # is any element.
+type schemaPath struct {
+	path  string
+	fact  fact
+	field usageField
+}
+
+func compileSchema(groups ...[]schemaPath) *answerSchema {
+	s := &answerSchema{nodes: []schemaNode{{element: noNode}}}
+	for _, group := range groups {
+		for _, p := range group {
+			s.add(p)
+		}
+	}
+	return s
+}
+
+func (s *answerSchema) add(p schemaPath) {
+	names := strings.Split(p.path, ".")
+	if len(names) > maxSchemaDepth {
+		panic(fmt.Sprintf("meter: path %q is deeper than %d", p.path, maxSchemaDepth))
+	}
+	at := rootNode
+	for _, name := range names {
+		next := s.element(at)
+		if name != "#" {
+			next = s.member(at, []byte(name))
+		}
+		if next == noNode {
+			next = nodeID(len(s.nodes))
+			s.nodes = append(s.nodes, schemaNode{element: noNode})
+			if name == "#" {
+				s.nodes[at].element = next
+			} else {
+				s.nodes[at].members = append(s.nodes[at].members, schemaMember{name, next})
+			}
+		}
+		at = next
+	}
+	s.nodes[at].fact, s.nodes[at].field = p.fact, p.field
+}
+
+var unnamedNode = schemaNode{element: noNode}
+
+func (s *answerSchema) at(n nodeID) *schemaNode {
+	if n == noNode {
+		return &unnamedNode
+	}
+	return &s.nodes[n]
+}
+
+func (s *answerSchema) element(parent nodeID) nodeID { return s.at(parent).element }
+
+func (s *answerSchema) member(parent nodeID, name []byte) nodeID {
+	members := s.at(parent).members
+	for i := range members {
+		if members[i].name == string(name) {
+			return members[i].node
+		}
+	}
+	return noNode
+}
+
+// A usageCount names a count inside a usage object.
+type usageCount struct {
+	path  string
+	field usageField
+}
+
+// usageObject lists a usage object at path and its counts.
+func usageObject(path string, counts []usageCount) []schemaPath {
+	kind := factUsage
+	if strings.Contains(path, ".") {
+		kind = factNestedUsage
+	}
+	paths := []schemaPath{{path: path, fact: kind}}
+	for _, c := range counts {
+		paths = append(paths, schemaPath{path: path + "." + c.path, fact: factNumber, field: c.field})
+	}
+	return paths
+}
+
+// textAt lists the members under path that carry what the model wrote, of a
+// whole message or of a delta.
+func textAt(path string) []schemaPath {
+	var paths []schemaPath
+	for _, name := range []string{
+		"content", "content.#.text", "reasoning_content", "reasoning", "refusal", "audio.transcript",
+		"function_call.name", "function_call.arguments",
+		"tool_calls.#.function.name", "tool_calls.#.function.arguments", "tool_calls.#.custom.input",
+	} {
+		paths = append(paths, schemaPath{path: path + "." + name, fact: factText})
+	}
+	return append(paths, schemaPath{path: path + ".annotations.#.type", fact: factAnnotation})
+}
+
+// tokenCounts are the counts of the chat family's usage. The names in the
+// second half are DeepSeek's and Moonshot's for what the first half has.
+func tokenCounts() []usageCount {
+	return []usageCount{
+		{"prompt_tokens", usagePrompt},
+		{"completion_tokens", usageCompletion},
+		{"total_tokens", usageTotal},
+		{"prompt_tokens_details.cached_tokens", usageCached},
+		{"prompt_tokens_details.cache_write_tokens", usageCacheWrite},
+		{"prompt_tokens_details.audio_tokens", usagePromptAudio},
+		{"prompt_tokens_details.image_tokens", usagePromptImage},
+		{"completion_tokens_details.reasoning_tokens", usageReasoning},
+		{"completion_tokens_details.audio_tokens", usageCompletionAudio},
+
+		{"prompt_cache_hit_tokens", usageCacheHit},
+		{"prompt_cache_miss_tokens", usageCacheMiss},
+		{"cached_tokens", usageCacheHit},
+	}
+}
+
+// imageTokenCounts are the counts of the usage of token-priced image models.
+func imageTokenCounts() []usageCount {
+	return []usageCount{
+		{"input_tokens", usagePrompt},
+		{"output_tokens", usageCompletion},
+		{"total_tokens", usageTotal},
+		{"input_tokens_details.image_tokens", usagePromptImage},
+		{"input_tokens_details.cached_tokens", usageCached},
+		{"output_tokens_details.image_tokens", usageCompletionImage},
+		{"output_tokens_details.text_tokens", usageCompletionText},
+	}
+}
+
+// chatSchema covers chat and text completions, whole and streamed. Usage is
+// looked for where OpenAI puts it, and where Moonshot (in the choice) and
+// Groq (in x_groq) do.
+func chatSchema() *answerSchema {
+	return compileSchema(
+		[]schemaPath{
+			{path: "model", fact: factModel},
+			{path: "service_tier", fact: factTier},
+			{path: "error", fact: factError},
+			{path: "choices", fact: factChoices},
+			{path: "choices.#.finish_reason", fact: factFinish},
+			{path: "choices.#.text", fact: factText},
+			{path: "web_search", fact: factSearches},
+			{path: "web_search.#", fact: factNone},
+		},
+		textAt("choices.#.delta"),
+		textAt("choices.#.message"),
+		usageObject("usage", tokenCounts()),
+		usageObject("choices.#.usage", tokenCounts()),
+		usageObject("x_groq.usage", tokenCounts()),
+	)
+}
+
+func embeddingsSchema() *answerSchema {
+	return compileSchema(
+		[]schemaPath{{path: "model", fact: factModel}, {path: "error", fact: factError}},
+		usageObject("usage", tokenCounts()),
+	)
+}
+
+func imagesSchema() *answerSchema {
+	return compileSchema(
+		[]schemaPath{
+			{path: "type", fact: factType},
+			{path: "model", fact: factModel},
+			{path: "size", fact: factSize},
+			{path: "quality", fact: factQuality},
+			{path: "error", fact: factError},
+			{path: "data", fact: factImages},
+			{path: "data.#", fact: factNone},
+		},
+		usageObject("usage", imageTokenCounts()),
+	)
+}

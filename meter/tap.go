@@ -1,0 +1,170 @@
+package meter
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A Tap is what one answer flows through on its way to the client. It learns
+// the usage from a copy in passing, and keeps back the end until End is asked
+// for it: what is due must be booked before the client has all of its answer.
+//
+// What goes out is what came in, byte for byte and in order, whatever the
+// pieces, but for one thing: the usage-only chunk of a stream that the client
+// had not asked for. What is kept back:
+//
+//   - of a stream: the frames that may be its last (a choice has finished,
+//     [DONE], the usage-only chunk, an image is complete, an error), until a
+//     frame with more content shows that it goes on. Of a frame that does not
+//     say what it is, the line end that would make the client act on it is
+//     kept until the next. A frame of content that says it goes on passes at
+//     once. At most maxHeld bytes are kept; beyond, the earlier part goes out.
+//   - of any other body: its last maxHeld bytes.
+//
+// A Tap belongs to one answer and is not safe for concurrent use. Its memory
+// is bounded whatever flows through it, given that the pieces are.
+type Tap struct {
+	request *Request
+	scanner scanner
+	facts   answerFacts
+
+	// held is what has come and not gone out. Offsets below are into it.
+	held []byte
+	// usageOpen and usageClose are the braces of the last usage object, -1 if
+	// they are not, or no longer, in held.
+	usageOpen, usageClose int
+	// size is the length of all that came.
+	size int64
+
+	stream bool
+	frames frames
+	ended  bool
+	// input is the estimate of the request's input, once it was needed.
+	input int64
+}
+
+// maxHeld bounds what is kept back of an answer.
+const maxHeld = 64 << 10
+
+// maxUndecided bounds the frame that can be recognised as a usage-only chunk,
+// and so what is kept of a frame while it is not known to be another.
+const maxUndecided = 16 << 10
+
+// NewTap returns the tap for one answer to the request: events if that is
+// what contentType says, else one JSON document, or whatever it turns out to be.
+func (r *Request) NewTap(contentType string) *Tap {
+	t := &Tap{request: r, usageOpen: -1, usageClose: -1}
+	t.scanner.schema = r.Endpoint.dialect.schema
+	t.facts.sample = make([]byte, 0, 512) // Grows up to maxSample.
+	kind, _, _ := strings.Cut(contentType, ";")
+	t.stream = strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
+	t.frames.strip = t.stream && r.canAskUsage()
+	t.frames.hold = noHold
+	return t
+}
+
+// Pass takes the next bytes from upstream and appends to dst those that may
+// go to the client now. It keeps no reference to p.
+func (t *Tap) Pass(dst, p []byte) []byte {
+	if t.ended || len(p) == 0 {
+		return dst
+	}
+	t.size += int64(len(p))
+	from := len(t.held)
+	t.held = append(t.held, p...)
+	free := 0 // of a JSON answer, only what is beyond the bound
+	if t.stream {
+		t.readFrames(from)
+		free = t.freeFrames()
+	} else {
+		t.scan(from, len(t.held))
+	}
+	return t.release(dst, max(free, len(t.held)-maxHeld))
+}
+
+// scan feeds held[from:to] to the scanner.
+func (t *Tap) scan(from, to int) {
+	t.scanner.feed(t.held[from:to], &t.facts)
+	if t.scanner.usageOpen >= 0 {
+		t.usageOpen = from + t.scanner.usageOpen
+	}
+	if t.scanner.usageClose >= 0 {
+		t.usageClose = from + t.scanner.usageClose
+	}
+}
+
+// release lets the first n bytes of held go.
+func (t *Tap) release(dst []byte, n int) []byte {
+	if n == 0 {
+		return dst
+	}
+	dst = append(dst, t.held[:n]...)
+	t.held = t.held[:copy(t.held, t.held[n:])]
+	t.usageOpen = max(t.usageOpen-n, -1)
+	t.usageClose = max(t.usageClose-n, -1)
+	t.frames.start -= n
+	if t.frames.hold != noHold {
+		t.frames.hold = max(t.frames.hold-n, 0)
+	}
+	return dst
+}
+
+// End says that the upstream is at its end and returns what was kept back, to
+// be delivered once the charge is booked. A second End returns nothing.
+func (t *Tap) End() []byte {
+	t.finish()
+	held := t.held
+	t.held = nil
+	return held
+}
+
+// EndWithCost is End with members such as `"cost":…,"cost_details":{…}` put
+// into the usage object, if its end was kept back. Members of these names
+// that the upstream had put there are replaced, if all of the object was kept.
+func (t *Tap) EndWithCost(cost []byte) []byte {
+	t.finish()
+	held := t.held
+	t.held = nil
+	if t.usageClose < 0 || len(cost) == 0 {
+		return held
+	}
+	if t.usageOpen >= 0 && t.usageOpen < t.usageClose {
+		return replaceMembers(held, t.usageOpen, t.usageClose, cost)
+	}
+	return insertMembers(held, t.usageClose, cost)
+}
+
+// finish treats the end of the answer as the end of its last frame.
+func (t *Tap) finish() {
+	if t.ended {
+		return
+	}
+	t.ended = true
+	if t.stream {
+		t.finishFrames()
+	}
+}
+
+// Broken reports, at the end of the answer, that the upstream did not finish
+// it: a stream without finish_reason or [DONE], a document that is cut, or an
+// error in place of either.
+func (t *Tap) Broken() bool {
+	switch {
+	case t.facts.failed:
+		return true
+	case t.stream:
+		return !t.facts.finished && !t.frames.done
+	}
+	return !t.facts.isDocument()
+}
+
+// insertMembers puts members before the brace at body[close].
+func insertMembers(body []byte, brace int, members []byte) []byte {
+	out := make([]byte, 0, len(body)+len(members)+1)
+	out = append(out, body[:brace]...)
+	if before := bytes.TrimRight(out, " \t\r\n"); len(before) > 0 && before[len(before)-1] != '{' {
+		out = append(out, ',')
+	}
+	out = append(out, members...)
+	return append(out, body[brace:]...)
+}

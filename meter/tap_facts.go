@@ -1,0 +1,190 @@
+package meter
+
+// answerFacts is what a scanner has found in an answer so far.
+type answerFacts struct {
+	// frame is about the event being read, the rest about the whole answer.
+	frame frameFacts
+
+	usage upstreamUsage
+	// model, tier, size and quality are noted as the answer last said them.
+	model, tier, size, quality noted
+
+	// sample is the beginning of the text that the model wrote, still escaped
+	// as in JSON; textBytes is the length of all of it.
+	sample    []byte
+	textBytes int64
+
+	// documents counts complete JSON objects; documentOpen says that one has begun.
+	documents    int64
+	documentOpen bool
+	// noise says that there was something outside of any document.
+	noise bool
+	// choices counts choices in all frames, images those of data arrays.
+	choices, images int64
+	// imagesSeen is set by a data array, though it were empty.
+	imagesSeen bool
+	// searches and citations count results of hosted searches.
+	searches, citations int64
+	// finished is set once a choice has ended, failed by an error member.
+	finished, failed bool
+}
+
+// frameFacts decide what happens to one event of a stream.
+type frameFacts struct {
+	// usage: a usage object at the top; choices: a choice; text: text that is not empty.
+	usage, choices, text bool
+	// finish: a choice ends here; failed: an error is reported.
+	finish, failed bool
+	// event tells the named events of image streams.
+	event imageEvent
+	// counted is set when the images of the event have been counted.
+	counted bool
+}
+
+// imageEvent is the kind of an event in a stream of images.
+type imageEvent uint8
+
+const (
+	eventOther imageEvent = iota
+	eventPartialImage
+	eventImageDone
+)
+
+func parseImageEvent(name []byte) imageEvent {
+	switch string(name) {
+	case "image_generation.completed", "image_edit.completed":
+		return eventImageDone
+	case "image_generation.partial_image", "image_edit.partial_image":
+		return eventPartialImage
+	}
+	return eventOther
+}
+
+// maxSample bounds the text kept for the tokenizer. Beyond it the estimate
+// goes by length.
+const maxSample = 8 << 10
+
+// enter is told of an object or an array that begins.
+func (f *answerFacts) enter(what fact, array bool) {
+	switch what {
+	case factUsage, factNestedUsage:
+		if !array {
+			f.usage.begin()
+			f.frame.usage = f.frame.usage || what == factUsage
+		}
+	case factImages:
+		f.imagesSeen = true
+	case factError:
+		f.failed, f.frame.failed = true, true
+	}
+}
+
+// element is told of each element of an array.
+func (f *answerFacts) element(array fact) {
+	switch array {
+	case factChoices:
+		f.choices++
+		f.frame.choices = true
+	case factImages:
+		f.images++
+	case factSearches:
+		f.searches++
+	}
+}
+
+// text is told of the pieces of what the model wrote, still escaped.
+func (f *answerFacts) text(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	f.frame.text = true
+	f.textBytes += int64(len(p))
+	if room := maxSample - len(f.sample); room > 0 {
+		f.sample = append(f.sample, p[:min(room, len(p))]...)
+	}
+}
+
+// string is told of short strings.
+func (f *answerFacts) string(what fact, text []byte) {
+	switch what {
+	case factModel:
+		f.model.set(text)
+	case factTier:
+		f.tier.set(text)
+	case factSize:
+		f.size.set(text)
+	case factQuality:
+		f.quality.set(text)
+	case factType:
+		f.named(text)
+	case factFinish:
+		// Some upstreams say "" where others say null.
+		if len(text) > 0 {
+			f.finished, f.frame.finish = true, true
+		}
+	case factAnnotation:
+		if string(text) == "url_citation" {
+			f.citations++
+		}
+	case factError:
+		if len(text) > 0 {
+			f.failed, f.frame.failed = true, true
+		}
+	}
+}
+
+// scalar is told of numbers and literals.
+func (f *answerFacts) scalar(what fact, field usageField, text []byte) {
+	if string(text) == "null" {
+		return
+	}
+	switch what {
+	case factNumber:
+		f.usage.number(field, text)
+	case factFinish:
+		if string(text) != "false" {
+			f.finished, f.frame.finish = true, true
+		}
+	case factError:
+		if string(text) != "false" {
+			f.failed, f.frame.failed = true, true
+		}
+	}
+}
+
+// named is told of the event's name, from an "event:" line or from the
+// payload, whichever comes, or both.
+func (f *answerFacts) named(name []byte) {
+	if string(name) == "error" {
+		f.failed, f.frame.failed = true, true
+	}
+	if e := parseImageEvent(name); e != eventOther {
+		f.frame.event = e
+	}
+	if f.frame.event == eventImageDone && !f.frame.counted {
+		f.frame.counted = true
+		f.images++
+		f.finished, f.imagesSeen = true, true
+	}
+}
+
+// documentEnd is told of the end of each JSON document.
+func (f *answerFacts) documentEnd() {
+	f.documents++
+	f.documentOpen = false
+}
+
+// isDocument reports whether all that came is one whole JSON object.
+func (f *answerFacts) isDocument() bool {
+	return f.documents == 1 && !f.documentOpen && !f.noise
+}
+
+// noted is a short string of the answer, still escaped.
+type noted struct {
+	text [96]byte
+	n    int
+}
+
+func (s *noted) set(text []byte) { s.n = copy(s.text[:], text) }
+
+func (s *noted) String() string { return unescape(s.text[:s.n]) }

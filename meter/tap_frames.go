@@ -1,0 +1,315 @@
+package meter
+
+import "bytes"
+
+// frames is the state of reading server-sent events. Lines end in LF, CRLF or
+// CR; a blank line ends a frame. Any byte can be the last of a piece, so all
+// of it is state of a machine that moves by the byte, or over runs of bytes
+// that mean nothing to it.
+type frames struct {
+	// strip says that the usage-only chunk is to be taken out.
+	strip bool
+	// hold is where in held the frames begin that may be the last; noHold if
+	// there are none. soft says that it is only the end of a frame that does
+	// not say what it is.
+	hold int
+	soft bool
+	// done is set by [DONE]; payload counts the bytes of data.
+	done    bool
+	payload int64
+
+	line lineState
+	// afterCR says that a line ended in CR, of which an LF would be a part.
+	afterCR bool
+	// bom counts the bytes of a byte order mark that were seen.
+	bom int
+	// name is the line's field name, or the value of an event field.
+	name [48]byte
+	n    int
+
+	// start is where in held the current frame begins; negative when its
+	// first bytes have gone out. size is its length so far.
+	start, size int
+	// dropped says that the last frame was taken out.
+	dropped bool
+	frame   frame
+}
+
+const noHold = -1
+
+// frame is what is known of the current frame, beside the facts in its data.
+type frame struct {
+	// lines says that there is a line which is not a comment, data that one of them is data.
+	lines, data bool
+	// done says that the payload is [DONE], or begins like it.
+	done bool
+}
+
+type lineState uint8
+
+const (
+	lineStart lineState = iota
+	lineName            // reading a field's name
+	lineBlank           // after the colon, where one blank may stand
+	lineData            // in the value of data
+	lineEvent           // in the value of event
+	lineOther           // in what does not matter
+)
+
+// doneMark is the payload that ends a stream of the OpenAI family.
+const doneMark = "[DONE]"
+
+var byteOrderMark = [3]byte{0xEF, 0xBB, 0xBF}
+
+// readFrames reads held[i:].
+func (t *Tap) readFrames(i int) {
+	f := &t.frames
+	for i < len(t.held) {
+		b := t.held[i]
+		switch {
+		case f.bom < len(byteOrderMark):
+			i = t.skipMark(i)
+		case f.afterCR && b == '\n':
+			i = t.lineFeed(i)
+		case f.line == lineStart && isLineEnd(b):
+			f.size++
+			f.afterCR = b == '\r'
+			i = t.endFrame(i + 1)
+		case f.line == lineStart:
+			t.startLine(i, b)
+		case isLineEnd(b):
+			f.size++
+			f.afterCR = b == '\r'
+			i++
+			t.endLine(i)
+		default:
+			i = t.readLine(i)
+		}
+	}
+}
+
+func isLineEnd(b byte) bool { return b == '\n' || b == '\r' }
+
+// skipMark passes over a byte order mark at the very beginning.
+func (t *Tap) skipMark(i int) int {
+	f := &t.frames
+	if t.held[i] != byteOrderMark[f.bom] {
+		f.bom = len(byteOrderMark)
+		return i
+	}
+	f.bom++
+	f.start = i + 1
+	return i + 1
+}
+
+// lineFeed takes the second half of a CRLF. It belongs to the line that the
+// CR has ended, and to the frame, if the CR has ended that.
+func (t *Tap) lineFeed(i int) int {
+	f := &t.frames
+	f.afterCR = false
+	switch {
+	case f.size > 0:
+		f.size++
+	case f.dropped:
+		t.held = append(t.held[:i], t.held[i+1:]...)
+		return i
+	default:
+		f.start = i + 1
+	}
+	return i + 1
+}
+
+// startLine is told of the first byte of a line that is not blank.
+func (t *Tap) startLine(i int, b byte) {
+	f := &t.frames
+	f.afterCR = false
+	if f.size == 0 {
+		f.start, f.dropped = i, false
+		if f.soft {
+			f.hold, f.soft = noHold, false
+		}
+	}
+	f.n = 0
+	f.line = lineName
+	if b == ':' {
+		f.line = lineOther
+		return
+	}
+	f.frame.lines = true
+}
+
+// readLine reads on in a line, up to the end of the line or of held.
+func (t *Tap) readLine(i int) int {
+	f := &t.frames
+	switch f.line {
+	case lineName:
+		f.size++
+		if t.held[i] != ':' {
+			f.keep(t.held[i])
+			return i + 1
+		}
+		f.line = lineBlank
+		return i + 1
+	case lineBlank:
+		t.startValue()
+		if t.held[i] == ' ' {
+			f.size++
+			return i + 1
+		}
+		return i
+	}
+	end := len(t.held)
+	if lf := bytes.IndexByte(t.held[i:], '\n'); lf >= 0 {
+		end = i + lf
+	}
+	if cr := bytes.IndexByte(t.held[i:end], '\r'); cr >= 0 {
+		end = i + cr
+	}
+	f.size += end - i
+	switch f.line {
+	case lineData:
+		t.readData(i, end)
+	case lineEvent:
+		for _, b := range t.held[i:end] {
+			f.keep(b)
+		}
+	}
+	return end
+}
+
+func (f *frames) keep(b byte) {
+	if f.n < len(f.name) {
+		f.name[f.n] = b
+		f.n++
+	}
+}
+
+// startValue is told that the name of a field is complete.
+func (t *Tap) startValue() {
+	f := &t.frames
+	switch string(f.name[:f.n]) {
+	case "data":
+		f.line = lineData
+		f.frame.data = true
+	case "event":
+		f.line = lineEvent
+	default:
+		f.line = lineOther
+	}
+	f.n = 0
+}
+
+// readData reads held[i:end], which is payload.
+func (t *Tap) readData(i, end int) {
+	f := &t.frames
+	if f.n == 0 && t.held[i] == '[' && t.scanner.depth == 0 {
+		f.frame.done = true
+	}
+	switch {
+	case f.frame.done && f.n < len(doneMark):
+		for _, b := range t.held[i:min(end, i+len(doneMark))] {
+			f.keep(b)
+		}
+		f.done = f.done || bytes.HasPrefix(f.name[:f.n], []byte(doneMark))
+	case f.n == 0:
+		f.n = 1 // The value has begun.
+	}
+	f.payload += int64(end - i)
+	t.scan(i, end)
+}
+
+// endLine is told of the end of a line that was not blank; i is what follows.
+func (t *Tap) endLine(i int) {
+	f := &t.frames
+	switch f.line {
+	case lineEvent:
+		t.facts.named(f.name[:f.n])
+	case lineOther:
+		if !f.frame.lines {
+			// Comments before a frame are none of it, and are never taken out.
+			f.start, f.size = i, 0
+		}
+	}
+	f.line = lineStart
+}
+
+// endFrame decides what becomes of the frame that a blank line, or the end of
+// the stream, has ended at held[:end]. It returns where to read on.
+func (t *Tap) endFrame(end int) int {
+	f := &t.frames
+	facts, frame, size := t.facts.frame, f.frame, f.size
+	start := max(f.start, 0)
+	t.nextFrame(end)
+	switch {
+	case f.strip && facts.isUsageOnly() && size <= maxUndecided:
+		t.drop(start, end)
+		return start
+	case facts.mayEnd() || frame.done:
+		// One that brings text shows that those before it were not the last.
+		if f.hold == noHold || f.soft || facts.text {
+			f.hold, f.soft = start, false
+		}
+	case facts.goesOn():
+		f.hold, f.soft = noHold, false
+	case frame.data && (f.hold == noHold || f.soft):
+		f.hold, f.soft = end-1, true
+	}
+	return end
+}
+
+// nextFrame forgets the frame that ended at end.
+func (t *Tap) nextFrame(end int) {
+	f := &t.frames
+	f.start, f.size, f.dropped = end, 0, false
+	f.line, f.frame, f.n = lineStart, frame{}, 0
+	t.facts.frame = frameFacts{}
+	t.scanner.reset()
+}
+
+// drop takes held[start:end] out.
+func (t *Tap) drop(start, end int) {
+	t.held = append(t.held[:start], t.held[end:]...)
+	t.frames.start, t.frames.dropped = start, true
+	t.usageOpen, t.usageClose = -1, -1
+}
+
+// isUsageOnly reports whether the frame carries usage and no choice: what
+// asking for usage has added to the stream.
+func (f *frameFacts) isUsageOnly() bool { return f.usage && !f.choices && !f.failed }
+
+// mayEnd reports whether the frame can be the last of the answer.
+func (f *frameFacts) mayEnd() bool {
+	return f.finish || f.failed || f.isUsageOnly() || f.event == eventImageDone
+}
+
+// goesOn reports whether the frame says of itself that it is not the last.
+func (f *frameFacts) goesOn() bool {
+	return f.choices || f.text || f.event == eventPartialImage
+}
+
+// freeFrames returns how much of held may go out, after a piece was read.
+func (t *Tap) freeFrames() int {
+	f := &t.frames
+	facts := &t.facts.frame
+	switch {
+	case f.hold != noHold:
+		return f.hold
+	case f.size == 0:
+	case f.frame.done, facts.finish, facts.failed, facts.event == eventImageDone:
+		return max(f.start, 0)
+	case f.strip && f.frame.lines && !facts.choices && f.size <= maxUndecided:
+		return max(f.start, 0)
+	}
+	return len(t.held)
+}
+
+// finishFrames ends a frame that no blank line has ended.
+func (t *Tap) finishFrames() {
+	f := &t.frames
+	if f.line == lineEvent {
+		t.facts.named(f.name[:f.n])
+	}
+	if f.frame.lines {
+		t.endFrame(len(t.held))
+	}
+}

@@ -1,0 +1,153 @@
+package meter
+
+// Usage returns what the answer has used so far, or in all, once the upstream
+// is at its end. It is the upstream's word where there is one; else what
+// follows from the answer, such as the images that came back; else an
+// estimate, which is never zero for an answer that brought anything.
+//
+// An answer that brought nothing but an error has used nothing.
+func (t *Tap) Usage() Usage {
+	d := t.request.Endpoint.dialect
+	u := Usage{Source: FromUpstream, Model: t.facts.model.String()}
+	draft := d.quantities(&t.facts.usage.merged)
+	said := t.facts.usage.seen && !draft.IsZero()
+	switch {
+	case said && !t.outputUnsaid(&draft.Quantities):
+		u.Quantities, u.Anomalies = draft.Quantities, draft.anomalies
+		if d.results != nil {
+			d.results(&t.facts, &u.Quantities)
+		}
+	case said:
+		// A usage from the beginning of a stream that was cut.
+		u.Quantities, u.Source = draft.Quantities, Estimated
+		u.Quantities[Output] += t.estimateOutput()
+		draft.anomalies = append(draft.anomalies, anomalyOutputMissing)
+		u.Anomalies = draft.anomalies
+	case t.onlyFailed():
+		u.Source = Estimated
+		u.Anomalies = []string{anomalyErrorWithoutUse}
+	default:
+		u.Quantities, u.Source = d.without(t)
+	}
+	t.describe(&u)
+	return u
+}
+
+// outputUnsaid reports a usage that knows no output though some was delivered.
+func (t *Tap) outputUnsaid(q *Quantities) bool {
+	return t.facts.textBytes > 0 && q.TotalOutput() == 0 && q[Unsplit] == 0
+}
+
+// onlyFailed reports an answer that is an error and nothing else.
+func (t *Tap) onlyFailed() bool {
+	f := &t.facts
+	return f.failed && f.choices == 0 && f.images == 0 && f.textBytes == 0
+}
+
+// describe adds what is not a quantity.
+func (t *Tap) describe(u *Usage) {
+	f := &t.facts
+	if f.usage.negative {
+		u.Anomalies = append(u.Anomalies, anomalyNegative)
+	}
+	if f.usage.absurd {
+		u.Anomalies = append(u.Anomalies, anomalyAbsurd)
+	}
+	if describe := t.request.Endpoint.dialect.describe; describe != nil {
+		describe(f, u)
+	}
+	if f.searches > 0 || f.citations > 0 && t.request.citesSearch {
+		u.ToolCalls = []ToolUse{t.search()}
+	}
+}
+
+// search is the hosted search that the answer shows: one call, of the engine
+// that the request chose.
+func (t *Tap) search() ToolUse {
+	for _, tool := range t.request.Tools {
+		if tool.Tool == webSearch {
+			return tool
+		}
+	}
+	return ToolUse{Tool: webSearch, Dimension: Search, Count: 1}
+}
+
+func describeTier(f *answerFacts, u *Usage) { u.note("service_tier", &f.tier) }
+
+func describeImage(f *answerFacts, u *Usage) {
+	u.note("size", &f.size)
+	u.note("quality", &f.quality)
+}
+
+func (u *Usage) note(attribute string, s *noted) {
+	if s.n == 0 {
+		return
+	}
+	if u.Attributes == nil {
+		u.Attributes = make(Attributes)
+	}
+	u.Attributes[attribute] = s.String()
+}
+
+// countImages adds the images that came back.
+func countImages(f *answerFacts, q *Quantities) { q[Image] = f.images }
+
+// estimateChat counts the request's text and the delivered one.
+func estimateChat(t *Tap) (Quantities, Source) {
+	var q Quantities
+	q[Input] = t.estimateInput()
+	q[Output] = t.estimateOutput()
+	return q, Estimated
+}
+
+func estimateEmbeddings(t *Tap) (Quantities, Source) {
+	var q Quantities
+	q[Input] = max(t.estimateInput(), 1)
+	return q, Estimated
+}
+
+// deriveImages counts the images that came back. From an answer that is not
+// understood, as many as were asked for; from a stream that ended among
+// partial images, one.
+func deriveImages(t *Tap) (Quantities, Source) {
+	var q Quantities
+	countImages(&t.facts, &q)
+	switch {
+	case t.facts.imagesSeen:
+		return q, Derived
+	case t.stream && t.size > 0:
+		q[Image] = 1
+	case t.size > 0:
+		q[Image] = t.request.Choices
+	}
+	return q, Estimated
+}
+
+// estimateInput is never more than the request's ceiling.
+func (t *Tap) estimateInput() int64 {
+	if t.input == 0 {
+		t.input = t.request.EstimateInput()
+	}
+	return t.input
+}
+
+// estimateOutput counts the text that was delivered; of an answer that is not
+// understood, its bytes. It is at least one if anything came, and never more
+// than the request's own limit.
+func (t *Tap) estimateOutput() int64 {
+	f := &t.facts
+	n := f.estimateText()
+	switch {
+	case n > 0 || t.size == 0:
+	case f.choices > 0, !t.stream && f.isDocument():
+		n = 1
+	case !t.stream:
+		n = (t.size + 3) / 4
+	case f.documents == 0:
+		n = (t.frames.payload + 3) / 4
+	}
+	if t.request.OutputLimited {
+		n = min(n, t.request.Ceiling.TotalOutput())
+	}
+	return n
+}

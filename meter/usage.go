@@ -1,0 +1,241 @@
+package meter
+
+import (
+	"math"
+	"slices"
+	"strconv"
+)
+
+// A usageField is one count of an upstream's usage object, named after its
+// place in it. The fields overlap as the upstream's do; quantities takes them
+// apart into disjoint dimensions.
+type usageField uint8
+
+const (
+	usagePrompt usageField = iota
+	usageCompletion
+	usageTotal
+	usageCached
+	usageCacheHit
+	usageCacheMiss
+	usageCacheWrite
+	usagePromptAudio
+	usagePromptImage
+	usageReasoning
+	usageCompletionAudio
+	usageCompletionImage
+	usageCompletionText
+
+	numUsageFields = iota
+)
+
+// maxUsageCount bounds a believable count. A larger one is not usage but a
+// fault, and is not taken.
+const maxUsageCount = 1 << 40
+
+// usageCounts are counts by field, and which of them were given.
+type usageCounts struct {
+	value [numUsageFields]int64
+	given [numUsageFields]bool
+}
+
+func (c *usageCounts) set(f usageField, n int64) { c.value[f], c.given[f] = n, true }
+
+// upstreamUsage collects the usage objects of one answer. Later fields replace
+// earlier ones and never add up; a null, or a field that is missing, leaves
+// what was known; an object in which nothing is positive is no usage at all.
+type upstreamUsage struct {
+	merged  usageCounts
+	pending usageCounts
+	// seen is set once an object has been merged.
+	seen bool
+	// negative and absurd are set when a count had to be ignored.
+	negative, absurd bool
+}
+
+// begin starts a new usage object.
+func (u *upstreamUsage) begin() { u.pending = usageCounts{} }
+
+// number takes one count of the object that was begun.
+func (u *upstreamUsage) number(f usageField, text []byte) {
+	n, ok := parseCount(text)
+	switch {
+	case !ok:
+	case n < 0:
+		u.negative = true
+	case n > maxUsageCount:
+		u.absurd = true
+	default:
+		u.pending.set(f, n)
+	}
+}
+
+// commit merges the object that was begun, now that it is complete.
+func (u *upstreamUsage) commit() {
+	positive := false
+	for _, n := range u.pending.value {
+		positive = positive || n > 0
+	}
+	if !positive {
+		return
+	}
+	for f, given := range u.pending.given {
+		if given {
+			u.merged.set(usageField(f), u.pending.value[f])
+		}
+	}
+	u.seen = true
+}
+
+// parseCount reads a JSON number that stands for a count: 12, 12.0, 1.2e1.
+// A fraction is rounded up, because a part of a token is billed as one.
+func parseCount(text []byte) (int64, bool) {
+	if n, ok := parseDigits(text); ok {
+		return n, true
+	}
+	x, err := strconv.ParseFloat(string(text), 64)
+	if err != nil && !math.IsInf(x, 0) || math.IsNaN(x) {
+		return 0, false
+	}
+	// Beyond any count, and safe to convert.
+	return int64(math.Ceil(min(max(x, -1), 2*maxUsageCount))), true
+}
+
+// parseDigits is the fast path of parseCount: digits alone, without allocation.
+func parseDigits(text []byte) (n int64, ok bool) {
+	if len(text) == 0 || len(text) > 18 {
+		return 0, false
+	}
+	for _, b := range text {
+		if b < '0' || b > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(b-'0')
+	}
+	return n, true
+}
+
+// Anomalies of a usage object, as receipts name them.
+const (
+	anomalyCachedExceeds   = "cached_exceeds_input"
+	anomalyInputParts      = "parts_exceed_input"
+	anomalyReasonExceeds   = "reasoning_exceeds_output"
+	anomalyOutputParts     = "parts_exceed_output"
+	anomalyTotalMismatch   = "total_mismatch"
+	anomalyTotalOnly       = "total_only"
+	anomalyNegative        = "negative_usage"
+	anomalyAbsurd          = "absurd_usage"
+	anomalyOutputMissing   = "output_missing"
+	anomalyErrorWithoutUse = "error_in_answer"
+)
+
+// A usageDraft is usage on its way from overlapping counts to disjoint
+// quantities.
+type usageDraft struct {
+	Quantities
+	anomalies []string
+}
+
+func (d *usageDraft) flag(anomaly string) {
+	if !slices.Contains(d.anomalies, anomaly) {
+		d.anomalies = append(d.anomalies, anomaly)
+	}
+}
+
+// cut moves up to n from the dimension whole to the dimension part, and
+// flags when the whole has not that much left.
+func (d *usageDraft) cut(whole, part Dimension, n int64, anomaly string) {
+	if n > d.Quantities[whole] {
+		d.flag(anomaly)
+		n = d.Quantities[whole]
+	}
+	d.Quantities[whole] -= n
+	d.Quantities[part] += n
+}
+
+// wholes finds input and output, of which one may have to be inferred from
+// the total. With only a total there are no parts to speak of: false.
+func (d *usageDraft) wholes(c *usageCounts) bool {
+	in, out, total := c.value[usagePrompt], c.value[usageCompletion], c.value[usageTotal]
+	hasIn, hasOut := c.given[usagePrompt], c.given[usageCompletion]
+	if !hasIn && (c.given[usageCacheHit] && c.given[usageCacheMiss]) {
+		in, hasIn = c.value[usageCacheHit]+c.value[usageCacheMiss], true
+	}
+	switch {
+	case !hasIn && !hasOut:
+		d.Quantities[Unsplit] = total
+		d.flag(anomalyTotalOnly)
+		return false
+	case !hasIn:
+		in = max(total-out, 0)
+	case !hasOut:
+		out = max(total-in, 0)
+	}
+	if c.given[usageTotal] && in+out != total {
+		d.flag(anomalyTotalMismatch)
+	}
+	d.Quantities[Input], d.Quantities[Output] = in, out
+	return true
+}
+
+// inputParts takes the parts of the input out of it: the cached ones first,
+// since they are what the upstream is surest of.
+func (d *usageDraft) inputParts(c *usageCounts) {
+	cached := c.value[usageCached]
+	if !c.given[usageCached] {
+		cached = c.value[usageCacheHit]
+	}
+	d.cut(Input, CachedInput, cached, anomalyCachedExceeds)
+	d.cut(Input, CacheWrite5m, c.value[usageCacheWrite], anomalyInputParts)
+	d.cut(Input, InputAudio, c.value[usagePromptAudio], anomalyInputParts)
+	d.cut(Input, InputImage, c.value[usagePromptImage], anomalyInputParts)
+}
+
+// tokenQuantities reads the usage of the chat family. Rejected predictions
+// stay in the output: they are billed like it.
+func tokenQuantities(c *usageCounts) (d usageDraft) {
+	if !d.wholes(c) {
+		return d
+	}
+	d.inputParts(c)
+	d.cut(Output, Reasoning, c.value[usageReasoning], anomalyReasonExceeds)
+	d.cut(Output, OutputAudio, c.value[usageCompletionAudio], anomalyOutputParts)
+	return d
+}
+
+// embeddingQuantities reads the usage of embeddings, which have no output: a
+// total alone is all input, and whatever is said of an output is not billed.
+func embeddingQuantities(c *usageCounts) (d usageDraft) {
+	if !d.wholes(c) {
+		d.Quantities, d.anomalies = Quantities{Input: d.Quantities[Unsplit]}, nil
+		return d
+	}
+	d.inputParts(c)
+	d.Quantities[Output] = 0
+	return d
+}
+
+// imageQuantities reads the usage of token-priced image models. Unless the
+// upstream splits it, all of the output is image.
+func imageQuantities(c *usageCounts) (d usageDraft) {
+	if !d.wholes(c) {
+		return d
+	}
+	d.inputParts(c)
+	image := d.Quantities[Output]
+	switch {
+	case c.given[usageCompletionImage]:
+		image = c.value[usageCompletionImage]
+	case c.given[usageCompletionText]:
+		image -= min(image, c.value[usageCompletionText])
+	}
+	d.cut(Output, OutputImage, image, anomalyOutputParts)
+	return d
+}
+
+// UsageView returns usage as the client's provider counts it, for headers:
+// the input with its cached part included, that part, the output with its
+// reasoning, and the total, all in tokens.
+func UsageView(_ *Endpoint, q *Quantities) (input, cached, output, total int64) {
+	return q.TotalInput(), q[CachedInput], q.TotalOutput(), q.Tokens()
+}

@@ -1,0 +1,124 @@
+package meter
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestUsageMerge checks how the usage objects of one stream come together:
+// later fields replace earlier ones, nothing adds up, and an empty one is none.
+func TestUsageMerge(t *testing.T) {
+	cases := []struct {
+		name   string
+		usages []string
+		want   Quantities
+		flags  []string
+	}{
+		{"the last counts", []string{`{"prompt_tokens":3,"completion_tokens":1}`, `{"prompt_tokens":3,"completion_tokens":2}`}, Quantities{Input: 3, Output: 2}, nil},
+		{"a null takes nothing away", []string{`{"prompt_tokens":3,"completion_tokens":1}`, `null`}, Quantities{Input: 3, Output: 1}, nil},
+		{"nor does a null field", []string{`{"prompt_tokens":3,"completion_tokens":1}`, `{"prompt_tokens":null,"completion_tokens":4}`}, Quantities{Input: 3, Output: 4}, nil},
+		{"nor do zeros", []string{`{"prompt_tokens":3,"completion_tokens":1}`, `{"prompt_tokens":0,"completion_tokens":0}`}, Quantities{Input: 3, Output: 1}, nil},
+		{"nor does an empty one", []string{`{"prompt_tokens":3,"completion_tokens":1}`, `{}`}, Quantities{Input: 3, Output: 1}, nil},
+		{"the input may be revised", []string{`{"prompt_tokens":3,"completion_tokens":1}`, `{"prompt_tokens":30}`}, Quantities{Input: 30, Output: 1}, nil},
+		{"details may come later", []string{`{"prompt_tokens":3,"completion_tokens":1}`, `{"prompt_tokens_details":{"cached_tokens":2}}`}, Quantities{Input: 1, CachedInput: 2, Output: 1}, nil},
+		{"details may be null", []string{`{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":null}`}, Quantities{Input: 3, Output: 1}, nil},
+		{"fractions are whole", []string{`{"prompt_tokens":12.0,"completion_tokens":1.2e1}`}, Quantities{Input: 12, Output: 12}, nil},
+		{"a part is a whole", []string{`{"prompt_tokens":12.5,"completion_tokens":1}`}, Quantities{Input: 13, Output: 1}, nil},
+		{"prompt and total", []string{`{"prompt_tokens":12,"total_tokens":20}`}, Quantities{Input: 12, Output: 8}, nil},
+		{"completion and total", []string{`{"completion_tokens":12,"total_tokens":20}`}, Quantities{Input: 8, Output: 12}, nil},
+		{"total below its part", []string{`{"prompt_tokens":12,"total_tokens":8}`}, Quantities{Input: 12}, []string{"total_mismatch"}},
+		{"total that does not add up", []string{`{"prompt_tokens":12,"completion_tokens":3,"total_tokens":8}`}, Quantities{Input: 12, Output: 3}, []string{"total_mismatch"}},
+		{"only a total", []string{`{"total_tokens":8}`}, Quantities{Unsplit: 8}, []string{"total_only"}},
+		{"cached beyond its whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":12}}`}, Quantities{CachedInput: 10, Output: 1}, []string{"cached_exceeds_input"}},
+		{"parts beyond their whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":8,"image_tokens":5}}`}, Quantities{CachedInput: 8, InputImage: 2, Output: 1}, []string{"parts_exceed_input"}},
+		{"reasoning beyond its whole", []string{`{"prompt_tokens":1,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":5}}`}, Quantities{Input: 1, Reasoning: 4}, []string{"reasoning_exceeds_output"}},
+		{"rejected predictions are output", []string{`{"prompt_tokens":1,"completion_tokens":4,"completion_tokens_details":{"rejected_prediction_tokens":3}}`}, Quantities{Input: 1, Output: 4}, nil},
+		{"hit and miss alone", []string{`{"prompt_cache_hit_tokens":3,"prompt_cache_miss_tokens":4,"completion_tokens":1}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
+		{"a cached count twice", []string{`{"prompt_tokens":7,"completion_tokens":1,"prompt_cache_hit_tokens":3,"prompt_tokens_details":{"cached_tokens":3}}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
+		{"a negative field is ignored", []string{`{"prompt_tokens":7,"completion_tokens":-1}`}, Quantities{Input: 7}, []string{"negative_usage"}},
+		{"an absurd field is ignored", []string{`{"prompt_tokens":7,"completion_tokens":99999999999999999999}`}, Quantities{Input: 7}, []string{"absurd_usage"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			tap := streamTap(t, false)
+			for _, usage := range c.usages {
+				tap.Pass(nil, []byte(chunk(`"choices":[{"delta":{}}],"usage":`+usage)))
+			}
+			u := tap.Usage()
+			if u.Quantities != c.want || !slices.Equal(u.Anomalies, c.flags) || u.Source != FromUpstream {
+				t.Errorf("got %v %v from %s, want %v %v", u.Map(), u.Anomalies, u.Source, c.want.Map(), c.flags)
+			}
+		})
+	}
+}
+
+// TestUsageIsNotSpoofed checks that what a model writes, or a user says, is
+// never taken for usage.
+func TestUsageIsNotSpoofed(t *testing.T) {
+	tap := streamTap(t, false)
+	tap.Pass(nil, []byte(content(`\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}`)))
+	tap.Pass(nil, []byte(chunk(`"choices":[{"delta":{"usage":{"prompt_tokens":1,"completion_tokens":1},"content":"x"}}],"metadata":{"usage":{"prompt_tokens":1,"completion_tokens":1}}`)))
+	if u := tap.Usage(); u.Source != Estimated {
+		t.Errorf("usage %v from %s", u.Map(), u.Source)
+	}
+}
+
+// TestUsageOfACutStream checks that a usage from the beginning of a stream,
+// which knows no output yet, does not make the delivered output free.
+func TestUsageOfACutStream(t *testing.T) {
+	tap := streamTap(t, false)
+	tap.Pass(nil, []byte(chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":100,"completion_tokens":0,"total_tokens":100}`)))
+	tap.Pass(nil, []byte(content("one two three four")))
+	u := tap.Usage()
+	if u.Quantities != (Quantities{Input: 100, Output: 4}) || u.Source != Estimated || !slices.Equal(u.Anomalies, []string{"output_missing"}) {
+		t.Errorf("got %v %v from %s", u.Map(), u.Anomalies, u.Source)
+	}
+	if !tap.Broken() {
+		t.Error("a cut stream is not broken")
+	}
+}
+
+// TestUsageView checks that headers count as the client's provider does: parts
+// are inside their wholes.
+func TestUsageView(t *testing.T) {
+	q := Quantities{Input: 1, CachedInput: 20, InputImage: 300, Output: 4000, Reasoning: 50000, Unsplit: 600000}
+	in, cached, out, total := UsageView(FindEndpoint("/chat/completions"), &q)
+	if in != 321 || cached != 20 || out != 54000 || total != 654321 {
+		t.Errorf("got %d %d %d %d", in, cached, out, total)
+	}
+}
+
+// FuzzUsage checks that whatever stands where usage should, quantities are
+// never negative, never more than was said, and never lost.
+func FuzzUsage(f *testing.F) {
+	for _, usage := range []string{
+		`{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}`, `null`, `{}`, `[]`, `"x"`, `-1`, `{"prompt_tokens":{"a":1}}`,
+		`{"prompt_tokens":3,"prompt_tokens_details":{"cached_tokens":1e3,"audio_tokens":2,"image_tokens":9,"cache_write_tokens":1}}`,
+		`{"completion_tokens":3,"completion_tokens_details":{"reasoning_tokens":7,"audio_tokens":2}}`, `{"total_tokens":1e400}`, `{"prompt_tokens":1e12}`,
+	} {
+		f.Add(usage)
+	}
+	endpoints := []*Endpoint{FindEndpoint("/chat/completions"), FindEndpoint("/embeddings"), FindEndpoint("/images/generations")}
+	f.Fuzz(func(t *testing.T, usage string) {
+		for _, e := range endpoints {
+			tap := mustRead(t, e, `{"model":"m"}`).NewTap("application/json")
+			tap.Pass(nil, []byte(`{"data":[1],"choices":[{"message":{"content":"text"}}],"usage":`+usage+`}`))
+			u := tap.Usage()
+			for d, n := range u.NonZero() {
+				if n < 0 {
+					t.Errorf("%s %s: %s is %d", e.Name, usage, d, n)
+				}
+			}
+			if u.IsZero() && e.Name != "images" {
+				t.Errorf("%s %s: free", e.Name, usage)
+			}
+			if u.Source == FromUpstream {
+				c := tap.facts.usage.merged
+				most := max(c.value[usagePrompt]+c.value[usageCompletion], c.value[usageTotal], c.value[usageCacheHit]+c.value[usageCacheMiss]+c.value[usageCompletion])
+				if u.Tokens() > most {
+					t.Errorf("%s %s: %v is more than was said", e.Name, usage, u.Map())
+				}
+			}
+		}
+	})
+}

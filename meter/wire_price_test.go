@@ -1,0 +1,66 @@
+package meter
+
+import (
+	"testing"
+	"time"
+)
+
+// TestFromBytesToMoney goes all the way from a request and an answer to what
+// is held and what is due, where the two halves of the package meet.
+func TestFromBytesToMoney(t *testing.T) {
+	book, err := NewBook(BookOptions{Currency: "USD", Files: []PriceFile{{Name: "test.yaml", Data: []byte(`
+currency: USD
+prices:
+  - {models: [gpt-4o], rates: {input: 2.5/1M, cached_input: 1.25/1M, output: 10/1M}}
+  - {models: [text-embedding-3-small], rates: {input: 0.02/1M}}
+  - {models: [dall-e-3], when: {quality: standard, size: 1024x1024}, rates: {image: 0.04}}
+  - {models: [dall-e-3], when: {quality: hd}, rates: {image: 0.12}}
+  - {models: [gpt-image-1], rates: {input: 5/1M, input_image: 10/1M, output_image: 40/1M}}
+  - {tools: [web_search], when: {engine: search_pro}, rates: {search: 0.03}}
+`)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct{ name, path, request, answer, due string }{
+		{
+			"chat", "/chat/completions", `{"model":"gpt-4o","max_tokens":100,"messages":[{"role":"user","content":"Hello, hello, hello, hello?"}]}`,
+			`{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":20,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":8}}}`, "0.00104",
+		},
+		{
+			"search", "/chat/completions", `{"model":"gpt-4o","max_tokens":1,"tools":[{"type":"web_search","web_search":{"search_engine":"search_pro"}}]}`,
+			`{"choices":[{"message":{"content":"x"}}],"web_search":[{"link":"x"}],"usage":{"prompt_tokens":4000,"completion_tokens":1}}`, "0.04001",
+		},
+		{"embeddings", "/embeddings", `{"model":"text-embedding-3-small","input":"Hello, hello?"}`, `{"data":[],"usage":{"prompt_tokens":8,"total_tokens":8}}`, "0.00000016"},
+		{"images by the image", "/images/generations", `{"model":"dall-e-3","n":2,"prompt":"a fox"}`, `{"data":[{"url":"x"}]}`, "0.04"},
+		{"images of a quality", "/images/generations", `{"model":"dall-e-3","quality":"hd","prompt":"a fox"}`, `{"data":[{"url":"x"}]}`, "0.12"},
+		{
+			"images by the token", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`,
+			`{"data":[{"b64_json":"x"}],"usage":{"input_tokens":10,"output_tokens":4000,"total_tokens":4010}}`, "0.16005",
+		},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := mustRead(t, FindEndpoint(c.path), c.request)
+			query := PriceQuery{Model: r.Model, Class: r.Endpoint.Class, Attributes: r.Attributes, At: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+			quote, err := book.Quote(query, &r.Ceiling, r.Tools)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tap := r.NewTap("application/json")
+			tap.Pass(nil, []byte(c.answer))
+			u := tap.Usage()
+			charge, err := book.Charge(query, &u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if charge.Fee.String() != c.due || charge.Fee > quote.Fee {
+				t.Errorf("due %s, want %s; held %s", charge.Fee, c.due, quote.Fee)
+			}
+			for _, line := range charge.Lines {
+				if line.Unpriced {
+					t.Errorf("%s is unpriced", line.Dimension)
+				}
+			}
+		})
+	}
+}
