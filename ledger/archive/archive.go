@@ -1,0 +1,478 @@
+// Package archive keeps the journal in SQL: exactly once by (shard, seq),
+// dense, and chained by hashes, so that what was archived cannot change
+// unnoticed. It knows entries as lists of fields, as they stand in the stream,
+// so that they can be put back as they were; what they mean is the ledger's.
+//
+// Two stores, one schema: an embedded SQLite file (sqlite:PATH) or PostgreSQL
+// (postgres://…).
+//
+// A shard's epoch makes a recovery and an archiver exclude each other: who
+// recovers a shard raises its epoch and reads its head in one transaction; an
+// archiver that read its entries before that appends under the old epoch and
+// is refused.
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+)
+
+var (
+	// ErrFork is returned when an entry is offered under an id that holds other
+	// content, or an entry's hash does not follow from those before it: two
+	// journals claim to be one. Nothing may be booked before a person has looked.
+	ErrFork = errors.New("the journal has forked")
+	// ErrGap is returned when entries are offered that do not follow the head.
+	ErrGap = errors.New("entries are missing between the archive's head and the journal")
+	// ErrEpoch is returned when a shard was recovered since its epoch was read.
+	ErrEpoch = errors.New("the shard has been recovered meanwhile")
+)
+
+// Entry is one journal entry as it stands in the stream. Account, Key,
+// RequestID, Type and Time are copies of fields, to search by.
+type Entry struct {
+	Shard     int
+	Seq       uint64
+	Time      time.Time
+	Type      string
+	Account   string
+	Key       string
+	RequestID string
+	// Fields are the stream entry's, names and values in turn.
+	Fields []string
+}
+
+// Head is where the archive of one shard ends.
+type Head struct {
+	Shard int
+	Seq   uint64 // 0: nothing archived
+	Epoch int64
+	hash  []byte
+}
+
+// Archive is an open archive. Its methods may be called at the same time.
+type Archive struct {
+	db       *sql.DB
+	identity string
+	postgres bool
+	path     string // of the SQLite file
+}
+
+const schema = `
+CREATE TABLE IF NOT EXISTS archive (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL, currency TEXT NOT NULL,
+	shards INTEGER NOT NULL, format TEXT NOT NULL, created_ms BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS shards (shard INTEGER PRIMARY KEY, seq BIGINT NOT NULL, epoch BIGINT NOT NULL, hash BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS entries (
+	shard INTEGER NOT NULL, seq BIGINT NOT NULL, time_ms BIGINT NOT NULL,
+	type TEXT NOT NULL, account TEXT NOT NULL, key TEXT NOT NULL, request_id TEXT NOT NULL,
+	fields TEXT NOT NULL, hash BLOB NOT NULL,
+	PRIMARY KEY (shard, seq)
+);
+CREATE INDEX IF NOT EXISTS entries_by_account ON entries (account, seq);
+CREATE INDEX IF NOT EXISTS entries_by_request ON entries (request_id);
+CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until_ms BIGINT NOT NULL);
+`
+
+// Open opens the archive at url, making it where there is none: sqlite:PATH
+// or postgres://….
+func Open(ctx context.Context, address string) (*Archive, error) {
+	return open(ctx, address, (*Archive).prepare)
+}
+
+func open(ctx context.Context, address string, begin func(*Archive, context.Context) error) (*Archive, error) {
+	a, err := dial(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := begin(a, ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("archive %s: %w", redact(address), err), a.db.Close())
+	}
+	return a, nil
+}
+
+func dial(address string) (*Archive, error) {
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		// Full sync: an archive that forgets what it acknowledged would let the journal be trimmed too far.
+		pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)"}, "_txlock": {"immediate"}}
+		db, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+		if err != nil {
+			return nil, fmt.Errorf("archive: %w", err)
+		}
+		return &Archive{db: db, path: path}, nil
+	}
+	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
+		db, err := sql.Open("pgx", address)
+		if err != nil {
+			return nil, fmt.Errorf("archive: %w", err)
+		}
+		db.SetMaxOpenConns(8)
+		return &Archive{db: db, postgres: true}, nil
+	}
+	return nil, fmt.Errorf("archive: %q: want sqlite:PATH or postgres://USER@HOST/DATABASE", redact(address))
+}
+
+// redact takes the password out of an address.
+func redact(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "(an address that cannot be read)"
+	}
+	return u.Redacted()
+}
+
+func (a *Archive) prepare(ctx context.Context) error {
+	if a.path != "" {
+		if err := os.MkdirAll(filepath.Dir(a.path), 0o700); err != nil {
+			return err
+		}
+	}
+	statements := schema
+	if a.postgres {
+		statements = strings.ReplaceAll(statements, "BLOB", "BYTEA")
+	}
+	if _, err := a.db.ExecContext(ctx, statements); err != nil {
+		return err
+	}
+	fresh := rand.Text()
+	if _, err := a.db.ExecContext(ctx, `INSERT INTO archive (one, identity) VALUES (1, $1) ON CONFLICT DO NOTHING`, fresh); err != nil {
+		return err
+	}
+	return a.readIdentity(ctx)
+}
+
+func (a *Archive) readIdentity(ctx context.Context) error {
+	return a.db.QueryRowContext(ctx, `SELECT identity FROM archive`).Scan(&a.identity)
+}
+
+// Close closes the archive.
+func (a *Archive) Close() error { return a.db.Close() }
+
+// Identity names this archive among all others. The ledger records it, so that
+// a wrong address is noticed before anything is trimmed.
+func (a *Archive) Identity() string { return a.identity }
+
+// Head returns where the archive of a shard ends.
+func (a *Archive) Head(ctx context.Context, shard int) (Head, error) {
+	head, err := readHead(ctx, a.db, shard)
+	return head, annotate(err)
+}
+
+// RaiseEpoch shuts out whoever read the shard's epoch before, and returns the
+// head as it then is, both in one transaction.
+func (a *Archive) RaiseEpoch(ctx context.Context, shard int) (head Head, err error) {
+	heads, err := a.RaiseEpochs(ctx, []int{shard})
+	if err != nil {
+		return head, err
+	}
+	return heads[0], nil
+}
+
+// RaiseEpochs is RaiseEpoch for several shards, in one transaction.
+func (a *Archive) RaiseEpochs(ctx context.Context, shards []int) (heads []Head, err error) {
+	shards = slices.Sorted(slices.Values(shards)) // locks are taken in one order by all
+	err = a.transact(ctx, shards, func(tx *sql.Tx) error {
+		heads = heads[:0]
+		for _, shard := range shards {
+			head, err := readHead(ctx, tx, shard)
+			if err != nil {
+				return err
+			}
+			head.Epoch++
+			if err := writeHead(ctx, tx, head); err != nil {
+				return err
+			}
+			heads = append(heads, head)
+		}
+		return nil
+	})
+	return heads, err
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func readHead(ctx context.Context, q querier, shard int) (Head, error) {
+	head := Head{Shard: shard}
+	err := q.QueryRowContext(ctx, `SELECT seq, epoch, hash FROM shards WHERE shard = $1`, shard).Scan(&head.Seq, &head.Epoch, &head.hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return head, err
+}
+
+func writeHead(ctx context.Context, tx *sql.Tx, head Head) error {
+	if head.hash == nil {
+		head.hash = []byte{}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO shards (shard, seq, epoch, hash) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (shard) DO UPDATE SET seq = excluded.seq, epoch = excluded.epoch, hash = excluded.hash`,
+		head.Shard, int64(head.Seq), head.Epoch, head.hash)
+	return err
+}
+
+// transact runs work alone on shards: SQLite has one writer at a time,
+// PostgreSQL takes locks that end with the transaction.
+func (a *Archive) transact(ctx context.Context, shards []int, work func(*sql.Tx) error) error {
+	tx, err := a.db.BeginTx(ctx, nil)
+	if err != nil {
+		return annotate(err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	for _, shard := range shards {
+		if !a.postgres {
+			break
+		}
+		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, advisoryLock+int64(shard)); err != nil {
+			return annotate(err)
+		}
+	}
+	if err := work(tx); err != nil {
+		return annotate(err)
+	}
+	return annotate(tx.Commit())
+}
+
+// advisoryLock keeps our locks in PostgreSQL apart from those of others.
+const advisoryLock = 0x746f6c6c << 16
+
+func annotate(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("archive: %w", err)
+}
+
+// Append archives entries of one shard, in the order of their seq, read under
+// head. Entries that are there already are compared: the same content is
+// skipped, other content is ErrFork. ErrGap and ErrEpoch are its other
+// refusals; after any error nothing of the call was archived.
+func (a *Archive) Append(ctx context.Context, head Head, entries []Entry) (Head, error) {
+	now := head
+	err := a.transact(ctx, []int{head.Shard}, func(tx *sql.Tx) (err error) {
+		if now, err = readHead(ctx, tx, head.Shard); err != nil {
+			return err
+		}
+		if now.Epoch != head.Epoch {
+			return ErrEpoch
+		}
+		insert, err := tx.PrepareContext(ctx, `INSERT INTO entries (shard, seq, time_ms, type, account, key, request_id, fields, hash)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		for i := range entries {
+			if now, err = appendOne(ctx, tx, insert, now, &entries[i]); err != nil {
+				return err
+			}
+		}
+		return writeHead(ctx, tx, now)
+	})
+	if err != nil {
+		return head, err
+	}
+	return now, nil
+}
+
+func appendOne(ctx context.Context, tx *sql.Tx, insert *sql.Stmt, head Head, e *Entry) (Head, error) {
+	if e.Shard != head.Shard || e.Seq > head.Seq+1 || e.Seq == 0 {
+		return head, fmt.Errorf("%w: shard %d ends at %d, offered was %d", ErrGap, head.Shard, head.Seq, e.Seq)
+	}
+	fields, err := json.Marshal(e.Fields)
+	if err != nil {
+		return head, err
+	}
+	if e.Seq <= head.Seq {
+		return head, compare(ctx, tx, e, fields)
+	}
+	head.Seq, head.hash = e.Seq, chain(head.hash, e.Shard, e.Seq, fields)
+	_, err = insert.ExecContext(ctx, e.Shard, int64(e.Seq), e.Time.UnixMilli(), e.Type, e.Account, e.Key, e.RequestID, string(fields), head.hash)
+	return head, err
+}
+
+// compare refuses an entry whose id is taken by another.
+func compare(ctx context.Context, q querier, e *Entry, fields []byte) error {
+	var archived string
+	if err := q.QueryRowContext(ctx, `SELECT fields FROM entries WHERE shard = $1 AND seq = $2`, e.Shard, int64(e.Seq)).Scan(&archived); err != nil {
+		return err
+	}
+	if archived != string(fields) {
+		return fmt.Errorf("%w: shard %d, entry %d-0 is archived with other content", ErrFork, e.Shard, e.Seq)
+	}
+	return nil
+}
+
+// chain is the hash of an entry: of the one before it, its id and its fields.
+func chain(previous []byte, shard int, seq uint64, fields []byte) []byte {
+	h := sha256.New()
+	h.Write(previous)
+	h.Write(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(nil, uint32(shard)), seq))
+	h.Write(fields)
+	return h.Sum(nil)
+}
+
+// Query chooses entries. Zero values choose all.
+type Query struct {
+	Account string
+	// AfterSeq and UntilSeq bound the ids within a shard: AfterSeq exclusive, UntilSeq inclusive.
+	Shard              *int
+	AfterSeq, UntilSeq uint64
+	RequestID          string
+	// Since and Until bound the time of booking: Since inclusive, Until exclusive.
+	Since, Until time.Time
+	// Types are those to visit.
+	Types []string
+}
+
+// Entries visits what the query chooses, by shard and id, and stops at visit's first error.
+func (a *Archive) Entries(ctx context.Context, q Query, visit func(*Entry) error) error {
+	text, args := q.sql()
+	rows, err := a.db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return annotate(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, _, _, err := scanEntry(rows)
+		if err != nil {
+			return annotate(err)
+		}
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return annotate(rows.Err())
+}
+
+func (q *Query) sql() (text string, args []any) {
+	var conditions []string
+	where := func(condition string, value any) {
+		args = append(args, value)
+		conditions = append(conditions, fmt.Sprintf(condition, len(args)))
+	}
+	if q.Account != "" {
+		where("account = $%d", q.Account)
+	}
+	if q.RequestID != "" {
+		where("request_id = $%d", q.RequestID)
+	}
+	if q.Shard != nil {
+		where("shard = $%d", *q.Shard)
+	}
+	if q.AfterSeq > 0 {
+		where("seq > $%d", int64(q.AfterSeq))
+	}
+	if q.UntilSeq > 0 {
+		where("seq <= $%d", int64(q.UntilSeq))
+	}
+	if !q.Since.IsZero() {
+		where("time_ms >= $%d", q.Since.UnixMilli())
+	}
+	if !q.Until.IsZero() {
+		where("time_ms < $%d", q.Until.UnixMilli())
+	}
+	if len(q.Types) > 0 {
+		list := make([]string, len(q.Types))
+		for i, t := range q.Types {
+			args = append(args, t)
+			list[i] = fmt.Sprintf("$%d", len(args))
+		}
+		conditions = append(conditions, "type IN ("+strings.Join(list, ", ")+")")
+	}
+	text = `SELECT shard, seq, time_ms, type, account, key, request_id, fields, hash FROM entries`
+	if len(conditions) > 0 {
+		text += " WHERE " + strings.Join(conditions, " AND ")
+	}
+	return text + " ORDER BY shard, seq", args
+}
+
+func scanEntry(rows *sql.Rows) (e *Entry, fields, hash []byte, err error) {
+	e = &Entry{}
+	var timeMS int64
+	if err := rows.Scan(&e.Shard, &e.Seq, &timeMS, &e.Type, &e.Account, &e.Key, &e.RequestID, &fields, &hash); err != nil {
+		return nil, nil, nil, err
+	}
+	e.Time = time.UnixMilli(timeMS).UTC()
+	if err := json.Unmarshal(fields, &e.Fields); err != nil {
+		return nil, nil, nil, fmt.Errorf("%w: shard %d, entry %d-0 cannot be read", ErrFork, e.Shard, e.Seq)
+	}
+	return e, fields, hash, nil
+}
+
+// Verify walks a shard's chain: ids dense from 1, every hash following from
+// the one before, the head where it is said to be. It returns the number of
+// entries; damage is ErrFork or ErrGap.
+func (a *Archive) Verify(ctx context.Context, shard int) (entries uint64, err error) {
+	head, err := a.Head(ctx, shard)
+	if err != nil {
+		return 0, err
+	}
+	query := Query{Shard: &shard, UntilSeq: head.Seq}
+	text, args := query.sql()
+	rows, err := a.db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return 0, annotate(err)
+	}
+	defer rows.Close()
+	var hash []byte
+	for rows.Next() {
+		e, fields, archived, err := scanEntry(rows)
+		if err != nil {
+			return entries, annotate(err)
+		}
+		if entries++; e.Seq != entries {
+			return entries, annotate(fmt.Errorf("%w: shard %d has %d-0 where %d-0 should be", ErrGap, shard, e.Seq, entries))
+		}
+		if hash = chain(hash, shard, e.Seq, fields); !bytes.Equal(hash, archived) {
+			return entries, annotate(fmt.Errorf("%w: shard %d, the hash of entry %d-0 does not follow", ErrFork, shard, e.Seq))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return entries, annotate(err)
+	}
+	if entries != head.Seq || !bytes.Equal(hash, head.hash) {
+		return entries, annotate(fmt.Errorf("%w: shard %d ends at %d-0 with hash %s, its head says %d-0", ErrGap, shard, entries, hex.EncodeToString(hash), head.Seq))
+	}
+	return entries, nil
+}
+
+// Lease takes or renews a named lease for holder, by this process's clock;
+// false when another has it. A lease only spares work: what protects the
+// archive is that Append is conditional.
+func (a *Archive) Lease(ctx context.Context, name, holder string, ttl time.Duration) (bool, error) {
+	now := time.Now()
+	result, err := a.db.ExecContext(ctx, `INSERT INTO leases (name, holder, until_ms) VALUES ($1, $2, $3)
+		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms
+		WHERE leases.holder = excluded.holder OR leases.until_ms < $4`,
+		name, holder, now.Add(ttl).UnixMilli(), now.UnixMilli())
+	if err != nil {
+		return false, annotate(err)
+	}
+	changed, err := result.RowsAffected()
+	return changed > 0, annotate(err)
+}
+
+// Unlease gives a lease back.
+func (a *Archive) Unlease(ctx context.Context, name, holder string) error {
+	_, err := a.db.ExecContext(ctx, `DELETE FROM leases WHERE name = $1 AND holder = $2`, name, holder)
+	return annotate(err)
+}

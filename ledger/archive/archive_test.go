@@ -1,0 +1,221 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/pgtest"
+)
+
+// stores runs a test on every store there is: SQLite always, PostgreSQL where
+// it is installed.
+func stores(t *testing.T, test func(t *testing.T, a *Archive)) {
+	t.Run("sqlite", func(t *testing.T) {
+		test(t, openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db")))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		test(t, openArchive(t, pgtest.Start(t)))
+	})
+}
+
+func openArchive(t *testing.T, address string) *Archive {
+	t.Helper()
+	a, err := Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	return a
+}
+
+func entry(seq uint64, text string) Entry {
+	return Entry{
+		Shard: 3, Seq: seq, Time: time.UnixMilli(1_700_000_000_000 + int64(seq)).UTC(), Type: "charge",
+		Account: "acme", Key: "k", RequestID: fmt.Sprintf("req_%d", seq), Fields: []string{"t", "charge", "v", text},
+	}
+}
+
+func run(from, to uint64) (list []Entry) {
+	for seq := from; seq <= to; seq++ {
+		list = append(list, entry(seq, fmt.Sprint("entry ", seq)))
+	}
+	return list
+}
+
+func mustAppend(t *testing.T, a *Archive, head Head, entries []Entry) Head {
+	t.Helper()
+	head, err := a.Append(t.Context(), head, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
+}
+
+func archived(t *testing.T, a *Archive, q Query) (seqs []uint64) {
+	t.Helper()
+	if err := a.Entries(t.Context(), q, func(e *Entry) error { seqs = append(seqs, e.Seq); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return seqs
+}
+
+func TestEntriesComeBackAsTheyWere(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		mustAppend(t, a, Head{Shard: 3}, run(1, 5))
+		var got []Entry
+		shard := 3
+		if err := a.Entries(t.Context(), Query{Shard: &shard, Account: "acme", AfterSeq: 1, UntilSeq: 4}, func(e *Entry) error {
+			got = append(got, *e)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if want := run(2, 4); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got  %v\nwant %v", got, want)
+		}
+		if got := archived(t, a, Query{RequestID: "req_3"}); !slices.Equal(got, []uint64{3}) {
+			t.Errorf("by request id: %v", got)
+		}
+		if got := archived(t, a, Query{Account: "other"}); got != nil {
+			t.Errorf("of another account: %v", got)
+		}
+	})
+}
+
+func TestOfferedTwiceIsArchivedOnce(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		mustAppend(t, a, Head{Shard: 3}, run(1, 3))
+		head := mustAppend(t, a, Head{Shard: 3}, run(2, 6)) // an archiver that was late, and overlaps
+		if head.Seq != 6 {
+			t.Errorf("head %d, want 6", head.Seq)
+		}
+		if got := archived(t, a, Query{}); len(got) != 6 {
+			t.Errorf("%d entries, want 6", len(got))
+		}
+		if n, err := a.Verify(t.Context(), 3); err != nil || n != 6 {
+			t.Errorf("Verify = %d, %v", n, err)
+		}
+	})
+}
+
+func TestOtherContentUnderAnIdIsAFork(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		mustAppend(t, a, Head{Shard: 3}, run(1, 3))
+		_, err := a.Append(t.Context(), Head{Shard: 3}, []Entry{entry(3, "another"), entry(4, "entry 4")})
+		if !errors.Is(err, ErrFork) {
+			t.Errorf("got %v, want ErrFork", err)
+		}
+		if got := archived(t, a, Query{}); len(got) != 3 {
+			t.Errorf("the refused call left %d entries, want 3", len(got))
+		}
+	})
+}
+
+func TestGapIsRefused(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		mustAppend(t, a, Head{Shard: 3}, run(1, 3))
+		for _, list := range [][]Entry{run(5, 6), {entry(4, "x"), entry(6, "x")}, {entry(0, "x")}} {
+			if _, err := a.Append(t.Context(), Head{Shard: 3}, list); !errors.Is(err, ErrGap) {
+				t.Errorf("appending from %d: %v, want ErrGap", list[0].Seq, err)
+			}
+		}
+	})
+}
+
+// The archiver has read entries that Redis then lost; a recovery reads the
+// older head, and new entries take those ids. The late commit must not land.
+func TestRecoveryShutsOutWhoReadBefore(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		before := mustAppend(t, a, Head{Shard: 3}, run(1, 3))
+		recovered, err := a.RaiseEpoch(t.Context(), 3)
+		if err != nil || recovered.Seq != 3 || recovered.Epoch != before.Epoch+1 {
+			t.Fatalf("RaiseEpoch = %+v, %v", recovered, err)
+		}
+		if _, err := a.Append(t.Context(), before, run(4, 5)); !errors.Is(err, ErrEpoch) {
+			t.Errorf("an append under the old epoch: %v, want ErrEpoch", err)
+		}
+		mustAppend(t, a, recovered, run(4, 5))
+	})
+}
+
+func TestTamperingIsNoticed(t *testing.T) {
+	for name, statement := range map[string]string{
+		"changed": `UPDATE entries SET fields = '["t","charge","v","cheaper"]' WHERE seq = 2`,
+		"removed": `DELETE FROM entries WHERE seq = 2`,
+		"cut":     `DELETE FROM entries WHERE seq = 5`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			stores(t, func(t *testing.T, a *Archive) {
+				mustAppend(t, a, Head{Shard: 3}, run(1, 5))
+				if _, err := a.db.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := a.Verify(t.Context(), 3); !errors.Is(err, ErrFork) && !errors.Is(err, ErrGap) {
+					t.Errorf("Verify = %v, want ErrFork or ErrGap", err)
+				}
+			})
+		})
+	}
+}
+
+func TestIdentityStays(t *testing.T) {
+	address := "sqlite:" + filepath.Join(t.TempDir(), "archive.db")
+	first := openArchive(t, address).Identity()
+	if again := openArchive(t, address).Identity(); first == "" || again != first {
+		t.Errorf("identity %q, then %q", first, again)
+	}
+	if other := openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db")).Identity(); other == first {
+		t.Error("two archives have one identity")
+	}
+}
+
+func TestLeaseIsOnesUntilItRunsOut(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		take := func(holder string, ttl time.Duration) bool {
+			got, err := a.Lease(context.WithoutCancel(t.Context()), "archiver", holder, ttl)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		if !take("a", time.Hour) || take("b", time.Hour) || !take("a", -time.Second) {
+			t.Error("the lease is not its holder's alone")
+		}
+		if !take("b", time.Hour) {
+			t.Error("a lease that ran out is not free")
+		}
+		if err := a.Unlease(t.Context(), "archiver", "b"); err != nil {
+			t.Fatal(err)
+		}
+		if !take("a", time.Hour) {
+			t.Error("a lease given back is not free")
+		}
+	})
+}
+
+func TestBadAddressSaysWhatWouldBeRight(t *testing.T) {
+	_, err := Open(t.Context(), "mysql://root:secret@host/db")
+	if err == nil || !slices.Contains([]string{`archive: "mysql://root:xxxxx@host/db": want sqlite:PATH or postgres://USER@HOST/DATABASE`}, err.Error()) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	a, err := Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "archive.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.Close()
+	head := Head{Shard: 3}
+	for b.Loop() {
+		if head, err = a.Append(b.Context(), head, run(head.Seq+1, head.Seq+100)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*100), "ns/entry")
+}

@@ -1,0 +1,485 @@
+// Package wal is an append-only log of records in bounded segment files: what
+// was written is there after a crash of the process, what was synced is there
+// after a loss of power. It knows bytes only.
+//
+// A record is its length, its CRC-32C and its bytes. A record that was cut by
+// a crash is recognised and dropped with all that follows in the last segment;
+// the same damage in an older segment is an error, because nothing but a fault
+// of the disk explains it.
+//
+// There is no buffer in user space: when Append returns, the kernel has the
+// record. Sync makes it durable; callers that sync at the same time share one
+// fsync.
+package wal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Options say where the log is and how large it may grow. Zero sizes take the defaults.
+type Options struct {
+	Dir string
+	// SegmentSize is the size, in bytes, past which a new segment is begun. Default 16 MiB.
+	SegmentSize int64
+	// MaxSize bounds the log, in bytes, for Room. Default 1 GiB.
+	MaxSize int64
+}
+
+var (
+	// ErrLocked is returned by Open when another process has the log.
+	ErrLocked = errors.New("the log is in use by another process")
+	// ErrCorrupt is returned for damage that a crash does not explain.
+	ErrCorrupt = errors.New("the log is damaged")
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("the log is closed")
+)
+
+const (
+	magic       = "TGLOG001"
+	headerSize  = 8 // length and CRC of a record, 4 bytes each, little endian
+	maxRecord   = 16 << 20
+	segmentMode = 0o600
+	suffix      = ".log"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A Log is open for appending. Its methods may be called at the same time.
+type Log struct {
+	options Options
+	lock    *os.File
+
+	mu       sync.Mutex
+	current  *os.File
+	segments []segment // oldest first; the last is current
+	used     int64     // bytes in all segments
+	room     int64     // bytes set aside by Room
+	frame    []byte    // reused by Append
+	broken   error     // a failed write: nothing can be promised after it
+
+	syncMu sync.Mutex
+	synced Position
+}
+
+type segment struct {
+	number uint64
+	size   int64
+}
+
+// Position is the end of a record.
+type Position struct {
+	Segment uint64
+	Offset  int64
+}
+
+func (p Position) before(q Position) bool {
+	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
+}
+
+// Open opens the log in o.Dir, making it if there is none, and drops a torn
+// tail. ErrLocked and ErrCorrupt are among its errors.
+func Open(o Options) (*Log, error) {
+	if o.SegmentSize == 0 {
+		o.SegmentSize = 16 << 20
+	}
+	if o.MaxSize == 0 {
+		o.MaxSize = 1 << 30
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("settlement log: %w", err)
+	}
+	l := &Log{options: o}
+	if err := l.open(); err != nil {
+		l.closeFiles()
+		return nil, fmt.Errorf("settlement log %s: %w", o.Dir, err)
+	}
+	return l, nil
+}
+
+func (l *Log) open() (err error) {
+	l.lock, err = os.OpenFile(filepath.Join(l.options.Dir, "lock"), os.O_CREATE|os.O_RDWR, segmentMode)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(l.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return ErrLocked
+	}
+	numbers, err := l.list()
+	if err != nil {
+		return err
+	}
+	for i, number := range numbers {
+		size, err := l.check(number, i == len(numbers)-1)
+		if err != nil {
+			return err
+		}
+		l.segments = append(l.segments, segment{number, size})
+		l.used += size
+	}
+	if len(l.segments) == 0 {
+		return l.begin(1)
+	}
+	last := l.segments[len(l.segments)-1]
+	l.current, err = os.OpenFile(l.path(last.number), os.O_WRONLY|os.O_APPEND, segmentMode)
+	return err
+}
+
+func (l *Log) list() (numbers []uint64, err error) {
+	entries, err := os.ReadDir(l.options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		name, isSegment := strings.CutSuffix(e.Name(), suffix)
+		if !isSegment {
+			continue
+		}
+		number, err := strconv.ParseUint(name, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s is not a segment", ErrCorrupt, e.Name())
+		}
+		numbers = append(numbers, number)
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+func (l *Log) path(number uint64) string {
+	return filepath.Join(l.options.Dir, fmt.Sprintf("%012d%s", number, suffix))
+}
+
+// check reads a segment to the end of its last whole record. In the last
+// segment what follows is a torn tail and cut off.
+func (l *Log) check(number uint64, last bool) (size int64, err error) {
+	size, err = scan(l.path(number), func([]byte) error { return nil })
+	if err == nil || !errors.Is(err, ErrCorrupt) || !last {
+		return size, err
+	}
+	if size == 0 { // not even the magic was written: begin it anew, unless it is no segment at all
+		if info, statErr := os.Stat(l.path(number)); statErr != nil || info.Size() >= int64(len(magic)) {
+			return 0, errors.Join(err, statErr)
+		}
+		if err := os.WriteFile(l.path(number), []byte(magic), segmentMode); err != nil {
+			return 0, err
+		}
+		return int64(len(magic)), nil
+	}
+	return size, os.Truncate(l.path(number), size)
+}
+
+// scan visits a segment's records and returns the end of the last whole one.
+func scan(path string, visit func([]byte) error) (end int64, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	if !strings.HasPrefix(string(data[:min(len(data), len(magic))]), magic) {
+		return 0, fmt.Errorf("%w: %s does not begin as a segment", ErrCorrupt, filepath.Base(path))
+	}
+	for end = int64(len(magic)); end < int64(len(data)); {
+		record, ok := parse(data[end:])
+		if !ok {
+			return end, fmt.Errorf("%w: %s at byte %d", ErrCorrupt, filepath.Base(path), end)
+		}
+		if err := visit(record); err != nil {
+			return end, err
+		}
+		end += int64(headerSize + len(record))
+	}
+	return end, nil
+}
+
+// parse takes the first record of data, if it is whole.
+func parse(data []byte) (record []byte, ok bool) {
+	if len(data) < headerSize {
+		return nil, false
+	}
+	length := binary.LittleEndian.Uint32(data)
+	if length == 0 || length > maxRecord || int(length) > len(data)-headerSize {
+		return nil, false
+	}
+	record = data[headerSize : headerSize+int(length)]
+	return record, crc32.Checksum(record, castagnoli) == binary.LittleEndian.Uint32(data[4:])
+}
+
+// begin makes a new segment the current one.
+func (l *Log) begin(number uint64) error {
+	file, err := os.OpenFile(l.path(number), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, segmentMode)
+	if err != nil {
+		return err
+	}
+	if _, err := file.WriteString(magic); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if err := syncDir(l.options.Dir); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	l.current = file
+	l.segments = append(l.segments, segment{number, int64(len(magic))})
+	l.used += int64(len(magic))
+	return nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Append writes one record of 1 to 16 Mi bytes. When it returns, the record
+// survives a crash of the process; Sync makes it survive a loss of power.
+func (l *Log) Append(record []byte) (Position, error) {
+	if len(record) == 0 || len(record) > maxRecord {
+		return Position{}, fmt.Errorf("settlement log: a record of %d bytes", len(record))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return Position{}, l.broken
+	}
+	if l.segments[len(l.segments)-1].size >= l.options.SegmentSize {
+		if err := l.advance(); err != nil {
+			l.broken = fmt.Errorf("settlement log: %w", err)
+			return Position{}, l.broken
+		}
+	}
+	l.frame = binary.LittleEndian.AppendUint32(l.frame[:0], uint32(len(record)))
+	l.frame = binary.LittleEndian.AppendUint32(l.frame, crc32.Checksum(record, castagnoli))
+	l.frame = append(l.frame, record...)
+	n, err := l.current.Write(l.frame)
+	last := &l.segments[len(l.segments)-1]
+	if err != nil {
+		// A part of the record may stand there. Take it away, or stop for good:
+		// what came behind it would be dropped as a torn tail.
+		if n > 0 && l.current.Truncate(last.size) != nil {
+			l.broken = fmt.Errorf("settlement log: %w", err)
+		}
+		return Position{}, fmt.Errorf("settlement log: %w", err)
+	}
+	last.size += int64(n)
+	l.used += int64(n)
+	return Position{last.number, last.size}, nil
+}
+
+// advance begins a new segment. The full one is synced first, so that only the
+// current one ever needs it.
+func (l *Log) advance() error {
+	if err := l.current.Sync(); err != nil {
+		return err
+	}
+	full := l.current
+	if err := l.begin(l.segments[len(l.segments)-1].number + 1); err != nil {
+		return err
+	}
+	return full.Close()
+}
+
+// Sync returns when the record that ends at p is durable.
+func (l *Log) Sync(p Position) error {
+	l.syncMu.Lock()
+	defer l.syncMu.Unlock()
+	if !l.synced.before(p) {
+		return nil // another's fsync covered it while we waited
+	}
+	l.mu.Lock()
+	if l.broken != nil {
+		l.mu.Unlock()
+		return l.broken
+	}
+	last := l.segments[len(l.segments)-1]
+	file := l.current
+	// Appending goes on during the fsync; rotation must not close the file under it.
+	duplicate, err := syscall.Dup(int(file.Fd()))
+	l.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("settlement log: %w", err)
+	}
+	syscall.CloseOnExec(duplicate)
+	err = errors.Join(syscall.Fdatasync(duplicate), syscall.Close(duplicate))
+	if err != nil {
+		// The kernel may have dropped the pages: nothing unsynced can be promised any more.
+		l.mu.Lock()
+		l.broken = fmt.Errorf("settlement log: fsync: %w", err)
+		l.mu.Unlock()
+		return l.broken
+	}
+	l.synced = Position{last.number, last.size}
+	return nil
+}
+
+// Room sets n bytes aside for a record to come; false when the log is full.
+// Whoever has room can append it later whatever else is written.
+func (l *Log) Room(n int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil || l.used+l.room+n > l.options.MaxSize {
+		return false
+	}
+	l.room += n
+	return true
+}
+
+// Return gives room back.
+func (l *Log) Return(n int64) {
+	l.mu.Lock()
+	l.room -= n
+	l.mu.Unlock()
+}
+
+// Used is the size of the log in bytes, and its bound.
+func (l *Log) Used() (used, bound int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.used, l.options.MaxSize
+}
+
+// Replay visits all records that were in the log when it was called, oldest
+// first, and stops at visit's first error. The bytes are the visitor's only
+// until it returns.
+func (l *Log) Replay(visit func(segment uint64, record []byte) error) error {
+	l.mu.Lock()
+	segments := slices.Clone(l.segments)
+	l.mu.Unlock()
+	for _, s := range segments {
+		if err := l.replaySegment(s, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Segments are the numbers of all segments, oldest first; the last is current.
+func (l *Log) Segments() []uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	numbers := make([]uint64, len(l.segments))
+	for i := range l.segments {
+		numbers[i] = l.segments[i].number
+	}
+	return numbers
+}
+
+// ReplaySegment visits the records that are in one segment when it is called,
+// and none where it has been purged. The bytes are the visitor's only until it returns.
+func (l *Log) ReplaySegment(number uint64, visit func(record []byte) error) error {
+	l.mu.Lock()
+	var found *segment
+	for i := range l.segments {
+		if l.segments[i].number == number {
+			s := l.segments[i]
+			found = &s
+		}
+	}
+	l.mu.Unlock()
+	if found == nil {
+		return nil
+	}
+	return l.replaySegment(*found, func(_ uint64, record []byte) error { return visit(record) })
+}
+
+// Err is what keeps the log from taking records: a failed write or fsync, or
+// ErrClosed; nil when all is well.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
+}
+
+func (l *Log) replaySegment(s segment, visit func(uint64, []byte) error) error {
+	data, err := os.ReadFile(l.path(s.number))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // purged meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("settlement log: %w", err)
+	}
+	if int64(len(data)) < s.size {
+		return fmt.Errorf("settlement log: %w: segment %d is shorter than it was", ErrCorrupt, s.number)
+	}
+	for at := int64(len(magic)); at < s.size; {
+		record, ok := parse(data[at:s.size])
+		if !ok {
+			return fmt.Errorf("settlement log: %w: segment %d at byte %d", ErrCorrupt, s.number, at)
+		}
+		if err := visit(s.number, record); err != nil {
+			return err
+		}
+		at += int64(headerSize + len(record))
+	}
+	return nil
+}
+
+// Purge removes the oldest segments for as long as done agrees; the current
+// one stays.
+func (l *Log) Purge(done func(segment uint64) bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.segments) > 1 && done(l.segments[0].number) {
+		if err := os.Remove(l.path(l.segments[0].number)); err != nil {
+			return fmt.Errorf("settlement log: %w", err)
+		}
+		l.used -= l.segments[0].size
+		l.segments = l.segments[1:]
+	}
+	return nil
+}
+
+// Rotate begins a new segment if the current one has records, so that Purge
+// can come to those.
+func (l *Log) Rotate() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := l.segments[len(l.segments)-1]
+	if l.broken != nil || last.size == int64(len(magic)) {
+		return l.broken
+	}
+	if err := l.advance(); err != nil {
+		l.broken = fmt.Errorf("settlement log: %w", err)
+	}
+	return l.broken
+}
+
+// Current is the number of the segment that records go to.
+func (l *Log) Current() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.segments[len(l.segments)-1].number
+}
+
+// Close syncs and closes the log.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.broken, ErrClosed) {
+		return nil
+	}
+	err := l.broken
+	if err == nil {
+		err = l.current.Sync()
+	}
+	l.broken = ErrClosed
+	l.closeFiles()
+	return err
+}
+
+func (l *Log) closeFiles() {
+	if l.current != nil {
+		_ = l.current.Close()
+	}
+	if l.lock != nil {
+		_ = l.lock.Close() // and with it the lock
+	}
+}

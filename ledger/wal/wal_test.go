@@ -1,0 +1,279 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+)
+
+func open(t *testing.T, o Options) *Log {
+	t.Helper()
+	l, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func appendAll(t *testing.T, l *Log, records ...string) (last Position) {
+	t.Helper()
+	for _, r := range records {
+		p, err := l.Append([]byte(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = p
+	}
+	return last
+}
+
+func contents(t *testing.T, l *Log) (records []string) {
+	t.Helper()
+	if err := l.Replay(func(_ uint64, r []byte) error { records = append(records, string(r)); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return records
+}
+
+func TestRecordsSurviveInOrderOverSegments(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentSize: 100}
+	l := open(t, o)
+	var want []string
+	for i := range 50 {
+		want = append(want, fmt.Sprintf("record %d", i))
+	}
+	if err := l.Sync(appendAll(t, l, want...)); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, l); !slices.Equal(got, want) {
+		t.Errorf("before closing: %v", got)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, o)
+	appendAll(t, again, "one more")
+	if got := contents(t, again); !slices.Equal(got, append(want, "one more")) {
+		t.Errorf("after opening again: %v", got)
+	}
+}
+
+// A crash can cut the last record anywhere: what is whole stays, and what is
+// appended later is found again.
+func TestTornTailIsDropped(t *testing.T) {
+	whole := t.TempDir()
+	l := open(t, Options{Dir: whole})
+	appendAll(t, l, "first", "second", "third")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(l.path(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := range data {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(l.path(1))), data[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		torn := open(t, Options{Dir: dir})
+		appendAll(t, torn, "after")
+		got := contents(t, torn)
+		want := []string{"first", "second", "third"}[:len(got)-1]
+		if !slices.Equal(got, append(slices.Clone(want), "after")) {
+			t.Fatalf("cut at %d: %v", cut, got)
+		}
+		if err := torn.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFlippedBitEndsTheLastSegmentAndCondemnsAnOlderOne(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentSize: 30}
+	l := open(t, o)
+	appendAll(t, l, "aaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbb")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip := func(number uint64) {
+		data, err := os.ReadFile(l.path(number))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)-1] ^= 1
+		if err := os.WriteFile(l.path(number), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip(2)
+	last := open(t, o)
+	if got := contents(t, last); !slices.Equal(got, []string{"aaaaaaaaaaaaaaaaaaaaaaaa"}) {
+		t.Errorf("after damage in the last segment: %v", got)
+	}
+	if err := last.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(1)
+	if _, err := Open(o); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("damage in an older segment: %v, want ErrCorrupt", err)
+	}
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	l := open(t, o)
+	if _, err := Open(o); !errors.Is(err, ErrLocked) {
+		t.Errorf("second Open: %v, want ErrLocked", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, o)
+}
+
+func TestRoomIsKeptForThoseWhoHaveIt(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir(), MaxSize: 100})
+	if !l.Room(60) {
+		t.Fatal("no room in an empty log")
+	}
+	if l.Room(60) {
+		t.Error("more room given than there is")
+	}
+	appendAll(t, l, "a record of somebody who has room")
+	l.Return(60)
+	if !l.Room(20) || l.Room(100) {
+		t.Error("room given back is not there again")
+	}
+}
+
+func TestPurgeTakesWholeOldSegmentsOnly(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir()})
+	for _, r := range []string{"a", "b", "c"} {
+		appendAll(t, l, r)
+		if err := l.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Purge(func(n uint64) bool { return n <= 2 }); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, l); !slices.Equal(got, []string{"c"}) {
+		t.Errorf("left after the purge: %v", got)
+	}
+	if err := l.Purge(func(uint64) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	appendAll(t, l, "d")
+	if got := contents(t, l); !slices.Equal(got, []string{"d"}) {
+		t.Errorf("the current segment must stay: %v", got)
+	}
+}
+
+func TestManyWritersSyncTogether(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir(), SegmentSize: 4 << 10})
+	var all sync.WaitGroup
+	for w := range 16 {
+		all.Go(func() {
+			for i := range 50 {
+				p, err := l.Append(fmt.Appendf(nil, "writer %d record %d", w, i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := l.Sync(p); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := len(contents(t, l)); got != 800 {
+		t.Errorf("%d records, want 800", got)
+	}
+}
+
+func TestClosedLogTakesNothing(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir()})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Append([]byte("x")); !errors.Is(err, ErrClosed) {
+		t.Errorf("Append after Close: %v", err)
+	}
+	if l.Room(1) {
+		t.Error("Room after Close")
+	}
+}
+
+func FuzzSegment(f *testing.F) {
+	f.Add([]byte(magic + "\x01\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "000000000001.log"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Open(Options{Dir: dir})
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		defer l.Close()
+		before := len(contents(t, l))
+		appendAll(t, l, "after")
+		if got := contents(t, l); len(got) != before+1 || got[before] != "after" {
+			t.Fatalf("a record appended behind a torn tail is lost: %q", got)
+		}
+	})
+}
+
+func BenchmarkAppend(b *testing.B) {
+	l, err := Open(Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	record := make([]byte, 300)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := l.Append(record); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestOneSegmentAlone(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir()})
+	for _, r := range []string{"a", "b"} {
+		appendAll(t, l, r)
+		if err := l.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := l.Segments(); !slices.Equal(got, []uint64{1, 2, 3}) {
+		t.Errorf("segments %v", got)
+	}
+	if err := l.Purge(func(n uint64) bool { return n == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	for number, want := range map[uint64]string{1: "", 2: "b", 3: "", 4: ""} {
+		got := ""
+		if err := l.ReplaySegment(number, func(r []byte) error { got += string(r); return nil }); err != nil || got != want {
+			t.Errorf("segment %d: %q, %v", number, got, err)
+		}
+	}
+	if err := l.Err(); err != nil {
+		t.Errorf("a log that is well: %v", err)
+	}
+	if err := l.Close(); err != nil || !errors.Is(l.Err(), ErrClosed) {
+		t.Errorf("after Close: %v, %v", err, l.Err())
+	}
+}
