@@ -1,0 +1,291 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+const (
+	// maxOverdraft keeps the balances that an overdraft allows well within MaxBalance.
+	maxOverdraft = meter.MaxBalance / 9
+	maxTextSize  = 512
+	// snapshotPage is how many accounts one snapshot reads at most.
+	snapshotPage = 100
+)
+
+// CreateAccount makes an account. Made again with the same options it is
+// returned as it is; with others it is ErrConflict. ErrInvalid, ErrUnavailable.
+func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions) (*Account, error) {
+	if o.Split == "" {
+		o.Split = Proportional
+	}
+	if err := checkAccount(id); err != nil {
+		return nil, err
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	detail, err := json.Marshal(map[string]any{"split": o.Split, "overdraft": o.Overdraft, "currency": l.currency})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	shard := l.shardOf(id)
+	keys := append(l.keysOf(shard, id, 0), l.accountsKey(shard))
+	l.archive.words[shard].Store(true)
+	r, err := l.run(ctx, l.scripts.create, shard, keys, append(l.args(shard, 4), id, string(o.Split), int64(o.Overdraft), detail))
+	if err != nil {
+		return nil, err
+	}
+	if r.text(0) == "CONFLICT" {
+		return nil, fmt.Errorf("%w: account %s is there already, with other options", ErrConflict, id)
+	}
+	return l.Account(ctx, id)
+}
+
+// Account returns an account with its wallets and packs: ErrNotFound, ErrUnavailable.
+func (l *Ledger) Account(ctx context.Context, id string) (*Account, error) {
+	state, err := l.state(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return state.account()
+}
+
+// Accounts returns all accounts, by id.
+func (l *Ledger) Accounts(ctx context.Context) ([]*Account, error) {
+	all := []*Account{}
+	for shard := range l.tags {
+		err := l.eachState(ctx, shard, nil, func(s *accountState) error {
+			a, err := s.account()
+			all = append(all, a)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(all, func(a, b *Account) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
+}
+
+// SuspendAccount stops admission for an account. Requests in flight settle all
+// the same. What is suspended stays so, without error. ErrNotFound, ErrUnavailable.
+func (l *Ledger) SuspendAccount(ctx context.Context, id, reason string) error {
+	return l.setStatus(ctx, id, "suspended", reason)
+}
+
+// ResumeAccount undoes SuspendAccount.
+func (l *Ledger) ResumeAccount(ctx context.Context, id, reason string) error {
+	return l.setStatus(ctx, id, "active", reason)
+}
+
+func (l *Ledger) setStatus(ctx context.Context, id, status, reason string) error {
+	if err := checkText("reason", reason); err != nil {
+		return err
+	}
+	r, err := l.runFor(ctx, l.scripts.status, id, "", status, reason)
+	if err != nil {
+		return err
+	}
+	return r.lost("account " + id)
+}
+
+// TopUp puts money into a wallet and returns the entry. With a Ref it is
+// booked once, however often it is called. ErrConflict when the Ref was used
+// for something else, ErrNotFound, ErrInvalid, ErrUnavailable.
+func (l *Ledger) TopUp(ctx context.Context, t Topup) (*Entry, error) {
+	if t.Wallet == "" {
+		t.Wallet = Recharge
+	}
+	switch {
+	case t.Wallet != Recharge && t.Wallet != Bonus:
+		return nil, fmt.Errorf("%w: wallet %q: want recharge or bonus", ErrInvalid, t.Wallet)
+	case t.Amount <= 0 || t.Amount > meter.MaxBalance:
+		return nil, fmt.Errorf("%w: amount %s: want more than 0, at most %s", ErrInvalid, t.Amount, meter.MaxBalance)
+	}
+	content := digest("topup", string(t.Wallet), t.Amount.String())
+	r, err := l.runRef(ctx, l.scripts.topup, t.Account, t.Ref, content, []any{string(t.Wallet), int64(t.Amount)})
+	if err != nil {
+		return nil, err
+	}
+	if r.text(0) == "RANGE" {
+		return nil, fmt.Errorf("%w: the wallet would hold more than %s", ErrInvalid, meter.MaxBalance)
+	}
+	return l.refEntry(ctx, r, t.Account, t.Ref)
+}
+
+// runFor runs a script of one account, whose ARGV is the account and what follows.
+func (l *Ledger) runFor(ctx context.Context, s *script, account, extraKey string, args ...any) (*reply, error) {
+	if err := checkAccount(account); err != nil {
+		return nil, err
+	}
+	shard := l.shardOf(account)
+	keys := l.keysOf(shard, account, 0)
+	if extraKey != "" {
+		keys = append(keys, extraKey)
+	}
+	l.archive.words[shard].Store(true)
+	return l.run(ctx, s, shard, keys, append(append(l.args(shard, 1+len(args)), account), args...))
+}
+
+// runRef runs a script that books once under a reference: the one given, kept
+// for ever, or one made up here, so that a second run of the same call does
+// not book twice.
+func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content string, args []any, more ...any) (*reply, error) {
+	if err := checkAccount(account); err != nil {
+		return nil, err
+	}
+	if err := checkText("ref", ref); err != nil {
+		return nil, err
+	}
+	shard := l.shardOf(account)
+	refs, reference := l.reference(shard, account, ref, content)
+	keys := append(l.keysOf(shard, account, 0), refs, l.expiryKey(shard)) // the last is for grants
+	args = slices.Concat(l.args(shard, 0), []any{account}, args, reference, more)
+	return l.run(ctx, s, shard, keys, args)
+}
+
+// reference returns the key of a reference, and what the scripts need to know
+// of it: itself, what people gave, digest of the content, ttl.
+func (l *Ledger) reference(shard int, account, ref, content string) (key string, args []any) {
+	if ref != "" {
+		return l.refsKey(shard, account), []any{ref, ref, content, 0}
+	}
+	at := time.Now()
+	return l.markerKey(shard, at.UnixMilli()), []any{newID("op_", at), "", content, markerLife.Milliseconds()}
+}
+
+// refEntry reads the entry that a script under a reference booked, now or before.
+func (l *Ledger) refEntry(ctx context.Context, r *reply, account, ref string) (*Entry, error) {
+	switch outcome := r.text(0); outcome {
+	case "OK", "SAME":
+		return l.entryOrArchived(ctx, r, l.shardOf(account), 2, nil)
+	case "CONFLICT":
+		return nil, fmt.Errorf("%w: ref %q has been used for something else", ErrConflict, ref)
+	case "LOST":
+		return nil, fmt.Errorf("%w: account %s", ErrNotFound, account)
+	default:
+		return nil, r.unexpected()
+	}
+}
+
+// lost turns the answer LOST into ErrNotFound.
+func (r *reply) lost(what string) error {
+	if r.text(0) == "LOST" {
+		return fmt.Errorf("%w: %s", ErrNotFound, what)
+	}
+	return r.problem()
+}
+
+// checkText refuses what people wrote if it is too long or has control characters.
+func checkText(what, text string) error {
+	if len(text) > maxTextSize || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return fmt.Errorf("%w: %s: want at most %d characters, without control characters", ErrInvalid, what, maxTextSize)
+	}
+	return nil
+}
+
+// accountState is an account as it is in Redis, all of one moment.
+type accountState struct {
+	id                         string
+	shard                      int
+	seq                        int64     // the journal's head at that moment
+	now                        time.Time // Redis's clock
+	fields, packs, keys, holds map[string]string
+	refunds                    map[string]string // what has been given back, see lua/refund.lua
+}
+
+// state reads one account: ErrNotFound, ErrInvalid, ErrUnavailable.
+func (l *Ledger) state(ctx context.Context, id string) (*accountState, error) {
+	if err := checkAccount(id); err != nil {
+		return nil, err
+	}
+	var found *accountState
+	err := l.eachState(ctx, l.shardOf(id), []string{id}, func(s *accountState) error {
+		found = s
+		return nil
+	})
+	if err == nil && found == nil {
+		err = fmt.Errorf("%w: account %s", ErrNotFound, id)
+	}
+	return found, err
+}
+
+// eachState reads accounts of a shard, all if ids is nil, page by page. The
+// accounts of a page are of one moment, and their state names the journal's
+// head at that moment.
+func (l *Ledger) eachState(ctx context.Context, shard int, ids []string, each func(*accountState) error) error {
+	if ids == nil {
+		var err error
+		if ids, err = l.client.SMembers(ctx, l.accountsKey(shard)).Result(); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		slices.Sort(ids)
+	}
+	for page := range slices.Chunk(ids, snapshotPage) {
+		keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
+		args := l.args(shard, len(page))
+		for _, id := range page {
+			own := l.accountKey(shard, id)
+			keys = append(keys, own, own+":packs", own+":keys", own+":holds", l.refundsKey(shard, id))
+			args = append(args, id)
+		}
+		r, err := l.run(ctx, l.scripts.snapshot, shard, keys, args)
+		if err != nil {
+			return err
+		}
+		for i, id := range page {
+			s := &accountState{
+				id: id, shard: shard, seq: r.integer(1), now: r.time(2),
+				fields: r.hash(3 + 5*i), packs: r.hash(4 + 5*i), keys: r.hash(5 + 5*i), holds: r.hash(6 + 5*i),
+				refunds: r.hash(7 + 5*i),
+			}
+			if err := r.problem(); err != nil {
+				return err
+			}
+			if len(s.fields) == 0 {
+				continue
+			}
+			if err := each(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// account reads the account's own fields and packs.
+func (s *accountState) account() (*Account, error) {
+	r := &record{fields: s.fields}
+	recharge, bonus, held := meter.Nano(r.integer("recharge")), meter.Nano(r.integer("bonus")), meter.Nano(r.integer("held"))
+	a := &Account{
+		ID: s.id, Status: s.fields["status"], Split: Split(s.fields["split"]), Held: held,
+		Overdraft: meter.Nano(r.integer("overdraft")), CreatedAt: millis(r.integer("created")),
+	}
+	freeRecharge, freeBonus := freeOf(a.Split, recharge, bonus, held)
+	a.Wallets = map[Wallet]Purse{
+		Recharge: {Balance: recharge, Free: freeRecharge},
+		Bonus:    {Balance: bonus, Free: freeBonus},
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("%w: account %s: %w", ErrUnavailable, s.id, r.err)
+	}
+	var err error
+	a.Packs, err = s.packList()
+	return a, err
+}
+
+// Ping measures one round trip to Redis, without a script.
+func (l *Ledger) ping(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error { return c.Ping(ctx).Err() })
+	return time.Since(start), err
+}

@@ -1,0 +1,275 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+const (
+	maxPerMinute = 100_000_000_000 // times 60000 it is exact in Lua
+	// suffixTries: two keys of an account whose hashes begin alike are not to be
+	// expected; then another secret is made.
+	suffixTries = 3
+)
+
+// keyDefinition is a key as people see it, kept as JSON.
+type keyDefinition struct {
+	Name   string    `json:"name,omitempty"`
+	Limits KeyLimits `json:"limits"`
+}
+
+// CreateKey makes a key and returns it with its secret, which is not kept.
+// ErrNotFound, ErrInvalid, ErrUnavailable.
+func (l *Ledger) CreateKey(ctx context.Context, account string, k NewKey) (*Key, string, error) {
+	if err := checkAccount(account); err != nil {
+		return nil, "", err
+	}
+	if err := errors.Join(checkText("name", k.Name), k.Limits.check()); err != nil {
+		return nil, "", err
+	}
+	definition := keyDefinition(k)
+	public, err := json.Marshal(definition)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	for range suffixTries {
+		secret, credential := newSecret(account)
+		compact, err := k.Limits.compact(credential.Hash)
+		if err != nil {
+			return nil, "", err
+		}
+		detail, err := json.Marshal(map[string]any{"name": k.Name, "limits": k.Limits, "hash": credential.Hash})
+		if err != nil {
+			return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		r, err := l.runFor(ctx, l.scripts.createKey, account, "", credential.suffix(), compact, public, credential.Hash, detail)
+		if err != nil {
+			return nil, "", err
+		}
+		if r.text(0) == "TAKEN" {
+			continue
+		}
+		if err := r.lost("account " + account); err != nil {
+			return nil, "", err
+		}
+		key, err := l.FindKey(ctx, keyID(account, credential.suffix()))
+		return key, secret, err
+	}
+	return nil, "", fmt.Errorf("%w: no free key id for account %s", ErrConflict, account)
+}
+
+func (k *KeyLimits) check() error {
+	var errs []error
+	for _, limit := range []struct {
+		name  string
+		value int64
+		most  int64
+	}{
+		{"spend_total", int64(k.SpendTotal), int64(meter.MaxBalance)},
+		{"spend_daily", int64(k.SpendDaily), int64(meter.MaxBalance)},
+		{"spend_monthly", int64(k.SpendMonthly), int64(meter.MaxBalance)},
+		{"tokens", k.Tokens, maxUnits},
+		{"rpm", k.RPM, maxPerMinute},
+		{"tpm", k.TPM, maxPerMinute},
+		{"parallel", k.Parallel, maxPerMinute},
+	} {
+		if limit.value < 0 || limit.value > limit.most {
+			errs = append(errs, fmt.Errorf("%w: limit %s: %d: want 0 (none) to %d", ErrInvalid, limit.name, limit.value, limit.most))
+		}
+	}
+	return errors.Join(append(errs, checkPatterns("models", k.Models), checkPatterns("endpoints", k.Endpoints),
+		checkPatterns("networks", k.Networks))...)
+}
+
+// compact is the key's definition as the scripts read it, see lua/use.lua.
+func (k *KeyLimits) compact(hash string) (string, error) {
+	networks := make([]string, len(k.Networks))
+	for i, text := range k.Networks {
+		low, high, err := networkRange(text)
+		if err != nil {
+			return "", err
+		}
+		networks[i] = low + "-" + high
+	}
+	expires := int64(0)
+	if k.ExpiresAt != nil {
+		// A key that expired before 1970 has expired all the same: 0 would mean never.
+		expires = max(1, k.ExpiresAt.UnixMilli())
+	}
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	receipt := "0"
+	if k.ReceiptInBody {
+		receipt = "1"
+	}
+	return strings.Join([]string{
+		hash, number(expires), strings.Join(k.Models, " "), strings.Join(k.Endpoints, " "), strings.Join(networks, " "),
+		number(int64(k.SpendTotal)), number(int64(k.SpendDaily)), number(int64(k.SpendMonthly)), number(k.Tokens),
+		number(k.RPM), number(k.TPM), number(k.Parallel), receipt,
+	}, "\t"), nil
+}
+
+// networkRange reads a CIDR or an address as its first and last address, each as addressText.
+func networkRange(text string) (low, high string, err error) {
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		address, err := netip.ParseAddr(text)
+		if err != nil || address.Zone() != "" {
+			return "", "", fmt.Errorf("%w: network %q: want an address or a CIDR such as 10.0.0.0/8", ErrInvalid, text)
+		}
+		prefix = netip.PrefixFrom(address, address.BitLen())
+	}
+	first := prefix.Masked().Addr().As16()
+	last := first
+	bits := prefix.Bits()
+	if prefix.Addr().Is4() {
+		bits += 96
+	}
+	for i := bits; i < 128; i++ {
+		last[i/8] |= 1 << (7 - i%8)
+	}
+	return addressText(netip.AddrFrom16(first)), addressText(netip.AddrFrom16(last)), nil
+}
+
+// Keys returns an account's keys, oldest first.
+func (l *Ledger) Keys(ctx context.Context, account string) ([]*Key, error) {
+	s, err := l.state(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	keys := []*Key{}
+	for suffix := range s.keys {
+		if strings.Contains(suffix, ":") {
+			continue
+		}
+		key, err := s.key(suffix, l.timezone)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b *Key) int {
+		if d := a.CreatedAt.Compare(b.CreatedAt); d != 0 {
+			return d
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return keys, nil
+}
+
+// FindKey returns the key with an id: ErrNotFound, ErrUnavailable.
+func (l *Ledger) FindKey(ctx context.Context, id string) (*Key, error) {
+	account, suffix, ok := splitKeyID(id)
+	if !ok {
+		return nil, fmt.Errorf("%w: key %s", ErrNotFound, id)
+	}
+	s, err := l.state(ctx, account)
+	if errors.Is(err, ErrNotFound) || err == nil && s.keys[suffix] == "" {
+		return nil, fmt.Errorf("%w: key %s", ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.key(suffix, l.timezone)
+}
+
+// RevokeKey ends a key at once and for good. Its requests in flight settle all
+// the same; revoking again changes nothing. An empty account is taken from the
+// key's id. ErrNotFound, ErrUnavailable.
+func (l *Ledger) RevokeKey(ctx context.Context, account, id string) error {
+	owner, suffix, ok := splitKeyID(id)
+	if !ok || account != "" && account != owner {
+		return fmt.Errorf("%w: key %s", ErrNotFound, id)
+	}
+	r, err := l.runFor(ctx, l.scripts.revokeKey, owner, "", suffix)
+	if err != nil {
+		return err
+	}
+	return r.lost("key " + id)
+}
+
+// Authenticate tells whose a credential is, for the key holder's own routes.
+// A *Refusal is returned for what Reserve would refuse whatever the request:
+// unknown, revoked or expired key, suspended account, other network.
+func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Addr) (*Key, *Account, error) {
+	if !c.valid() {
+		return nil, nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
+	}
+	shard := l.shardOf(c.Account)
+	args := append(l.args(shard, 4), c.suffix(), c.Hash, addressText(client), l.zoneOffset())
+	r, err := l.run(ctx, l.scripts.authenticate, shard, l.keysOf(shard, c.Account, 0), args)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.text(0) == "NO" {
+		return nil, nil, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
+	}
+	s, err := l.state(ctx, c.Account)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := s.key(c.suffix(), l.timezone)
+	if err != nil {
+		return nil, nil, err
+	}
+	account, err := s.account()
+	return key, account, err
+}
+
+// key reads one key; see lua/use.lua for the fields.
+func (s *accountState) key(suffix string, zone *time.Location) (*Key, error) {
+	var definition keyDefinition
+	if err := json.Unmarshal([]byte(s.keys[suffix+":j"]), &definition); err != nil {
+		return nil, fmt.Errorf("%w: key %s: %w", ErrUnavailable, keyID(s.id, suffix), err)
+	}
+	counters := make(map[string]string)
+	for _, name := range []string{"c", "s", "d", "ds", "m", "ms", "sh", "t", "th", "n", "p"} {
+		counters[name] = "0"
+		if value, there := s.keys[suffix+":"+name]; there {
+			counters[name] = value
+		}
+	}
+	r := &record{fields: counters}
+	k := &Key{
+		ID: keyID(s.id, suffix), Account: s.id, Name: definition.Name, Limits: definition.Limits,
+		Status: "active", CreatedAt: millis(r.integer("c")),
+	}
+	k.Use = KeyUse{
+		SpendTotal: meter.Nano(r.integer("s")), SpendHeld: meter.Nano(r.integer("sh")),
+		Tokens: r.integer("t"), TokensHeld: r.integer("th"), Requests: r.integer("n"), Parallel: r.integer("p"),
+	}
+	day, month := localDay(s.now.In(zone))
+	if r.integer("d") == day {
+		k.Use.SpendDaily = meter.Nano(r.integer("ds"))
+	}
+	if r.integer("m") == month {
+		k.Use.SpendMonthly = meter.Nano(r.integer("ms"))
+	}
+	_, revoked := s.keys[suffix+":x"]
+	switch {
+	case revoked:
+		k.Status = "revoked"
+	case k.Limits.ExpiresAt != nil && !k.Limits.ExpiresAt.After(s.now):
+		k.Status = "expired"
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("%w: key %s: %w", ErrUnavailable, k.ID, r.err)
+	}
+	return k, nil
+}
+
+// localDay numbers days and months as calendar in lua/use.lua does.
+func localDay(local time.Time) (day, month int64) {
+	_, offset := local.Zone()
+	seconds := local.Unix() + int64(offset)
+	day = seconds / 86400
+	return day, int64(local.Year())*12 + int64(local.Month()) - 1
+}

@@ -1,0 +1,419 @@
+package ledger
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+	"github.com/tollgate/tollgate/ledger/archive"
+)
+
+func mustAddress(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func entryText(t testing.TB, e *Entry) string {
+	t.Helper()
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func sqlite(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "archive.db") }
+
+// archived makes a ledger with an archive, on a Redis of its own.
+func archived(t *testing.T, o Options, with ...redistest.Option) *fixture {
+	t.Helper()
+	if o.Archive == "" {
+		o.Archive = sqlite(t)
+	}
+	return newFixture(t, o, append(with, redistest.WithConfig("--save", ""))...)
+}
+
+// archiveNow lets the archiver do one round, which must come to a good end.
+func (f *fixture) archiveNow() ArchiveState {
+	f.Helper()
+	w := f.ledger.newArchiver()
+	f.ledger.archiveRound(f.ctx(), w)
+	f.ledger.endLease(f.ctx(), w)
+	if w.state.Err != nil {
+		f.Fatalf("archiving: %v", w.state.Err)
+	}
+	return w.state
+}
+
+func (f *fixture) store() *archive.Archive {
+	f.Helper()
+	a, err := f.ledger.vault.archive(f.ctx())
+	f.must(err)
+	return a
+}
+
+func (f *fixture) hot(shard int) int64 {
+	f.Helper()
+	n, err := f.server.Client().XLen(f.ctx(), f.ledger.journalKey(shard)).Result()
+	f.must(err)
+	return n
+}
+
+// What Redis has let go of is still in journal, receipts, audit and repeats.
+func TestTrimmedEntriesAreStillThere(t *testing.T) {
+	f := archived(t, Options{Shards: 2})
+	tr := f.traffic(1, "acme", "bolt", "cork")
+	tr.run(200)
+	tr.finish()
+	before := f.journals(f.ledger)
+	state := f.archiveNow()
+	if state.Backlog != 0 || state.Archived != int64(len(before)) || state.At.IsZero() {
+		t.Errorf("state %+v after %d entries", state, len(before))
+	}
+	for shard := range f.ledger.tags {
+		if n := f.hot(shard); n > 1 {
+			t.Errorf("shard %d keeps %d entries, want the last archived one at most", shard, n)
+		}
+	}
+	f.sameBooks(before, f.journals(f.ledger))
+	for _, c := range tr.charged[:3] {
+		_, err := f.ledger.Receipt(f.ctx(), c.account, c.request)
+		f.must(err)
+	}
+	f.audit()
+
+	tr.run(50) // and it goes on
+	tr.finish()
+	f.audit()
+	since := 0
+	f.must(f.ledger.Journal(f.ctx(), "acme", JournalQuery{Since: time.Now().Add(-time.Hour), Limit: 5}, func(*Entry) error { since++; return nil }))
+	if since != 5 {
+		t.Errorf("%d entries since an hour ago, want 5", since)
+	}
+}
+
+// A repeat finds the first answer, wherever its entry is.
+func TestRepeatsOfTrimmedEntries(t *testing.T) {
+	f := archived(t, Options{})
+	f.account("acme", "10", "0", AccountOptions{})
+	hold := f.reserve(f.key("acme", KeyLimits{}), cost(f, "1"))
+	first := f.settle(hold, cost(f, "1"))
+	topup := Topup{Account: "acme", Amount: f.nano("2"), Ref: "r1"}
+	paid, err := f.ledger.TopUp(f.ctx(), topup)
+	f.must(err)
+	pack, err := f.ledger.GrantPack(f.ctx(), Grant{Account: "acme", Quantity: 5, Ref: "g1"})
+	f.must(err)
+	_, err = f.ledger.RevokePack(f.ctx(), "acme", pack.ID, "x")
+	f.must(err)
+	f.topup("acme", Bonus, "1")
+	f.archiveNow()
+
+	again := f.settle(hold, cost(f, "1"))
+	if diff := sameEntry(&first.Entry, &again.Entry); diff != "" || !again.Repeated {
+		t.Errorf("settled again: repeated %t: %s", again.Repeated, diff)
+	}
+	paidAgain, err := f.ledger.TopUp(f.ctx(), topup)
+	f.must(err)
+	if diff := sameEntry(paid, paidAgain); diff != "" {
+		t.Error(diff)
+	}
+	if _, err = f.ledger.GrantPack(f.ctx(), Grant{Account: "acme", Quantity: 5, Ref: "g1"}); err != nil {
+		t.Error(err)
+	}
+	if _, err = f.ledger.RevokePack(f.ctx(), "acme", pack.ID, "x"); err != nil {
+		t.Error(err)
+	}
+	_, err = f.ledger.Refund(f.ctx(), Refund{Account: "acme", RequestID: hold.ID, Reason: "of a trimmed charge"})
+	f.must(err)
+	f.balances("acme", "12 1 0")
+
+	f.pass(markerLife + 2*time.Hour) // Redis forgets by its own clock; the script goes by ours
+	idMS, err := idMillis(hold.ID)
+	f.must(err)
+	f.must(f.server.Client().Del(f.ctx(), f.ledger.markerKey(f.ledger.shardOf("acme"), idMS)).Err())
+	f.archiveNow()
+	again = f.settle(hold, cost(f, "1"))
+	if diff := sameEntry(&first.Entry, &again.Entry); diff != "" || !again.Repeated {
+		t.Errorf("settled again, days later: repeated %t: %s", again.Repeated, diff)
+	}
+	_, err = f.ledger.Settle(f.ctx(), settlement(hold, cost(f, "2")))
+	wants(t, err, ErrConflict)
+	receipt, err := f.ledger.Receipt(f.ctx(), "acme", hold.ID)
+	f.must(err)
+	if diff := sameEntry(&first.Entry, &receipt.Entry); diff != "" {
+		t.Error(diff)
+	}
+	f.ledger.clockOffset.Store(0)
+}
+
+// A verb beside running proxies reads the archive; without one it says what is missing.
+func TestVerbsReadTheArchive(t *testing.T) {
+	o := Options{Archive: sqlite(t)}
+	f := archived(t, o)
+	f.account("acme", "10", "0", AccountOptions{})
+	f.topup("acme", Bonus, "1")
+	f.archiveNow()
+	o.ArchiveReadOnly = true
+	reader := f.open(o)
+	if n := len(f.journals(reader)); n != 3 {
+		t.Errorf("%d entries", n)
+	}
+	without := f.open(Options{})
+	err := without.Journal(f.ctx(), "acme", JournalQuery{}, func(*Entry) error { return nil })
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "archive.url") {
+		t.Errorf("without an archive: %v", err)
+	}
+	a, err := without.Account(f.ctx(), "acme") // needs no entries
+	f.must(err)
+	if a.Wallets[Bonus].Balance != f.nano("1") {
+		t.Errorf("account %+v", a)
+	}
+}
+
+func TestArchiveIsTheLedgersOwn(t *testing.T) {
+	f := archived(t, Options{})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	_, err := Open(f.ctx(), Options{URL: f.server.URL(), Archive: sqlite(t)})
+	wants(t, err, nil) // out of reach: what is there is not touched
+	other := newFixtureOn(t, Options{}, redistest.Start(t))
+	_, err = Open(f.ctx(), Options{URL: other.server.URL(), Archive: f.ledger.vault.address})
+	wants(t, err, ErrInvalid)
+	if err == nil || !strings.Contains(err.Error(), "another ledger's archive") {
+		t.Errorf("error %v", err)
+	}
+	_, err = Open(f.ctx(), Options{URL: Embedded, Currency: "CNY", Archive: sqlite(t)})
+	wants(t, err, ErrInvalid)
+}
+
+// One works, the others look on; when it has died, another takes over.
+func TestOneArchiverAtATime(t *testing.T) {
+	f := archived(t, Options{})
+	f.account("acme", "10", "0", AccountOptions{})
+	first, second := f.ledger.newArchiver(), f.ledger.newArchiver()
+	f.ledger.archiveRound(f.ctx(), first)
+	f.topup("acme", Bonus, "1")
+	f.ledger.archiveRound(f.ctx(), second)
+	if second.state.Err != nil || second.state.Archived != 0 || second.state.Backlog != 1 {
+		t.Errorf("the second: %+v", second.state)
+	}
+	f.ledger.endLease(f.ctx(), first)
+	f.ledger.archiveRound(f.ctx(), second)
+	if second.state.Err != nil || second.state.Archived != 1 || second.state.Backlog != 0 {
+		t.Errorf("the second, alone: %+v", second.state)
+	}
+	// Two that both believe to have the lease do no harm.
+	f.topup("acme", Bonus, "1")
+	a := f.store()
+	heads, err := a.Heads(f.ctx(), len(f.ledger.tags))
+	f.must(err)
+	shard := f.ledger.shardOf("acme")
+	for range 2 {
+		_, err := f.ledger.archiveSome(f.ctx(), a, heads[shard])
+		f.must(err)
+	}
+	f.archiveNow()
+	f.audit()
+}
+
+// Killed between archiving and trimming, or before it could say so: the next one goes on from there.
+func TestArchiverKilledBetweenSteps(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.account("acme", "10", "5", AccountOptions{})
+	a := f.store()
+	head, err := a.Head(f.ctx(), 0)
+	f.must(err)
+	_, err = f.ledger.archiveSome(f.ctx(), a, head)
+	f.must(err)
+	if n := f.hot(0); n != 3 {
+		t.Fatalf("%d entries in Redis", n)
+	}
+	if state := f.archiveNow(); state.Archived != 0 || state.Backlog != 0 || f.hot(0) != 1 {
+		t.Errorf("state %+v, %d entries in Redis", state, f.hot(0))
+	}
+	f.audit()
+}
+
+// What is archived stays in Redis for its time.
+func TestKeep(t *testing.T) {
+	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Minute})
+	f.account("acme", "10", "0", AccountOptions{})
+	w := f.ledger.newArchiver()
+	f.ledger.archiveRound(f.ctx(), w)
+	if f.hot(0) != 2 {
+		t.Errorf("%d entries in Redis, want both", f.hot(0))
+	}
+	f.pass(2 * time.Minute)
+	f.topup("acme", Bonus, "1")
+	f.ledger.archiveRound(f.ctx(), w)
+	if f.hot(0) != 1 {
+		t.Errorf("%d entries in Redis, want the young one", f.hot(0))
+	}
+	f.pass(2 * time.Minute)
+	f.ledger.archiveRound(f.ctx(), w)
+	f.ledger.clockOffset.Store(0)
+	if f.hot(0) != 1 {
+		t.Errorf("%d entries in Redis: the last archived one must stay", f.hot(0))
+	}
+}
+
+// An archiver that is offered other content under an id it has stops, for all
+// processes, says so, and trims nothing.
+func TestForkStopsArchiving(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.broken = true
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	// Another archiver, on a server that was recovered by mistake, was faster.
+	a := f.store()
+	head, err := a.Head(f.ctx(), 0)
+	f.must(err)
+	forged := archive.Entry{Shard: 0, Seq: head.Seq + 1, Time: time.Now(), Type: TypeTopup, Account: "acme", Fields: []string{"t", "topup", "m", "1", "a", "acme", "w", "bonus", "n", "5"}}
+	_, err = a.Append(f.ctx(), head, []archive.Entry{forged})
+	f.must(err)
+	f.topup("acme", Bonus, "1")
+	f.topup("acme", Bonus, "1")
+	before := f.hot(0)
+	w := f.ledger.newArchiver()
+	f.ledger.archiveRound(f.ctx(), w)
+	if !errors.Is(w.state.Err, archive.ErrFork) || len(w.state.Forked) != 1 {
+		t.Errorf("state %+v", w.state)
+	}
+	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
+	f.ledger.endLease(f.ctx(), w)
+
+	other := f.open(Options{Shards: 1, Archive: f.ledger.vault.address})
+	second := other.newArchiver()
+	f.topup("acme", Bonus, "1")
+	other.archiveRound(f.ctx(), second)
+	if len(second.state.Forked) != 1 || second.state.Archived != 0 || second.state.Backlog == 0 {
+		t.Errorf("another process: %+v", second.state)
+	}
+	wants(t, other.Ready(f.ctx()), ErrUnavailable)
+	if f.hot(0) != before+1 {
+		t.Error("a forked shard was trimmed")
+	}
+	f.differs(lawArchivePrefix)
+}
+
+// differs audits, and wants a difference by a law.
+func (f *fixture) differs(law string) {
+	f.Helper()
+	report, err := f.ledger.Audit(f.ctx(), "")
+	f.must(err)
+	for _, d := range report.Differences {
+		if d.Law == law {
+			return
+		}
+	}
+	f.Errorf("the audit does not name %s: %+v", law, report.Differences)
+}
+
+// forget takes the end of a shard's archive away, as restoring a backup would.
+func (f *fixture) forget(shard int, seq int64) {
+	f.Helper()
+	path, _ := strings.CutPrefix(f.ledger.vault.address, "sqlite:")
+	db, err := sql.Open("sqlite", path)
+	f.must(err)
+	defer db.Close()
+	_, err = db.ExecContext(f.ctx(), `DELETE FROM entries WHERE shard = $1 AND seq > $2`, shard, seq)
+	f.must(err)
+	_, err = db.ExecContext(f.ctx(), `UPDATE shards SET seq = $2, hash = (SELECT hash FROM entries WHERE shard = $1 AND seq = $2) WHERE shard = $1`, shard, seq)
+	f.must(err)
+}
+
+// The archive was restored from a backup: Redis begins beyond its end.
+func TestArchiveGoneBackIsNoticed(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.broken = true
+	f.account("acme", "10", "5", AccountOptions{})
+	f.archiveNow()
+	f.forget(0, 1)
+	w := f.ledger.newArchiver()
+	f.topup("acme", Bonus, "1")
+	f.ledger.archiveRound(f.ctx(), w)
+	if !errors.Is(w.state.Err, archive.ErrGap) || len(w.state.Forked) != 1 {
+		t.Errorf("state %+v", w.state)
+	}
+	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
+	f.differs(lawArchivePrefix)
+}
+
+// An archive that lags stops admission before Redis is full, and never a settlement.
+func TestBackpressure(t *testing.T) {
+	f := archived(t, Options{Shards: 1, ArchiveBacklog: 5})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	hold := f.reserve(key, cost(f, "1"))
+	f.topup("acme", Bonus, "1")
+	f.topup("acme", Bonus, "1")
+	f.topup("acme", Bonus, "1")
+	holder := f.ledger.newArchiver() // has the lease, and hangs
+	_, err := f.store().Lease(f.ctx(), archiverLease, holder.holder, time.Hour)
+	f.must(err)
+	w := f.ledger.newArchiver()
+	f.ledger.archiveRound(f.ctx(), w)
+	_, err = f.tryReserve(key, cost(f, "1"))
+	wants(t, err, ErrUnavailable)
+	if err == nil || !strings.Contains(err.Error(), "archive lags") {
+		t.Errorf("error %v", err)
+	}
+	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
+	f.settle(hold, cost(f, "1"))
+	f.ledger.endLease(f.ctx(), holder)
+	f.ledger.archiveRound(f.ctx(), w)
+	f.release(f.reserve(key, cost(f, "1")))
+}
+
+func mustRaw(f *fixture, shard int) (list []archive.Entry) {
+	f.Helper()
+	f.must(f.ledger.eachHot(f.ctx(), shard, 1, 0, func(e *archive.Entry) error {
+		list = append(list, *e)
+		return nil
+	}))
+	return list
+}
+
+// An operator's word is archived before it is reported as done.
+func TestOperatorsWordIsArchivedAtOnce(t *testing.T) {
+	f := archived(t, Options{Shards: 2})
+	l := f.open(Options{Shards: 2, Archive: f.ledger.vault.address, ArchiveReadOnly: true})
+	f.must(l.ArchiveWord(f.ctx())) // nothing was said
+	_, err := l.CreateAccount(f.ctx(), "acme", AccountOptions{})
+	f.must(err)
+	_, err = l.TopUp(f.ctx(), Topup{Account: "acme", Amount: 1})
+	f.must(err)
+	f.must(l.ArchiveWord(f.ctx()))
+	head, err := f.store().Head(f.ctx(), l.shardOf("acme"))
+	f.must(err)
+	if head.Seq != 2 {
+		t.Errorf("the archive ends at %d, want 2", head.Seq)
+	}
+	f.archiveNow()
+}
+
+// The same on a cluster, whose shards are in different slots.
+func TestArchiveOnACluster(t *testing.T) {
+	f := newFixtureOn(t, Options{Shards: 4, Archive: sqlite(t)}, shared.cluster)
+	f.broken = true // it is audited below
+	tr := f.traffic(21, "acme", "bolt", "cork", "dune")
+	tr.run(200)
+	tr.finish()
+	f.archiveNow()
+	f.audit()
+	before := f.books()
+	f.must(f.server.Client().ScriptFlush(f.ctx()).Err()) // as if a node had come up anew
+	_, err := f.ledger.Account(f.ctx(), "acme")
+	f.must(err)
+	f.sameBooks(before, f.books())
+	f.must(f.server.Client().FlushAll(f.ctx()).Err())
+	report, err := Rebuild(f.ctx(), Options{URL: f.server.URL(), Archive: f.ledger.vault.address})
+	f.must(err)
+	if !report.Audit.OK {
+		t.Errorf("audit %+v", report.Audit)
+	}
+	f.sameBooks(before, f.books())
+}

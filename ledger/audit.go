@@ -1,0 +1,458 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tollgate/tollgate/ledger/archive"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// The laws that an audit names when they do not hold.
+const (
+	lawDense         = "DENSE"          // journal ids have no gap
+	lawChain         = "CHAIN"          // balance after + delta = next balance after
+	lawOnce          = "ONCE"           // at most one charge a request id
+	lawRefundCap     = "REFUND-CAP"     // nobody gets back more than they paid, and what is remembered of it is true
+	lawExactFee      = "EXACT-FEE"      // lines add up to the fee, and so do those who paid
+	lawConserve      = "CONSERVE"       // granted = free + held + charged + expired + withdrawn
+	lawHoldSum       = "HOLD-SUM"       // held = Σ open holds
+	lawHoldCover     = "HOLD-COVER"     // no pack holds more than it has
+	lawResolve       = "RESOLVE"        // every hold has a deadline
+	lawArchivePrefix = "ARCHIVE-PREFIX" // the archive is whole, and a prefix of the journal
+	lawStatus        = "STATUS"         // suspended, revoked: as the journal says
+)
+
+// Audit replays the journal of an account, or of all if it is "", and compares
+// the outcome with what is there. Accounts are read in pages; each page is read
+// at one moment by one script, and compared with the journal up to just that
+// moment, so an audit is exact under traffic. ErrNotFound, ErrUnavailable.
+func (l *Ledger) Audit(ctx context.Context, account string) (*AuditReport, error) {
+	report := &AuditReport{Differences: []Difference{}}
+	first, last := 0, len(l.tags)
+	var ids []string
+	if account != "" {
+		if err := checkAccount(account); err != nil {
+			return nil, err
+		}
+		first, ids = l.shardOf(account), []string{account}
+		last = first + 1
+	}
+	for shard := first; shard < last; shard++ {
+		if err := l.auditShard(ctx, shard, ids, report); err != nil {
+			return nil, err
+		}
+	}
+	if account != "" && report.Accounts == 0 {
+		return nil, fmt.Errorf("%w: account %s", ErrNotFound, account)
+	}
+	slices.SortStableFunc(report.Differences, func(a, b Difference) int {
+		return cmp.Or(cmp.Compare(a.Shard, b.Shard), strings.Compare(a.Account, b.Account), strings.Compare(a.What, b.What))
+	})
+	report.OK = len(report.Differences) == 0
+	return report, nil
+}
+
+func (l *Ledger) auditShard(ctx context.Context, shard int, ids []string, report *AuditReport) error {
+	// Accounts made before this moment must be found; later ones may be missed by the list.
+	r, err := l.run(ctx, l.scripts.snapshot, shard, []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}, l.args(shard, 0))
+	if err != nil {
+		return err
+	}
+	a := &auditor{shard: shard, only: ids, head: r.integer(1), states: make(map[string]*accountState), books: make(map[string]*books), report: report}
+	end := a.head
+	err = l.eachState(ctx, shard, ids, func(s *accountState) error {
+		a.states[s.id] = s
+		end = max(end, s.seq)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if end > 0 {
+		if err := l.eachEntry(ctx, shard, 1, end, archive.Query{}, a.replay); err != nil {
+			return err
+		}
+	}
+	if a.seq != end {
+		a.differ("", lawDense, "journal", fmt.Sprintf("ends at %d", end), fmt.Sprintf("ends at %d", a.seq))
+	}
+	a.compare()
+	return a.archivePrefix(ctx, l)
+}
+
+// auditor replays one shard.
+type auditor struct {
+	shard  int
+	only   []string // accounts to look at; nil: all
+	head   int64    // of the journal, before the accounts were listed
+	seq    int64    // of the last entry replayed
+	states map[string]*accountState
+	books  map[string]*books
+	report *AuditReport
+}
+
+func (a *auditor) differ(account, law, what string, journal, ledger any) {
+	a.report.Differences = append(a.report.Differences, Difference{
+		Account: account, Shard: a.shard, Law: law, What: what, Journal: fmt.Sprint(journal), Ledger: fmt.Sprint(ledger),
+	})
+}
+
+// replay books one entry again.
+func (a *auditor) replay(e *Entry) error {
+	if seq := e.seq(); seq != a.seq+1 {
+		a.differ("", lawDense, "entry "+e.ID, fmt.Sprintf("follows %d-0", a.seq), "not the next id")
+		a.seq = seq
+	} else {
+		a.seq++
+	}
+	if a.only != nil && !slices.Contains(a.only, e.Account) {
+		return nil
+	}
+	state := a.states[e.Account]
+	if state == nil && e.seq() > a.head || state != nil && e.seq() > state.seq {
+		return nil // younger than what it would be compared with
+	}
+	a.report.Entries++
+	b := a.books[e.Account]
+	if b == nil {
+		b = newBooks()
+		a.books[e.Account] = b
+		if e.Type != TypeAccount {
+			a.differ(e.Account, lawConserve, "entry "+e.ID, "an account begins with its own entry", e.Type)
+		}
+	}
+	a.apply(b, e)
+	a.chain(b, e)
+	return nil
+}
+
+// apply changes the books by what the entry says.
+func (a *auditor) apply(b *books, e *Entry) {
+	switch e.Type {
+	case TypeAccount:
+		b.define(e)
+	case TypeResume:
+		b.status = "active"
+	case TypeSuspend:
+		b.status = "suspended"
+	case TypeTopup:
+		grow(&b.wallet(e.Wallet).granted, valueOf(e.Amount))
+	case TypeAdjust:
+		w := b.wallet(e.Wallet)
+		w.change(valueOf(e.Amount), &w.withdrawn)
+	case TypeGrant:
+		grow(&b.pack(e.Pack).granted, valueOf(e.Quantity))
+	case TypeExpire:
+		grow(&b.pack(e.Pack).expired, -valueOf(e.Quantity))
+	case TypeRevoke:
+		if e.Pack == "" {
+			b.key(e.Key).revoked = true
+			break
+		}
+		grow(&b.pack(e.Pack).withdrawn, -valueOf(e.Quantity))
+		b.pack(e.Pack).revoked = true
+	case TypeKey:
+		b.key(e.Key)
+	case TypeCharge, TypeAbandon:
+		a.checkFee(e)
+		a.charge(b, e)
+	case TypeRefund:
+		a.refund(b, e)
+	default:
+		a.differ(e.Account, lawConserve, "entry "+e.ID, "a known type", e.Type)
+	}
+}
+
+// charge checks that a request is charged once: anew only when it had been
+// abandoned, and that has been given back.
+func (a *auditor) charge(b *books, e *Entry) {
+	if c := b.charges[e.RequestID]; c != nil && (c.kind == TypeCharge || !c.closed()) {
+		a.differ(e.Account, lawOnce, "entry "+e.ID, fmt.Sprintf("request %s has its %s in entry %s", e.RequestID, c.kind, entryID(c.seq)), e.Type)
+	}
+	c := newChargeBooks(e)
+	b.charges[e.RequestID] = c
+	b.pay(e, 1)
+	b.count(e.Key, c.tokens, 1)
+}
+
+// refund checks that a refund is of a charge, and that nobody gets back more than they paid.
+func (a *auditor) refund(b *books, e *Entry) {
+	c := b.charges[e.RequestID]
+	b.pay(e, -1)
+	if c == nil || e.Charge != "" && e.Charge != entryID(c.seq) {
+		a.differ(e.Account, lawRefundCap, "entry "+e.ID, "a charge of request "+e.RequestID, "none such")
+		return
+	}
+	before := c.closed()
+	if over := c.giveBack(e.Paid); len(over) > 0 || before {
+		a.differ(e.Account, lawRefundCap, "entry "+e.ID, "at most what is left of entry "+entryID(c.seq), "more: "+paidText(over))
+	}
+	if c.closed() && !before {
+		b.count(e.Key, c.tokens, -1)
+	}
+	if e.Charge != "" {
+		b.refunds[strings.TrimSuffix(e.Charge, "-0")] = c.memory()
+	}
+}
+
+// checkFee checks that the lines, the fee and the payments of a charge agree.
+func (a *auditor) checkFee(e *Entry) {
+	var lines, paid meter.Nano
+	var covered, drawn int64
+	for i := range e.Lines {
+		line := &e.Lines[i]
+		lines += line.Amount
+		covered += line.PackQuantity
+		exact, err := line.Rate.Amount(line.Quantity - line.PackQuantity)
+		if err != nil || exact != line.Amount || line.PackQuantity < 0 || line.PackQuantity > line.Quantity {
+			a.differ(e.Account, lawExactFee, fmt.Sprintf("entry %s, line %d", e.ID, i+1),
+				fmt.Sprintf("%d less %d by packs at %s is %s", line.Quantity, line.PackQuantity, line.Rate, exact), line.Amount)
+		}
+	}
+	for _, p := range e.Paid {
+		paid += p.Amount
+		drawn += p.Quantity
+	}
+	fee := e.FeeDue()
+	if lines != fee || paid != fee || covered != drawn {
+		a.differ(e.Account, lawExactFee, "entry "+e.ID, "fee "+fee.String(),
+			fmt.Sprintf("lines %s, paid %s; by packs %d, drawn %d", lines, paid, covered, drawn))
+	}
+}
+
+// chain checks the balances after the entry. A break is told once for each balance.
+func (a *auditor) chain(b *books, e *Entry) {
+	for what, stated := range e.BalancesAfter {
+		var replayed any
+		switch id, isPack := strings.CutPrefix(what, "pack:"); {
+		case isPack:
+			replayed = b.pack(id).left().Int64()
+		default:
+			replayed = inCash(b.wallet(Wallet(what)).left())
+		}
+		if replayed != stated && !b.told[what] {
+			b.told[what] = true
+			a.differ(e.Account, lawChain, fmt.Sprintf("entry %s, %s", e.ID, what), replayed, stated)
+		}
+	}
+}
+
+// compare holds the books against what is there.
+func (a *auditor) compare() {
+	for _, id := range slices.Sorted(maps.Keys(a.books)) {
+		if a.states[id] == nil {
+			a.differ(id, lawConserve, "account", "exists", "is missing")
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.states)) {
+		a.report.Accounts++
+		b := a.books[id]
+		if b == nil {
+			a.differ(id, lawConserve, "account", "is not in it", "exists")
+			continue
+		}
+		c := &comparison{auditor: a, state: a.states[id], books: b}
+		c.wallets()
+		c.packs()
+		c.holds()
+		c.keys()
+		c.refunds()
+		if len(a.only) > 0 {
+			a.report.Conservation = c.conservation()
+		}
+	}
+}
+
+// comparison holds one account against its books.
+type comparison struct {
+	*auditor
+	state *accountState
+	books *books
+}
+
+// same reports a difference between a decimal string of the ledger, "" being 0, and a number of the journal.
+func (c *comparison) same(law, what string, journal int64, ledger string, money bool) {
+	if ledger == "" {
+		ledger = "0"
+	}
+	if ledger == strconv.FormatInt(journal, 10) {
+		return
+	}
+	shown := fmt.Sprint(journal)
+	if money {
+		shown = meter.Nano(journal).String()
+		if n, err := strconv.ParseInt(ledger, 10, 64); err == nil {
+			ledger = meter.Nano(n).String()
+		}
+	}
+	c.differ(c.state.id, law, what, shown, ledger)
+}
+
+func (c *comparison) wallets() {
+	for _, w := range []Wallet{Recharge, Bonus} {
+		c.conserved(string(w), c.books.wallets[w], c.state.fields[string(w)], inCash)
+	}
+	if split := c.state.fields["split"]; split != c.books.split {
+		c.differ(c.state.id, lawStatus, "split", c.books.split, split)
+	}
+	if overdraft := c.text(c.state.fields["overdraft"], inCash); overdraft != c.books.overdraft {
+		c.differ(c.state.id, lawStatus, "overdraft", c.books.overdraft, overdraft)
+	}
+	if status := c.state.fields["status"]; status != c.books.status {
+		c.differ(c.state.id, lawStatus, "account", c.books.status, status)
+	}
+}
+
+// conserved reports a wallet or pack of which the ledger has other than what
+// the journal leaves of it.
+func (c *comparison) conserved(what string, f *flow, ledger string, text func(*big.Int) string) {
+	if left := f.left(); left.String() != ledger {
+		c.differ(c.state.id, lawConserve, what, text(left)+" left: "+f.say(text), c.text(ledger, text)+" free and held")
+	}
+}
+
+// text writes a number of the ledger as people read it, or as it stands if it is none.
+func (c *comparison) text(ledger string, as func(*big.Int) string) string {
+	n, ok := new(big.Int).SetString(ledger, 10)
+	if !ok {
+		return strconv.Quote(ledger)
+	}
+	return as(n)
+}
+
+// refunds compares what is remembered of refunds.
+func (c *comparison) refunds() {
+	for seq, memory := range c.state.refunds {
+		if _, known := c.books.refunds[seq]; !known {
+			c.differ(c.state.id, lawRefundCap, "refunds of entry "+seq+"-0", "none", memory)
+		}
+	}
+	for seq, memory := range c.books.refunds {
+		if there := c.state.refunds[seq]; there != memory {
+			c.differ(c.state.id, lawRefundCap, "refunds of entry "+seq+"-0", memory, there)
+		}
+	}
+}
+
+func (c *comparison) packs() {
+	for id := range c.state.packs {
+		if !strings.Contains(id, ":") && c.books.packs[id] == nil {
+			c.differ(c.state.id, lawConserve, "pack:"+id, "is not in it", "exists")
+		}
+	}
+	for id, p := range c.books.packs {
+		c.conserved("pack:"+id, &p.flow, c.state.packs[id+":b"], inUnits)
+		if _, revoked := c.state.packs[id+":x"]; revoked != p.revoked {
+			c.differ(c.state.id, lawStatus, "pack:"+id, p.revoked, revoked)
+		}
+	}
+}
+
+// holds adds up the open holds.
+func (c *comparison) holds() {
+	var cash meter.Nano
+	byPack := make(map[string]int64)
+	for request, text := range c.state.holds {
+		if strings.Contains(request, ":") {
+			continue
+		}
+		hold, err := readHold(text)
+		if err != nil {
+			c.differ(c.state.id, lawHoldSum, "hold "+request, "a hold", text)
+			continue
+		}
+		if c.state.holds[request+":d"] == "" {
+			c.differ(c.state.id, lawResolve, "hold "+request, "a deadline", "none")
+		}
+		cash += hold.cash
+		for _, p := range hold.packs {
+			byPack[strings.TrimPrefix(p.From, "pack:")] += p.Quantity
+		}
+	}
+	c.same(lawHoldSum, "held", int64(cash), c.state.fields["held"], true)
+	for id := range c.books.packs {
+		c.same(lawHoldSum, "held of pack:"+id, byPack[id], c.state.packs[id+":h"], false)
+		if remaining, _ := strconv.ParseInt(c.state.packs[id+":b"], 10, 64); byPack[id] > remaining {
+			c.differ(c.state.id, lawHoldCover, "pack:"+id, fmt.Sprintf("%d held", byPack[id]), fmt.Sprintf("%d remaining", remaining))
+		}
+	}
+}
+
+// keys compares what keys have spent with the journal, and what they hold with the open holds.
+func (c *comparison) keys() {
+	type inFlight struct {
+		cash            meter.Nano
+		tokens, request int64
+	}
+	held := make(map[string]inFlight)
+	for request, text := range c.state.holds {
+		if hold, err := readHold(text); err == nil && !strings.Contains(request, ":") {
+			h := held[hold.key]
+			held[hold.key] = inFlight{h.cash + hold.cash, h.tokens + hold.tokens, h.request + 1}
+		}
+	}
+	for suffix := range c.state.keys {
+		if !strings.Contains(suffix, ":") && c.books.keys[keyID(c.state.id, suffix)] == nil {
+			c.differ(c.state.id, lawConserve, "key:"+keyID(c.state.id, suffix), "is not in it", "exists")
+		}
+	}
+	for id, k := range c.books.keys {
+		_, suffix, _ := splitKeyID(id)
+		what := func(name string) string { return "key:" + id + " " + name }
+		value := func(name string) string { return c.state.keys[suffix+":"+name] }
+		c.same(lawConserve, what("spend"), int64(k.spend), value("s"), true)
+		c.same(lawConserve, what("tokens"), k.tokens, value("t"), false)
+		c.same(lawConserve, what("requests"), k.requests, value("n"), false)
+		c.same(lawHoldSum, what("spend held"), int64(held[suffix].cash), value("sh"), true)
+		c.same(lawHoldSum, what("tokens held"), held[suffix].tokens, value("th"), false)
+		c.same(lawHoldSum, what("parallel"), held[suffix].request, value("p"), false)
+		if _, revoked := c.state.keys[suffix+":x"]; revoked != k.revoked {
+			c.differ(c.state.id, lawStatus, "key:"+id, k.revoked, revoked)
+		}
+	}
+}
+
+// conservation is the account's balance sheet: granted = free + held + charged + expired + withdrawn.
+func (c *comparison) conservation() []Conserved {
+	all := new(flow)
+	left := new(big.Int)
+	for _, w := range c.books.wallets {
+		all.granted.Add(&all.granted, &w.granted)
+		all.charged.Add(&all.charged, &w.charged)
+		all.expired.Add(&all.expired, &w.expired)
+		all.withdrawn.Add(&all.withdrawn, &w.withdrawn)
+	}
+	for _, w := range []Wallet{Recharge, Bonus} {
+		if n, ok := new(big.Int).SetString(c.state.fields[string(w)], 10); ok {
+			left.Add(left, n)
+		}
+	}
+	sheet := []Conserved{all.sheet("cash", left.String(), c.state.fields["held"], inCash)}
+	ids := slices.SortedFunc(maps.Keys(c.books.packs), func(a, b string) int { return cmp.Compare(packNumber(a), packNumber(b)) })
+	for _, id := range ids {
+		sheet = append(sheet, c.books.packs[id].sheet("pack:"+id, c.state.packs[id+":b"], c.state.packs[id+":h"], inUnits))
+	}
+	return sheet
+}
+
+// sheet sets the journal's flow beside what the ledger has and holds.
+func (f *flow) sheet(what, has, held string, text func(*big.Int) string) Conserved {
+	number := func(s string) *big.Int {
+		n, ok := new(big.Int).SetString(s, 10)
+		if !ok {
+			return new(big.Int)
+		}
+		return n
+	}
+	return Conserved{
+		What: what, Granted: text(&f.granted), Free: text(new(big.Int).Sub(number(has), number(held))), Held: text(number(held)),
+		Charged: text(&f.charged), Expired: text(&f.expired), Withdrawn: text(&f.withdrawn),
+	}
+}

@@ -1,0 +1,74 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// BenchmarkReserveSettle is the ledger's part of one request, on a local Redis:
+// without packs, with one, and with twenty, which must cost nearly the same.
+func BenchmarkReserveSettle(b *testing.B) {
+	for _, packs := range []int{0, 1, 20} {
+		b.Run(fmt.Sprintf("packs=%d", packs), func(b *testing.B) {
+			l, key := benchLedger(b, packs)
+			used := charge(b, "input 1000 2/1M", "output 500 8/1M")
+			b.ReportAllocs()
+			for b.Loop() {
+				benchRequest(b, l, key, used)
+			}
+		})
+	}
+}
+
+// BenchmarkReserveSettleParallel shares one account among all goroutines.
+func BenchmarkReserveSettleParallel(b *testing.B) {
+	l, key := benchLedger(b, 1)
+	used := charge(b, "input 1000 2/1M", "output 500 8/1M")
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			benchRequest(b, l, key, used)
+		}
+	})
+}
+
+func benchRequest(b *testing.B, l *Ledger, key Credential, used meter.Charge) {
+	h, err := l.Reserve(b.Context(), Reservation{ID: NewRequestID(), Credential: key, Model: "glm-4", Endpoint: "chat", Quote: used})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := l.Settle(b.Context(), settlement(h, used)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func benchLedger(b *testing.B, packs int) (*Ledger, Credential) {
+	b.Helper()
+	server := redistest.Start(b)
+	l, err := Open(b.Context(), Options{URL: server.URL(), Currency: "CNY"})
+	check := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	check(err)
+	b.Cleanup(func() { _ = l.Close() })
+	_, err = l.CreateAccount(b.Context(), "acme", AccountOptions{})
+	check(err)
+	for _, w := range []Wallet{Recharge, Bonus} {
+		_, err = l.TopUp(b.Context(), Topup{Account: "acme", Wallet: w, Amount: meter.MaxBalance / 3})
+		check(err)
+	}
+	for range packs {
+		_, err = l.GrantPack(b.Context(), Grant{Account: "acme", Quantity: maxPackQuantity, Models: []string{"glm*"}})
+		check(err)
+	}
+	_, secret, err := l.CreateKey(b.Context(), "acme", NewKey{Limits: KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: meter.MaxBalance}})
+	check(err)
+	key, _ := ParseCredential(secret)
+	return l, key
+}

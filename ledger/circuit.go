@@ -1,0 +1,216 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// tryTimeout bounds one question of the data plane to Redis.
+	tryTimeout = time.Second
+	// awayFor is how long nobody asks a Redis that could not be reached, unless a probe finds it sooner.
+	awayFor = 250 * time.Millisecond
+	// probeEvery is how soon RunReplay looks whether Redis is back.
+	probeEvery = 50 * time.Millisecond
+	// recoveryPatience bounds one attempt to recover a server in the background.
+	recoveryPatience = time.Minute
+)
+
+// errAway is the answer while Redis is known to be away.
+var errAway = fmt.Errorf("%w: Redis could not be reached a moment ago", ErrUnavailable)
+
+// errAnew is the answer while a server that has come up anew is looked at.
+var errAnew = fmt.Errorf("%w: Redis has come up anew, and is being looked at before anything is booked", ErrUnavailable)
+
+// A circuit remembers that a server could not be reached, so that callers are
+// refused at once instead of queueing up before it. There is one for a single
+// server, and one a shard for a cluster, where one master may be away alone.
+type circuit struct {
+	// until is when the next may try, in ns since 1970; 0: closed, all may.
+	until atomic.Int64
+}
+
+// circuits is what a ledger knows of its servers' reachability.
+type circuits struct {
+	list []circuit
+	// last is when a server was last found away or came back, in ns since 1970.
+	last atomic.Int64
+	// watched says that RunReplay probes: then no caller has to try his luck.
+	watched atomic.Bool
+	// tripped tells RunReplay; it has room for one.
+	tripped chan struct{}
+}
+
+// servers is how many servers may be away apart from each other.
+func (l *Ledger) servers() int {
+	if _, cluster := l.client.(*redis.ClusterClient); cluster {
+		return len(l.tags)
+	}
+	return 1
+}
+
+func (c *circuits) of(shard int) *circuit { return &c.list[shard%len(c.list)] }
+
+// away reports whether the shard's server is known to be away. Unwatched, one
+// caller in a while is told otherwise, and finds out.
+func (l *Ledger) away(shard int) bool {
+	c := l.circuits.of(shard)
+	until := c.until.Load()
+	if until == 0 {
+		return false
+	}
+	now := time.Now()
+	if l.circuits.watched.Load() || now.UnixNano() < until {
+		return true
+	}
+	return !c.until.CompareAndSwap(until, now.Add(tryTimeout).UnixNano())
+}
+
+// learn takes in what a call to a shard's server came to.
+func (l *Ledger) learn(shard int, err error) {
+	c := l.circuits.of(shard)
+	switch {
+	case unreachable(err):
+		l.trip(shard)
+	case err == nil && c.until.Load() != 0:
+		c.until.Store(0)
+		l.circuits.last.Store(time.Now().UnixNano())
+	}
+}
+
+// trip keeps callers from a shard's server for a while.
+func (l *Ledger) trip(shard int) {
+	l.circuits.of(shard).until.Store(time.Now().Add(awayFor).UnixNano())
+	l.suspect()
+}
+
+// suspect notes that Redis may lack what it had: the settlement log is to be
+// replayed, and for a while no deadline is to be believed.
+func (l *Ledger) suspect() {
+	l.circuits.last.Store(time.Now().UnixNano())
+	select {
+	case l.circuits.tripped <- struct{}{}:
+	default:
+	}
+}
+
+// unreachable reports whether an error means that the server cannot serve now.
+// Whoever gave up by himself has learned nothing about it.
+func unreachable(err error) bool {
+	var answer redis.Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &answer):
+		for _, prefix := range []string{"LOADING", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "TRYAGAIN"} {
+			if redis.HasErrorPrefix(err, prefix) {
+				return true
+			}
+		}
+		return false
+	}
+	return !errors.Is(err, ErrUnavailable) // which is an answer that cannot be trusted, but an answer
+}
+
+// neverSent reports whether a command cannot have reached the server.
+func neverSent(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout)
+}
+
+// awaitRedis returns when every server that was found away can be asked
+// again; false when ctx ends first.
+func (l *Ledger) awaitRedis(ctx context.Context) bool {
+	for shard := range l.circuits.list {
+		for pause := probeEvery; l.circuits.of(shard).until.Load() != 0; pause = min(2*pause, awayFor) {
+			if l.probe(ctx, shard) == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(pause):
+			}
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// probe asks a shard's server for next to nothing, and then, by a script, for
+// an answer that can be trusted: that is where a server that has come up anew
+// is looked at and recovered, while callers are refused instead of waiting for it.
+func (l *Ledger) probe(ctx context.Context, shard int) error {
+	short, cancel := context.WithTimeout(ctx, tryTimeout/2)
+	defer cancel()
+	if err := l.client.Exists(short, l.metaKey(shard)).Err(); err != nil {
+		l.learn(shard, err)
+		return err
+	}
+	long, cancelLong := context.WithTimeout(ctx, recoveryPatience)
+	defer cancelLong()
+	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
+	_, err := l.run(long, l.scripts.due, shard, keys, append(l.args(shard, 1), 0))
+	return err
+}
+
+// inGrace reports whether heartbeats may have been unable to arrive within the
+// last hold TTL: this process has not reached Redis, Redis has not run for so
+// long, or a recovery has lifted its fence since. A question that fails is
+// answered yes: who cannot tell sweeps nothing.
+func (l *Ledger) inGrace(ctx context.Context) bool {
+	if last := l.circuits.last.Load(); last != 0 && time.Since(time.Unix(0, last)) < l.holdTTL {
+		return true
+	}
+	if l.embedded {
+		return false
+	}
+	grace := false
+	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
+		info, err := c.Info(ctx, "server").Result()
+		if up, found := uptime(info); found && up < l.holdTTL {
+			grace = true
+		}
+		return err
+	})
+	recovered, recoveredErr := l.recoveredAt(ctx)
+	return grace || err != nil || recoveredErr != nil || time.Since(recovered) < l.holdTTL
+}
+
+func uptime(info string) (time.Duration, bool) {
+	_, rest, found := strings.Cut(info, "uptime_in_seconds:")
+	number, _, _ := strings.Cut(rest, "\r\n")
+	seconds, err := strconv.ParseInt(number, 10, 64)
+	return time.Duration(seconds) * time.Second, found && err == nil
+}
+
+// metaRecovered is the field of a shard's meta that says when a recovery last
+// lifted the fence there, in ms since 1970.
+const metaRecovered = "recovered"
+
+// recoveredAt is when a shard was last recovered; long ago if none ever was.
+func (l *Ledger) recoveredAt(ctx context.Context) (latest time.Time, err error) {
+	times := make([]*redis.StringCmd, len(l.tags))
+	_, err = l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range l.tags {
+			times[shard] = p.HGet(ctx, l.metaKey(shard), metaRecovered)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return latest, err
+	}
+	for _, t := range times {
+		if ms, err := t.Int64(); err == nil && millis(ms).After(latest) {
+			latest = millis(ms)
+		}
+	}
+	return latest, nil
+}

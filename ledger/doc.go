@@ -1,0 +1,42 @@
+// Package ledger is the books: accounts, wallets, packs, keys, holds and the
+// journal, in Redis. It is the only package that knows Redis.
+//
+// The story of a request is three calls, each one script and one round trip:
+//
+//	hold, err := l.Reserve(ctx, reservation)   // everything admission needs, all or nothing
+//	err = l.Extend(ctx, checkpoint)            // now and then, while a long answer flows
+//	receipt, err := l.Settle(ctx, settlement)  // the charge replaces the hold
+//	standing, err := l.Release(ctx, …)         // or the hold comes back: nothing to pay
+//
+// What no proxy ends, Sweep ends. The Lua in lua/ says how: lib.lua has the
+// numbers and the unit of work, pay.lua who pays, use.lua what a key may do,
+// charge.lua the booking; each script's head says its keys, arguments, answers.
+//
+// # Laws
+//
+// The names are those of the tests, of the audit and of its differences.
+//
+//   - NONNEG: at admission no wallet, pack or limit goes below zero.
+//   - CONSERVE: what is there is what the journal says, to the nano.
+//   - SPLIT-SUM, SPLIT-CAP, SPLIT-FAIR: a fee's parts add up, none exceeds its
+//     wallet while both can pay, each is within a nano of exact.
+//   - EXACT-FEE: lines are priced as meter prices them, and add up to the fee.
+//   - HOLD-SUM, HOLD-COVER: held is the sum of the open holds; a pack never
+//     holds more than it has.
+//   - RESOLVE: every hold ends.
+//   - ONCE, STICKY: one charge a request id; a terminal answer never changes,
+//     other content under the same id is ErrConflict.
+//   - DENSE, CHAIN: journal ids have no gap; each entry's balances follow from
+//     the one before.
+//   - SAME-FATE: balances, marker and journal entry are written by one script.
+//   - BURN-ORDER: packs pay in the order of the rules. QUOTA: a key's limits hold.
+//
+// # Trust
+//
+// A server is written to by loaded scripts alone, and its script cache dies
+// with its process. So one that has come up anew answers NOSCRIPT, and is
+// looked at (verify) before it is written to again. Besides, every script
+// compares the ledger's identity and the highest journal id that this process
+// has seen with what is there. Whatever does not fit is ErrUnavailable, never
+// a refusal.
+package ledger

@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+// expiring grants a pack that ends in so long.
+func (f *fixture) expiring(quantity int64, in time.Duration) *Pack {
+	f.Helper()
+	at := f.ledger.now().Add(in)
+	return f.grant(Grant{Account: "acme", Quantity: quantity, ExpiresAt: &at})
+}
+
+func (f *fixture) packStatus(id, want string) {
+	f.Helper()
+	packs, err := f.ledger.Packs(f.ctx(), "acme")
+	f.must(err)
+	for _, p := range packs {
+		if p.ID == id && p.Status != want {
+			f.Errorf("pack %s is %s, want %s", id, p.Status, want)
+		}
+	}
+}
+
+func TestPackExpires(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.expiring(100, time.Hour)
+		f.expiring(50, 3*time.Hour)
+		f.grant(Grant{Account: "acme", Quantity: 7})
+		f.settle(f.reserve(key, charge(f, "input 30 0.001")), charge(f, "input 30 0.001"))
+		f.pass(time.Hour - time.Minute)
+		if s := f.sweep(); s != (Swept{}) {
+			f.Errorf("swept %+v before the time", s)
+		}
+		f.pass(2 * time.Minute)
+		f.packStatus("p1", "expired")
+		f.pack("acme", "p1", 70, 70)
+		if s := f.sweep(); s != (Swept{Expired: 1}) {
+			f.Errorf("swept %+v", s)
+		}
+		if s := f.sweep(); s != (Swept{}) {
+			f.Errorf("swept again: %+v", s)
+		}
+		f.pack("acme", "p1", 0, 0)
+		f.packStatus("p1", "expired")
+		f.pack("acme", "p2", 50, 50)
+		list := f.entries("acme", TypeExpire)
+		if len(list) != 1 || list[0].Pack != "p1" || *list[0].Quantity != -70 || list[0].BalancesAfter["pack:p1"] != int64(0) || list[0].Reason == "" {
+			f.Errorf("entries %+v", list)
+		}
+		f.pass(2 * time.Hour)
+		if s := f.sweep(); s != (Swept{Expired: 1}) {
+			f.Errorf("swept %+v", s)
+		}
+		f.pack("acme", "p3", 7, 7)
+	})
+}
+
+// What requests in flight hold of a pack stays with them when it expires; what comes back from them goes then.
+func TestPackExpiresWhileHeld(t *testing.T) {
+	for name, end := range map[string]struct {
+		with      func(f *fixture, h *Hold)
+		quantity  int64
+		remaining int64
+	}{
+		"less is used": {func(f *fixture, h *Hold) { f.settle(h, charge(f, "input 20 0.001")) }, -40, 0},
+		"all is used":  {func(f *fixture, h *Hold) { f.settle(h, charge(f, "input 60 0.001")) }, 0, 0},
+		"more is used": {func(f *fixture, h *Hold) {
+			if r := f.settle(h, charge(f, "input 90 0.001")); paid(r.Paid) != "pack:p1 60, recharge 0.03" {
+				f.Errorf("paid %s", paid(r.Paid))
+			}
+		}, 0, 0},
+		"released": {func(f *fixture, h *Hold) { f.release(h) }, -60, 0},
+		"swept":    {func(f *fixture, h *Hold) { f.pass(time.Hour); f.sweep() }, -60, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, Options{HoldTTL: time.Hour})
+			f.account("acme", "1", "0", AccountOptions{})
+			f.expiring(100, 10*time.Minute)
+			hold := f.reserve(f.key("acme", KeyLimits{}), charge(f, "input 60 0.001"))
+			f.pass(11 * time.Minute)
+			if s := f.sweep(); s != (Swept{Expired: 1, Open: 1}) {
+				t.Errorf("swept %+v", s)
+			}
+			f.pack("acme", "p1", 60, 0)
+			end.with(f, hold)
+			f.pack("acme", "p1", end.remaining, end.remaining)
+			f.sweep()
+			var last int64
+			list := f.entries("acme", TypeExpire)
+			if len(list) > 1 {
+				last = *list[1].Quantity
+			}
+			if *list[0].Quantity != -40 || last != end.quantity || len(list) > 2 {
+				t.Errorf("expired %d, then %d in %d entries; want -40, then %d", *list[0].Quantity, last, len(list), end.quantity)
+			}
+		})
+	}
+}
+
+// Before a sweeper came by, a request in flight may use more of the pack than
+// it held; what it leaves goes with it.
+func TestSettleBeforeTheSweeper(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.expiring(100, 10*time.Minute)
+		hold := f.reserve(key, charge(f, "input 60 0.001"))
+		f.pass(11 * time.Minute)
+		if got := paid(f.settle(hold, charge(f, "input 80 0.001")).Paid); got != "pack:p1 80" {
+			f.Errorf("paid %s", got)
+		}
+		f.pack("acme", "p1", 0, 0)
+		if s := f.sweep(); s != (Swept{}) {
+			f.Errorf("expired twice: %+v", s)
+		}
+		if list := f.entries("acme", TypeExpire); len(list) != 1 || *list[0].Quantity != -20 {
+			f.Errorf("entries %+v", list)
+		}
+	})
+}
+
+// A revoked pack is withdrawn once, and does not expire.
+func TestRevokedPackDoesNotExpire(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "1", "0", AccountOptions{})
+	f.expiring(100, time.Minute)
+	_, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "sent back")
+	f.must(err)
+	f.pass(time.Hour)
+	if s := f.sweep(); s != (Swept{}) {
+		t.Errorf("swept %+v", s)
+	}
+	f.packStatus("p1", "revoked")
+}
+
+func TestExpiryIsBounded(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.account("acme", "1", "0", AccountOptions{})
+	for range sweepBatch + 3 {
+		f.expiring(5, time.Minute)
+	}
+	f.pass(time.Hour)
+	if s := f.sweep(); s != (Swept{Expired: sweepBatch}) {
+		t.Errorf("first round: %+v", s)
+	}
+	if s := f.sweep(); s != (Swept{Expired: 3}) {
+		t.Errorf("second round: %+v", s)
+	}
+}
+
+// Sweepers that race expire each pack once.
+func TestExpiryRace(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	other := f.open(Options{Shards: 1})
+	f.account("acme", "1", "0", AccountOptions{})
+	for range 30 {
+		f.expiring(5, time.Minute)
+	}
+	f.pass(time.Hour)
+	other.clockOffset.Store(f.ledger.clockOffset.Load())
+	var wg sync.WaitGroup
+	var swept [2]Swept
+	for i, l := range []*Ledger{f.ledger, other} {
+		wg.Go(func() {
+			var err error
+			if swept[i], err = l.Sweep(f.ctx()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if swept[0].Expired+swept[1].Expired != 30 || len(f.entries("acme", TypeExpire)) != 30 {
+		t.Errorf("swept %+v, %d entries", swept, len(f.entries("acme", TypeExpire)))
+	}
+}

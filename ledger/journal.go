@@ -1,0 +1,91 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/tollgate/tollgate/ledger/archive"
+)
+
+// journalPage is how many entries are read at once.
+const journalPage = 500
+
+// errEnough ends a walk through the journal.
+var errEnough = errors.New("enough")
+
+// Journal calls each for the entries of an account that the query chooses,
+// oldest first; with no account, for those of all accounts, shard by shard. An
+// error of each ends it and is returned. ErrNotFound, ErrUnavailable.
+func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, each func(*Entry) error) error {
+	first, last := 0, len(l.tags)
+	if account != "" {
+		if _, err := l.state(ctx, account); err != nil {
+			return err
+		}
+		first = l.shardOf(account)
+		last = first + 1
+	}
+	given := 0
+	for shard := first; shard < last; shard++ {
+		from, err := l.firstSince(ctx, shard, q)
+		if err != nil {
+			return err
+		}
+		narrow := archive.Query{Account: account, Types: q.Types}
+		err = l.eachEntry(ctx, shard, from, 0, narrow, func(e *Entry) error {
+			if !q.Until.IsZero() && !e.Time.Before(q.Until) {
+				return errEnough // times in a shard never fall
+			}
+			if account != "" && e.Account != account || len(q.Types) > 0 && !slices.Contains(q.Types, e.Type) ||
+				!q.Since.IsZero() && e.Time.Before(q.Since) {
+				return nil
+			}
+			if q.Limit > 0 && given == q.Limit {
+				return errEnough
+			}
+			given++
+			return each(e)
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstSince finds, by bisection, a seq from which on the entries are not
+// older than q.Since. Redis's clock may have been set back now and then; then
+// this is a little too early or late by as much.
+func (l *Ledger) firstSince(ctx context.Context, shard int, q JournalQuery) (int64, error) {
+	if q.Since.IsZero() {
+		return 1, nil
+	}
+	low, high := int64(1), l.at(shard).seq()+1
+	for low < high {
+		middle := low + (high-low)/2
+		e, err := l.entryFrom(ctx, shard, middle)
+		if err != nil {
+			return 0, err
+		}
+		if e != nil && int64(e.Seq) > middle && !e.Time.Before(q.Since) {
+			// It has been trimmed, and may be what is looked for.
+			if e, err = l.archivedFrom(ctx, shard, middle, e); err != nil {
+				return 0, err
+			}
+		}
+		if e == nil {
+			high = middle
+			continue
+		}
+		if e.Time.Before(q.Since) {
+			low = int64(e.Seq) + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, nil
+}
+
+func entryID(seq int64) string { return strconv.FormatInt(seq, 10) + "-0" }

@@ -1,0 +1,62 @@
+package ledger
+
+import (
+	"hash/crc32"
+	"strconv"
+)
+
+// All Redis keys are built here. The tag {tg<n>} is the shard, so that all keys
+// of a script are in one slot. lua/pay.lua and lua/use.lua say what is in them.
+
+// scriptKeys is the number of keys that the scripts of an account share.
+const scriptKeys = 9
+
+// shardTags returns the beginning of the keys of each shard.
+func shardTags(shards int) []string {
+	tags := make([]string, shards)
+	for i := range tags {
+		tags[i] = "{tg" + strconv.Itoa(i) + "}:"
+	}
+	return tags
+}
+
+// shardOf returns the shard of an account. It depends on the id and the fixed
+// number of shards alone, for ever.
+func (l *Ledger) shardOf(account string) int {
+	return int(crc32.ChecksumIEEE([]byte(account)) % uint32(len(l.tags)))
+}
+
+func (l *Ledger) metaKey(shard int) string     { return l.tags[shard] + "meta" }
+func (l *Ledger) journalKey(shard int) string  { return l.tags[shard] + "journal" }
+func (l *Ledger) dueKey(shard int) string      { return l.tags[shard] + "due" }
+func (l *Ledger) accountsKey(shard int) string { return l.tags[shard] + "accounts" }
+
+func (l *Ledger) accountKey(shard int, account string) string {
+	return l.tags[shard] + "a:" + account
+}
+
+// markerKey is the bucket of the terminal markers of one hour's request ids.
+func (l *Ledger) markerKey(shard int, idMS int64) string {
+	return l.tags[shard] + "done:" + strconv.FormatInt(idMS/markerBucketMS, 10)
+}
+
+// keysOf returns KEYS of the scripts of one account, with room for one more.
+// idMS is the time in the request id, for the marker's bucket.
+func (l *Ledger) keysOf(shard int, account string, idMS int64) []string {
+	own := l.accountKey(shard, account)
+	keys := make([]string, 0, scriptKeys+1)
+	return append(keys, l.metaKey(shard), l.journalKey(shard), l.dueKey(shard),
+		own, own+":packs", own+":scope", own+":keys", own+":holds", l.markerKey(shard, idMS))
+}
+
+// expiryKey is the shard's packs that will expire, see lua/expire.lua.
+func (l *Ledger) expiryKey(shard int) string { return l.tags[shard] + "expiry" }
+
+// refundsKey is what has been given back of an account's charges, see lua/refund.lua.
+func (l *Ledger) refundsKey(shard int, account string) string {
+	return l.accountKey(shard, account) + ":refunds"
+}
+
+func (l *Ledger) refsKey(shard int, account string) string {
+	return l.accountKey(shard, account) + ":refs"
+}

@@ -1,0 +1,359 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+const (
+	defaultShards  = 64
+	maxShards      = 4096
+	defaultHoldTTL = 15 * time.Minute
+	// format is the version of what is in Redis: keys, fields, journal.
+	format = "1"
+
+	markerBucketMS = int64(time.Hour / time.Millisecond)
+	// markerLife is how long the outcome of a request is remembered after the
+	// last outcome of its hour. A request id older than admissible is not
+	// admitted, so that no reserve can come so late that its own end is forgotten.
+	markerLife = 72 * time.Hour
+	admissible = 24 * time.Hour
+)
+
+// What becomes of a hold whose deadline has passed: Options.OnAbandoned.
+const (
+	ChargeCheckpoint = "checkpoint"
+	ReleaseAbandoned = "release"
+	HoldAbandoned    = "hold"
+)
+
+// Ledger is the books: accounts, packs, keys, holds and journal in Redis. It
+// is safe for concurrent use, by many processes at once.
+type Ledger struct {
+	client      redis.UniversalClient
+	closeClient func() error
+	scripts     *scripts
+	tags        []string // beginning of the keys, by shard
+	embedded    bool
+
+	identity string // of the ledger in Redis: made once, in meta of every shard
+	currency string
+
+	holdTTL     time.Duration
+	timezone    *time.Location
+	onAbandoned string
+	observe     func(op string, took time.Duration, err error)
+	logger      *zap.Logger
+
+	// heads is the highest journal sequence seen, by shard. It is sent along
+	// with every script, which refuses to work on a shard that is behind it.
+	heads []atomic.Int64
+	// admitting is held by whoever looks at a server that has lost its scripts.
+	admitting chan struct{}
+	// circuits remember which servers are away.
+	circuits circuits
+	// log is the settlement log of this process, nil without one.
+	log *settleLog
+	// logs is the directory in which log and those of other proxies stand.
+	logs string
+	// archived asks the archive, and what is not archived yet, whether a request
+	// has been charged; nil without an archive. Only replay asks, for requests
+	// that are older than what Redis remembers.
+	archived func(ctx context.Context, requestID string) (bool, error)
+	// watermark is the journal sequence up to which the archive has a shard; nil
+	// without an archive. The settlement log is purged by it.
+	watermark func(shard int) int64
+	// vault is the way to the archive, nil without one; archiveRecorded is the
+	// identity of the archive that the ledger has, whether it is configured or not.
+	vault           *vault
+	archiveRecorded string
+	archive         archiveFacts
+	archiveInterval time.Duration
+	archiveKeep     time.Duration
+	archiveBacklog  int64
+	observeArchive  func(ArchiveState)
+	// clockOffset shifts Redis's clock, in ms. Tests alone set it.
+	clockOffset atomic.Int64
+}
+
+// Open connects to the ledger, makes it if there is none, checks that it is
+// what the options say, and loads the scripts. It returns ErrInvalid for
+// options that cannot be or do not fit what is recorded, and ErrUnavailable
+// when Redis cannot be reached or is not a whole ledger.
+func Open(ctx context.Context, o Options) (*Ledger, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	built, err := buildScripts(o.URL == Embedded)
+	if err != nil {
+		return nil, err
+	}
+	client, closeClient, err := connect(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{
+		client: client, closeClient: closeClient, scripts: built, embedded: o.URL == Embedded,
+		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe, logger: o.Logger,
+		admitting:       make(chan struct{}, 1),
+		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
+	}
+	l.circuits.tripped = make(chan struct{}, 1)
+	l.setDefaults()
+	if err := l.settleIn(ctx, o); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.Shards < 0 || o.Shards > maxShards:
+		return fmt.Errorf("%w: %d shards: want 1 to %d", ErrInvalid, o.Shards, maxShards)
+	case o.HoldTTL < 0 || o.HoldTTL > admissible:
+		return fmt.Errorf("%w: hold TTL %s: want at most %s", ErrInvalid, o.HoldTTL, admissible)
+	}
+	if err := o.checkArchive(); err != nil {
+		return err
+	}
+	switch o.Durability {
+	case "", DurabilityNormal, DurabilityStrict:
+	default:
+		return fmt.Errorf("%w: durability %q: want normal or strict", ErrInvalid, o.Durability)
+	}
+	switch o.OnAbandoned {
+	case "", ChargeCheckpoint, ReleaseAbandoned, HoldAbandoned:
+		return nil
+	}
+	return fmt.Errorf("%w: on abandoned %q: want checkpoint, release or hold", ErrInvalid, o.OnAbandoned)
+}
+
+func (l *Ledger) setDefaults() {
+	if l.holdTTL == 0 {
+		l.holdTTL = defaultHoldTTL
+	}
+	if l.timezone == nil {
+		l.timezone = time.UTC
+	}
+	if l.onAbandoned == "" {
+		l.onAbandoned = ChargeCheckpoint
+	}
+	if l.logger == nil {
+		l.logger = zap.NewNop()
+	}
+	if l.archiveInterval == 0 {
+		l.archiveInterval = defaultArchiveInterval
+	}
+	if l.archiveBacklog == 0 {
+		l.archiveBacklog = defaultBacklog
+	}
+}
+
+// settleIn finds the ledger or makes it, and loads the scripts.
+func (l *Ledger) settleIn(ctx context.Context, o Options) error {
+	first, err := l.client.HGetAll(ctx, shardTags(1)[0]+"meta").Result()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if first["id"] == "" {
+		if err := o.refuseEmptied(ctx); err != nil {
+			return err
+		}
+	}
+	shards, currency, err := o.agree(first)
+	if err != nil {
+		return err
+	}
+	l.tags, l.heads, l.currency, l.identity = shardTags(shards), make([]atomic.Int64, shards), currency, first["id"]
+	l.circuits.list = make([]circuit, l.servers())
+	l.archive.marks, l.archive.words = make([]atomic.Int64, shards), make([]atomic.Bool, shards)
+	if first["ready"] != "1" {
+		if err := l.found(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.openLog(&o); err != nil {
+		return err
+	}
+	if err := l.verify(ctx); err != nil {
+		return err
+	}
+	if err := l.openVault(ctx, &o, first[metaArchive]); err != nil {
+		return err
+	}
+	if err := l.openServers(ctx); err != nil {
+		return err
+	}
+	return l.replayAtStart(ctx)
+}
+
+// agree compares the options with what is recorded in the first shard's meta,
+// if anything is, and returns shards and currency.
+func (o *Options) agree(meta map[string]string) (shards int, currency string, err error) {
+	shards, currency = o.Shards, o.Currency
+	if meta["id"] == "" {
+		if o.Existing {
+			return 0, "", fmt.Errorf("%w: there is no ledger in this Redis yet", ErrNotFound)
+		}
+		if shards == 0 {
+			shards = defaultShards
+		}
+		if currency == "" {
+			return 0, "", fmt.Errorf("%w: there is no ledger in this Redis yet: give a currency to make one", ErrInvalid)
+		}
+		return shards, currency, nil
+	}
+	recorded, err := strconv.Atoi(meta["shards"])
+	if err != nil || recorded < 1 || recorded > maxShards {
+		return 0, "", fmt.Errorf("%w: meta of shard 0 is damaged: shards %q", ErrUnavailable, meta["shards"])
+	}
+	switch {
+	case meta["format"] != format:
+		return 0, "", fmt.Errorf("%w: the ledger has format %q, this program writes %q", ErrInvalid, meta["format"], format)
+	case shards != 0 && shards != recorded:
+		return 0, "", fmt.Errorf("%w: the ledger has %d shards, not %d: the number is fixed when a ledger is made", ErrInvalid, recorded, shards)
+	case currency != "" && currency != meta["currency"]:
+		return 0, "", fmt.Errorf("%w: the ledger is kept in %s, not %s: the currency is fixed when a ledger is made", ErrInvalid, meta["currency"], currency)
+	}
+	return recorded, meta["currency"], nil
+}
+
+// found makes a new ledger. Several may do so at once, and one that was
+// interrupted is completed by the next: the first to write the identity to
+// shard 0 decides it, and "ready" is written when every shard has its meta.
+func (l *Ledger) found(ctx context.Context) error {
+	identity, err := l.foundShard(ctx, 0, newID("ledger_", time.Now()))
+	if err != nil {
+		return err
+	}
+	l.identity = identity
+	for shard := 1; shard < len(l.tags); shard++ {
+		there, err := l.foundShard(ctx, shard, identity)
+		if err != nil {
+			return err
+		}
+		if there != identity {
+			return fmt.Errorf("%w: shard %d belongs to another ledger (%s)", ErrUnavailable, shard, there)
+		}
+	}
+	if err := l.client.HSet(ctx, l.metaKey(0), "ready", "1").Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// foundShard writes a shard's meta where it is missing, and returns the identity that is there.
+func (l *Ledger) foundShard(ctx context.Context, shard int, identity string) (string, error) {
+	key := l.metaKey(shard)
+	var there *redis.StringCmd
+	_, err := l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSetNX(ctx, key, "id", identity)
+		p.HSetNX(ctx, key, "format", format)
+		p.HSetNX(ctx, key, "shards", len(l.tags))
+		p.HSetNX(ctx, key, "currency", l.currency)
+		p.HSetNX(ctx, key, "created", time.Now().UnixMilli())
+		p.HSetNX(ctx, key, "seq", 0)
+		there = p.HGet(ctx, key, "id")
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return there.Val(), nil
+}
+
+// verify looks at every shard: is it there, is it this ledger's, and has it
+// all that this process has seen of it? Here recovery will have its place:
+// what to do when the answer is no.
+func (l *Ledger) verify(ctx context.Context) error {
+	metas := make([]*redis.SliceCmd, len(l.tags))
+	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range l.tags {
+			metas[shard] = p.HMGet(ctx, l.metaKey(shard), "id", "shards", "currency", "seq", metaEpoch)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	for shard, meta := range metas {
+		if err := l.verifyShard(shard, meta.Val()); err != nil {
+			return fmt.Errorf("%w: shard %d: %w", ErrUnavailable, shard, err)
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) verifyShard(shard int, meta []any) error {
+	values := &reply{values: meta}
+	identity, shards, currency := values.text(0), values.text(1), values.text(2)
+	at := positionOf(meta[3], meta[4])
+	if meta[3] == nil {
+		values.fail("a sequence", 3)
+	}
+	seen := l.at(shard)
+	switch {
+	case meta[0] == nil:
+		return errors.New("its meta is gone: the ledger has been emptied, or this is another Redis")
+	case values.err != nil:
+		return fmt.Errorf("its meta is damaged: %w", values.err)
+	case identity != l.identity:
+		return fmt.Errorf("it belongs to another ledger (%s, not %s)", identity, l.identity)
+	case shards != strconv.Itoa(len(l.tags)) || currency != l.currency:
+		return fmt.Errorf("it says %s shards in %s, the ledger has %d in %s", shards, currency, len(l.tags), l.currency)
+	case at < seen:
+		return fmt.Errorf("it has gone back in time: its journal ends at %d, %d had been written", at.seq(), seen.seq())
+	}
+	if at.epoch() > seen.epoch() && seen != 0 {
+		l.wentBack()
+	}
+	l.see(shard, at)
+	return nil
+}
+
+// Close closes the connections, and the settlement log. An embedded ledger is
+// gone with that.
+func (l *Ledger) Close() error {
+	var err error
+	if l.log != nil {
+		err = l.log.close()
+	}
+	return errors.Join(err, l.vault.close(), l.closeClient())
+}
+
+// Ready reports whether the ledger can be reached and trusted: nil or ErrUnavailable.
+func (l *Ledger) Ready(ctx context.Context) error {
+	if err := l.logReady(); err != nil {
+		return err
+	}
+	if err := l.archiveReady(); err != nil {
+		return err
+	}
+	return l.verify(ctx)
+}
+
+// Currency is the currency that the ledger is kept in.
+func (l *Ledger) Currency() string { return l.currency }
+
+// Shards is the number of shards that accounts are spread over.
+func (l *Ledger) Shards() int { return len(l.tags) }
+
+// zoneOffset is the time zone's offset from UTC at the moment, in seconds: the
+// scripts know the time but no zones.
+func (l *Ledger) zoneOffset() string {
+	_, offset := l.now().In(l.timezone).Zone()
+	return strconv.Itoa(offset)
+}
+
+// now is this process's clock, shifted as Redis's is in tests. It decides
+// nothing about money but in which of a zone's offsets we are.
+func (l *Ledger) now() time.Time {
+	return time.Now().Add(time.Duration(l.clockOffset.Load()) * time.Millisecond)
+}

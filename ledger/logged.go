@@ -1,0 +1,151 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// How the data plane uses the settlement log: the log first, then Redis; and
+// when Redis is away, the log alone.
+
+// PurgeLog removes what the archive has from the settlement log: segments all
+// of whose calls are booked with journal sequences up to the watermark of their
+// shard. It does nothing without a log.
+func (l *Ledger) PurgeLog(watermark func(shard int) int64) error {
+	if l.log == nil {
+		return nil
+	}
+	return l.log.purge(time.Now(), watermark)
+}
+
+// LogState says what the settlement log holds; false without one.
+func (l *Ledger) LogState() (LogState, bool) {
+	if l.log == nil {
+		return LogState{}, false
+	}
+	return l.log.state(), true
+}
+
+// logReady reports what keeps the log from taking new calls: nil or ErrUnavailable.
+func (l *Ledger) logReady() error {
+	if l.log == nil {
+		return nil
+	}
+	if err := l.log.wal.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if !l.log.wal.Room(settleRoom) {
+		return fmt.Errorf("%w: settlement log full: %s", ErrUnavailable, l.log.dir)
+	}
+	l.log.wal.Return(settleRoom)
+	return nil
+}
+
+// reserveLogged asks for a hold once the log knows of it.
+func (l *Ledger) reserveLogged(r *Reservation, b *booking, ask func() (*reply, error)) (*Hold, error) {
+	if l.log == nil {
+		reply, err := ask()
+		if err != nil {
+			return nil, err
+		}
+		return l.holdOf(r, reply)
+	}
+	if err := l.log.open(b); err != nil {
+		return nil, err
+	}
+	reply, err := ask()
+	var hold *Hold
+	if err == nil {
+		hold, err = l.holdOf(r, reply)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrUnavailable) && !neverSent(err):
+		// It may have been placed, or may be yet: replay gives it back, and a
+		// reserve that runs after that places none.
+		if _, endErr := l.log.end(recordRelease, b); endErr != nil {
+			return nil, errors.Join(err, endErr)
+		}
+		l.log.postpone(b.id)
+	default:
+		l.log.done(b)
+	}
+	return hold, err
+}
+
+// settleLogged books a charge that is in the log before Redis is asked. Redis
+// away, the log is made durable, and the receipt is a promise.
+func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*Receipt, error) {
+	shard := l.shardOf(b.account)
+	at, logErr := l.log.end(recordSettle, b)
+	if logErr == nil && l.log.strict {
+		logErr = l.log.sync(at)
+	}
+	err := errAway
+	// A log that cannot be written leaves Redis to be asked, whatever is known of it.
+	if logErr != nil || !l.away(shard) {
+		var receipt *Receipt
+		receipt, err = l.book(ctx, b)
+		if !errors.Is(err, ErrUnavailable) {
+			l.ended(b, shard, receipt)
+			return receipt, err
+		}
+	}
+	if logErr == nil && !l.log.strict {
+		logErr = l.log.sync(at)
+	}
+	l.log.postpone(b.id)
+	if logErr != nil {
+		return nil, errors.Join(err, logErr)
+	}
+	return l.promise(shard, s), nil
+}
+
+// ended tells the log that Redis has the last word on a call.
+func (l *Ledger) ended(b *booking, shard int, receipt *Receipt) {
+	if receipt == nil {
+		l.log.done(b)
+		return
+	}
+	l.log.booked(b, shard, receipt.seq(), receipt.told)
+}
+
+// promise is the receipt of a charge that is in the log and not in the ledger:
+// what it comes to at list price. Who pays is decided when it is booked.
+func (l *Ledger) promise(shard int, s *Settlement) *Receipt {
+	fee := s.Charge.Fee
+	var used meter.Quantities
+	e := Entry{
+		Shard: shard, Time: l.now().UTC(), At: s.At, Type: TypeCharge, Account: s.Account, Key: s.Key, RequestID: s.ID,
+		Model: s.Model, AnswerModel: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream,
+		UsageSource: s.Source, Anomalies: s.Anomalies, PriceVersion: s.Charge.PriceVersion, Fee: &fee,
+		Lines: make([]ChargeLine, len(s.Charge.Lines)),
+	}
+	for i := range s.Charge.Lines {
+		e.Lines[i].Line = s.Charge.Lines[i]
+		used[s.Charge.Lines[i].Dimension] += s.Charge.Lines[i].Quantity
+	}
+	e.Usage = used.Map()
+	return &Receipt{Entry: e, Pending: true}
+}
+
+// releaseLogged gives a hold back, by replay if Redis is away.
+func (l *Ledger) releaseLogged(ctx context.Context, account, requestID string, idMS int64) (*Standing, error) {
+	b := &booking{id: requestID, account: account, idMS: idMS}
+	_, logErr := l.log.end(recordRelease, b)
+	err := errAway
+	if logErr != nil || !l.away(l.shardOf(account)) {
+		var standing *Standing
+		standing, err = l.giveBack(ctx, account, requestID, idMS)
+		if !errors.Is(err, ErrUnavailable) {
+			l.log.done(b)
+			return standing, err
+		}
+	}
+	l.log.postpone(requestID)
+	return nil, errors.Join(err, logErr)
+}

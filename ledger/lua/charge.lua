@@ -1,0 +1,148 @@
+-- charge.lua: booking a charge and taking one back, for settle, release and sweep.
+--
+-- Journal entries of requests, fields (all scripts share them; each type uses some):
+--   t type, m time booked (ms), a account, k key suffix, r request id, s static JSON made by the caller, f fee (cash due),
+--   l lines as "<cash>:<units by packs>,…" in the order of the static lines, p who paid "p1=300,b=5,r=5",
+--   z balances after "r=…,b=…,p1=…" of what was touched, h cash held before, o fee above it, g pack, q quantity, w wallet,
+--   n amount, v reason, e ref
+-- and, so that the entry alone can be booked again on a Redis that lost it (see ../putback.go):
+--   d digest of the content, i reference made up by Go, c candidates of an abandoned hold, u "<tokens> <day> <month>" of a
+--   charge that is taken back as if it had never been
+-- An operator's refund (refund.lua) also has x "<charge seq> <who paid> <given back so far, this included>": the second and
+-- third word are what the refunds hash then has under the first; where the charge was an abandon, its marker follows (pay.lua).
+-- Of the key it takes f off the spend; when nothing of the charge is left it has u, and takes off tokens and request too;
+-- else it has j "<day> <month>" of the charge.
+
+-- in_hand loads what a charge needs and gives the hold back, in hand.
+local function in_hand(hold, suffix, offset)
+  if not load_account() then return false end
+  load_key(hold and hold.key or suffix, offset)
+  if hold then
+    give_back(hold)
+    if key then key_returns(hold.cash, hold.tokens) end
+  end
+  return true
+end
+
+-- touched lists the balances after, of the packs drawn and the wallets that paid.
+local function touched(drawn, from_recharge, from_bonus)
+  local t = {}
+  for i = 1, #drawn do t[#t + 1] = drawn[i][1] .. '=' .. str(packs[drawn[i][1]].b) end
+  if from_bonus > 0 then t[#t + 1] = 'b=' .. account.bonus end
+  if from_recharge > 0 then t[#t + 1] = 'r=' .. account.recharge end
+  return table.concat(t, ',')
+end
+
+-- paid_text is who paid: packs, then bonus, then recharge.
+local function paid_text(drawn, from_recharge, from_bonus)
+  local t = {}
+  for i = 1, #drawn do t[i] = drawn[i] end
+  if from_bonus > 0 then t[#t + 1] = {'b', from_bonus} end
+  if from_recharge > 0 then t[#t + 1] = {'r', from_recharge} end
+  return text_of(t)
+end
+
+-- as_told makes the very packs and wallets pay that paid when this charge was booked before, in a journal that Redis has
+-- lost since: the client has been told. told is "<fee>\t<lines>\t<paid>", as the entry had them. Returns nil when one of
+-- them cannot pay its part any more; then who pays is decided anew.
+local function as_told(groups, told)
+  local fee, lines, paid = match(told, '^(%d+)\t([^\t]*)\t(.*)$')
+  local drawn, wallets, shares = {}, {r = 0, b = 0}, {}
+  for _, part in ipairs(pairs_of(paid or '')) do
+    if wallets[part[1]] then
+      wallets[part[1]] = part[2]
+    elseif call('HEXISTS', PACKS, part[1] .. ':b') == 0 then
+      return nil
+    else
+      drawn[#drawn + 1] = part
+    end
+  end
+  for cash, covered in gmatch(lines or '', '(%d+):(%d+)') do shares[#shares + 1] = {tonumber(cash), tonumber(covered)} end
+  if not fee or #shares ~= #groups.lines then return nil end
+  returning(drawn)
+  for i = 1, #drawn do
+    local pack = packs[drawn[i][1]]
+    if pack.b - pack.h < drawn[i][2] then return nil end
+  end
+  if wallets.r > max(0, clamp(account.recharge)) or wallets.b > max(0, clamp(account.bonus)) then return nil end
+  for i, line in ipairs(groups.lines) do line.cash, line.covered = shares[i][1], shares[i][2] end
+  return tonumber(fee), drawn, wallets.r, wallets.b
+end
+
+-- who_pays decides it: packs, then wallets. Returns the fee, the packs drawn, and the parts of recharge and bonus.
+local function who_pays(groups)
+  local fee = price(groups, cash_free())
+  return fee, draws(groups), split(fee)
+end
+
+-- charge books lines (groups) for a request, in hand: packs, wallets, key, and the entry. told is nil, or see as_told.
+-- extra is one more field for the entry: {name, value}.
+-- Returns the entry's seq, the fee, who paid, and the entry's fields without the static JSON.
+local function charge(kind, owner, request, hold, static, groups, tokens, told, extra)
+  local fee, drawn, from_recharge, from_bonus
+  if told then fee, drawn, from_recharge, from_bonus = as_told(groups, told) end
+  if not fee then fee, drawn, from_recharge, from_bonus = who_pays(groups) end
+  account.recharge = add(account.recharge, str(-from_recharge))
+  account.bonus = add(account.bonus, str(-from_bonus))
+  for i = 1, #drawn do
+    local pack = packs[drawn[i][1]]
+    pack.b = pack.b - drawn[i][2]
+  end
+  if key then key_charges(fee, tokens, hold and hold.tokens or 0) end
+
+  local lines = {}
+  for i, line in ipairs(groups.lines) do lines[i] = str(line.cash) .. ':' .. str(line.covered) end
+  local paid = paid_text(drawn, from_recharge, from_bonus)
+  local fields = {'s', static, 'a', owner, 'k', key and key.suffix or '', 'r', request, 'f', str(fee),
+    'l', table.concat(lines, ','), 'p', paid, 'z', touched(drawn, from_recharge, from_bonus)}
+  local function also(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
+  if hold then
+    also('h', str(hold.cash))
+    if fee > hold.cash then also('o', str(fee - hold.cash)) end
+  end
+  if extra then also(extra[1], extra[2]) end
+  return note(kind, fields), fee, paid, {unpack(fields, 3)}
+end
+
+-- read_abandon parses the marker of a hold that was swept and charged; nil for any other.
+local function read_abandon(marker)
+  local n, fee, tokens, day, month, suffix, paid, candidates =
+    match(marker, '^a (%d+) (%d+) (%d+) (%-?%d+) (%-?%d+) (%S+) (%S+) (%S+)$')
+  if not n then return nil end
+  return {seq = n, fee = tonumber(fee), tokens = tonumber(tokens), day = day, month = month, key = suffix,
+    paid = pairs_of(paid), candidates = candidates}
+end
+
+-- take_back refunds an abandoned call's charge in hand: to the very packs and wallets that paid.
+local function take_back(abandon, owner, request, reason)
+  local drawn, from_recharge, from_bonus = {}, 0, 0
+  for _, part in ipairs(abandon.paid) do
+    if part[1] == 'r' then
+      from_recharge = part[2]
+    elseif part[1] == 'b' then
+      from_bonus = part[2]
+    else
+      drawn[#drawn + 1] = part
+    end
+  end
+  account.recharge = add(account.recharge, str(from_recharge))
+  account.bonus = add(account.bonus, str(from_bonus))
+  returning(drawn, 'came back by a refund')
+  for i = 1, #drawn do
+    local pack = packs[drawn[i][1]]
+    if pack.b == 0 then call('DEL', SCOPE) end -- it can pay again
+    pack.b = pack.b + drawn[i][2]
+  end
+  if key then key_uncharges(abandon.fee, abandon.tokens, abandon.day, abandon.month) end
+  note('refund', {'a', owner, 'k', key and key.suffix or '', 'r', request, 'f', str(abandon.fee), 'p', text_of(abandon.paid),
+    'z', touched(drawn, from_recharge, from_bonus), 'v', reason,
+    'u', str(abandon.tokens) .. ' ' .. abandon.day .. ' ' .. abandon.month})
+end
+
+-- finish writes everything in hand.
+local function finish(owner)
+  put_account()
+  put_packs(owner)
+  if key then put_key() end
+  commit()
+end

@@ -1,0 +1,17 @@
+#!lua flags=allow-oom
+-- extend.lua: a heartbeat. The deadline moves to now + ttl, and what has been delivered so far is kept with the hold, to be
+-- charged by the sweeper if the call never settles.
+--
+-- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] ttl, ms; [7] tokens; [8] lines; [9] static JSON
+-- Output: OK, seq     LOST, seq (no such hold)
+
+local owner, request = ARGV[4], ARGV[5]
+
+local away = enter()
+if away then return away end
+if call('HEXISTS', HOLDS, request) == 0 then return {'LOST', str(seq)} end
+put(HOLDS, request .. ':c', ARGV[7] .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
+commit()
+call('ZADD', DUE, str(now + tonumber(ARGV[6])), owner .. ' ' .. request)
+return {'OK', str(seq)}

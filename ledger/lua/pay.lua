@@ -1,0 +1,401 @@
+-- pay.lua: who pays. Packs, wallets and holds of one account, for reserve, settle, release and sweep.
+--
+-- KEYS of these scripts:
+--   [3] due       zset of the shard: "<account> <request id>" by deadline, ms
+--   [4] account   hash: status, split, overdraft, recharge, bonus, held, packs (how many were ever granted), …
+--   [5] packs     hash: "<id>" definition, "<id>:b" remaining, "<id>:h" held, "<id>:x" seq of its revocation
+--   [6] scope     hash: "<unit> <model>" -> "<id>:<expires>:<b|a> …", the packs that fit, in the order in which they
+--                 burn (b before the wallets, a after). Filled here when missed, deleted by whatever changes the set
+--                 of packs, so that a call costs the same however many packs the account has.
+--   [7] keys      hash of all keys of the account, see use.lua
+--   [8] holds     hash: "<request id>" the hold, "<request id>:c" its checkpoint
+--   [9] marker    hash of one hour's request ids: the terminal answer of each (below). Written with the charge.
+--
+-- A hold is tab-separated: key, cash, tokens, placed, packs held ("p1=300,p2=5"), candidates, model.
+-- Candidates are "unit=p1,p2;p3|unit=…": what fitted when the hold was placed, before; after the wallets. A settle may
+-- draw on all of them, also when they have expired since.
+-- A marker is space-separated: "c <seq> <digest>" charged, "r" released by its proxy, "x <candidates>" swept and given back,
+-- "a <seq> <fee> <tokens> <day> <month> <key> <paid> <candidates>" swept and charged, less what an operator has refunded of
+-- it, "u <seq> <candidates>" swept, charged, and refunded whole. '-' stands for nothing.
+
+local DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local SCOPE_LIMIT = 1000 -- entries of the scope cache; model names come from clients
+
+local account -- name -> decimal string or text, set by load_account()
+
+-- load_account reads the account; false when there is none.
+local function load_account()
+  local v = call('HMGET', ACCOUNT, 'status', 'split', 'overdraft', 'recharge', 'bonus', 'held', 'packs')
+  if not v[1] then return false end
+  account = {status = v[1], split = v[2], overdraft = v[3], recharge = v[4], bonus = v[5], held = v[6], packs = v[7]}
+  return true
+end
+
+local function put_account()
+  put(ACCOUNT, 'recharge', account.recharge)
+  put(ACCOUNT, 'bonus', account.bonus)
+  put(ACCOUNT, 'held', account.held)
+end
+
+-- matches tells whether name fits a pattern with * for any run of characters. Each piece between two stars is
+-- looked for once, leftmost: linear, whatever the pattern.
+local function matches(pattern, name)
+  if not string.find(pattern, '*', 1, true) then return pattern == name end
+  local head, rest = match(pattern, '^([^*]*)%*(.*)$')
+  if sub(name, 1, #head) ~= head then return false end
+  local at = #head + 1
+  for piece in gmatch(rest, '([^*]*)%*') do
+    if piece ~= '' then
+      local from, to = string.find(name, piece, at, true)
+      if not from then return false end
+      at = to + 1
+    end
+  end
+  local tail = match(rest, '[^*]*$')
+  return #name - #tail + 1 >= at and sub(name, #name - #tail + 1) == tail
+end
+
+-- narrowness ranks the best of a pack's patterns (space-separated; '' is all models) for a model: exact name before
+-- longer pattern before shorter before all; nil when none fits.
+local function narrowness(patterns, model)
+  if patterns == '' then return 0 end
+  local best
+  for pattern in gmatch(patterns, '%S+') do
+    if matches(pattern, model) then
+      local literal = #string.gsub(pattern, '%*', '')
+      local rank = pattern == model and 1e6 or 1 + literal
+      if not best or rank > best then best = rank end
+    end
+  end
+  return best
+end
+
+local function burns_before(p, q)
+  if p.priority ~= q.priority then return p.priority < q.priority end
+  if p.expires ~= q.expires then return p.expires < q.expires end
+  if p.narrow ~= q.narrow then return p.narrow > q.narrow end
+  return p.number < q.number -- granted earlier: ids count up
+end
+
+-- Packs in hand: id -> {b = remaining, h = held}, numbers; x = whether it is revoked, over = whether its time has passed,
+-- looked up for what comes back; why = why that goes again, if it did not come from a hold.
+local packs, pack_order = {}, {}
+
+-- build_scope finds the packs for unit and model among all of the account, in the order in which they burn.
+-- Left out are those that can never pay again unless something deletes the scope: used up, revoked, expired. What is in
+-- hand goes before what is in Redis: a refund in this very script may have filled a pack again.
+local function build_scope(unit, model)
+  local all, state, found = call('HGETALL', PACKS), {}, {}
+  for i = 1, #all, 2 do state[all[i]] = all[i + 1] end
+  for id, definition in pairs(state) do
+    local of, priority, expires, order, patterns = match(definition, '^(%S+)\t(%-?%d+)\t(%d+)\t([ab])\t([^\t]*)')
+    local used_up = packs[id] and packs[id].b == 0 or not packs[id] and state[id .. ':b'] == '0'
+    if of == unit and not used_up and not state[id .. ':x'] then
+      local narrow, ends = narrowness(patterns, model), tonumber(expires)
+      if narrow and (ends == 0 or ends > now) then
+        found[#found + 1] = {id = id, order = order, expires = ends == 0 and MAX or ends, priority = tonumber(priority),
+          narrow = narrow, number = tonumber(sub(id, 2)), text = id .. ':' .. expires .. ':' .. order}
+      end
+    end
+  end
+  table.sort(found, burns_before)
+  for i = 1, #found do found[i] = found[i].text end
+  return table.concat(found, ' ')
+end
+
+-- scope_of returns the candidates for unit and model that are valid now: lists of ids before and after the wallets.
+local function scope_of(unit, model)
+  local before, after = {}, {}
+  if account.packs == '0' then return before, after end
+  local field = unit .. ' ' .. model
+  local text = call('HGET', SCOPE, field)
+  if not text then
+    text = build_scope(unit, model)
+    if call('HLEN', SCOPE) >= SCOPE_LIMIT then call('DEL', SCOPE) end
+    call('HSET', SCOPE, field, text)
+  end
+  for id, expires, order in gmatch(text, '(p%d+):(%d+):([ab])') do
+    if expires == '0' or tonumber(expires) > now then
+      local list = order == 'b' and before or after
+      list[#list + 1] = id
+    end
+  end
+  return before, after
+end
+
+-- load_packs reads the packs of a list of ids that are not in hand yet.
+local function load_packs(ids)
+  local fields, fresh = {}, {}
+  for i = 1, #ids do
+    local id = ids[i]
+    if not packs[id] then
+      packs[id] = {}
+      fresh[#fresh + 1] = id
+      local n = #fields
+      fields[n + 1], fields[n + 2] = id .. ':b', id .. ':h'
+    end
+  end
+  if #fresh == 0 then return end
+  local values = call('HMGET', PACKS, unpack(fields))
+  for i = 1, #fresh do
+    local pack = packs[fresh[i]]
+    pack.b, pack.h = tonumber(values[2 * i - 1]), tonumber(values[2 * i])
+    pack.b0, pack.h0 = pack.b, pack.h
+    pack_order[#pack_order + 1] = fresh[i]
+  end
+end
+
+-- put_packs writes the packs that changed; one that is used up leaves the scope. A pack that is revoked, or past its expiry,
+-- has no free quantity: what comes back to it goes at once, with an entry of its own.
+local function put_packs(owner)
+  for i = 1, #pack_order do
+    local id = pack_order[i]
+    local pack = packs[id]
+    local free = pack.b - pack.h
+    if (pack.x or pack.over) and free > 0 then
+      pack.b = pack.h
+      note(pack.x and 'revoke' or 'expire', {'a', owner, 'g', id, 'q', str(-free), 'v', pack.why or 'came back from a hold',
+        'z', id .. '=' .. str(pack.b)})
+    end
+    if pack.b ~= pack.b0 then put(PACKS, id .. ':b', str(pack.b)) end
+    local returned = pack.over ~= nil -- then the scope may have been filled with it meanwhile
+    if pack.b0 == 0 and (pack.b ~= 0 or returned) or pack.b == 0 and pack.b0 ~= 0 then call('DEL', SCOPE) end
+    if pack.h ~= pack.h0 then put(PACKS, id .. ':h', str(pack.h)) end
+  end
+end
+
+-- read_lines parses "unit quantity pico per amount" a line into groups by unit, in order of appearance.
+local function read_lines(text)
+  local groups, by_unit = {}, {}
+  for unit, quantity, pico, per, amount in gmatch(text, '(%S+) (%d+) (%d+) (%d+) (%d+)') do
+    local group = by_unit[unit]
+    if not group then
+      group = {unit = unit, total = 0, due = 0, covered = 0, before = {}, after = {}}
+      by_unit[unit], groups[#groups + 1] = group, group
+    end
+    local line = {quantity = tonumber(quantity), pico = pico, divisor = 1000 * tonumber(per), amount = tonumber(amount),
+      covered = 0, cash = tonumber(amount)}
+    group[#group + 1] = line
+    groups.lines = groups.lines or {}
+    groups.lines[#groups.lines + 1] = line
+    group.total, group.due = group.total + line.quantity, group.due + line.amount
+  end
+  groups.lines = groups.lines or {}
+  return groups
+end
+
+-- find_packs gives each group its candidates: those of the hold for units the hold knows, else by scope.
+local function find_packs(groups, candidates, model)
+  local known = {}
+  for unit, before, after in gmatch(candidates or '', '([^=|]+)=([^;|]*);([^|]*)') do known[unit] = {before, after} end
+  for i = 1, #groups do
+    local group = groups[i]
+    local listed = known[group.unit]
+    if listed then
+      for id in gmatch(listed[1], 'p%d+') do group.before[#group.before + 1] = id end
+      for id in gmatch(listed[2], 'p%d+') do group.after[#group.after + 1] = id end
+    else
+      group.before, group.after = scope_of(group.unit, model)
+    end
+    load_packs(group.before)
+    load_packs(group.after)
+  end
+end
+
+-- candidates_of writes down what find_packs found, for the hold; a unit without packs too, so that none granted later pays.
+local function candidates_of(groups)
+  local t = {}
+  for i = 1, #groups do
+    local g = groups[i]
+    t[i] = g.unit .. '=' .. table.concat(g.before, ',') .. ';' .. table.concat(g.after, ',')
+  end
+  return table.concat(t, '|')
+end
+
+-- cover lets packs pay for `quantity` units of a group: each line's share by cumulative floors, so that the shares
+-- add up, and what is left of a line priced anew, rounded half up. Returns the cash then due for the group.
+local function cover(group, quantity)
+  local sum, upto_before, due = 0, 0, 0
+  for i = 1, #group do
+    local line = group[i]
+    sum = sum + line.quantity
+    local upto = quantity == group.total and sum or muldiv(quantity, sum, group.total, 0)
+    line.covered = upto - upto_before
+    upto_before = upto
+    if line.covered == 0 then
+      line.cash = line.amount
+    elseif line.covered == line.quantity then
+      line.cash = 0
+    else
+      local half = line.divisor / 2
+      local slack = max(0, line.amount - muldiv(line.quantity, line.pico, line.divisor, half))
+      line.cash = min(line.amount, slack + muldiv(line.quantity - line.covered, line.pico, line.divisor, half))
+    end
+    due = due + line.cash
+  end
+  group.covered, group.due = quantity, due
+  return due
+end
+
+-- free_of adds up what a list of packs can give; with_held: as if nothing were held.
+local function free_of(ids, with_held)
+  local sum = 0
+  for i = 1, #ids do
+    local pack = packs[ids[i]]
+    sum = sum + max(0, with_held and pack.b or pack.b - pack.h)
+  end
+  return sum
+end
+
+-- cover_least draws on a group's packs that come after the wallets: the least quantity (by bisection) that brings what
+-- is due, `other` included, down to `cash`; all that there is when even that is not enough. Returns the group's due.
+local function cover_least(group, other, cash, with_held)
+  local low = group.covered
+  local high = min(group.total, low + free_of(group.after, with_held))
+  if high == low or other + cover(group, high) > cash then return group.due end
+  while high - low > 1 do -- low is not enough, high is
+    local middle = floor((low + high) / 2)
+    if other + cover(group, middle) > cash then low = middle else high = middle end
+  end
+  return cover(group, high)
+end
+
+-- price decides what packs cover and what is due in cash, where the wallets can give `cash`.
+-- A request that costs nothing draws on no pack. Returns the fee.
+local function price(groups, cash, with_held)
+  local fee = 0
+  for i = 1, #groups do fee = fee + cover(groups[i], 0) end
+  if fee == 0 then return 0 end
+  fee = 0
+  for i = 1, #groups do
+    local group = groups[i]
+    group.first = min(group.total, free_of(group.before, with_held))
+    fee = fee + cover(group, group.first)
+  end
+  cash = max(0, cash)
+  for i = 1, #groups do
+    if fee <= cash then break end
+    local group = groups[i]
+    if #group.after > 0 then
+      local other = fee - group.due
+      fee = other + cover_least(group, other, cash, with_held)
+    end
+  end
+  return fee
+end
+
+-- draws lists the packs that pay what price() decided, in the order in which they burn: {{id, quantity}, …}.
+local function draws(groups)
+  local list = {}
+  for i = 1, #groups do
+    local group = groups[i]
+    local rest = group.covered
+    for _, ids in ipairs({group.before, group.after}) do
+      for j = 1, #ids do
+        local pack = packs[ids[j]]
+        local n = min(rest, max(0, pack.b - pack.h))
+        if n > 0 then
+          list[#list + 1] = {ids[j], n}
+          rest = rest - n
+        end
+      end
+    end
+  end
+  return list
+end
+
+-- split lays a fee on the wallets: what each policy wants of bonus, then as little over or under that as it takes for
+-- no wallet to fall below zero while both together can pay. What they cannot pay falls on recharge.
+local function split(fee)
+  local recharge, bonus = max(0, clamp(account.recharge)), max(0, clamp(account.bonus))
+  local wanted
+  if account.split == 'bonus_first' then
+    wanted = fee
+  elseif account.split == 'recharge_first' then
+    wanted = 0
+  elseif account.split == 'equal' then
+    wanted = floor(fee / 2)
+  elseif recharge == 0 or bonus == 0 then
+    wanted = bonus == 0 and 0 or fee
+  else
+    wanted = muldiv(fee, account.bonus, add(account.recharge, account.bonus), 0)
+  end
+  local from_bonus = min(max(wanted, fee - recharge), bonus)
+  return fee - from_bonus, from_bonus
+end
+
+-- cash_free is what the wallets can give: balances and overdraft less what is held.
+local function cash_free() return total(account.recharge, account.bonus, account.overdraft, negate(account.held)) end
+
+-- pairs_of parses "p1=300,p2=5" into {{id, quantity}, …}.
+local function pairs_of(text)
+  local list = {}
+  for id, n in gmatch(text, '([%w]+)=(%d+)') do list[#list + 1] = {id, tonumber(n)} end
+  return list
+end
+
+local function text_of(list)
+  local t = {}
+  for i = 1, #list do t[i] = list[i][1] .. '=' .. str(list[i][2]) end
+  return table.concat(t, ',')
+end
+
+-- read_hold parses a hold.
+local function read_hold(text)
+  local key, cash, tokens, placed, held, candidates, model =
+    match(text, '^([^\t]*)\t(%d+)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$')
+  return {key = key, cash = tonumber(cash), tokens = tonumber(tokens), placed = placed, packs = pairs_of(held),
+    packs_text = held, candidates = candidates, model = model}
+end
+
+-- returning takes packs in hand to which something comes back: {{id, quantity}, …}.
+local function returning(list, why)
+  if #list == 0 then return end
+  local ids, fields = {}, {}
+  for i = 1, #list do ids[i], fields[2 * i - 1], fields[2 * i] = list[i][1], list[i][1], list[i][1] .. ':x' end
+  load_packs(ids)
+  local values = call('HMGET', PACKS, unpack(fields))
+  for i = 1, #ids do
+    local pack, expires = packs[ids[i]], match(values[2 * i - 1] or '', '^%S+\t%-?%d+\t(%d+)') or '0'
+    pack.x, pack.over, pack.why = values[2 * i], expires ~= '0' and tonumber(expires) <= now, why
+  end
+end
+
+-- give_back takes a hold off what is held, in hand.
+local function give_back(hold)
+  account.held = add(account.held, str(-hold.cash))
+  returning(hold.packs)
+  for i = 1, #hold.packs do
+    local pack = packs[hold.packs[i][1]]
+    pack.h = pack.h - hold.packs[i][2]
+  end
+end
+
+-- close_hold removes a hold. Only to be called beside commit().
+local function close_hold(owner, request)
+  call('HDEL', HOLDS, request, request .. ':c')
+  call('ZREM', DUE, owner .. ' ' .. request)
+end
+
+-- mark writes the terminal answer of a request. The bucket lives on for ttl ms after its last word.
+local function mark(request, answer, ttl)
+  call('HSET', MARKER, request, answer)
+  call('PEXPIRE', MARKER, ttl)
+end
+
+-- The standing ends every reply of the data plane, one tab-separated string that Go takes apart: split, recharge, bonus,
+-- held, free quantity of the fitting packs, whether there are any, and then the key's part (use.lua).
+-- The packs shown are those of the token lines, if there are any, else those of the first line's unit.
+local function pack_standing(groups)
+  local shown
+  for i = 1, #groups do
+    if not shown or groups[i].unit == 'token' then shown = groups[i] end
+  end
+  if not shown then return 0, '0' end
+  return free_of(shown.before) + free_of(shown.after), (#shown.before + #shown.after > 0) and '1' or '0'
+end
+
+local function standing(groups, key_part)
+  local free, any = pack_standing(groups)
+  return table.concat({account.split, account.recharge, account.bonus, account.held, str(free), any, key_part}, '\t')
+end

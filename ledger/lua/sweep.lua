@@ -1,0 +1,50 @@
+#!lua flags=allow-oom
+-- sweep.lua: one abandoned hold is ended: its checkpoint is charged, the rest given back.
+--
+-- Idea: whether the deadline has passed is decided here, by Redis's clock, so sweepers may race each other, heartbeats and
+-- settlements. The marker keeps who paid and which packs could, so that a late settlement can still put it right.
+--
+-- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] charge the checkpoint: 1 or 0; [7] the zone's offset, s; [8] life of a marker, ms;
+--       [9] 1: its proxy is known to be dead, end it before its deadline; else 0
+-- Output: ABANDONED | RELEASED | SKIPPED (not due, or gone), seq
+
+local owner, request = ARGV[4], ARGV[5]
+
+local function none(s) return s == '' and '-' or s end
+
+local function sweep()
+  local member = owner .. ' ' .. request
+  local deadline = call('ZSCORE', DUE, member)
+  if not deadline or tonumber(deadline) > now and ARGV[9] ~= '1' then return {'SKIPPED', str(seq)} end
+  local values = call('HMGET', HOLDS, request, request .. ':c')
+  if not values[1] then
+    call('ZREM', DUE, member)
+    return {'SKIPPED', str(seq)}
+  end
+  local hold = read_hold(values[1])
+  in_hand(hold, hold.key, ARGV[7])
+
+  local answer, outcome = 'x ' .. none(hold.candidates), 'RELEASED'
+  if values[2] and ARGV[6] == '1' then
+    local tokens, lines, static = match(values[2], '^(%d+)\t([^\t]*)\t(.*)$')
+    local groups = read_lines(lines)
+    find_packs(groups, hold.candidates, hold.model)
+    local entry_seq, fee, paid = charge('abandon', owner, request, hold, static, groups, tonumber(tokens), nil,
+      {'c', none(hold.candidates)})
+    local day, month = '0', '0'
+    if key then day, month = key.d, key.m end
+    answer = table.concat({'a', str(entry_seq), str(fee), tokens, day, month, none(hold.key), none(paid), none(hold.candidates)}, ' ')
+    outcome = 'ABANDONED'
+  elseif key and key.tpm > 0 then
+    key.tb = bucket(min(key.tpm * UNIT_OF_RATE, level(key.tb, key.tpm) + hold.tokens * UNIT_OF_RATE))
+  end
+  finish(owner)
+  close_hold(owner, request)
+  mark(request, answer, ARGV[8])
+  return {outcome, str(seq)}
+end
+
+local away = enter()
+if away then return away end
+return sweep()

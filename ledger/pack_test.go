@@ -1,0 +1,289 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// The worked example: 300 tokens are left, 1000 go in and 500 come out.
+func TestPackCoversPartProRata(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 300})
+		used := charge(f, "input 1000 2/1M", "output 500 8/1M")
+		hold := f.reserve(key, used)
+		if hold.Cash != f.nano("0.0048") || paid(hold.Packs) != "pack:p1 300" {
+			f.Errorf("hold %+v", hold)
+		}
+		f.pack("acme", "p1", 300, 0)
+		receipt := f.settle(hold, used)
+		if got := paid(receipt.Paid); got != "pack:p1 300, recharge 0.0048" {
+			f.Errorf("paid %s", got)
+		}
+		input, output := receipt.Lines[0], receipt.Lines[1]
+		if input.PackQuantity != 200 || input.Amount != f.nano("0.0016") || output.PackQuantity != 100 || output.Amount != f.nano("0.0032") {
+			f.Errorf("lines %+v", receipt.Lines)
+		}
+		f.pack("acme", "p1", 0, 0)
+		f.balances("acme", "0.9952 0 0")
+	})
+}
+
+func TestPackPaysWhatIsUsed(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 1000})
+		f.grant(Grant{Account: "acme", Unit: "image", Quantity: 2, Models: []string{"glm-*"}})
+
+		hold := f.reserve(key, charge(f, "input 100 2/1M", "output 400 8/1M", "image 1 0.06"))
+		if paid(hold.Packs) != "pack:p1 500, pack:p2 1" || hold.Cash != 0 {
+			f.Errorf("hold %+v", hold)
+		}
+		if !hold.Standing.HasPacks || hold.Standing.PackFree != 500 {
+			f.Errorf("standing %+v", hold.Standing)
+		}
+		receipt := f.settle(hold, charge(f, "input 100 2/1M", "output 20 8/1M", "image 1 0.06"))
+		if got := paid(receipt.Paid); got != "pack:p1 120, pack:p2 1" || *receipt.Fee != 0 {
+			f.Errorf("paid %s, fee %s", got, receipt.Fee)
+		}
+		f.pack("acme", "p1", 880, 880)
+		f.pack("acme", "p2", 1, 1)
+
+		// Used more than was held: the free rest of the pack pays first, then cash.
+		receipt = f.settle(f.reserve(key, charge(f, "input 80 2/1M")), charge(f, "input 1080 2/1M"))
+		if got := paid(receipt.Paid); got != "pack:p1 880, recharge 0.0004" || receipt.Overrun != f.nano("0.0004") {
+			f.Errorf("paid %s, overrun %s", got, receipt.Overrun)
+		}
+		f.balances("acme", "0.9996 0 0")
+	})
+}
+
+// A settlement takes from packs what is free and its own, never what others hold.
+func TestPackHeldByOthersIsNotTouched(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 1000})
+		mine, other := f.reserve(key, charge(f, "input 400 2/1M")), f.reserve(key, charge(f, "input 600 2/1M"))
+		receipt := f.settle(mine, charge(f, "input 900 2/1M"))
+		if got := paid(receipt.Paid); got != "pack:p1 400, recharge 0.001" {
+			f.Errorf("paid %s", got)
+		}
+		f.pack("acme", "p1", 600, 0)
+		if got := paid(f.settle(other, charge(f, "input 600 2/1M")).Paid); got != "pack:p1 600" {
+			f.Errorf("paid %s", got)
+		}
+	})
+}
+
+func TestPackFreeOfChargeRequestsDrawNothing(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "0", "0", AccountOptions{})
+	f.grant(Grant{Account: "acme", Quantity: 1000})
+	key := f.key("acme", KeyLimits{})
+	receipt := f.settle(f.reserve(key, charge(f, "input 400 0")), charge(f, "input 400 0"))
+	if len(receipt.Paid) != 0 {
+		f.Errorf("paid %s", paid(receipt.Paid))
+	}
+	f.pack("acme", "p1", 1000, 1000)
+}
+
+// Packs after the balance pay only for what the wallets cannot.
+func TestPackAfterBalance(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "0.002", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 5000, Order: AfterBalance})
+
+		if hold := f.reserve(key, charge(f, "input 1000 2/1M")); hold.Cash != f.nano("0.002") || len(hold.Packs) != 0 {
+			f.Errorf("the wallets can pay, but the hold is %+v", hold)
+		} else {
+			f.release(hold)
+		}
+		// 2500 tokens cost 0.005; the wallets pay 1000 of them, the pack the least that brings the rest down.
+		used := charge(f, "input 2500 2/1M")
+		hold := f.reserve(key, used)
+		if hold.Cash != f.nano("0.002") || paid(hold.Packs) != "pack:p1 1500" {
+			f.Errorf("hold %+v", hold)
+		}
+		if got := paid(f.settle(hold, used).Paid); got != "pack:p1 1500, recharge 0.002" {
+			f.Errorf("paid %s", got)
+		}
+		// With nothing left in the wallets, the pack pays all there is, and no more is admitted than it has.
+		if got := paid(f.settle(f.reserve(key, charge(f, "input 3000 2/1M")), charge(f, "input 3000 2/1M")).Paid); got != "pack:p1 3000" {
+			f.Errorf("paid %s", got)
+		}
+		no := f.refused(key, charge(f, "input 501 2/1M"))
+		_ = isReason(f, no, InsufficientFunds, "balance")
+		if no.PackFree != 500 || no.Required != 2000 {
+			f.Errorf("refusal %+v", no)
+		}
+	})
+}
+
+// BURN-ORDER: priority, then soonest expiry, then narrower scope, then older.
+func TestPackOrder(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		soon, later := time.Now().Add(time.Hour), time.Now().Add(48*time.Hour)
+		f.account("acme", "0", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		grants := []Grant{
+			{Models: nil},                                    // p1: all models
+			{Models: []string{"glm-*"}},                      // p2: a pattern
+			{Models: []string{"*", "glm-4"}},                 // p3: names it exactly
+			{Models: []string{"glm-*"}, ExpiresAt: &later},   // p4
+			{Models: nil, ExpiresAt: &soon},                  // p5: expires first
+			{Models: nil, Priority: -5},                      // p6: lowest number, so first
+			{Models: []string{"gl*"}},                        // p7: a shorter pattern than p2
+			{Models: []string{"glm-4"}},                      // p8: as narrow as p3, but younger
+			{Models: []string{"embedding-*"}, Priority: -9},  // p9: another model
+			{Models: nil, Unit: "image", Priority: -9},       // p10: another unit
+			{Models: nil, Priority: -9, Order: AfterBalance}, // p11: after the wallets
+			{Models: nil, Priority: 1, ExpiresAt: &soon},     // p12: highest number, so last
+		}
+		for _, g := range grants {
+			g.Account, g.Quantity = "acme", 10
+			f.grant(g)
+		}
+		want := []string{"p6", "p5", "p4", "p3", "p8", "p2", "p7", "p1", "p12", "p11"}
+		ask := charge(f, fmt.Sprintf("input %d 2/1M", 10*len(want)))
+		hold := f.reserve(key, ask)
+		for i, p := range hold.Packs {
+			if p.From != "pack:"+want[i] {
+				f.Errorf("%d. pays %s, want %s: %s", i+1, p.From, want[i], paid(hold.Packs))
+			}
+		}
+		f.settle(hold, ask)
+		f.pack("acme", "p9", 10, 10)
+		f.pack("acme", "p10", 10, 10)
+	})
+}
+
+func TestPackExpiry(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		expires := time.Now().Add(time.Hour)
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 1000, ExpiresAt: &expires})
+		hold := f.reserve(key, charge(f, "input 400 2/1M"))
+		f.pass(2 * time.Hour)
+		if status := f.read("acme").Packs[0].Status; status != "expired" {
+			f.Errorf("status %s, want expired", status)
+		}
+		if late := f.reserve(key, charge(f, "input 100 2/1M")); len(late.Packs) != 0 || late.Cash != f.nano("0.0002") {
+			f.Errorf("a pack that has expired is drawn on: %+v", late)
+		} else {
+			f.settle(late, charge(f, "input 100 2/1M"))
+		}
+		// The hold was placed in time: the pack pays for it, overrun and all.
+		if got := paid(f.settle(hold, charge(f, "input 450 2/1M")).Paid); got != "pack:p1 450" {
+			f.Errorf("paid %s", got)
+		}
+	})
+}
+
+func TestPackGrantedLaterDoesNotPay(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "1", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	hold := f.reserve(key, charge(f, "input 100 2/1M"))
+	f.grant(Grant{Account: "acme", Quantity: 1000})
+	if got := paid(f.settle(hold, charge(f, "input 100 2/1M")).Paid); got != "recharge 0.0002" {
+		f.Errorf("paid %s", got)
+	}
+}
+
+// A revoked pack gives up what is free at once, what is held when it comes back.
+func TestPackRevocation(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 1000})
+		settled, released := f.reserve(key, charge(f, "input 300 2/1M")), f.reserve(key, charge(f, "input 200 2/1M"))
+		entry, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "contract ended")
+		f.must(err)
+		if *entry.Quantity != -500 || entry.Reason != "contract ended" || entry.BalancesAfter["pack:p1"] != int64(500) {
+			f.Errorf("entry %+v", entry)
+		}
+		again, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "contract ended")
+		f.must(err)
+		if again.ID != entry.ID {
+			f.Errorf("revoked again: %s, want %s", again.ID, entry.ID)
+		}
+		f.pack("acme", "p1", 500, 0)
+		if hold := f.reserve(key, charge(f, "input 10 2/1M")); len(hold.Packs) != 0 {
+			f.Errorf("a revoked pack is drawn on: %+v", hold)
+		} else {
+			f.release(hold)
+		}
+		if got := paid(f.settle(settled, charge(f, "input 250 2/1M")).Paid); got != "pack:p1 250" {
+			f.Errorf("paid %s", got)
+		}
+		f.pack("acme", "p1", 200, 0)
+		f.release(released)
+		f.pack("acme", "p1", 0, 0)
+		withdrawn := int64(0)
+		for _, e := range f.entries("acme", TypeRevoke) {
+			withdrawn += *e.Quantity
+		}
+		if withdrawn != -750 {
+			f.Errorf("withdrawn %d, want -750", withdrawn)
+		}
+		if status := f.read("acme").Packs[0].Status; status != "revoked" {
+			f.Errorf("status %s", status)
+		}
+		_, err = f.ledger.RevokePack(f.ctx(), "acme", "p2", "")
+		wants(f, err, ErrNotFound)
+	})
+}
+
+// The list of packs that fit is kept by unit and model; whatever changes the
+// set of packs must make it anew.
+func TestPackScopeIsRenewed(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		use := func(quantity int, want string) {
+			f.Helper()
+			c := charge(f, fmt.Sprintf("input %d 2/1M", quantity))
+			if got := paid(f.settle(f.reserve(key, c), c).Paid); got != want {
+				f.Errorf("paid %s, want %s", got, want)
+			}
+		}
+		use(100, "recharge 0.0002")
+		f.grant(Grant{Account: "acme", Quantity: 150})
+		use(100, "pack:p1 100")
+		f.grant(Grant{Account: "acme", Quantity: 150, Priority: -1})
+		use(100, "pack:p2 100")
+		use(100, "pack:p2 50, pack:p1 50")
+		use(100, "recharge 0.0002")
+		f.grant(Grant{Account: "acme", Quantity: 1000})
+		use(100, "pack:p3 100")
+		_, err := f.ledger.RevokePack(f.ctx(), "acme", "p3", "")
+		f.must(err)
+		use(100, "recharge 0.0002")
+	})
+}
+
+func TestGrantIsChecked(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "0", "0", AccountOptions{})
+	for name, g := range map[string]Grant{
+		"no quantity": {}, "negative": {Quantity: -1}, "too much": {Quantity: maxPackQuantity + 1},
+		"unit": {Quantity: 1, Unit: "output"}, "order": {Quantity: 1, Order: "first"},
+		"pattern": {Quantity: 1, Models: []string{"a b"}}, "priority": {Quantity: 1, Priority: maxPriority + 1},
+		"ref": {Quantity: 1, Ref: "a\tb"},
+	} {
+		g.Account = "acme"
+		if _, err := f.ledger.GrantPack(f.ctx(), g); err == nil {
+			f.Errorf("%s: granted", name)
+		} else {
+			wants(f, err, ErrInvalid)
+		}
+	}
+	_, err := f.ledger.GrantPack(f.ctx(), Grant{Account: "nobody", Quantity: 1})
+	wants(f, err, ErrNotFound)
+}

@@ -1,0 +1,370 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger/archive"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// What an entry booked, worked out from the entry alone, as changes for
+// lua/putback.lua. Every script that journals must write entries of which this
+// is possible: TestPutBack compares the outcome, for all types.
+
+// Indexes of the keys that changes name, as in lua/putback.lua.
+const (
+	keyAccount  = 4
+	keyPacks    = 5
+	keyKeyring  = 7
+	keyMarker   = 9
+	keyAccounts = 10
+	keyRefs     = 11
+	keyRefunds  = 12
+	keyExpiry   = 13
+	keyMadeUp   = 14
+)
+
+// A putback is one entry on its way back.
+type putback struct {
+	*Entry
+	fields  map[string]string
+	zone    *time.Location
+	now     time.Time // markers that have died by now are not made again
+	idMS    int64     // time in the request id: where its marker is
+	madeUp  int64     // likewise of a reference that nobody gave
+	request string    // whose hold the entry ended
+	changes []any
+}
+
+// putBackArgs returns KEYS and ARGV of lua/putback.lua for an archived entry.
+func (l *Ledger) putBackArgs(epoch int64, e *archive.Entry) (keys []string, args []any, err error) {
+	fields := fieldMap(e.Fields)
+	entry, err := entryOf(e.Shard, strconv.FormatUint(e.Seq, 10), fields, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &putback{Entry: entry, fields: fields, zone: l.timezone, now: l.now()}
+	if err := p.workOut(); err != nil {
+		return nil, nil, fmt.Errorf("entry %s of shard %d: %w", entry.ID, entry.Shard, err)
+	}
+	keys = append(l.keysOf(e.Shard, entry.Account, p.idMS), l.accountsKey(e.Shard), l.refsKey(e.Shard, entry.Account),
+		l.refundsKey(e.Shard, entry.Account), l.expiryKey(e.Shard), l.markerKey(e.Shard, p.madeUp))
+	args = make([]any, 0, 7+len(e.Fields)+len(p.changes))
+	args = append(args, l.identity, epoch, 0, e.Seq, entry.Account, p.request, len(e.Fields))
+	for _, f := range e.Fields {
+		args = append(args, f)
+	}
+	return keys, append(args, p.changes...), nil
+}
+
+func (p *putback) change(what string, key int, field, value string) {
+	p.changes = append(p.changes, what, key, field, value)
+}
+
+func (p *putback) add(key int, field string, delta int64) {
+	p.change("add", key, field, strconv.FormatInt(delta, 10))
+}
+
+func (p *putback) workOut() error {
+	err := p.workOutType()
+	if err != nil {
+		return err
+	}
+	if err := p.reference(); err != nil {
+		return err
+	}
+	p.balances()
+	return nil
+}
+
+func (p *putback) workOutType() error {
+	switch p.Type {
+	case TypeAccount:
+		return p.account()
+	case TypeSuspend:
+		p.change("set", keyAccount, "status", "suspended")
+	case TypeResume:
+		p.change("set", keyAccount, "status", "active")
+	case TypeGrant:
+		return p.grant()
+	case TypeKey:
+		return p.key()
+	case TypeTopup, TypeAdjust, TypeExpire:
+		p.move()
+	case TypeRevoke:
+		p.revoke()
+	case TypeCharge, TypeAbandon:
+		return p.charge()
+	case TypeRefund:
+		return p.refund()
+	default:
+		return fmt.Errorf("its type %q is not known here", p.Type)
+	}
+	return nil
+}
+
+func (p *putback) account() error {
+	overdraft, err := meter.ParseNano(fmt.Sprint(p.Detail["overdraft"]))
+	if err != nil {
+		return err
+	}
+	p.change("set", keyAccount, "split", fmt.Sprint(p.Detail["split"]))
+	p.change("set", keyAccount, "overdraft", strconv.FormatInt(int64(overdraft), 10))
+	for _, pair := range [][2]string{{"status", "active"}, {"recharge", "0"}, {"bonus", "0"}, {"held", "0"}, {"packs", "0"}, {"created", p.fields["m"]}} {
+		p.change("unset", keyAccount, pair[0], pair[1])
+	}
+	p.change("join", keyAccounts, "", p.Account)
+	return nil
+}
+
+// detail reads the entry's detail into a struct: the map has lost the exactness of numbers.
+func (p *putback) detail(into any) error { return json.Unmarshal([]byte(p.fields["s"]), into) }
+
+func (p *putback) grant() error {
+	var d struct {
+		Unit      string     `json:"unit"`
+		Models    []string   `json:"models"`
+		Quantity  int64      `json:"quantity"`
+		ExpiresAt *time.Time `json:"expires_at"`
+		Priority  int64      `json:"priority"`
+		Order     string     `json:"order"`
+	}
+	if err := p.detail(&d); err != nil {
+		return err
+	}
+	g := Grant{Unit: d.Unit, Models: d.Models, Quantity: d.Quantity, ExpiresAt: d.ExpiresAt, Priority: d.Priority, Order: d.Order, Ref: p.Ref}
+	p.change("set", keyPacks, p.Pack, g.definition()+"\t"+p.fields["m"])
+	p.change("set", keyPacks, p.Pack+":b", p.fields["q"])
+	p.change("set", keyPacks, p.Pack+":h", "0")
+	p.change("set", keyAccount, "packs", strconv.FormatInt(packNumber(p.Pack), 10))
+	if d.ExpiresAt != nil {
+		p.change("due", keyExpiry, p.Account+" "+p.Pack, strconv.FormatInt(d.ExpiresAt.UnixMilli(), 10))
+	}
+	return nil
+}
+
+func (p *putback) key() error {
+	var d struct {
+		keyDefinition
+		Hash string `json:"hash"`
+	}
+	if err := p.detail(&d); err != nil {
+		return err
+	}
+	compact, err := d.Limits.compact(d.Hash)
+	if err != nil {
+		return err
+	}
+	public, err := json.Marshal(d.keyDefinition)
+	if err != nil {
+		return err
+	}
+	suffix := p.fields["k"]
+	p.change("set", keyKeyring, suffix, compact)
+	p.change("set", keyKeyring, suffix+":j", string(public))
+	p.change("set", keyKeyring, suffix+":c", p.fields["m"])
+	return nil
+}
+
+// move is a signed amount of a wallet, or quantity of a pack.
+func (p *putback) move() {
+	if p.Amount != nil {
+		p.add(keyAccount, string(p.Wallet), int64(*p.Amount))
+	}
+	if p.Quantity != nil {
+		p.add(keyPacks, p.Pack+":b", *p.Quantity)
+	}
+}
+
+func (p *putback) revoke() {
+	seq := strconv.FormatInt(p.seq(), 10)
+	if p.Pack == "" {
+		p.change("set", keyKeyring, p.fields["k"]+":x", seq)
+		return
+	}
+	p.move()
+	p.change("unset", keyPacks, p.Pack+":x", seq)
+}
+
+// pays moves what packs and wallets paid (sign -1) or got back (1).
+func (p *putback) pays(sign int64) {
+	for _, part := range p.Paid {
+		if id, is := strings.CutPrefix(part.From, "pack:"); is {
+			p.add(keyPacks, id+":b", sign*part.Quantity)
+		} else {
+			p.add(keyAccount, part.From, sign*int64(part.Amount))
+		}
+	}
+}
+
+// spends counts cash of a day and month for the key, or (sign -1) takes it off.
+func (p *putback) spends(sign, day, month int64) {
+	suffix := p.fields["k"]
+	if suffix == "" {
+		return
+	}
+	amount := sign * int64(p.FeeDue())
+	p.add(keyKeyring, suffix+":s", amount)
+	today, thisMonth := localDay(p.Time.In(p.zone))
+	p.change("roll", keyKeyring, suffix, fmt.Sprintf("%d %d %d %d %d", today, thisMonth, day, month, amount))
+}
+
+func (p *putback) charge() error {
+	p.request = p.RequestID
+	p.pays(-1)
+	day, month := localDay(p.Time.In(p.zone))
+	p.spends(1, day, month)
+	p.counts(1, p.tokens())
+	if p.Type == TypeCharge {
+		return p.mark(fmt.Sprintf("c %d %s", p.seq(), orDash(p.fields["d"])))
+	}
+	if p.fields["k"] == "" {
+		day, month = 0, 0
+	}
+	return p.mark(fmt.Sprintf("a %d %d %d %d %d %s %s %s", p.seq(), int64(p.FeeDue()), p.tokens(), day, month,
+		orDash(p.fields["k"]), orDash(p.fields["p"]), orDash(p.fields["c"])))
+}
+
+// counts counts a request and its tokens for the key, or takes them off.
+func (p *putback) counts(sign, tokens int64) {
+	if suffix := p.fields["k"]; suffix != "" {
+		p.add(keyKeyring, suffix+":t", sign*tokens)
+		p.add(keyKeyring, suffix+":n", sign)
+	}
+}
+
+// refund gives back: as an operator does (x), or because a call that had been
+// swept and charged ended otherwise. u says that nothing of the charge is left,
+// j that something is, both of which day and month it was.
+func (p *putback) refund() error {
+	p.pays(1)
+	var tokens, day, month int64
+	var err error
+	if left := p.fields["j"]; left != "" {
+		_, err = fmt.Sscan(left, &day, &month)
+	} else if _, err = fmt.Sscan(p.fields["u"], &tokens, &day, &month); err == nil {
+		p.counts(-1, tokens)
+	}
+	if err != nil {
+		return fmt.Errorf("fields u %q, j %q: %w", p.fields["u"], p.fields["j"], err)
+	}
+	p.spends(-1, day, month)
+	switch {
+	case p.fields["x"] != "":
+		return p.given()
+	case strings.HasPrefix(p.Reason, "released"):
+		return p.mark("r")
+	}
+	return p.mark("x -") // the charge that takes its place is the next entry
+}
+
+// given remembers what has been given back of a charge; the marker of an
+// abandoned call follows.
+func (p *putback) given() (err error) {
+	words := strings.Fields(p.fields["x"])
+	if len(words) != 3 {
+		return fmt.Errorf("field x %q is damaged", p.fields["x"])
+	}
+	p.change("set", keyRefunds, words[0], words[1]+" "+words[2])
+	if p.idMS, err = idMillis(p.RequestID); err != nil {
+		return err
+	}
+	p.change("given", keyMarker, p.RequestID, fmt.Sprintf("%s %d %s", words[0], int64(p.FeeDue()), leftOf(words[1], words[2])))
+	return nil
+}
+
+// leftOf is what paid less what was given back, both as "p1=300,b=5"; "-" for nothing.
+func leftOf(paid, given string) string {
+	r := &record{fields: map[string]string{"paid": strings.Trim(paid, "-"), "given": strings.Trim(given, "-")}}
+	back := make(map[string]int64)
+	r.pairs("given", func(name string, n int64) { back[name] += n })
+	var left []string
+	r.pairs("paid", func(name string, n int64) {
+		if n > back[name] {
+			left = append(left, fmt.Sprintf("%s=%d", name, n-back[name]))
+		}
+	})
+	return orDash(strings.Join(left, ","))
+}
+
+// mark writes the terminal answer of the request, unless it would be dead by now.
+func (p *putback) mark(answer string) error {
+	var err error
+	if p.idMS, err = idMillis(p.RequestID); err != nil {
+		return err
+	}
+	p.remember(keyMarker, p.RequestID, answer)
+	return nil
+}
+
+func (p *putback) remember(key int, field, value string) {
+	death := p.Time.Add(markerLife)
+	if !death.After(p.now) {
+		return
+	}
+	p.change("set", key, field, value)
+	p.change("expire", key, "", strconv.FormatInt(death.UnixMilli(), 10))
+}
+
+// reference writes down under which reference the entry was booked.
+func (p *putback) reference() (err error) {
+	value := strconv.FormatInt(p.seq(), 10) + " " + p.fields["d"]
+	switch {
+	case p.fields["d"] == "":
+	case p.Ref != "":
+		p.change("set", keyRefs, p.Ref, value)
+	case p.fields["i"] != "":
+		if p.madeUp, err = idMillis(p.fields["i"]); err == nil {
+			p.remember(keyMadeUp, p.fields["i"], value)
+		}
+	}
+	return err
+}
+
+// balances demands that the balances are those that the entry says.
+func (p *putback) balances() {
+	if p.fields["z"] == "" {
+		return
+	}
+	for pair := range strings.SplitSeq(p.fields["z"], ",") {
+		name, value, _ := strings.Cut(pair, "=")
+		switch name {
+		case "r":
+			p.change("is", keyAccount, string(Recharge), value)
+		case "b":
+			p.change("is", keyAccount, string(Bonus), value)
+		default:
+			p.change("is", keyPacks, name+":b", value)
+		}
+	}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// definition is the pack as the scripts read it, without the time of creation; see lua/grant.lua.
+func (g *Grant) definition() string {
+	order, expires := "b", int64(0)
+	if g.Order == AfterBalance {
+		order = "a"
+	}
+	if g.ExpiresAt != nil {
+		expires = g.ExpiresAt.UnixMilli()
+	}
+	return strings.Join([]string{
+		g.Unit, strconv.FormatInt(g.Priority, 10), strconv.FormatInt(expires, 10), order,
+		strings.Join(g.Models, " "), strconv.FormatInt(g.Quantity, 10), g.Ref,
+	}, "\t")
+}
+
+// sameFields tells whether an entry in Redis is the archived one.
+func sameFields(e *archive.Entry, fields []string) bool { return slices.Equal(e.Fields, fields) }

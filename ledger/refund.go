@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// Refund gives a charge back, whole or in part, to the very packs and wallets
+// that paid, and returns the entry. What goes back to a pack that was revoked
+// or has expired is withdrawn again, or expires, by an entry of its own. With a
+// Ref it is booked once, however often it is called; without one, a repeat of a
+// whole refund finds nothing left.
+//
+// ErrNotFound when there is no charge under that request id; ErrInvalid when
+// nothing is left to refund, or less than was asked for; ErrConflict when the
+// Ref was used for something else, or the call ends anew while this looks at
+// it; ErrUnavailable.
+func (l *Ledger) Refund(ctx context.Context, r Refund) (*Entry, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	receipt, err := l.Receipt(ctx, r.Account, r.RequestID)
+	if err != nil {
+		return nil, err
+	}
+	request, err := l.refundOf(&r, &receipt.Entry)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := request.run(ctx, "")
+	if err == nil && reply.text(0) == "LOOK" {
+		var given string
+		if given, err = l.givenBack(ctx, &receipt.Entry); err != nil {
+			return nil, err
+		}
+		reply, err = request.run(ctx, given)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.refunded(ctx, reply, &r)
+}
+
+func (r *Refund) check() error {
+	if err := checkReason(r.Reason); err != nil {
+		return err
+	}
+	if err := checkText("ref", r.Ref); err != nil {
+		return err
+	}
+	if r.Amount != nil && (*r.Amount <= 0 || *r.Amount > meter.MaxCharge) {
+		return fmt.Errorf("%w: amount %s: want more than 0, at most what was paid", ErrInvalid, r.Amount)
+	}
+	return nil
+}
+
+// checkReason refuses a correction that nobody will understand later.
+func checkReason(reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return fmt.Errorf("%w: reason: say why, for the journal", ErrInvalid)
+	}
+	return checkText("reason", reason)
+}
+
+// refundRequest is one call of the script, which may have to be made again.
+type refundRequest struct {
+	ledger           *Ledger
+	shard            int
+	keys             []string
+	before, and, end []any // ARGV, with what has been given back between
+}
+
+func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
+	idMS, err := idMillis(r.RequestID)
+	if err != nil {
+		return nil, err
+	}
+	static, err := json.Marshal(&statement{Model: charge.Model, Endpoint: charge.Endpoint})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	amount, suffix := "", ""
+	if r.Amount != nil {
+		amount = fmt.Sprint(int64(*r.Amount))
+	}
+	if _, tail, ok := splitKeyID(charge.Key); ok {
+		suffix = tail
+	}
+	day, month := localDay(charge.Time.In(l.timezone))
+	shard := l.shardOf(r.Account)
+	refs, reference := l.reference(shard, r.Account, r.Ref, digest("refund", r.RequestID, amount, r.Reason))
+	return &refundRequest{
+		ledger: l, shard: shard,
+		keys: append(l.keysOf(shard, r.Account, idMS), refs, l.refundsKey(shard, r.Account)),
+		before: []any{
+			r.Account, r.RequestID, amount, charge.seq(), charge.Type, paidText(charge.Paid), suffix, charge.tokens(), day, month,
+		},
+		and: []any{l.zoneOffset(), r.Reason, static, markerLife.Milliseconds()},
+		end: reference,
+	}, nil
+}
+
+func (q *refundRequest) run(ctx context.Context, given string) (*reply, error) {
+	args := q.ledger.args(q.shard, len(q.before)+len(q.and)+len(q.end)+1)
+	args = append(append(args, q.before...), given)
+	args = append(append(args, q.and...), q.end...)
+	q.ledger.archive.words[q.shard].Store(true)
+	return q.ledger.run(ctx, q.ledger.scripts.refund, q.shard, q.keys, args)
+}
+
+// givenBack is what the journal says has been given back of an abandoned call
+// that nobody but the journal remembers.
+func (l *Ledger) givenBack(ctx context.Context, charge *Entry) (string, error) {
+	var given []Payment
+	at := make(map[string]int)
+	query := JournalQuery{Since: charge.Time, Types: []string{TypeRefund}}
+	err := l.Journal(ctx, charge.Account, query, func(e *Entry) error {
+		if e.RequestID != charge.RequestID || e.seq() < charge.seq() {
+			return nil
+		}
+		for _, p := range e.Paid {
+			i, known := at[p.From]
+			if !known {
+				i = len(given)
+				at[p.From] = i
+				given = append(given, Payment{From: p.From})
+			}
+			given[i].Quantity += p.Quantity
+			given[i].Amount += p.Amount
+		}
+		return nil
+	})
+	return paidText(given), err
+}
+
+// paidText writes payments as the scripts do: "p1=300,b=5,r=5", "-" for none.
+func paidText(list []Payment) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	parts := make([]string, len(list))
+	for i, p := range list {
+		switch p.From {
+		case string(Recharge):
+			parts[i] = fmt.Sprintf("r=%d", int64(p.Amount))
+		case string(Bonus):
+			parts[i] = fmt.Sprintf("b=%d", int64(p.Amount))
+		default:
+			parts[i] = fmt.Sprintf("%s=%d", strings.TrimPrefix(p.From, "pack:"), p.Quantity)
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// refunded reads what the script says.
+func (l *Ledger) refunded(ctx context.Context, reply *reply, r *Refund) (*Entry, error) {
+	switch reply.text(0) {
+	case "NONE":
+		return nil, fmt.Errorf("%w: nothing left to refund of request %s", ErrInvalid, r.RequestID)
+	case "OVER":
+		paid, given := reply.nano(2), reply.nano(3)
+		if err := reply.problem(); err != nil {
+			return nil, err
+		}
+		if paid == given {
+			return nil, fmt.Errorf("%w: nothing left to refund in cash of request %s: %s was paid, %s has been given back", ErrInvalid, r.RequestID, paid, given)
+		}
+		return nil, fmt.Errorf("%w: amount %s: request %s paid %s in cash, of which %s has been given back: at most %s is left",
+			ErrInvalid, r.Amount, r.RequestID, paid, given, paid-given)
+	case "OTHER":
+		return nil, fmt.Errorf("%w: request %s: %s: look again", ErrConflict, r.RequestID, reply.text(2))
+	case "RANGE":
+		return nil, errTooMuch()
+	case "LOOK":
+		return nil, errors.Join(ErrUnavailable, reply.unexpected())
+	}
+	return l.refEntry(ctx, reply, r.Account, r.Ref)
+}
+
+func errTooMuch() error {
+	return fmt.Errorf("%w: the wallet would hold more than %s", ErrInvalid, meter.MaxBalance)
+}
+
+// takenBack says that a refund made its charge as if it had never been. What
+// an operator gives back has been charged all the same.
+func takenBack(fields []string) bool { return fieldOf(fields, "u") != "" && fieldOf(fields, "x") == "" }

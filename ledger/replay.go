@@ -1,0 +1,415 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+// Replayed is what a replay of a settlement log did.
+type Replayed struct {
+	// Records of calls that had ended were looked at; those There were in the ledger already.
+	Records int `json:"records"`
+	There   int `json:"already_booked"`
+	// Settled charges were booked now, Released holds given back, and Abandoned
+	// calls, which never ended, charged for what they had last reported.
+	Settled   int `json:"settled"`
+	Released  int `json:"released"`
+	Abandoned int `json:"abandoned"`
+	// Kept calls never ended, and their holds stand (Options.OnAbandoned: hold).
+	Kept int `json:"kept"`
+	// Doubts could not be booked. They are in doubts.jsonl beside the log.
+	Doubts []Doubt `json:"doubts"`
+}
+
+// Doubt is a record that could not be booked, and why.
+type Doubt struct {
+	RequestID string `json:"request_id"`
+	Account   string `json:"account"`
+	Why       string `json:"why"`
+}
+
+// changed reports whether anything was done.
+func (r *Replayed) changed() bool {
+	return r.Settled+r.Released+r.Abandoned+len(r.Doubts) > 0
+}
+
+// replayAtStart replays what an earlier life of this process has left, before
+// the first call. What cannot be done yet is left to RunReplay.
+func (l *Ledger) replayAtStart(ctx context.Context) error {
+	err := l.replayLog(ctx)
+	if err == nil {
+		err = l.adoptOthers(ctx)
+	}
+	if err != nil && !errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+		return err
+	}
+	l.log.due(err != nil)
+	return nil
+}
+
+// replayLog books what is in the settlement log and not in Redis. It is safe at
+// any time, many at once included: what has been booked is not booked again.
+// Whoever recovers a server calls it when the scripts are loaded.
+func (l *Ledger) replayLog(ctx context.Context) error {
+	if l.log == nil {
+		return nil
+	}
+	r := &replay{ledger: l, log: l.log}
+	err := r.run(ctx)
+	l.tellReplay(&r.done, err)
+	return err
+}
+
+func (l *Ledger) tellReplay(done *Replayed, err error) {
+	fields := []zap.Field{
+		zap.Int("records", done.Records), zap.Int("settled", done.Settled), zap.Int("released", done.Released),
+		zap.Int("abandoned", done.Abandoned), zap.Int("doubts", len(done.Doubts)),
+	}
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled):
+		l.logger.Warn("the settlement log is not replayed to its end yet", append(fields, zap.Error(err))...)
+	case len(done.Doubts) > 0:
+		l.logger.Error("settlements could not be booked: see "+doubtsFile+" beside the settlement log", append(fields, zap.Any("list", done.Doubts))...)
+	case done.changed():
+		l.logger.Info("settlement log replayed", fields...)
+	}
+}
+
+const (
+	replayTick = time.Second
+	purgeEvery = 10 * time.Second
+)
+
+// RunReplay owns the settlement log until ctx ends: it looks for a Redis that is
+// away, replays when it is back, and purges. Without a log it returns at once.
+func (l *Ledger) RunReplay(ctx context.Context) {
+	if l.log == nil {
+		return
+	}
+	l.circuits.watched.Store(true)
+	defer l.circuits.watched.Store(false)
+	tick := time.NewTicker(replayTick)
+	defer tick.Stop()
+	var purged time.Time
+	whole := l.log.isDue // look at all of the log, not only at what waits
+	for {
+		if !l.awaitRedis(ctx) {
+			return
+		}
+		if whole || l.log.state().Pending > 0 {
+			whole = l.replaySome(ctx, whole) != nil
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.circuits.tripped:
+			whole = true
+			continue
+		case <-tick.C:
+		}
+		err := l.log.flush()
+		if now := time.Now(); now.Sub(purged) >= purgeEvery {
+			purged = now
+			if err = errors.Join(err, l.log.purge(now, l.watermark)); err != nil {
+				l.logger.Error("the settlement log cannot be written or purged", zap.Error(err))
+			}
+		}
+	}
+}
+
+func (l *Ledger) replaySome(ctx context.Context, whole bool) error {
+	if whole {
+		return l.replayLog(ctx)
+	}
+	r := &replay{ledger: l, log: l.log}
+	err := r.waiting(ctx)
+	l.tellReplay(&r.done, err)
+	return err
+}
+
+// A replay is one walk through a log.
+type replay struct {
+	ledger  *Ledger
+	log     *settleLog
+	brought map[string]bool // request ids that were waiting
+	done    Replayed
+}
+
+// run books first what is known to wait, then whatever else Redis turns out to have lost.
+func (r *replay) run(ctx context.Context) error {
+	r.done.Doubts = []Doubt{}
+	if err := r.waiting(ctx); err != nil {
+		return err
+	}
+	for _, segment := range r.log.wal.Segments() {
+		if err := r.segment(ctx, segment); err != nil {
+			return err
+		}
+	}
+	return r.log.flush()
+}
+
+// waiting books the calls whose end Redis has not been told, or may not have been.
+func (r *replay) waiting(ctx context.Context) error {
+	r.brought = make(map[string]bool)
+	for _, c := range r.log.waiting() {
+		r.done.Records++
+		r.brought[c.record().id] = true
+		if err := r.bring(ctx, c.record(), "", c.ended); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// segment looks whether Redis still has the ends that stand in a segment, and
+// brings it those that it has not.
+func (r *replay) segment(ctx context.Context, number uint64) error {
+	var ends []*logRecord
+	told := make(map[string]string)
+	err := r.read(number, func(rec *logRecord) {
+		switch {
+		case rec.ends():
+			ends = append(ends, rec)
+		case rec.kind == noteBooked:
+			told[rec.id] = rec.told
+		}
+	})
+	if err != nil {
+		return err
+	}
+	missing, err := r.missing(ctx, number, ends)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	// The note of who paid goes with a later write, at most a second later.
+	err = r.read(number+1, func(rec *logRecord) {
+		if rec.kind == noteBooked {
+			told[rec.id] = rec.told
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, rec := range missing {
+		if err := r.bring(ctx, rec, told[rec.id], number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *replay) read(number uint64, visit func(*logRecord)) error {
+	return r.log.wal.ReplaySegment(number, func(p []byte) error { return eachRecord(p, visit) })
+}
+
+const markerBatch = 500
+
+// missing are the ends that Redis does not remember as they are. Those in
+// flight and waiting are left out: they are others' business.
+func (r *replay) missing(ctx context.Context, segment uint64, ends []*logRecord) (missing []*logRecord, err error) {
+	for len(ends) > 0 {
+		n := min(len(ends), markerBatch)
+		batch := ends[:n]
+		ends = ends[n:]
+		markers, err := r.ledger.markers(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		for i, rec := range batch {
+			if r.brought[rec.id] || !r.log.settled(rec.id) {
+				continue
+			}
+			r.done.Records++
+			seq, there := rec.remembered(markers[i])
+			if !there {
+				missing = append(missing, rec)
+				continue
+			}
+			r.done.There++
+			r.log.found(segment, r.ledger.shardOf(rec.account), seq)
+		}
+	}
+	return missing, nil
+}
+
+// markers are the terminal answers that Redis remembers of requests; "" for none.
+func (l *Ledger) markers(ctx context.Context, records []*logRecord) ([]string, error) {
+	got := make([]*redis.StringCmd, len(records))
+	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, r := range records {
+			got[i] = p.HGet(ctx, l.markerKey(l.shardOf(r.account), r.idMS), r.id)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	markers := make([]string, len(records))
+	for i, c := range got {
+		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		markers[i] = c.Val()
+	}
+	return markers, nil
+}
+
+// remembered reports whether a marker says what the record says, and the
+// journal entry that it names.
+func (r *logRecord) remembered(marker string) (seq int64, there bool) {
+	words := strings.Fields(marker)
+	if len(words) == 0 {
+		return 0, false
+	}
+	if words[0] == "c" && len(words) == 3 || words[0] == "a" && len(words) > 1 {
+		_, _ = fmt.Sscan(words[1], &seq)
+	}
+	switch r.kind {
+	case recordSettle:
+		return seq, words[0] == "c" && len(words) == 3 && words[2] == r.digest()
+	case recordRelease:
+		return 0, words[0] == "r"
+	}
+	return seq, true // an abandoned call has ended, however it did
+}
+
+// bring brings Redis the end of one call. told says who paid when it was booked before.
+func (r *replay) bring(ctx context.Context, rec *logRecord, told string, segment uint64) error {
+	switch rec.kind {
+	case recordSettle:
+		return r.settle(ctx, rec, told, segment)
+	case recordRelease, recordOpen:
+		return r.release(ctx, rec)
+	default:
+		return r.abandon(ctx, rec, segment)
+	}
+}
+
+func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segment uint64) error {
+	l, life := r.ledger, markerLife
+	answer, err := l.runSettle(ctx, &rec.booking, life, told)
+	if err == nil && answer.text(0) == "OLD" {
+		if l.archived == nil {
+			return r.doubt(rec, fmt.Sprintf("it is older than %s, and there is no archive to ask whether it has been booked", markerLife))
+		}
+		booked, archiveErr := l.archived(ctx, rec.id)
+		if archiveErr != nil {
+			return archiveErr
+		}
+		if booked {
+			r.done.There++
+			r.log.done(&rec.booking)
+			return nil
+		}
+		life += l.now().Sub(millis(rec.idMS)) // now it is known: it may be booked
+		answer, err = l.runSettle(ctx, &rec.booking, life, told)
+	}
+	if err != nil {
+		return err
+	}
+	switch outcome := answer.text(0); outcome {
+	case "OK":
+		r.done.Settled++
+	case "SAME":
+		r.done.There++
+	case "CONFLICT":
+		return r.doubt(rec, "the request has ended otherwise: "+answer.text(2))
+	case "LOST":
+		return r.doubt(rec, "there is no such account")
+	default:
+		return answer.unexpected()
+	}
+	shard, seq := l.shardOf(rec.account), answer.integer(3)
+	if err := answer.problem(); err != nil {
+		return err
+	}
+	r.log.found(segment, shard, seq)
+	r.log.booked(&rec.booking, shard, seq, toldOf(answer.fields(4)))
+	return nil
+}
+
+// release gives a hold back: of a call that ended so, or of one of an earlier
+// life that had delivered nothing.
+func (r *replay) release(ctx context.Context, rec *logRecord) error {
+	_, err := r.ledger.giveBack(ctx, rec.account, rec.id, rec.idMS)
+	switch {
+	case err == nil:
+		r.done.Released++
+		if rec.kind == recordOpen {
+			_, err = r.log.end(recordRelease, &rec.booking)
+		}
+	case errors.Is(err, ErrConflict) && rec.kind == recordRelease:
+		return r.doubt(rec, err.Error())
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound): // it ended after all, or with its account
+		r.done.There++
+		err = nil
+	}
+	if err == nil {
+		r.log.done(&rec.booking)
+	}
+	return err
+}
+
+// abandon ends a call of a proxy that died in the middle of it, by its last
+// progress and the policy.
+func (r *replay) abandon(ctx context.Context, rec *logRecord, segment uint64) error {
+	l := r.ledger
+	if rec.kind == recordProgress && (rec.tokens == 0 && !chargesSomething(rec.lines) || l.onAbandoned == ReleaseAbandoned) {
+		open := *rec
+		open.kind = recordOpen
+		return r.release(ctx, &open)
+	}
+	if l.onAbandoned == HoldAbandoned {
+		r.done.Kept++
+		r.log.done(&rec.booking)
+		return nil
+	}
+	shard := l.shardOf(rec.account)
+	outcome := "SKIPPED" // no hold: it has ended, or went with what Redis lost
+	err := l.extend(ctx, &rec.booking)
+	if err == nil {
+		answer, sweepErr := l.runSweep(ctx, shard, rec.account, rec.id, rec.idMS, true)
+		if sweepErr != nil {
+			return sweepErr
+		}
+		outcome = answer.text(0)
+		r.log.found(segment, shard, answer.integer(1))
+	} else if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if outcome == "ABANDONED" {
+		r.done.Abandoned++
+	} else {
+		r.done.There++
+	}
+	if rec.kind == recordProgress {
+		if _, err := r.log.end(recordAbandon, &rec.booking); err != nil {
+			return err
+		}
+	}
+	r.log.done(&rec.booking)
+	return nil
+}
+
+// chargesSomething reports whether lines have any quantity.
+func chargesSomething(lines string) bool {
+	for line := range strings.Lines(lines) {
+		if words := strings.Fields(line); len(words) > 1 && words[1] != "0" {
+			return true
+		}
+	}
+	return false
+}
+
+// doubt gives a record up, and says so.
+func (r *replay) doubt(rec *logRecord, why string) error {
+	r.done.Doubts = append(r.done.Doubts, Doubt{RequestID: rec.id, Account: rec.account, Why: why})
+	return r.log.doubt(rec, why)
+}

@@ -1,0 +1,251 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A snapshot of Redis, to go back to.
+type snapshot map[string]string
+
+func (f *fixture) snapshot() snapshot {
+	f.Helper()
+	s := make(snapshot)
+	keys, err := f.server.Client().Keys(f.ctx(), "*").Result()
+	f.must(err)
+	for _, key := range keys {
+		s[key], err = f.server.Client().Dump(f.ctx(), key).Result()
+		f.must(err)
+	}
+	return s
+}
+
+func (f *fixture) goBack(s snapshot) {
+	f.Helper()
+	f.must(f.server.Client().FlushAll(f.ctx()).Err())
+	for key, value := range s {
+		f.must(f.server.Client().Restore(f.ctx(), key, 0, value).Err())
+	}
+	for i := range f.ledger.heads {
+		f.ledger.heads[i].Store(0) // as one that has not seen what is lost
+	}
+	f.must(f.ledger.verify(f.ctx()))
+}
+
+// Redis has lost what it acknowledged: the log brings it back, and the very
+// packs and wallets pay of which the client has been told.
+func TestReplayPaysAsTold(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	p.topup("acme", Bonus, "10")
+	p.grant(Grant{Account: "acme", Quantity: 100})
+	hold := p.reserveOn(l, charge(t, "input 200 0.01"))
+	before := p.snapshot()
+	first, err := l.Settle(p.ctx(), settlement(hold, charge(t, "input 150 0.01", "output 30 0.01")))
+	p.must(err)
+	if got := paid(first.Paid); got != "pack:p1 100, bonus 0.4, recharge 0.4" {
+		t.Fatalf("paid %s", got)
+	}
+	p.must(l.log.flush())
+	p.die(l)
+	p.goBack(before)
+	p.topup("acme", Bonus, "20") // and the waterfall has changed since
+	p.start(Options{})
+	p.charges(1)
+	again, err := p.ledger.Receipt(p.ctx(), "acme", hold.ID)
+	p.must(err)
+	if paid(again.Paid) != paid(first.Paid) || again.FeeDue() != first.FeeDue() || again.PriceVersion != first.PriceVersion {
+		t.Errorf("RECEIPT-TRUE: first %s of %s, after the replay %s of %s", paid(first.Paid), first.FeeDue(), paid(again.Paid), again.FeeDue())
+	}
+	for i := range first.Lines {
+		if first.Lines[i] != again.Lines[i] {
+			t.Errorf("line %+v became %+v", first.Lines[i], again.Lines[i])
+		}
+	}
+	p.balances("acme", "9.6 29.6 0")
+}
+
+// Who was told cannot pay any more: the charge stays, and others pay it.
+func TestReplayPaysByTheWaterfallWhenItMust(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	pack := p.grant(Grant{Account: "acme", Quantity: 100})
+	hold := p.reserveOn(l, charge(t, "input 100 0.01"))
+	before := p.snapshot()
+	_, err := l.Settle(p.ctx(), settlement(hold, charge(t, "input 100 0.01")))
+	p.must(err)
+	p.must(l.log.flush())
+	p.die(l)
+	p.goBack(before)
+	p.release(hold) // its marker is there, but not its charge
+	other := p.reserve(p.key, charge(t, "input 60 0.01"))
+	p.settle(other, charge(t, "input 60 0.01"))
+	p.must(p.server.Client().Del(p.ctx(), p.ledger.markerKey(p.ledger.shardOf("acme"), mustMillis(t, hold.ID))).Err())
+	p.start(Options{})
+	p.pack("acme", pack.ID, 0, 0)
+	p.balances("acme", "9.4 0 0")
+	p.charges(2)
+}
+
+func mustMillis(t *testing.T, id string) int64 {
+	t.Helper()
+	ms, err := idMillis(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ms
+}
+
+// A hold that the cut has raised from the dead is not swept: its end is in the log.
+func TestReleasedHoldStaysReleased(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	hold := p.reserveOn(l, cost(t, "1"))
+	p.must(l.Extend(p.ctx(), Checkpoint{settlement(hold, cost(t, "0.5"))}))
+	before := p.snapshot()
+	_, err := l.Release(p.ctx(), "acme", hold.ID)
+	p.must(err)
+	p.must(l.log.flush())
+	p.die(l)
+	p.goBack(before)
+	p.balances("acme", "10 0 1")
+	p.start(Options{})
+	p.balances("acme", "10 0 0")
+	p.pass(time.Hour)
+	if swept := p.sweep(); swept.Abandoned != 0 {
+		t.Errorf("swept %+v", swept)
+	}
+}
+
+// REPLAY-ID: replayed as often as one likes, also at the same time.
+func TestReplayAtOnce(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	before := p.snapshot()
+	for range 20 {
+		_, err := l.Settle(p.ctx(), settlement(p.reserveOn(l, cost(t, "0.1")), cost(t, "0.1")))
+		p.must(err)
+	}
+	p.must(l.log.flush())
+	p.die(l)
+	p.goBack(before)
+	again := p.start(Options{})
+	done := make(chan error, 4)
+	for range cap(done) {
+		go func() { done <- again.replayLog(p.ctx()) }()
+	}
+	for range cap(done) {
+		p.must(<-done)
+	}
+	p.charges(20)
+	p.balances("acme", "8 0 0")
+}
+
+// A log that is replayed when Redis has forgotten: the archive is asked.
+func TestReplayOfWhatIsForgotten(t *testing.T) {
+	for name, tt := range map[string]struct {
+		archived func(context.Context, string) (bool, error)
+		balances string
+		doubts   int
+		pending  int
+	}{
+		"no archive":             {nil, "10 0 0", 1, 0},
+		"the archive has it":     {func(context.Context, string) (bool, error) { return true, nil }, "10 0 0", 0, 0},
+		"the archive has it not": {func(context.Context, string) (bool, error) { return false, nil }, "9 0 0", 0, 0},
+		"the archive is away":    {func(context.Context, string) (bool, error) { return false, errors.New("away") }, "10 0 0", 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{})
+			old := &Hold{ID: newID("req_", time.Now().Add(-markerLife-time.Hour)), Account: "acme", Key: keyID("acme", p.key.suffix())}
+			b, err := l.bookingOf(ptr(settlement(old, cost(t, "1"))))
+			p.must(err)
+			_, err = l.log.end(recordSettle, b)
+			p.must(err)
+			l.log.postpone(old.ID)
+			l.archived = tt.archived
+			for range 2 {
+				if err := l.replayLog(p.ctx()); (err != nil) != (tt.pending > 0) {
+					t.Errorf("replay: %v", err)
+				}
+			}
+			p.balances("acme", tt.balances)
+			s, _ := l.LogState()
+			if s.Doubts != tt.doubts || s.Pending != tt.pending {
+				t.Errorf("state %+v, want %d doubts and %d pending", s, tt.doubts, tt.pending)
+			}
+			kept, _ := os.ReadFile(filepath.Join(p.dir, "0", doubtsFile))
+			if strings.Count(string(kept), old.ID) != tt.doubts {
+				t.Errorf("doubts.jsonl: %s", kept)
+			}
+			p.die(l)
+			if s, _ := p.start(Options{}).LogState(); s.Doubts < tt.doubts {
+				t.Errorf("after a restart: %+v", s)
+			}
+		})
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// Deadlines that passed while heartbeats could not arrive prove nothing.
+func TestSweeperWaitsAfterAnOutage(t *testing.T) {
+	const ttl = 200 * time.Millisecond
+	f := newFixture(t, Options{HoldTTL: ttl})
+	eventually(t, "a Redis that has run for a while is swept", func() bool { return !f.ledger.inGrace(f.ctx()) })
+	f.ledger.learn(0, errors.New("connection refused"))
+	if !f.ledger.inGrace(f.ctx()) {
+		t.Error("swept at once after an outage")
+	}
+	f.ledger.learn(0, nil)
+	eventually(t, "it is swept again", func() bool { return !f.ledger.inGrace(f.ctx()) })
+	f.must(f.server.Client().HSet(f.ctx(), f.ledger.metaKey(1), metaRecovered, time.Now().UnixMilli()).Err())
+	if !f.ledger.inGrace(f.ctx()) {
+		t.Error("swept at once after a recovery")
+	}
+	young, err := Open(f.ctx(), Options{URL: f.server.URL(), HoldTTL: 24 * time.Hour})
+	f.must(err)
+	defer young.Close()
+	if !young.inGrace(f.ctx()) {
+		t.Error("a Redis that has just started is swept")
+	}
+}
+
+func TestLogRecords(t *testing.T) {
+	b := booking{
+		id: NewRequestID(), account: "acme", suffix: "0123456789ab", model: "glm-4", static: `{"m":"glm-4"}`,
+		lines: "token 1 2 3 4\n", tokens: 1<<53 - 1,
+	}
+	written := logRecord{kind: recordSettle, atMS: 1_790_000_000_000, seq: 7, told: "5\t5:0\tr=5", booking: b}
+	note := logRecord{kind: noteDone, booking: booking{id: b.id, account: "acme"}}
+	payload := note.appendTo(written.appendTo([]byte{recordVersion}))
+	var got []*logRecord
+	if err := eachRecord(payload, func(r *logRecord) { got = append(got, r) }); err != nil || len(got) != 2 {
+		t.Fatalf("%d records, %v", len(got), err)
+	}
+	written.idMS, note.idMS = got[0].idMS, got[1].idMS
+	if *got[0] != written || *got[1] != note {
+		t.Errorf("got %+v and %+v", got[0], got[1])
+	}
+	for cut := range payload {
+		if cut > 1 && eachRecord(payload[:cut], func(*logRecord) {}) == nil && cut != len(written.appendTo([]byte{recordVersion})) {
+			t.Errorf("a record cut at %d of %d was read", cut, len(payload))
+		}
+	}
+	payload[0]++
+	if err := eachRecord(payload, func(*logRecord) {}); !errors.Is(err, errForeignRecord) {
+		t.Errorf("another version: %v", err)
+	}
+}
+
+func FuzzLogRecord(f *testing.F) {
+	r := logRecord{kind: recordOpen, booking: booking{id: NewRequestID(), account: "acme"}}
+	f.Add(r.appendTo([]byte{recordVersion}))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		var again []byte
+		err := eachRecord(p, func(r *logRecord) { again = r.appendTo(again) })
+		if err == nil && len(again) > len(p) {
+			t.Errorf("%d bytes became %d", len(p), len(again))
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package ledger
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// A reply is what a script returned: strings, and for snapshots arrays of
+// strings. The first that cannot be read is kept in err; the rest then is zero.
+type reply struct {
+	values []any
+	err    error
+}
+
+func (r *reply) text(i int) string {
+	if i < len(r.values) {
+		if s, ok := r.values[i].(string); ok {
+			return s
+		}
+	}
+	r.fail("text", i)
+	return ""
+}
+
+func (r *reply) integer(i int) int64 {
+	n, err := strconv.ParseInt(r.text(i), 10, 64)
+	if err != nil {
+		r.fail("a whole number", i)
+	}
+	return n
+}
+
+func (r *reply) nano(i int) meter.Nano { return meter.Nano(r.integer(i)) }
+
+func (r *reply) time(i int) time.Time { return millis(r.integer(i)) }
+
+// fields reads the reply from the i-th value on as field, value, field, value.
+func (r *reply) fields(i int) map[string]string {
+	m := make(map[string]string, max(0, len(r.values)-i)/2)
+	for ; i+1 < len(r.values); i += 2 {
+		m[r.text(i)] = r.text(i + 1)
+	}
+	return m
+}
+
+// hash reads the i-th value, an array of field, value, ….
+func (r *reply) hash(i int) map[string]string {
+	if i >= len(r.values) {
+		r.fail("an array", i)
+		return nil
+	}
+	list, ok := r.values[i].([]any)
+	if !ok {
+		r.fail("an array", i)
+		return nil
+	}
+	inner := reply{values: list}
+	m := inner.fields(0)
+	if inner.err != nil && r.err == nil {
+		r.err = inner.err
+	}
+	return m
+}
+
+func (r *reply) fail(want string, i int) {
+	if r.err == nil {
+		r.err = fmt.Errorf("reply %.200v: value %d is not %s", r.values, i, want)
+	}
+}
+
+func millis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// raise sets n to seq if that is more.
+func raise(n *atomic.Int64, seq int64) {
+	for {
+		seen := n.Load()
+		if seq <= seen || n.CompareAndSwap(seen, seq) {
+			return
+		}
+	}
+}
+
+// standing reads the standing that a script returns as one tab-separated
+// string; see standing in lua/pay.lua and key_standing in lua/use.lua.
+func (r *reply) standing(i int) Standing {
+	text := r.text(i)
+	if text == "" {
+		return Standing{}
+	}
+	var values [18]string
+	n := 0
+	for part := range strings.SplitSeq(text, "\t") {
+		if n < len(values) {
+			values[n] = part
+		}
+		n++
+	}
+	if n != len(values) {
+		r.fail("a standing", i)
+		return Standing{}
+	}
+	number := func(i int) int64 {
+		v, err := strconv.ParseInt(values[i], 10, 64)
+		if err != nil {
+			r.fail("a standing", i)
+		}
+		return v
+	}
+	money := func(i int) meter.Nano { return meter.Nano(number(i)) }
+	s := Standing{
+		PackFree: number(4), HasPacks: values[5] == "1", ReceiptInBody: values[17] == "1",
+		Requests: rateState(number(13), number(14)), Tokens: rateState(number(15), number(16)),
+	}
+	s.Recharge, s.Bonus = freeOf(Split(values[0]), money(1), money(2), money(3))
+	limits, used := [3]meter.Nano{money(6), money(7), money(8)}, [3]meter.Nano{money(9), money(10), money(11)}
+	s.KeySpendLeft = spendLeft(limits, used, money(12))
+	return s
+}
+
+// spendLeft is what the tightest of a key's spend limits leaves, never below zero; nil without any.
+func spendLeft(limits, used [3]meter.Nano, held meter.Nano) *meter.Nano {
+	var left *meter.Nano
+	for i, limit := range limits {
+		if limit == 0 {
+			continue
+		}
+		rest := max(0, limit-used[i]-held)
+		if left == nil || rest < *left {
+			left = &rest
+		}
+	}
+	return left
+}
+
+// rateState reads a bucket's level, in 1/60000 of a request or token.
+func rateState(limit, level int64) RateState {
+	if limit == 0 {
+		return RateState{}
+	}
+	const unit = 60000
+	lacking := limit*unit - level
+	return RateState{
+		Limit:     limit,
+		Remaining: max(0, level/unit),
+		Reset:     time.Duration((lacking+limit-1)/limit) * time.Millisecond,
+	}
+}

@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+const (
+	maxLines    = 64
+	maxNameSize = 256
+	// maxUnits bounds the units of one request, so that Lua's numbers are exact.
+	maxUnits = 1<<53 - 1
+	maxPer   = 900_000_000_000
+)
+
+// Reserve admits a request: everything that must hold before a call, and the
+// hold, in one round trip. It returns a *Refusal when something does not hold,
+// ErrConflict when the request has ended already or its id is too old,
+// ErrInvalid for a reservation that cannot be booked, ErrUnavailable.
+// Reserving the same id again returns the hold that is there.
+//
+// With a settlement log, a reserve that may or may not have reached Redis is
+// taken back by replay, and a full log takes no new calls (ErrUnavailable).
+func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
+	if !r.Credential.valid() {
+		return nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
+	}
+	idMS, err := idMillis(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := encodeLines(&r.Quote, r.Model, r.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	account := r.Credential.Account
+	shard := l.shardOf(account)
+	if l.away(shard) {
+		return nil, errAway
+	}
+	if err := l.archiveAdmits(); err != nil {
+		return nil, err
+	}
+	args := append(l.args(shard, 13), account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
+		addressText(r.Client), l.zoneOffset(), l.holdTTL.Milliseconds(), r.Quote.Tokens(), lines, idMS, admissible.Milliseconds())
+	b := &booking{id: r.ID, account: account, suffix: r.Credential.suffix(), model: r.Model, idMS: idMS}
+	return l.reserveLogged(&r, b, func() (*reply, error) {
+		return l.run(ctx, l.scripts.reserve, shard, l.keysOf(shard, account, idMS), args)
+	})
+}
+
+func (l *Ledger) holdOf(r *Reservation, reply *reply) (*Hold, error) {
+	switch outcome := reply.text(0); outcome {
+	case "OK":
+		hold, err := readHold(reply.text(2))
+		if err != nil {
+			return nil, fmt.Errorf("%w: hold %s: %w", ErrUnavailable, r.ID, err)
+		}
+		out := &Hold{
+			ID: r.ID, Account: r.Credential.Account, Key: keyID(r.Credential.Account, hold.key),
+			Cash: hold.cash, Packs: hold.packs, PlacedAt: hold.placed,
+			Deadline: reply.time(3), Standing: reply.standing(4),
+		}
+		return out, reply.problem()
+	case "NO":
+		return nil, l.refusalOf(reply)
+	case "ENDED":
+		return nil, fmt.Errorf("%w: request %s has ended (%s)", ErrConflict, r.ID, reply.text(2))
+	case "OLD":
+		return nil, fmt.Errorf("%w: request id %s is older than %s", ErrConflict, r.ID, admissible)
+	default:
+		return nil, reply.unexpected()
+	}
+}
+
+func (l *Ledger) refusalOf(reply *reply) error {
+	counted := reply.text(7) == "1"
+	no := &Refusal{
+		Reason: Reason(reply.text(2)), Limit: reply.text(3), Counted: counted,
+		Required: reply.integer(4), Available: reply.integer(5), Held: reply.integer(6),
+		RetryAfter: time.Duration(reply.integer(8)) * time.Millisecond,
+		Cash:       reply.nano(9), PackFree: reply.integer(10), Standing: reply.standing(12),
+	}
+	now := reply.time(11).In(l.timezone)
+	switch no.Limit {
+	case "key.spend_daily":
+		no.ResetsAt = time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, l.timezone)
+	case "key.spend_monthly":
+		no.ResetsAt = time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, l.timezone)
+	}
+	if err := reply.problem(); err != nil {
+		return err
+	}
+	return no
+}
+
+// encodeLines checks that a quote or charge can be booked, and writes its
+// lines as the scripts read them: "unit quantity pico per amount" a line.
+func encodeLines(c *meter.Charge, model, endpoint string) (string, error) {
+	if len(model) > maxNameSize || len(endpoint) > maxNameSize || strings.ContainsAny(model+endpoint, "\t\n") {
+		return "", fmt.Errorf("%w: model and endpoint: want at most %d characters each, no tabs or line ends", ErrInvalid, maxNameSize)
+	}
+	if len(c.Lines) > maxLines {
+		return "", fmt.Errorf("%w: %d lines: want at most %d", ErrInvalid, len(c.Lines), maxLines)
+	}
+	text := make([]byte, 0, 40*len(c.Lines))
+	var fee meter.Nano
+	var units int64
+	for i := range c.Lines {
+		line := &c.Lines[i]
+		per := max(line.Rate.Per, 1)
+		if line.Quantity < 0 || line.Quantity > maxUnits-units || line.Rate.Pico < 0 || per > maxPer ||
+			line.Amount < 0 || line.Amount > meter.MaxCharge-fee {
+			return "", fmt.Errorf("%w: line %s: quantity %d, rate %s, amount %s: out of what can be booked", ErrInvalid, line.Dimension, line.Quantity, line.Rate, line.Amount)
+		}
+		fee += line.Amount
+		units += line.Quantity
+		text = append(text, line.Dimension.Unit()...)
+		for _, n := range [...]int64{line.Quantity, line.Rate.Pico, per, int64(line.Amount)} {
+			text = strconv.AppendInt(append(text, ' '), n, 10)
+		}
+		text = append(text, '\n')
+	}
+	if fee != c.Fee {
+		return "", fmt.Errorf("%w: fee %s, but the lines add up to %s", ErrInvalid, c.Fee, fee)
+	}
+	return string(text), nil
+}
+
+// addressText is an address as the scripts compare it: 32 hex digits, IPv4
+// mapped into IPv6; "" for none.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	bytes := a.As16()
+	return hex.EncodeToString(bytes[:])
+}
+
+// heldAmounts is a hold as it is kept, see lua/pay.lua.
+type heldAmounts struct {
+	key    string
+	cash   meter.Nano
+	tokens int64
+	packs  []Payment
+	placed time.Time
+	model  string
+}
+
+func readHold(text string) (*heldAmounts, error) {
+	parts := strings.SplitN(text, "\t", 7)
+	if len(parts) != 7 {
+		return nil, fmt.Errorf("%q is not a hold", text)
+	}
+	r := &record{fields: map[string]string{"cash": parts[1], "tokens": parts[2], "placed": parts[3], "p": parts[4]}}
+	h := &heldAmounts{
+		key: parts[0], cash: meter.Nano(r.integer("cash")), tokens: r.integer("tokens"),
+		placed: millis(r.integer("placed")), packs: r.paid(), model: parts[6],
+	}
+	return h, r.err
+}
+
+// problem is what kept the reply from being read.
+func (r *reply) problem() error {
+	if r.err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, r.err)
+	}
+	return nil
+}
+
+func (r *reply) unexpected() error {
+	return fmt.Errorf("%w: unexpected answer %.200v", ErrUnavailable, r.values)
+}

@@ -1,0 +1,159 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Describe says what Redis is, and warns in words of what money should not be
+// kept on. ErrUnavailable.
+func (l *Ledger) Describe(ctx context.Context) (*Server, error) {
+	s := &Server{Ledger: l.identity, Currency: l.currency, Shards: len(l.tags), Warnings: []string{}}
+	var err error
+	if s.Latency, err = l.ping(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if err := l.verify(ctx); err != nil {
+		return nil, err
+	}
+	for shard := range l.heads {
+		s.Entries += l.at(shard).seq()
+	}
+	if l.archiveRecorded != "" && l.vault == nil {
+		s.warn("the ledger has an archive, and none is configured here: name it as archive.url")
+	}
+	if l.embedded {
+		s.Mode = "embedded"
+		s.Warnings = append(s.Warnings, "the ledger is embedded in this process: it is for trying out, and gone when the process ends")
+		return s, nil
+	}
+	return s, l.describeMasters(ctx, s)
+}
+
+// DescribeRedis says what the Redis at a URL is, ledger or not, and changes
+// nothing. ErrInvalid, ErrUnavailable.
+func DescribeRedis(ctx context.Context, address string) (*Server, error) {
+	client, closeClient, err := connect(address)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{client: client}
+	s := &Server{Warnings: []string{}}
+	if s.Latency, err = l.ping(ctx); err != nil {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	} else {
+		err = l.describeMasters(ctx, s)
+	}
+	return s, errors.Join(err, closeClient())
+}
+
+// describeMasters looks at every master: the first is the one that is
+// described, and all of them may be warned of.
+func (l *Ledger) describeMasters(ctx context.Context, s *Server) error {
+	first := true
+	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
+		one, err := describeServer(ctx, c)
+		if err != nil {
+			return err
+		}
+		one.failsOver = one.failsOver || l.behindSentinels()
+		if first {
+			s.Version, s.Mode, s.AOF, s.Fsync, s.MaxMemoryPolicy = one.Version, one.Mode, one.AOF, one.Fsync, one.MaxMemoryPolicy
+			first = false
+		}
+		for _, w := range one.warnings() {
+			s.warn(w)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+func (s *Server) warn(text string) {
+	for _, w := range s.Warnings {
+		if w == text {
+			return
+		}
+	}
+	s.Warnings = append(s.Warnings, text)
+}
+
+// describeServer reads INFO, and CONFIG where it is allowed: hosted Redis often
+// hides it, and then what only it knows stays empty.
+func describeServer(ctx context.Context, c redis.Cmdable) (*Server, error) {
+	text, err := c.Info(ctx).Result()
+	if err != nil {
+		return nil, err
+	}
+	info := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
+			info[name] = value
+		}
+	}
+	s := &Server{Version: info["redis_version"], Mode: info["redis_mode"], AOF: info["aof_enabled"] == "1", MaxMemoryPolicy: info["maxmemory_policy"]}
+	s.failsOver = s.Mode == "cluster" || info["connected_slaves"] != "" && info["connected_slaves"] != "0"
+	s.settings = make(map[string]string)
+	for _, name := range describedSettings {
+		if values, err := c.ConfigGet(ctx, name).Result(); err == nil {
+			s.settings[name] = values[name]
+		}
+	}
+	s.Fsync = s.settings[appendFsync]
+	return s, nil
+}
+
+// The settings that INFO does not tell.
+const (
+	appendFsync  = "appendfsync"
+	fsyncPaused  = "no-appendfsync-on-rewrite"
+	fullCoverage = "cluster-require-full-coverage"
+	minReplicas  = "min-replicas-to-write"
+)
+
+var describedSettings = [...]string{appendFsync, fsyncPaused, fullCoverage, minReplicas}
+
+// behindSentinels reports whether the master is found by asking sentinels.
+func (l *Ledger) behindSentinels() bool {
+	single, is := l.client.(*redis.Client)
+	return is && single.Options().Addr == "FailoverClient" // the client's own word for it
+}
+
+// warnings says what is dangerous about a server, and what to do about it.
+func (s *Server) warnings() (list []string) {
+	if major, _ := strconv.Atoi(s.Version[:max(0, strings.IndexByte(s.Version, '.'))]); major < 7 {
+		list = append(list, fmt.Sprintf("Redis %s is too old: use 7.0 or newer, whose scripts cannot outlive a restart unseen", s.Version))
+	}
+	if !s.AOF {
+		list = append(list, "the append-only file is off: a crash loses bookings; set appendonly yes")
+	}
+	if s.AOF && s.Fsync == "no" {
+		list = append(list, "appendfsync is no: a crash loses up to half a minute of bookings; set everysec or always")
+	}
+	if s.MaxMemoryPolicy != "" && s.MaxMemoryPolicy != "noeviction" {
+		list = append(list, fmt.Sprintf("maxmemory-policy is %s: Redis may delete accounts and holds when memory is short; set noeviction", s.MaxMemoryPolicy))
+	}
+	return append(list, s.settingsWarnings()...)
+}
+
+// settingsWarnings are about what CONFIG alone tells; what it hides is not warned of.
+func (s *Server) settingsWarnings() (list []string) {
+	if s.AOF && s.settings[fsyncPaused] == "yes" {
+		list = append(list, "no-appendfsync-on-rewrite is yes: while Redis rewrites its file nothing is fsynced, and a crash loses bookings; set no")
+	}
+	if s.Mode == "cluster" && s.settings[fullCoverage] == "yes" {
+		list = append(list, "cluster-require-full-coverage is yes: one dead master stops the accounts of all others too; set no")
+	}
+	if s.failsOver && s.settings[minReplicas] == "0" {
+		list = append(list, "min-replicas-to-write is 0, and a replica may be promoted: a master that is cut off goes on taking bookings that are lost then; set 1")
+	}
+	return list
+}

@@ -1,0 +1,477 @@
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger/wal"
+)
+
+// Durability of the settlement log: Options.Durability.
+const (
+	// DurabilityNormal leaves it to the kernel when a settlement that Redis has
+	// booked reaches the disk; one that Redis could not book is synced.
+	DurabilityNormal = "normal"
+	// DurabilityStrict syncs every settlement before Redis is asked.
+	DurabilityStrict = "strict"
+)
+
+const (
+	// settleRoom is set aside for each call in flight, in bytes: more than any
+	// settlement takes, so that a full log stops admission and never one.
+	settleRoom = 16 << 10
+	// purgeFloor is how old a record must be to go, whoever else has it: Redis
+	// may not have on disk what it acknowledged a moment ago.
+	purgeFloor = time.Minute
+	// purgeAge is how long records are kept without an archive, while there is room.
+	purgeAge = time.Hour
+	// rotateAge closes a segment that is not full, so that purging can come to it.
+	rotateAge = 5 * time.Minute
+
+	identityFile = "ledger"       // whose log it is
+	doubtsFile   = "doubts.jsonl" // what replay could not book, for people
+)
+
+// A settleLog is the settlement log of one proxy: what has been promised to
+// clients and may be missing in Redis. Its methods may be called at the same time.
+type settleLog struct {
+	wal    *wal.Log
+	dir    string
+	strict bool
+
+	mu       sync.Mutex
+	calls    map[string]*loggedCall // in flight, or ended and not confirmed; by request id
+	pending  int                    // calls that wait for replay
+	doubts   map[string]bool        // request ids that replay has given up
+	segments map[uint64]*segmentUse
+	notes    []byte // records that ride along with the next write
+	begun    time.Time
+	// isDue says that the replay at the start did not come to its end. It is set
+	// before anything else uses the log.
+	isDue bool
+}
+
+// A loggedCall is a call from its open record to the word that Redis has booked its end.
+type loggedCall struct {
+	opened, ended uint64 // segments of its records, 0: none
+	end           *logRecord
+	endAt         wal.Position
+	room          bool
+	// pending calls are replay's: of a proxy's earlier life, or Redis was away.
+	pending bool
+	// progress is the last one, of an earlier life only: a handler that lives knows better.
+	progress *logRecord
+}
+
+// segmentUse is why a segment is kept.
+type segmentUse struct {
+	pins   int           // calls that may still need a record in it
+	heads  map[int]int64 // the highest journal seq that a record in it was booked under, by shard
+	newest time.Time
+}
+
+// openSettleLog opens the log in a directory for a ledger, and takes in what is there.
+func openSettleLog(dir, identity string, shardOf func(string) int, strict bool, maxSize int64) (*settleLog, error) {
+	w, err := wal.Open(wal.Options{Dir: dir, MaxSize: maxSize, SegmentSize: segmentSize(maxSize)})
+	if errors.Is(err, wal.ErrLocked) {
+		return nil, fmt.Errorf("%w: settlement log %s is %w: %w", ErrInvalid, dir, errLogTaken, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	g := &settleLog{
+		wal: w, dir: dir, strict: strict, calls: make(map[string]*loggedCall), doubts: make(map[string]bool),
+		segments: make(map[uint64]*segmentUse), begun: time.Now(),
+	}
+	err = g.claim(identity)
+	if err == nil {
+		err = g.takeIn(shardOf)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("settlement log %s: %w", dir, err), w.Close())
+	}
+	return g, nil
+}
+
+// segmentSize lets even a small log have segments to purge.
+func segmentSize(maxSize int64) int64 {
+	if maxSize == 0 {
+		return 0
+	}
+	return max(maxSize/16, 4<<10)
+}
+
+// claim makes the log this ledger's, or refuses one that is another's: its
+// settlements must not be booked here.
+func (g *settleLog) claim(identity string) error {
+	path := filepath.Join(g.dir, identityFile)
+	data, err := os.ReadFile(path)
+	switch owner := strings.TrimSpace(string(data)); {
+	case errors.Is(err, os.ErrNotExist):
+		return os.WriteFile(path, []byte(identity+"\n"), 0o600)
+	case err != nil:
+		return err
+	case owner == "": // the process was killed between making and filling it
+		return os.WriteFile(path, []byte(identity+"\n"), 0o600)
+	case owner != identity:
+		return fmt.Errorf("%w: %w: it belongs to another ledger (%s, not %s)", ErrInvalid, errLogTaken, owner, identity)
+	}
+	return nil
+}
+
+// takeIn reads what an earlier life has left.
+func (g *settleLog) takeIn(shardOf func(string) int) error {
+	for _, number := range g.wal.Segments() {
+		err := g.wal.ReplaySegment(number, func(p []byte) error {
+			return eachRecord(p, func(r *logRecord) { g.apply(r, number, shardOf) })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range g.calls {
+		c.pending = true
+		g.pending++
+	}
+	return nil
+}
+
+// apply is one record's effect on what is known. It is only used before the log takes new ones.
+func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int) {
+	use := g.use(segment)
+	if at := millis(r.atMS); at.After(use.newest) {
+		use.newest = at
+	}
+	c := g.calls[r.id]
+	switch {
+	case r.kind == recordOpen && c == nil:
+		g.calls[r.id] = &loggedCall{opened: segment}
+		g.pin(segment)
+		g.calls[r.id].progress = &logRecord{kind: recordOpen, atMS: r.atMS, booking: r.booking}
+	case r.kind == recordProgress && c != nil:
+		c.progress = r
+	case r.ends() && c == nil:
+		g.calls[r.id] = &loggedCall{ended: segment, end: r}
+		g.pin(segment)
+	case r.ends() && c.end == nil:
+		c.ended, c.end = segment, r
+		g.pin(segment)
+	case r.kind == noteDoubt:
+		g.doubts[r.id] = true
+		g.forget(r.id, 0, 0)
+	case r.kind == noteBooked, r.kind == noteDone:
+		g.forget(r.id, shardOf(r.account), r.seq)
+	}
+}
+
+func (g *settleLog) use(segment uint64) *segmentUse {
+	u := g.segments[segment]
+	if u == nil {
+		u = &segmentUse{heads: make(map[int]int64)}
+		g.segments[segment] = u
+	}
+	return u
+}
+
+func (g *settleLog) pin(segment uint64) { g.use(segment).pins++ }
+
+// forget ends the log's part in a call: it needs no replay. seq is its journal
+// entry, 0 for none.
+func (g *settleLog) forget(id string, shard int, seq int64) {
+	c := g.calls[id]
+	if c == nil {
+		return
+	}
+	delete(g.calls, id)
+	for _, segment := range []uint64{c.opened, c.ended} {
+		if segment == 0 {
+			continue
+		}
+		u := g.use(segment)
+		u.pins--
+		u.heads[shard] = max(u.heads[shard], seq)
+	}
+	if c.pending {
+		g.pending--
+	}
+	if c.room {
+		g.wal.Return(settleRoom)
+	}
+}
+
+// write appends a record, and the notes that wait with it. mu is held.
+func (g *settleLog) write(r *logRecord) (wal.Position, error) {
+	now := time.Now()
+	payload := append(make([]byte, 0, 1+len(g.notes)+256+len(r.static)+len(r.lines)), recordVersion)
+	payload = append(payload, g.notes...)
+	if r.kind != 0 {
+		r.atMS = now.UnixMilli()
+		payload = r.appendTo(payload)
+	}
+	at, err := g.wal.Append(payload)
+	if err != nil {
+		return at, err
+	}
+	g.notes = g.notes[:0]
+	g.use(at.Segment).newest = now
+	return at, nil
+}
+
+// open makes the record that a call is about to ask for its hold, and sets the
+// room for its end aside.
+func (g *settleLog) open(b *booking) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c := g.calls[b.id]; c != nil {
+		if c.end != nil {
+			return fmt.Errorf("%w: request %s is being ended", ErrUnavailable, b.id)
+		}
+		return nil
+	}
+	if !g.wal.Room(settleRoom) {
+		if err := g.wal.Err(); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return fmt.Errorf("%w: settlement log full: %s takes no new calls until what it has is booked and archived", ErrUnavailable, g.dir)
+	}
+	at, err := g.write(&logRecord{kind: recordOpen, booking: *b})
+	if err != nil {
+		g.wal.Return(settleRoom)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	g.calls[b.id] = &loggedCall{opened: at.Segment, room: true}
+	g.pin(at.Segment)
+	return nil
+}
+
+// progress records what a call has delivered so far. A log without room lets it be.
+func (g *settleLog) progress(b *booking) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c := g.calls[b.id]; c == nil || c.end != nil || !g.wal.Room(settleRoom) {
+		return nil
+	}
+	g.wal.Return(settleRoom)
+	_, err := g.write(&logRecord{kind: recordProgress, booking: *b})
+	return err
+}
+
+// end records how a call ends. The first word counts: asked again, it returns
+// where that stands.
+func (g *settleLog) end(kind byte, b *booking) (wal.Position, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.calls[b.id]
+	if c != nil && c.end != nil {
+		return c.endAt, nil
+	}
+	r := &logRecord{kind: kind, booking: *b}
+	at, err := g.write(r)
+	if err != nil {
+		return at, err
+	}
+	if c == nil {
+		c = new(loggedCall)
+		g.calls[b.id] = c
+	}
+	c.end, c.ended, c.endAt = r, at.Segment, at
+	g.pin(at.Segment)
+	if c.room {
+		g.wal.Return(settleRoom)
+		c.room = false
+	}
+	return at, nil
+}
+
+// postpone leaves a call that has ended to replay.
+func (g *settleLog) postpone(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c := g.calls[id]; c != nil && !c.pending {
+		c.pending = true
+		g.pending++
+	}
+}
+
+// booked notes that Redis has booked a charge, and who paid. The note itself
+// goes with the next write: it is only a shortcut, and tells replay who paid.
+func (g *settleLog) booked(b *booking, shard int, seq int64, told string) {
+	g.note(&logRecord{kind: noteBooked, seq: seq, told: told, booking: booking{id: b.id, account: b.account}}, shard)
+}
+
+// done notes that nothing is left to do for a call.
+func (g *settleLog) done(b *booking) {
+	g.note(&logRecord{kind: noteDone, booking: booking{id: b.id, account: b.account}}, 0)
+}
+
+func (g *settleLog) note(r *logRecord, shard int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.atMS = time.Now().UnixMilli()
+	g.notes = r.appendTo(g.notes)
+	g.forget(r.id, shard, r.seq)
+}
+
+// doubt gives a record up: it stands in a file of its own, for people, and is
+// not tried again.
+func (g *settleLog) doubt(r *logRecord, why string) error {
+	line, err := json.Marshal(map[string]any{
+		"time": time.Now().UTC(), "request_id": r.id, "account": r.account, "key": keyID(r.account, r.suffix), "model": r.model,
+		"kind": string(r.kind), "why": why, "charge": json.RawMessage(orNull(r.static)), "lines": r.lines,
+	})
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(g.dir, doubtsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(append(line, '\n'))
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	g.note(&logRecord{kind: noteDoubt, booking: booking{id: r.id, account: r.account}}, 0)
+	g.mu.Lock()
+	g.doubts[r.id] = true
+	g.mu.Unlock()
+	return g.flush()
+}
+
+func orNull(text string) string {
+	if text == "" {
+		return "null"
+	}
+	return text
+}
+
+func (g *settleLog) sync(at wal.Position) error { return g.wal.Sync(at) }
+
+// flush writes the notes that wait.
+func (g *settleLog) flush() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.notes) == 0 {
+		return nil
+	}
+	_, err := g.write(&logRecord{})
+	return err
+}
+
+// waiting lists the calls that wait for replay.
+func (g *settleLog) waiting() (list []loggedCall) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.calls {
+		if c.pending {
+			list = append(list, *c)
+		}
+	}
+	slices.SortFunc(list, func(a, b loggedCall) int { return strings.Compare(a.record().id, b.record().id) })
+	return list
+}
+
+// record is the last word on a call that waits for replay.
+func (c *loggedCall) record() *logRecord {
+	if c.end != nil {
+		return c.end
+	}
+	return c.progress
+}
+
+// settled reports whether the log has nothing more to do for a request: it is
+// neither in flight nor waiting, and has not been given up.
+func (g *settleLog) settled(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.calls[id] == nil && !g.doubts[id]
+}
+
+// found raises what a segment's records were booked under.
+func (g *settleLog) found(segment uint64, shard int, seq int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if u := g.segments[segment]; u != nil { // else it has been purged meanwhile
+		u.heads[shard] = max(u.heads[shard], seq)
+	}
+}
+
+// purge removes segments that nobody needs: all calls in them have ended, are
+// booked, and are old enough; with a watermark, the archive has them too.
+// Without one, an hour of records is kept while they fill less than half of
+// the log.
+func (g *settleLog) purge(now time.Time, watermark func(shard int) int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Sub(g.begun) > rotateAge {
+		if err := g.wal.Rotate(); err != nil {
+			return err
+		}
+		g.begun = now
+	}
+	for removed := true; removed; {
+		used, bound := g.wal.Used()
+		removed = false
+		err := g.wal.Purge(func(segment uint64) bool {
+			if removed || !g.segments[segment].outlived(now, used > bound/2, watermark) {
+				return false
+			}
+			delete(g.segments, segment)
+			removed = true
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outlived reports whether nobody needs the segment any more.
+func (u *segmentUse) outlived(now time.Time, pressed bool, watermark func(shard int) int64) bool {
+	if u == nil {
+		return true // nothing was ever in it
+	}
+	age := now.Sub(u.newest)
+	if u.pins > 0 || age < purgeFloor || watermark == nil && age < purgeAge && !pressed {
+		return false
+	}
+	for shard, seq := range u.heads {
+		if watermark != nil && seq > watermark(shard) {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *settleLog) due(is bool) {
+	if g != nil {
+		g.isDue = is
+	}
+}
+
+func (g *settleLog) close() error {
+	return errors.Join(g.flush(), g.wal.Close())
+}
+
+// LogState is what the settlement log of this process holds.
+type LogState struct {
+	Bytes, Bound int64 // its size, and the size at which admission stops
+	InFlight     int   // calls that have not ended
+	Pending      int   // ended, and not yet in the ledger
+	Doubts       int   // given up by replay: they stand in doubts.jsonl
+}
+
+func (g *settleLog) state() LogState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := LogState{InFlight: len(g.calls) - g.pending, Pending: g.pending, Doubts: len(g.doubts)}
+	s.Bytes, s.Bound = g.wal.Used()
+	return s
+}

@@ -1,0 +1,128 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// sweepBatch is how many holds and how many packs of a shard one round ends at most.
+const sweepBatch = 200
+
+// Sweep ends the holds whose deadline has passed, in every shard, a bounded
+// number each: what a checkpoint says was delivered is charged, the rest given
+// back. Then it ends the packs whose time has passed, likewise. It returns what
+// it did before an error, too.
+func (l *Ledger) Sweep(ctx context.Context) (Swept, error) {
+	return l.sweep(ctx, func() bool { return true })
+}
+
+// sweep is Sweep, for holds only while their deadlines can be believed.
+func (l *Ledger) sweep(ctx context.Context, believed func() bool) (Swept, error) {
+	var swept Swept
+	for shard := range l.tags {
+		if err := l.sweepShard(ctx, shard, believed, &swept); err != nil {
+			return swept, err
+		}
+	}
+	for shard := range l.tags {
+		if err := l.expireShard(ctx, shard, &swept); err != nil {
+			return swept, err
+		}
+	}
+	return swept, nil
+}
+
+func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool, swept *Swept) error {
+	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
+	r, err := l.run(ctx, l.scripts.due, shard, keys, append(l.args(shard, 1), sweepBatch))
+	if err != nil {
+		return err
+	}
+	due, open := r.integer(2), r.integer(3)
+	if err := r.problem(); err != nil {
+		return err
+	}
+	swept.Open += int(open)
+	if l.onAbandoned == HoldAbandoned {
+		swept.Kept += int(due)
+		return nil
+	}
+	for i := 4; i < len(r.values); i++ {
+		if !believed() {
+			return nil
+		}
+		account, request, _ := strings.Cut(r.text(i), " ")
+		if err := l.sweepOne(ctx, shard, account, request, swept); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) sweepOne(ctx context.Context, shard int, account, request string, swept *Swept) error {
+	idMS, err := idMillis(request)
+	if err != nil {
+		return fmt.Errorf("%w: shard %d: hold of %s: %w", ErrUnavailable, shard, account, err)
+	}
+	r, err := l.runSweep(ctx, shard, account, request, idMS, false)
+	if err != nil {
+		return err
+	}
+	switch outcome := r.text(0); outcome {
+	case "ABANDONED":
+		swept.Abandoned++
+		swept.Open--
+	case "RELEASED":
+		swept.Released++
+		swept.Open--
+	case "SKIPPED": // extended, settled or released in between
+	default:
+		return r.unexpected()
+	}
+	return nil
+}
+
+// runSweep ends one hold by the policy, past its deadline or, when its proxy is
+// known to be dead, at once.
+func (l *Ledger) runSweep(ctx context.Context, shard int, account, request string, idMS int64, dead bool) (*reply, error) {
+	charge, early := "0", "0"
+	if l.onAbandoned == ChargeCheckpoint {
+		charge = "1"
+	}
+	if dead {
+		early = "1"
+	}
+	args := append(l.args(shard, 6), account, request, charge, l.zoneOffset(), markerLife.Milliseconds(), early)
+	return l.run(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), args)
+}
+
+// RunSweeper sweeps until ctx ends. It tells the logger what it did. While
+// Redis was away no heartbeat could arrive, so deadlines that have passed since
+// prove nothing: it waits a hold's time to live after an outage or a recovery.
+func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		last := l.circuits.last.Load()
+		grace := l.inGrace(ctx)
+		swept, err := l.sweep(ctx, func() bool { return !grace && l.circuits.last.Load() == last })
+		switch {
+		case errors.Is(err, context.Canceled):
+		case err != nil:
+			l.logger.Warn("sweep failed", zap.Error(err))
+		case swept.Abandoned+swept.Released+swept.Expired > 0:
+			l.logger.Info("swept abandoned holds and expired packs", zap.Int("expired", swept.Expired), zap.Int("charged", swept.Abandoned),
+				zap.Int("released", swept.Released), zap.Int("open", swept.Open))
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+)
+
+// Each unwise setting has its sentence, which names it and what to do; a server that is set well has none.
+func TestWarnings(t *testing.T) {
+	good := []string{
+		"appendonly", "yes", "appendfsync", "everysec", "no-appendfsync-on-rewrite", "no", "maxmemory-policy", "noeviction",
+		"min-replicas-to-write", "0",
+	}
+	cases := []struct {
+		setting, value string
+		cluster        bool
+		want           string // the sentence has it; "" for no sentence
+	}{
+		{setting: "appendonly", value: "yes"},
+		{setting: "appendonly", value: "no", want: "set appendonly yes"},
+		{setting: "appendfsync", value: "always"},
+		{setting: "appendfsync", value: "no", want: "appendfsync is no"},
+		{setting: "no-appendfsync-on-rewrite", value: "yes", want: "no-appendfsync-on-rewrite is yes"},
+		{setting: "maxmemory-policy", value: "allkeys-lru", want: "maxmemory-policy is allkeys-lru"},
+		{setting: "maxmemory-policy", value: "volatile-ttl", want: "maxmemory-policy is volatile-ttl"},
+		{setting: "cluster-require-full-coverage", value: "yes"}, // of no meaning outside a cluster
+		{setting: "cluster-require-full-coverage", value: "yes", cluster: true, want: "one dead master stops"},
+		{setting: "cluster-require-full-coverage", value: "no", cluster: true},
+	}
+	single := redistest.Start(t, redistest.WithAOF("everysec"))
+	node := redistest.Start(t, redistest.WithCluster(), redistest.WithAOF("everysec"))
+	for _, c := range cases {
+		server, always := single, 0
+		if c.cluster {
+			server, always = node, 1 // min-replicas-to-write
+		}
+		t.Run(server.URL()[:8]+" "+c.setting+" "+c.value, func(t *testing.T) {
+			f := &fixture{T: t, server: server}
+			for i := 0; i < len(good); i += 2 {
+				f.must(server.Client().ConfigSet(f.ctx(), good[i], good[i+1]).Err())
+			}
+			f.must(server.Client().ConfigSet(f.ctx(), c.setting, c.value).Err())
+			got := f.warnings()
+			switch {
+			case c.want == "" && len(got) != always:
+				t.Errorf("warnings %q, want %d", got, always)
+			case c.want != "" && (len(got) != always+1 || !strings.Contains(strings.Join(got, "\n"), c.want)):
+				t.Errorf("warnings %q, want %q", got, c.want)
+			}
+		})
+	}
+	old := &Server{Version: "6.2.14", AOF: true, MaxMemoryPolicy: "noeviction"}
+	if got := old.warnings(); len(got) != 1 || !strings.Contains(got[0], "6.2.14 is too old") {
+		t.Errorf("of an old server: %q", got)
+	}
+}
+
+// A master that may lose its place to a replica is warned of until it wants to be followed.
+func TestWarningOfMinReplicas(t *testing.T) {
+	master := redistest.Start(t, redistest.WithAOF("everysec"), redistest.WithConfig("--repl-diskless-sync-delay", "0"))
+	f := &fixture{T: t, server: master}
+	if got := f.warnings(); len(got) != 0 {
+		t.Errorf("without a replica: %q", got)
+	}
+	host, port, _ := strings.Cut(master.Addr(), ":")
+	replica := redistest.Start(t, redistest.WithConfig("--replicaof", host, port))
+	f.must(replica.AwaitReplication(f.ctx()))
+	if got := f.warnings(); len(got) != 1 || !strings.Contains(got[0], "min-replicas-to-write is 0") {
+		t.Errorf("with a replica: %q", got)
+	}
+	f.must(master.Client().ConfigSet(f.ctx(), "min-replicas-to-write", "1").Err())
+	if got := f.warnings(); len(got) != 0 {
+		t.Errorf("once it is set: %q", got)
+	}
+}
+
+func (f *fixture) warnings() []string {
+	f.Helper()
+	s, err := DescribeRedis(f.ctx(), f.server.URL())
+	f.must(err)
+	return s.Warnings
+}
