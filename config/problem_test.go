@@ -1,0 +1,149 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// Each testdata/*.yaml has a *.txt beside it: everything that must be said of
+// it, in order.
+func TestGoldenErrors(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = parse(filepath.Base(file), data, env("SET=1"))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
+			if *update {
+				if err := os.WriteFile(golden, []byte(err.Error()+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, readErr := os.ReadFile(golden)
+			if readErr != nil {
+				t.Fatal(readErr)
+			}
+			if got := err.Error() + "\n"; got != string(want) {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+// Each line is one fault, and one problem must be found for it, with this in its text.
+func TestOneFault(t *testing.T) {
+	for _, tt := range []struct{ yaml, want string }{
+		{"listen: 8080", `1:9: listen: "8080": want HOST:PORT`},
+		{"listen: 127.0.0.1:99999", "want HOST:PORT"},
+		{"listen: [a]", "want a single value, found a list"},
+		{"listen:", "listen: has no value"},
+		{"listne: 127.0.0.1:1", "1:1: listne: unknown setting: did you mean listen?"},
+		{"zzz: 1", "known here are listen, admin, ledger, archive, upstreams, pricing, policy"},
+		{"- a\n- b", "want settings, such as {name: value}, found a list"},
+		{"hello", `found the value "hello"`},
+		{"ledger: {redis: localhost}", "want redis://HOST:PORT/0"},
+		{"ledger: {redis: 'http://u:secret@h'}", `"http://u:***@h"`},
+		{"ledger: {shards: 0}", "whole number from 1 to 4096"},
+		{"ledger: {shards: 6.4}", "whole number"},
+		{"ledger: {hold_ttl: 15}", "want a duration with its unit"},
+		{"ledger: {hold_ttl: 1ms}", "from 1s to 24h"},
+		{"ledger: {durability: norml}", "did you mean normal?"},
+		{"ledger: {log: ' '}", "want a directory"},
+		{"archive: {interval: 1s}", "archive.url: is missing"},
+		{"archive: {url: 'mysql://u:p@h'}", `"mysql://u:***@h": want sqlite:PATH`},
+		{"pricing: {files: [a.yaml]}", "pricing.currency: is missing"},
+		{"pricing: {currency: cny}", "in capitals"},
+		{"pricing: {currency: CNY, exchange: {USD: -1}}", "such as 7.1"},
+		{"pricing: {currency: CNY, exchange: {USD: 1e3}}", "such as 7.1"},
+		{"pricing: {currency: CNY, exchange: {USD: 0}}", "such as 7.1"},
+		{"pricing: {currency: CNY, exchange: {usd: 7}}", "in capitals"},
+		{"pricing: {currency: CNY, files: a.yaml}", "want a list"},
+		{"pricing: {currency: CNY, files: ['']}", "pricing.files[0]: is empty"},
+		{"policy: {quota_status: 403}", "want 429"},
+		{"policy: {on_disconnect: drian}", "did you mean drain?"},
+		{"policy: {on_abandoned: never}", "one of checkpoint, release, hold"},
+		{"policy: {drain: 45}", "with its unit"},
+		{"policy: {default_max_output: 0}", "whole number from 1"},
+		{"policy: {max_body: 10 bananas}", "want a size"},
+		{"policy: {max_body: 10}", "from 1024"},
+		{"policy: {timezone: Peking}", "such as UTC"},
+		{"policy: {timezone: ''}", "such as UTC"},
+		{"upstreams: {}", "want a list"},
+		{"upstreams: [a]", `found the value "a"`},
+		{"upstreams: [{base_url: 'http://h', models: [m]}]", "upstreams[0].name: is missing"},
+		{"upstreams: [{name: a, models: [m]}]", "upstreams[0].base_url: is missing"},
+		{"upstreams: [{name: a, base_url: 'http://h'}]", "upstreams[0].models: is missing"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: []}]", "upstreams[0].models: is empty"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: {}}]", "upstreams[0].models: is empty"},
+		{"upstreams: [{name: a, base_url: 'ftp://h', models: [m]}]", "want http(s)://HOST/PATH"},
+		{"upstreams: [{name: a, base_url: 'http://h?x=1', models: [m]}]", "want no user, ? or #"},
+		{"upstreams: [{name: 'a b', base_url: 'http://h', models: [m]}]", "want a name of letters"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [m, m]}]", `model "m" is named twice`},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [{m: 'x-*'}]}]", "without *"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [m], kind: opneai}]", "did you mean openai?"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [m], shared_objects: maybe}]", "want true or false"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [m], weight: 0}]", "from 1 to"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [m], aip_key: k}]", "did you mean api_key?"},
+		{"upstreams:\n- {name: a, base_url: 'http://h', models: [m]}\n- {name: a, base_url: 'http://h', models: [m]}", `name "a" is taken`},
+		{"admin: {token: '${NOT_SET}'}", "environment variable NOT_SET is not set"},
+		{"admin: {token: '${}'}", "${} is not a variable"},
+		{"admin: {token: '${A'}", "no closing }"},
+		{"listen: 127.0.0.1:1\nlisten: 127.0.0.1:2", "2:1: listen: is set twice"},
+		{"admin: &a {token: x}", "anchor"},
+		{"<<: {listen: x}", "merge keys"},
+		{"listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2", "second YAML document"},
+		{"listen: [", "not YAML"},
+		{"a: b: c", "not YAML"},
+	} {
+		_, _, err := parse("c.yaml", []byte(tt.yaml), env())
+		var problems Problems
+		if !errors.As(err, &problems) {
+			t.Errorf("%s\n  no problems: %v", tt.yaml, err)
+			continue
+		}
+		if len(problems) != 1 || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s\n  got  %s\n  want %s", tt.yaml, err, tt.want)
+		}
+		if problems[0].Line == 0 {
+			t.Errorf("%s: %s: no line", tt.yaml, err)
+		}
+	}
+}
+
+func TestUnreadableFile(t *testing.T) {
+	for path, want := range map[string]string{
+		"/nowhere/tollgate.yaml": "there is no such file",
+		t.TempDir():              "is a directory",
+	} {
+		if _, err := Load(path, env()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Load(%s) = %v, want %q", path, err, want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"listen", "ledger", "models", "priority"}
+	for word, want := range map[string]string{
+		"listne": "listen", "lsiten": "listen", "ledgr": "ledger", "modles": "models", "model": "models", "prioritty": "priority",
+		"banana": "", "x": "", "": "",
+	} {
+		if got := nearest(word, known); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		}
+	}
+}
