@@ -1,0 +1,649 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// call is one request of a client, from its first byte to its receipt.
+type call struct {
+	proxy    *Proxy
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	r        *http.Request
+	id       string
+	at       time.Time
+	endpoint *meter.Endpoint
+	routing  *routing
+
+	credential ledger.Credential
+	request    *meter.Request
+	candidates []candidate
+	quote      meter.Charge
+	hold       *ledger.Hold
+	// resolved says that the hold has been settled or released, or that the
+	// sweeper will do it, because the ledger is away.
+	resolved atomic.Bool
+
+	upstream candidate
+	attempts int
+	silence  *time.Timer
+	upCtx    context.Context
+	cut      context.CancelCauseFunc // ends the upstream's work, with a cause
+	sent     bool                    // the upstream has the whole request
+	unwatch  func() bool             // stops waiting for the client to leave
+	leave    sync.Once
+	left     atomic.Bool // the client is gone
+
+	answer     *http.Response
+	firstByte  time.Duration // until the upstream's head
+	streaming  bool          // the head went out before the cost was known
+	delivered  atomic.Bool   // some of the answer went out
+	tapMu      sync.Mutex    // guards tap and upstream: the heartbeat reads them beside the handler
+	tap        *meter.Tap
+	costInBody bool
+	wroteUntil time.Time // the write deadline in force
+
+	receipt *ledger.Receipt
+	refused *apiError
+	trouble error // of the ledger, for the log
+}
+
+// serveCall is the path of one request. Between admit and end exactly one of
+// settle and release happens, whatever comes in between.
+func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpoint) {
+	c := &call{
+		proxy: p, w: w, control: http.NewResponseController(w), r: r, endpoint: e,
+		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(),
+	}
+	defer c.end()
+	if err := c.read(); err != nil {
+		c.refuse(c.hideFromStrangers(err))
+		return
+	}
+	if err := c.admit(); err != nil {
+		c.refuse(c.asAPIError(err))
+		return
+	}
+	if err := c.forward(); err != nil {
+		c.giveUp(err)
+		return
+	}
+	defer c.answer.Body.Close()
+	if c.answer.StatusCode >= http.StatusMultipleChoices {
+		c.passUpstreamError()
+		return
+	}
+	c.deliver()
+}
+
+// read takes the body in, bounded, and learns from its raw bytes what is asked for.
+func (c *call) read() error {
+	var known bool
+	if c.credential, known = credential(c.r); !known {
+		return errNoKey()
+	}
+	if c.proxy.draining.Load() {
+		return errDraining()
+	}
+	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return errInvalidRequest("", fmt.Sprintf("The request body is %s-encoded; send it unencoded.", encoding))
+	}
+	body, err := readBody(http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength)
+	if err != nil {
+		return err
+	}
+	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), body,
+		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
+	if err != nil {
+		return err
+	}
+	if c.candidates = c.routing.candidates(c.request.Model); len(c.candidates) == 0 {
+		return errUnknownModel(c.request.Model)
+	}
+	c.quote, err = c.quoteFor(&c.request.Ceiling)
+	return err
+}
+
+func readBody(from io.Reader, length int64) ([]byte, error) {
+	var big *http.MaxBytesError
+	body := make([]byte, 0, max(min(length, 1<<20), 512)+1) // +1: room to see the end without growing
+	for {
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+		n, err := from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case err == io.EOF:
+			return body, nil
+		case errors.As(err, &big):
+			return nil, err
+		case err != nil:
+			return nil, errInvalidRequest("", "The request body could not be read to its end.")
+		}
+	}
+}
+
+// quoteFor is the most that a usage within ceiling can cost, at the dearest of
+// the upstreams that may serve it.
+func (c *call) quoteFor(ceiling *meter.Quantities) (dearest meter.Charge, err error) {
+	for i := range c.candidates {
+		quote, err := c.routing.book.Quote(c.priceQuery(c.candidates[i].Name), ceiling, c.request.Tools)
+		if err != nil {
+			return meter.Charge{}, err
+		}
+		if i == 0 || quote.Fee > dearest.Fee {
+			dearest = quote
+		}
+	}
+	return dearest, nil
+}
+
+func (c *call) priceQuery(upstream string) meter.PriceQuery {
+	return meter.PriceQuery{
+		Model: c.request.Model, Class: c.endpoint.Class, Upstream: upstream,
+		Attributes: c.request.Attributes, At: c.at,
+	}
+}
+
+// admit places the hold: one trip to the ledger decides everything. The
+// client's leaving must not cut it short: a hold placed and unknown would be
+// held until it is swept.
+func (c *call) admit() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerPatience)
+	defer cancel()
+	var err error
+	c.hold, err = c.proxy.ledger.Reserve(ctx, ledger.Reservation{
+		ID: c.id, Credential: c.credential, Model: c.request.Model, Endpoint: c.endpoint.Name,
+		Client: clientAddr(c.r), Quote: c.quote,
+	})
+	if err != nil {
+		if errors.Is(err, ledger.ErrUnavailable) {
+			c.trouble = err
+		}
+		return err
+	}
+	c.costInBody = c.hold.Standing.ReceiptInBody || c.r.Header.Get("X-Tollgate-Receipt") == "body"
+	c.upCtx, c.cut = context.WithCancelCause(context.WithoutCancel(c.r.Context()))
+	c.proxy.inFlight.add(c)
+	c.proxy.metrics.held.Inc()
+	return nil
+}
+
+func clientAddr(r *http.Request) netip.Addr {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Addr().Unmap()
+}
+
+// forward tries the upstreams in turn until one answers. It moves on only
+// before the first byte of an answer; one hold serves all attempts.
+func (c *call) forward() error {
+	c.unwatch = context.AfterFunc(c.r.Context(), c.clientLeft)
+	var failure error
+	for i, candidate := range c.candidates {
+		response, err := c.attempt(candidate)
+		if err != nil {
+			if cause := context.Cause(c.upCtx); cause != nil {
+				return cause
+			}
+			c.proxy.metrics.attempt(candidate.Name, "error")
+			failure = errUpstreamAway(reason(err))
+			continue
+		}
+		c.proxy.metrics.attempt(candidate.Name, statusClass(response.StatusCode))
+		if movesOn(response.StatusCode) && i < len(c.candidates)-1 {
+			discard(response)
+			continue
+		}
+		c.answer, c.firstByte = response, time.Since(c.at)
+		return decode(response)
+	}
+	return failure
+}
+
+// attempt sends the request to one upstream. Streams are asked for their
+// usage; an upstream that refuses the question is asked without it, and not again.
+func (c *call) attempt(u candidate) (*http.Response, error) {
+	ask := c.request.Stream && !u.refusesStreamOptions.Load()
+	response, err := c.send(u, ask)
+	if err != nil || !ask || c.request.AskedUsage || response.StatusCode != http.StatusBadRequest {
+		return response, err
+	}
+	if !namesStreamOptions(response) {
+		return response, nil
+	}
+	u.refusesStreamOptions.Store(true)
+	return c.send(u, false)
+}
+
+func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
+	c.tapMu.Lock()
+	c.upstream = u
+	c.tapMu.Unlock()
+	c.attempts++
+	c.restartSilence(u.Timeout)
+	request, err := c.upstreamRequest(u, askUsage)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.proxy.transport.RoundTrip(request)
+	var sent sentError
+	c.sent = err == nil || errors.As(err, &sent)
+	return response, err
+}
+
+// restartSilence gives the upstream its full time again.
+func (c *call) restartSilence(timeout time.Duration) {
+	if c.silence == nil {
+		c.silence = time.AfterFunc(timeout, func() { c.cut(errUpstreamTimeout) })
+		return
+	}
+	c.silence.Reset(timeout)
+}
+
+// clientLeft applies the policy for a client that is gone: the upstream is
+// drained for a while to learn the true usage, or cut at once.
+func (c *call) clientLeft() {
+	c.leave.Do(func() {
+		c.left.Store(true)
+		if c.proxy.policy.OnDisconnect == DisconnectCancel {
+			c.cut(errClientLeft)
+			return
+		}
+		timer := time.AfterFunc(c.proxy.policy.Drain, func() { c.cut(errDrainOver) })
+		context.AfterFunc(c.upCtx, func() { timer.Stop() })
+	})
+}
+
+// giveUp ends a call that got no answer. Nothing is charged, unless it was the
+// client who left while the upstream was at work: that is charged as estimated.
+func (c *call) giveUp(err error) {
+	var ours *apiError
+	switch {
+	case errors.As(err, &ours):
+	case errors.Is(err, errUpstreamTimeout):
+		ours = errUpstreamSlow()
+	case errors.Is(err, errShutdown):
+		ours = errDraining()
+	case c.sent:
+		_ = c.settle(c.assumedUsage())
+		return
+	default:
+		ours = errUpstreamAway("the call was cut")
+	}
+	if standing := c.release(); standing != nil {
+		writeStanding(c.w.Header(), standing)
+	}
+	c.refuse(ours)
+}
+
+// assumedUsage is what a call has used of which no answer was seen: its input,
+// or the images it asked for.
+func (c *call) assumedUsage() meter.Usage {
+	usage := meter.Usage{Source: meter.Estimated, Anomalies: []string{"no_answer_seen"}}
+	if images := c.request.Ceiling[meter.Image]; images > 0 {
+		usage.Quantities[meter.Image] = images
+	} else {
+		usage.Quantities[meter.Input] = c.request.EstimateInput()
+	}
+	return usage
+}
+
+// passUpstreamError hands an upstream's own error on as it is. It costs
+// nothing, unless it reports usage.
+func (c *call) passUpstreamError() {
+	tap := c.request.NewTap(c.answer.Header.Get("Content-Type"))
+	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxAnswer)))
+	if err != nil {
+		c.giveUp(errUpstreamAway("its error broke off"))
+		return
+	}
+	tap.Pass(nil, body)
+	h := c.w.Header()
+	copyAnswerHeaders(h, c.answer.Header, c.id)
+	if usage := tap.Usage(); usage.Source == meter.FromUpstream {
+		if c.settle(usage) != nil {
+			c.refuse(errMetering())
+			return
+		}
+		c.writeReceipt(h)
+	} else {
+		c.refused = &apiError{status: c.answer.StatusCode, code: "upstream_error", message: "the upstream's own error"}
+		writeNoCharge(h, c.currency(), c.release())
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.w.WriteHeader(c.answer.StatusCode)
+	_, _ = c.w.Write(body)
+}
+
+// deliver passes the answer through the tap to the client. A stream's bytes go
+// out as they come; a JSON answer is kept, up to a bound, so that its cost can
+// stand in its headers. Either way the end goes out only when it is booked.
+func (c *call) deliver() {
+	contentType := c.answer.Header.Get("Content-Type")
+	if c.costInBody {
+		c.request.AskedUsage = true // who wants the cost in the usage chunk wants the chunk
+	}
+	c.tapMu.Lock()
+	c.tap = c.request.NewTap(contentType)
+	c.tapMu.Unlock()
+	if isEventStream(contentType) {
+		c.sendHead()
+	}
+	kept, err := c.pump()
+	if err != nil {
+		c.breakOff(err)
+		return
+	}
+	if err := c.settle(c.usage()); err != nil {
+		c.withhold()
+		return
+	}
+	if c.streaming {
+		var cost []byte
+		if c.costInBody {
+			cost = costMembers(c.currency(), c.receipt, c.feeIsCertain())
+		}
+		c.write(c.tapEnd(cost))
+		c.allowWrite()               // for the trailers
+		c.writeReceipt(c.w.Header()) // announced as trailers
+		return
+	}
+	c.sendWhole(append(kept, c.tapEnd(nil)...))
+}
+
+// pump reads the upstream to its end. It returns what of the answer has not gone out.
+func (c *call) pump() (kept []byte, err error) {
+	buffer := c.proxy.buffers.Get().(*[]byte)
+	defer c.proxy.buffers.Put(buffer)
+	if n := c.answer.ContentLength; n > 0 && n <= int64(c.proxy.policy.MaxAnswer) {
+		kept = make([]byte, 0, n)
+	}
+	for {
+		c.restartSilence(c.upstream.Timeout)
+		n, err := c.answer.Body.Read(*buffer)
+		c.silence.Stop() // a client that reads slowly is not the upstream's silence
+		c.tapMu.Lock()
+		kept = c.tap.Pass(kept, (*buffer)[:n])
+		c.tapMu.Unlock()
+		if !c.streaming && len(kept) > c.proxy.policy.MaxAnswer {
+			c.sendHead()
+		}
+		if c.streaming {
+			c.write(kept)
+			kept = kept[:0]
+		}
+		if err == io.EOF {
+			return kept, nil
+		}
+		if err != nil {
+			return kept, err
+		}
+	}
+}
+
+// sendHead sends the head of an answer whose cost is not known yet: what is
+// held stands in it, the receipt follows in trailers.
+func (c *call) sendHead() {
+	h := c.w.Header()
+	copyAnswerHeaders(h, c.answer.Header, c.id)
+	h.Del("Content-Length")
+	writeHold(h, c.hold)
+	c.streaming = true
+	c.allowWrite()
+	c.w.WriteHeader(c.answer.StatusCode)
+	_ = c.control.Flush() // a writer that cannot is told by the first write
+}
+
+// sendWhole sends a JSON answer with its receipt in the headers.
+func (c *call) sendWhole(body []byte) {
+	if c.costInBody {
+		body = meter.PatchCost(body, costMembers(c.currency(), c.receipt, c.feeIsCertain()))
+	}
+	h := c.w.Header()
+	copyAnswerHeaders(h, c.answer.Header, c.id)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.writeReceipt(h)
+	c.allowWrite()
+	c.w.WriteHeader(c.answer.StatusCode)
+	_, _ = c.w.Write(body)
+}
+
+// usage is what the tap knows now.
+func (c *call) usage() meter.Usage {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	return c.tap.Usage()
+}
+
+// tapEnd is the withheld end of the answer, with the cost in its usage if that is wished.
+func (c *call) tapEnd(cost []byte) []byte {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	if cost != nil {
+		return c.tap.EndWithCost(cost)
+	}
+	return c.tap.End()
+}
+
+// write sends bytes to the client at once. A client that takes none for a
+// minute has left.
+func (c *call) write(p []byte) {
+	if len(p) == 0 || c.left.Load() {
+		return
+	}
+	c.delivered.Store(true)
+	c.allowWrite()
+	if _, err := c.w.Write(p); err != nil || c.control.Flush() != nil {
+		c.clientLeft()
+	}
+}
+
+// allowWrite gives the client its full time to take what is written next.
+func (c *call) allowWrite() {
+	if now := time.Now(); now.Add(clientPatience / 2).After(c.wroteUntil) {
+		c.wroteUntil = now.Add(clientPatience)
+		_ = c.control.SetWriteDeadline(c.wroteUntil) // a writer without deadlines just waits
+	}
+}
+
+// breakOff ends a call whose answer came to no end. What went out, or was being
+// made for a client that left, is charged; an answer of which the client got
+// nothing is not.
+func (c *call) breakOff(err error) {
+	cause := context.Cause(c.upCtx)
+	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.left.Load()
+	if clientsDoing || c.delivered.Load() {
+		_ = c.settle(c.partialUsage())
+		panic(http.ErrAbortHandler) // the client must not take the part for the whole
+	}
+	if c.streaming {
+		c.release()
+		panic(http.ErrAbortHandler)
+	}
+	if cause != nil {
+		err = cause
+	} else {
+		err = errUpstreamAway(reason(err))
+	}
+	c.giveUp(err)
+}
+
+func (c *call) partialUsage() meter.Usage {
+	usage := c.usage()
+	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
+	if usage.IsZero() && len(usage.ToolCalls) == 0 {
+		return c.assumedUsage()
+	}
+	return usage
+}
+
+// withhold ends a call whose charge could not be booked: the client does not
+// get the end of an answer that nobody has on the books.
+func (c *call) withhold() {
+	c.proxy.metrics.unbooked.Inc()
+	if c.streaming {
+		panic(http.ErrAbortHandler)
+	}
+	c.refuse(errMetering())
+}
+
+// settle books the charge in one trip. With Redis away and a settlement log, the
+// ledger's word is a receipt that is pending. Without one, a ledger that is away
+// is tried for a while; after that the hold is the sweeper's.
+func (c *call) settle(usage meter.Usage) (err error) {
+	c.resolved.Store(true)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settlePatience)
+	defer cancel()
+	settlement := c.settlement(usage)
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
+		c.receipt, err = c.proxy.ledger.Settle(ctx, settlement)
+		c.trouble = err
+		if !errors.Is(err, ledger.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// settlement turns usage into the charge to book.
+func (c *call) settlement(usage meter.Usage) ledger.Settlement {
+	charge, err := c.routing.book.Charge(c.priceQuery(c.upstream.Name), &usage)
+	if err != nil {
+		// Numbers that cannot be a charge: book what was held, and say so.
+		charge = c.quote
+		usage.Source = meter.Estimated
+		usage.Anomalies = append(usage.Anomalies, "usage_out_of_range")
+	}
+	s := ledger.Settlement{
+		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,
+		Upstream: c.upstream.Name, At: c.at, Source: usage.Source, Anomalies: usage.Anomalies, Charge: charge,
+	}
+	if usage.Model != c.request.Model {
+		s.AnswerModel = usage.Model
+	}
+	return s
+}
+
+// checkpoint is what the call would be charged if it ended here; false when
+// it is ending.
+func (c *call) checkpoint() (ledger.Checkpoint, bool) {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	if c.resolved.Load() {
+		return ledger.Checkpoint{}, false
+	}
+	var usage meter.Usage // nothing delivered: nothing to charge
+	if c.delivered.Load() {
+		usage = c.tap.Usage()
+	}
+	return ledger.Checkpoint{Settlement: c.settlement(usage)}, true
+}
+
+// release gives the hold back. A ledger that is away leaves it to the replay of
+// its settlement log, or to the sweeper.
+func (c *call) release() *ledger.Standing {
+	c.resolved.Store(true)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerPatience)
+	defer cancel()
+	standing, err := c.proxy.ledger.Release(ctx, c.hold.Account, c.id)
+	if err != nil {
+		return nil
+	}
+	return standing
+}
+
+// refuse answers with an error of ours.
+func (c *call) refuse(e *apiError) {
+	c.refused = e
+	writeNoCharge(c.w.Header(), c.currency(), nil)
+	e.write(c.w, c.id)
+}
+
+// hideFromStrangers answers a bad request only to those who have a key: others
+// learn nothing of models and prices.
+func (c *call) hideFromStrangers(err error) *apiError {
+	e := c.asAPIError(err)
+	if e.code == codeInvalidKey || e.status == http.StatusServiceUnavailable {
+		return e
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	defer cancel()
+	if _, _, err := c.proxy.ledger.Authenticate(ctx, c.credential, clientAddr(c.r)); err != nil {
+		return c.asAPIError(err)
+	}
+	return e
+}
+
+// end is the one way out. Only a panic comes here with the hold unresolved.
+func (c *call) end() {
+	if c.hold != nil {
+		if !c.resolved.Load() && c.delivered.Load() {
+			_ = c.settle(c.partialUsage())
+		} else if !c.resolved.Load() {
+			c.release()
+		}
+		if c.unwatch != nil {
+			c.unwatch()
+		}
+		if c.silence != nil {
+			c.silence.Stop()
+		}
+		c.cut(errCallOver)
+		c.proxy.inFlight.remove(c)
+		c.proxy.metrics.held.Dec()
+	}
+	c.report()
+}
+
+func (c *call) writeReceipt(h http.Header) {
+	writeReceipt(h, c.endpoint, c.currency(), c.receipt, c.feeIsCertain())
+}
+
+// feeIsCertain reports whether the list price is what a charge will come to,
+// whenever it is booked: a call that no pack fits is paid in cash.
+func (c *call) feeIsCertain() bool { return !c.hold.Standing.HasPacks }
+
+func (c *call) currency() string { return c.routing.book.Currency() }
+
+// model is what the client asked for, or "" when the request could not be read.
+func (c *call) model() string {
+	if c.request == nil {
+		return ""
+	}
+	return c.request.Model
+}
+
+const (
+	// ledgerPatience bounds one question to the ledger; past it the call is refused.
+	ledgerPatience = 3 * time.Second
+	// settlePatience bounds the booking of an answer that is ready to end.
+	settlePatience = 10 * time.Second
+	// clientPatience is how long a client may take no bytes before it counts as gone.
+	clientPatience = time.Minute
+)
+
+func isEventStream(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "text/event-stream"
+}

@@ -1,0 +1,268 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// apiError is an answer in OpenAI's error shape: {"error":{message,type,param,code}}.
+type apiError struct {
+	status         int
+	code, kind     string
+	message, param string
+	metadata       *metadata
+	retryAfter     time.Duration // 0: none
+	final          bool          // tells SDKs not to retry: x-should-retry: false
+	standing       *ledger.Standing
+}
+
+// metadata explains a quota refusal in numbers. Required, Available and Held
+// are decimal strings for money, numbers for what is counted.
+type metadata struct {
+	Limit                  string     `json:"limit"`
+	Required               any        `json:"required"`
+	Available              any        `json:"available"`
+	Held                   any        `json:"held,omitempty"`
+	AffordableOutputTokens *int64     `json:"affordable_output_tokens"`
+	ResetsAt               *time.Time `json:"resets_at,omitempty"`
+}
+
+func (e *apiError) Error() string { return fmt.Sprintf("%d %s: %s", e.status, e.code, e.message) }
+
+// write sends the error. It is the only place where an error of ours becomes bytes.
+func (e *apiError) write(w http.ResponseWriter, requestID string) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Request-Id", requestID)
+	if e.final {
+		h.Set("X-Should-Retry", "false")
+	}
+	if e.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
+		h.Set("Retry-After-Ms", strconv.FormatInt(max(e.retryAfter.Milliseconds(), 1), 10))
+	}
+	if e.standing != nil {
+		writeStanding(h, e.standing)
+	}
+	body := e.body()
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(e.status)
+	_, _ = w.Write(body)
+}
+
+func (e *apiError) body() []byte {
+	type inner struct {
+		Message  string    `json:"message"`
+		Type     string    `json:"type"`
+		Param    *string   `json:"param"`
+		Code     string    `json:"code"`
+		Metadata *metadata `json:"metadata,omitempty"`
+	}
+	in := inner{Message: e.message, Type: e.kind, Code: e.code, Metadata: e.metadata}
+	if e.param != "" {
+		in.Param = &e.param
+	}
+	body, err := json.Marshal(map[string]inner{"error": in})
+	if err != nil {
+		return []byte(`{"error":{"message":"internal error","type":"server_error","param":null,"code":"internal_error"}}`)
+	}
+	return append(body, '\n')
+}
+
+const (
+	kindInvalidRequest = "invalid_request_error"
+	kindQuota          = "insufficient_quota"
+	kindRateLimit      = "rate_limit_error"
+	kindServer         = "server_error"
+
+	codeInvalidKey    = "invalid_api_key"
+	codeUnavailable   = "metering_unavailable"
+	codeModelNotFound = "model_not_found"
+)
+
+func errInvalidKey(message string) *apiError {
+	return &apiError{status: http.StatusUnauthorized, code: codeInvalidKey, kind: kindInvalidRequest, message: message, final: true}
+}
+
+func errNoKey() *apiError {
+	return errInvalidKey("No valid API key was given. Send it as 'Authorization: Bearer tg-…'; keys are made by your administrator.")
+}
+
+func errInvalidRequest(param, message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: "invalid_request", kind: kindInvalidRequest, param: param, message: message, final: true}
+}
+
+func errTooLarge(limit int64) *apiError {
+	return &apiError{
+		status: http.StatusRequestEntityTooLarge, code: "request_too_large", kind: kindInvalidRequest, final: true,
+		message: fmt.Sprintf("The request body is larger than the %d bytes that this gateway takes.", limit),
+	}
+}
+
+func errUnknownModel(model string) *apiError {
+	return &apiError{
+		status: http.StatusNotFound, code: codeModelNotFound, kind: kindInvalidRequest, param: "model", final: true,
+		message: fmt.Sprintf("The model '%s' does not exist here, or has no price for this endpoint. GET /v1/models lists those that you may use.", model),
+	}
+}
+
+func errUnknownRoute(r *http.Request) *apiError {
+	return &apiError{
+		status: http.StatusNotFound, code: "unknown_url", kind: kindInvalidRequest, final: true,
+		message: fmt.Sprintf("Unknown request URL: %s %s. Unmetered routes are not passed on.", r.Method, r.URL.Path),
+	}
+}
+
+func errMethod(r *http.Request, allowed string) *apiError {
+	return &apiError{
+		status: http.StatusMethodNotAllowed, code: "method_not_allowed", kind: kindInvalidRequest, final: true,
+		message: fmt.Sprintf("%s is not allowed for %s: use %s.", r.Method, r.URL.Path, allowed),
+	}
+}
+
+func errMetering() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: codeUnavailable, kind: kindServer, retryAfter: time.Second,
+		message: "The metering ledger is not available at the moment, so no call can be admitted. This says nothing about your balance.",
+	}
+}
+
+func errDraining() *apiError {
+	return &apiError{
+		status: http.StatusServiceUnavailable, code: "shutting_down", kind: kindServer, retryAfter: time.Second,
+		message: "This gateway is shutting down; please send the request again.",
+	}
+}
+
+func errUpstreamAway(reason string) *apiError {
+	return &apiError{
+		status: http.StatusBadGateway, code: "upstream_unavailable", kind: kindServer,
+		message: "The model's provider could not be reached or broke off: " + reason + ". Nothing was charged.",
+	}
+}
+
+func errUpstreamSlow() *apiError {
+	return &apiError{
+		status: http.StatusGatewayTimeout, code: "upstream_timeout", kind: kindServer,
+		message: "The model's provider did not answer in time. Nothing was charged.",
+	}
+}
+
+func errInternal() *apiError {
+	return &apiError{status: http.StatusInternalServerError, code: "internal_error", kind: kindServer, message: "Internal error."}
+}
+
+// asAPIError maps what went wrong before the call was forwarded. Reading the
+// request, pricing it and the ledger each have their own errors; here they meet HTTP.
+func (c *call) asAPIError(err error) *apiError {
+	var (
+		refusal *ledger.Refusal
+		bad     *meter.RequestError
+		big     *http.MaxBytesError
+		ours    *apiError
+	)
+	switch {
+	case errors.As(err, &ours):
+		return ours
+	case errors.As(err, &refusal):
+		return c.refusalError(refusal)
+	case errors.As(err, &bad):
+		return errInvalidRequest(bad.Param, bad.Message)
+	case errors.As(err, &big):
+		return errTooLarge(big.Limit)
+	case errors.Is(err, meter.ErrUnpriced):
+		return errUnknownModel(c.model())
+	case errors.Is(err, meter.ErrAmountRange):
+		return errInvalidRequest("", "The request could cost more than one request can be charged; lower max_tokens or n.")
+	case errors.Is(err, ledger.ErrUnavailable):
+		return errMetering()
+	}
+	return errInternal()
+}
+
+// refusalError is the table of refusals in docs/errors.md.
+func (c *call) refusalError(r *ledger.Refusal) *apiError {
+	forbidden := func(code, message string) *apiError {
+		return &apiError{status: http.StatusForbidden, code: code, kind: kindInvalidRequest, message: message, final: true}
+	}
+	switch r.Reason {
+	case ledger.KeyInvalid:
+		return errInvalidKey("Incorrect API key provided.")
+	case ledger.KeyRevoked:
+		return errInvalidKey("This API key has been revoked.")
+	case ledger.KeyExpired:
+		return errInvalidKey("This API key has expired.")
+	case ledger.AccountSuspended:
+		return forbidden("account_suspended", "This account is suspended. Please ask its administrator.")
+	case ledger.NetworkNotAllowed:
+		return forbidden("network_not_allowed", "This API key may not be used from your network address.")
+	case ledger.ModelNotAllowed:
+		return forbidden("model_not_allowed", fmt.Sprintf("This API key may not use the model '%s'.", c.model()))
+	case ledger.EndpointNotAllowed:
+		return forbidden("model_not_allowed", "This API key may not use this endpoint.")
+	case ledger.RateLimited, ledger.TooManyParallel:
+		return rateLimitError(r)
+	case ledger.InsufficientFunds, ledger.KeySpendExhausted, ledger.InFlight:
+		return c.quotaError(r)
+	}
+	return errInternal()
+}
+
+func rateLimitError(r *ledger.Refusal) *apiError {
+	e := &apiError{
+		status: http.StatusTooManyRequests, code: "rate_limit_exceeded", kind: "requests",
+		retryAfter: max(r.RetryAfter, 50*time.Millisecond), standing: &r.Standing,
+	}
+	switch {
+	case r.Reason == ledger.TooManyParallel:
+		e.retryAfter = time.Second
+		e.message = fmt.Sprintf("This API key has %d requests in flight, as many as it may have at once. Please try again when one has ended.", r.Held)
+	case r.Limit == "key.tpm":
+		e.kind = "tokens"
+		e.message = fmt.Sprintf("Rate limit reached for tokens per minute: limit %d, requested %d. Please try again in %s.",
+			r.Standing.Tokens.Limit, r.Required, e.retryAfter.Round(time.Millisecond))
+	default:
+		e.message = fmt.Sprintf("Rate limit reached for requests per minute: limit %d. Please try again in %s.",
+			r.Standing.Requests.Limit, e.retryAfter.Round(time.Millisecond))
+	}
+	return e
+}
+
+// inFlightRetry is short enough for every official SDK to honour.
+const inFlightRetry = 2 * time.Second
+
+func (c *call) quotaError(r *ledger.Refusal) *apiError {
+	m := &metadata{Limit: r.Limit, Required: meter.Nano(r.Required), Available: meter.Nano(r.Available), Held: meter.Nano(r.Held)}
+	if r.Counted {
+		m.Required, m.Available, m.Held = r.Required, r.Available, r.Held
+	}
+	if !r.ResetsAt.IsZero() {
+		m.ResetsAt = &r.ResetsAt
+	}
+	m.AffordableOutputTokens = c.affordableOutput(r)
+	need := fmt.Sprintf("It needs up to %v, and %v is available (limit: %s).", m.Required, m.Available, r.Limit)
+	if n := m.AffordableOutputTokens; n != nil && *n > 0 {
+		need += fmt.Sprintf(" With max_tokens of at most %d it would fit.", *n)
+	}
+	e := &apiError{metadata: m, standing: &r.Standing}
+	switch r.Reason {
+	case ledger.InFlight:
+		e.status, e.code, e.kind, e.retryAfter = http.StatusTooManyRequests, "in_flight_quota_exhausted", kindRateLimit, inFlightRetry
+		e.message = "Your quota covers this request, but for what your own requests in flight hold. Please try again when they have ended. " + need
+	case ledger.KeySpendExhausted:
+		e.status, e.code, e.kind, e.final = c.proxy.policy.QuotaStatus, "key_quota_exceeded", kindQuota, true
+		e.message = "This API key has reached a limit of its own. " + need
+	default:
+		e.status, e.code, e.kind, e.final = c.proxy.policy.QuotaStatus, "insufficient_quota", kindQuota, true
+		e.message = "You exceeded your current quota: balance and packs do not cover this request. " + need
+	}
+	return e
+}

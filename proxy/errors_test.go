@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// The table of docs/errors.md, by what the ledger and the readers say.
+func TestEveryRefusalHasItsAnswer(t *testing.T) {
+	refusal := func(reason ledger.Reason) error {
+		return &ledger.Refusal{Reason: reason, Limit: "balance", Required: 2e9, Available: 5e8}
+	}
+	for name, tc := range map[string]struct {
+		err        error
+		status     int
+		code, kind string
+		final      bool
+		retryAfter string
+	}{
+		"unknown key":     {refusal(ledger.KeyInvalid), 401, "invalid_api_key", "invalid_request_error", true, ""},
+		"revoked":         {refusal(ledger.KeyRevoked), 401, "invalid_api_key", "invalid_request_error", true, ""},
+		"expired":         {refusal(ledger.KeyExpired), 401, "invalid_api_key", "invalid_request_error", true, ""},
+		"suspended":       {refusal(ledger.AccountSuspended), 403, "account_suspended", "invalid_request_error", true, ""},
+		"model":           {refusal(ledger.ModelNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, ""},
+		"endpoint":        {refusal(ledger.EndpointNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, ""},
+		"funds":           {refusal(ledger.InsufficientFunds), 429, "insufficient_quota", "insufficient_quota", true, ""},
+		"key spend":       {refusal(ledger.KeySpendExhausted), 429, "key_quota_exceeded", "insufficient_quota", true, ""},
+		"in flight":       {refusal(ledger.InFlight), 429, "in_flight_quota_exhausted", "rate_limit_error", false, "2"},
+		"rate":            {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.rpm", RetryAfter: 1500 * time.Millisecond}, 429, "rate_limit_exceeded", "requests", false, "2"},
+		"token rate":      {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.tpm", RetryAfter: 3 * time.Second}, 429, "rate_limit_exceeded", "tokens", false, "3"},
+		"parallel":        {refusal(ledger.TooManyParallel), 429, "rate_limit_exceeded", "requests", false, "1"},
+		"ledger away":     {ledger.ErrUnavailable, 503, "metering_unavailable", "server_error", false, "1"},
+		"unpriced":        {meter.ErrUnpriced, 404, "model_not_found", "invalid_request_error", true, ""},
+		"bad request":     {&meter.RequestError{Param: "model", Message: "no"}, 400, "invalid_request", "invalid_request_error", true, ""},
+		"too large":       {&http.MaxBytesError{Limit: 1}, 413, "request_too_large", "invalid_request_error", true, ""},
+		"upstream away":   {errUpstreamAway("x"), 502, "upstream_unavailable", "server_error", false, ""},
+		"upstream silent": {errUpstreamSlow(), 504, "upstream_timeout", "server_error", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &call{proxy: &Proxy{policy: Policy{QuotaStatus: 429}}}
+			w := httptest.NewRecorder()
+			c.asAPIError(tc.err).write(w, "req_1")
+			var body struct {
+				Error map[string]any `json:"error"`
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+				t.Fatal(err)
+			}
+			if w.Code != tc.status || body.Error["code"] != tc.code || body.Error["type"] != tc.kind {
+				t.Errorf("got %d %v, want %d %s (%s)", w.Code, body.Error, tc.status, tc.code, tc.kind)
+			}
+			for _, key := range []string{"message", "type", "param", "code"} {
+				if _, ok := body.Error[key]; !ok {
+					t.Errorf("the error has no %q", key)
+				}
+			}
+			if got := w.Header().Get("X-Should-Retry") == "false"; got != tc.final {
+				t.Errorf("x-should-retry: false is %v, want %v", got, tc.final)
+			}
+			if got := w.Header().Get("Retry-After"); got != tc.retryAfter {
+				t.Errorf("Retry-After = %q, want %q", got, tc.retryAfter)
+			}
+			if w.Header().Get("X-Request-Id") != "req_1" {
+				t.Error("no x-request-id")
+			}
+		})
+	}
+}
+
+func TestQuotaStatusIsTheOperators(t *testing.T) {
+	c := &call{proxy: &Proxy{policy: Policy{QuotaStatus: 402}}}
+	for reason, want := range map[ledger.Reason]int{ledger.InsufficientFunds: 402, ledger.KeySpendExhausted: 402, ledger.InFlight: 429} {
+		if got := c.refusalError(&ledger.Refusal{Reason: reason}).status; got != want {
+			t.Errorf("%s answers %d, want %d", reason, got, want)
+		}
+	}
+}
+
+func TestQuotaErrorExplainsItselfInNumbers(t *testing.T) {
+	c := &call{proxy: &Proxy{policy: Policy{QuotaStatus: 429}}}
+	e := c.refusalError(&ledger.Refusal{Reason: ledger.InsufficientFunds, Limit: "balance", Required: 2_000_000_000, Available: 500_000_000, Held: 1})
+	var got struct {
+		Error struct {
+			Metadata map[string]any `json:"metadata"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(e.body(), &got); err != nil {
+		t.Fatal(err)
+	}
+	m := got.Error.Metadata
+	if m["limit"] != "balance" || m["required"] != "2" || m["available"] != "0.5" || m["held"] != "0.000000001" {
+		t.Errorf("metadata = %v", m)
+	}
+}
+
+func TestCashBesidePacksRoundsUp(t *testing.T) {
+	quote := &meter.Charge{Lines: []meter.Line{
+		{Dimension: meter.Input, Quantity: 1000, Amount: 2_000_000},
+		{Dimension: meter.Output, Quantity: 500, Amount: 4_000_000},
+		{Dimension: meter.Search, Quantity: 1, Amount: 10},
+	}}
+	for free, want := range map[int64]meter.Nano{0: 6_000_010, 300: 4_800_010, 1: 5_996_011, 1500: 10, 9999: 10} {
+		if got := cashBesidePacks(quote, 1500, free); got != want {
+			t.Errorf("with %d of packs: %d, want %d", free, got, want)
+		}
+	}
+}

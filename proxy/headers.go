@@ -1,0 +1,269 @@
+package proxy
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// receiptHeaders are written after the call: as headers of a JSON answer, as
+// trailers of a stream.
+var receiptHeaders = []string{
+	"X-Tollgate-Cost", "X-Tollgate-Currency",
+	"X-Tollgate-Usage-Input", "X-Tollgate-Usage-Cached-Input", "X-Tollgate-Usage-Output", "X-Tollgate-Usage-Total",
+	"X-Tollgate-Usage-Source",
+	"X-Tollgate-Paid-Pack", "X-Tollgate-Paid-Bonus", "X-Tollgate-Paid-Recharge",
+	"X-Tollgate-Balance-Recharge", "X-Tollgate-Balance-Bonus", "X-Tollgate-Pack-Remaining",
+	"X-Tollgate-Key-Remaining", "X-Tollgate-Pending",
+}
+
+var receiptTrailer = strings.Join(receiptHeaders, ", ")
+
+// A withheld set names headers, in canonical form, that are not passed on.
+type withheld map[string]struct{}
+
+func withhold(names ...string) withheld {
+	set := withheld{}
+	// Hop-by-hop headers belong to one connection, either way.
+	for _, name := range append(names, "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
+		"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade") {
+		set[name] = struct{}{}
+	}
+	return set
+}
+
+var (
+	// fromClient is what a client's request says to us alone: its credential, its
+	// address, its organisation at a provider where we have our own.
+	fromClient = withhold("Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Accept-Encoding",
+		"Expect", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Openai-Organization", "Openai-Project")
+	// fromUpstream is what an upstream's answer says to us alone: cookies and
+	// protocol offers would lead clients past the meter, the organisation is ours.
+	fromUpstream = withhold("Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
+)
+
+// passHeaders copies all that may be passed on. What begins with x-tollgate- is
+// ours to say.
+func passHeaders(to, from http.Header, not withheld) {
+	for name, values := range from {
+		if _, held := not[name]; !held && !strings.HasPrefix(name, "X-Tollgate-") {
+			to[name] = values
+		}
+	}
+	for _, names := range from["Connection"] { // headers of this connection, by its own word
+		for name := range strings.SplitSeq(names, ",") {
+			to.Del(strings.TrimSpace(name))
+		}
+	}
+}
+
+// upstreamRequest is the client's request as the upstream gets it.
+func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, error) {
+	body, contentType, err := c.request.UpstreamBody(u.model, askUsage)
+	if err != nil {
+		return nil, err
+	}
+	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
+	header := make(http.Header, len(c.r.Header)+2)
+	passHeaders(header, c.r.Header, fromClient)
+	header["Content-Type"] = []string{contentType}
+	u.authorize(header)
+	request := http.Request{
+		Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+	}
+	return request.WithContext(c.upCtx), nil
+}
+
+// copyAnswerHeaders takes over the upstream's headers, under our own request id.
+func copyAnswerHeaders(to, from http.Header, requestID string) {
+	passHeaders(to, from, fromUpstream)
+	if id := from["X-Request-Id"]; id != nil {
+		to["X-Upstream-Request-Id"] = id
+	}
+	to["X-Request-Id"] = []string{requestID}
+}
+
+// writeHold tells what is held, in the head of a stream, and announces the trailers.
+func writeHold(h http.Header, hold *ledger.Hold) {
+	h.Set("Trailer", receiptTrailer)
+	h.Set("X-Tollgate-Hold", hold.Cash.String())
+	writeStanding(h, &hold.Standing)
+}
+
+// writeReceipt is the receipt as headers or trailers. It is the one place where
+// it becomes either. certain says that no pack can pay a part of a pending one.
+func writeReceipt(h http.Header, e *meter.Endpoint, currency string, r *ledger.Receipt, certain bool) {
+	var used meter.Quantities
+	for i := range r.Lines {
+		used[r.Lines[i].Dimension] += r.Lines[i].Quantity
+	}
+	input, cached, output, total := meter.UsageView(e, &used)
+	h.Set("X-Tollgate-Usage-Input", strconv.FormatInt(input, 10))
+	h.Set("X-Tollgate-Usage-Cached-Input", strconv.FormatInt(cached, 10))
+	h.Set("X-Tollgate-Usage-Output", strconv.FormatInt(output, 10))
+	h.Set("X-Tollgate-Usage-Total", strconv.FormatInt(total, 10))
+	h.Set("X-Tollgate-Usage-Source", string(r.UsageSource))
+	if r.Pending {
+		writePending(h, currency, r, certain)
+		return
+	}
+	h.Set("X-Tollgate-Cost", r.FeeDue().String())
+	h.Set("X-Tollgate-Currency", currency)
+	pack, bonus, recharge := r.PaidBy()
+	h.Set("X-Tollgate-Paid-Pack", strconv.FormatInt(pack, 10))
+	h.Set("X-Tollgate-Paid-Bonus", bonus.String())
+	h.Set("X-Tollgate-Paid-Recharge", recharge.String())
+	writeStanding(h, &r.Standing)
+}
+
+// writePending tells of a charge that is in the settlement log and not yet in
+// the ledger. Who pays is not known; the fee is, if no pack can cover a part of it.
+func writePending(h http.Header, currency string, r *ledger.Receipt, certain bool) {
+	h.Set("X-Tollgate-Pending", "true")
+	h.Set("X-Tollgate-Currency", currency)
+	h.Del("X-Tollgate-Cost")
+	if certain {
+		h.Set("X-Tollgate-Cost", r.FeeDue().String())
+	}
+	// What the hold had left is not what is left now.
+	for _, name := range []string{"Balance-Recharge", "Balance-Bonus", "Pack-Remaining", "Key-Remaining"} {
+		h.Del("X-Tollgate-" + name)
+	}
+}
+
+// writeNoCharge is the receipt of a call that cost nothing.
+func writeNoCharge(h http.Header, currency string, standing *ledger.Standing) {
+	h.Set("X-Tollgate-Cost", "0")
+	h.Set("X-Tollgate-Currency", currency)
+	if standing != nil {
+		writeStanding(h, standing)
+	}
+}
+
+func writeStanding(h http.Header, s *ledger.Standing) {
+	h.Set("X-Tollgate-Balance-Recharge", s.Recharge.String())
+	h.Set("X-Tollgate-Balance-Bonus", s.Bonus.String())
+	if s.HasPacks {
+		h.Set("X-Tollgate-Pack-Remaining", strconv.FormatInt(s.PackFree, 10))
+	}
+	if s.KeySpendLeft != nil {
+		h.Set("X-Tollgate-Key-Remaining", s.KeySpendLeft.String())
+	}
+	writeRateLimits(h, s)
+}
+
+// writeRateLimits puts the key's own limits in OpenAI's form; a limit that the
+// key does not have leaves the upstream's header as it is.
+func writeRateLimits(h http.Header, s *ledger.Standing) {
+	writeRateLimit(h, "Requests", s.Requests)
+	writeRateLimit(h, "Tokens", s.Tokens)
+}
+
+func writeRateLimit(h http.Header, of string, state ledger.RateState) {
+	if state.Limit == 0 {
+		return
+	}
+	h.Set("X-Ratelimit-Limit-"+of, strconv.FormatInt(state.Limit, 10))
+	h.Set("X-Ratelimit-Remaining-"+of, strconv.FormatInt(max(state.Remaining, 0), 10))
+	h.Set("X-Ratelimit-Reset-"+of, state.Reset.Round(time.Millisecond).String())
+}
+
+// costMembers are put into the answer's usage object, for who asks for it.
+func costMembers(currency string, r *ledger.Receipt, certain bool) []byte {
+	if r.Pending {
+		return pendingCostMembers(currency, r, certain)
+	}
+	pack, bonus, recharge := r.PaidBy()
+	details, err := json.Marshal(map[string]any{
+		"currency": currency, "paid_pack": pack, "paid_bonus": bonus, "paid_recharge": recharge,
+		"balance_recharge": r.Standing.Recharge, "balance_bonus": r.Standing.Bonus,
+	})
+	if err != nil {
+		return nil
+	}
+	return []byte(`"cost":"` + r.FeeDue().String() + `","cost_details":` + string(details))
+}
+
+func pendingCostMembers(currency string, r *ledger.Receipt, certain bool) []byte {
+	details, err := json.Marshal(map[string]any{"currency": currency, "pending": true})
+	if err != nil {
+		return nil
+	}
+	members := []byte(`"cost_details":` + string(details))
+	if certain {
+		members = append([]byte(`"cost":"`+r.FeeDue().String()+`",`), members...)
+	}
+	return members
+}
+
+// namesStreamOptions looks whether a 400 is about stream_options; the body can
+// be read again afterwards.
+func namesStreamOptions(response *http.Response) bool {
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err == nil && bytes.Contains(body, []byte("stream_options")) {
+		_ = response.Body.Close()
+		return true
+	}
+	rest := response.Body
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), rest), rest}
+	return false
+}
+
+// decode undoes a compression that nobody asked for: usage must be readable,
+// and the client may not be able to undo it.
+func decode(response *http.Response) error {
+	switch encoding := response.Header.Get("Content-Encoding"); strings.ToLower(encoding) {
+	case "", "identity":
+		return nil
+	case "gzip", "x-gzip":
+		plain, err := gzip.NewReader(response.Body)
+		if err != nil {
+			return errors.Join(errUpstreamAway("its answer cannot be decompressed"), response.Body.Close())
+		}
+		response.Body = struct {
+			io.Reader
+			io.Closer
+		}{plain, response.Body}
+		response.Header.Del("Content-Encoding")
+		response.Header.Del("Content-Length")
+		response.ContentLength = -1
+		return nil
+	default:
+		return errors.Join(errUpstreamAway("its answer is "+encoding+"-encoded, which nobody asked for"), response.Body.Close())
+	}
+}
+
+// discard empties an answer that is not wanted, so that its connection can be used again.
+func discard(response *http.Response) {
+	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
+	_ = response.Body.Close()
+}
+
+// reason is a transport's error in words that give no address of ours away.
+func reason(err error) string {
+	var network *net.OpError
+	switch {
+	case errors.As(err, &network) && network.Op == "dial":
+		return "no connection"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return "the connection was closed"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it took too long"
+	}
+	return "the connection failed"
+}

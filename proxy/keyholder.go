@@ -1,0 +1,258 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// holder is who asks: a key that the ledger knows, and its account.
+type holder struct {
+	key     *ledger.Key
+	account *ledger.Account
+	id      string // of this request
+}
+
+// holderRoute answers a key holder with one JSON object.
+type holderRoute func(*http.Request, holder) (any, error)
+
+// forHolder lets only valid keys through to a route. Nothing here is charged.
+func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := &call{proxy: p, r: r, routing: p.routing.Load(), id: ledger.NewRequestID(), at: time.Now()}
+		answer, err := p.askHolder(c, route)
+		if err != nil {
+			e := c.asAPIError(err)
+			e.write(w, c.id)
+			p.metrics.refused(e.code)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Request-Id", c.id)
+		_ = json.NewEncoder(w).Encode(answer)
+	}
+}
+
+func (p *Proxy) askHolder(c *call, route holderRoute) (any, error) {
+	known, ok := credential(c.r)
+	if !ok {
+		return nil, errNoKey()
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	defer cancel()
+	key, account, err := p.ledger.Authenticate(ctx, known, clientAddr(c.r))
+	if err != nil {
+		return nil, err
+	}
+	return route(c.r.WithContext(ctx), holder{key, account, c.id})
+}
+
+// modelInfo is a model of GET /v1/models, in OpenAI's form, with its prices.
+type modelInfo struct {
+	ID      string             `json:"id"`
+	Object  string             `json:"object"`
+	Created int64              `json:"created"`
+	OwnedBy string             `json:"owned_by"`
+	Pricing []meter.ModelPrice `json:"pricing"`
+}
+
+func (p *Proxy) listModels(r *http.Request, h holder) (any, error) {
+	models := []modelInfo{}
+	routing := p.routing.Load()
+	for _, name := range routing.book.Models() {
+		if info, ok := routing.describe(name, h.key); ok {
+			models = append(models, info)
+		}
+	}
+	return map[string]any{"object": "list", "data": models, "currency": routing.book.Currency()}, nil
+}
+
+func (p *Proxy) showModel(r *http.Request, h holder) (any, error) {
+	name := r.PathValue("id")
+	info, ok := p.routing.Load().describe(name, h.key)
+	if !ok {
+		return nil, errUnknownModel(name)
+	}
+	return info, nil
+}
+
+// describe is a model as a key sees it: served, priced, and allowed.
+func (r *routing) describe(name string, key *ledger.Key) (modelInfo, bool) {
+	candidates := r.candidates(name)
+	prices := r.book.Rates(name, time.Now())
+	if len(candidates) == 0 || len(prices) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
+		return modelInfo{}, false
+	}
+	return modelInfo{ID: name, Object: "model", OwnedBy: candidates[0].Name, Pricing: prices}, true
+}
+
+// keyInfo is GET /v1/key: what the key may do, has done, and what is left of each limit.
+type keyInfo struct {
+	*ledger.Key
+	Currency  string        `json:"currency"`
+	Remaining keyRemainders `json:"remaining"`
+}
+
+type keyRemainders struct {
+	SpendTotal   *meter.Nano `json:"spend_total,omitempty"`
+	SpendDaily   *meter.Nano `json:"spend_daily,omitempty"`
+	SpendMonthly *meter.Nano `json:"spend_monthly,omitempty"`
+	Tokens       *int64      `json:"tokens,omitempty"`
+	Parallel     *int64      `json:"parallel,omitempty"`
+}
+
+func (p *Proxy) showKey(r *http.Request, h holder) (any, error) {
+	limits, use := h.key.Limits, h.key.Use
+	return keyInfo{h.key, p.routing.Load().book.Currency(), keyRemainders{
+		SpendTotal:   left(limits.SpendTotal, use.SpendTotal+use.SpendHeld),
+		SpendDaily:   left(limits.SpendDaily, use.SpendDaily+use.SpendHeld),
+		SpendMonthly: left(limits.SpendMonthly, use.SpendMonthly+use.SpendHeld),
+		Tokens:       left(limits.Tokens, use.Tokens+use.TokensHeld),
+		Parallel:     left(limits.Parallel, use.Parallel),
+	}}, nil
+}
+
+// left is what a limit leaves; nil without a limit.
+func left[N ~int64](limit, used N) *N {
+	if limit == 0 {
+		return nil
+	}
+	rest := max(limit-used, 0)
+	return &rest
+}
+
+// credits is GET /v1/credits: the account's wallets and packs.
+type credits struct {
+	*ledger.Account
+	Currency string `json:"currency"`
+}
+
+func (p *Proxy) showCredits(r *http.Request, h holder) (any, error) {
+	return credits{h.account, p.routing.Load().book.Currency()}, nil
+}
+
+func (p *Proxy) showReceipt(r *http.Request, h holder) (any, error) {
+	receipt, err := p.ledger.Receipt(r.Context(), h.account.ID, r.PathValue("id"))
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, &apiError{
+			status: http.StatusNotFound, code: "receipt_not_found", kind: kindInvalidRequest, final: true,
+			message: "There is no receipt of this id: the request is not known to this account, is still in flight, or was not charged.",
+		}
+	}
+	return receipt, err
+}
+
+// quoted is POST /v1/quote's answer, as the quote verb prints it.
+type quoted struct {
+	Fee          meter.Nano   `json:"fee"`
+	Currency     string       `json:"currency"`
+	Lines        []meter.Line `json:"lines"`
+	PriceVersion string       `json:"price_version"`
+	// Ceiling says that the fee is the most the request can cost, not what known usage does cost.
+	Ceiling bool `json:"ceiling"`
+}
+
+// quote says what a request would cost, without making it. The body is the
+// request itself (`endpoint` in it, or in the query, names its path where the
+// body alone does not tell), which gives a ceiling; or {"model", "usage": {…}},
+// which gives the price of that usage.
+func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
+	body, err := readBody(http.MaxBytesReader(nil, r.Body, p.policy.MaxBody), r.ContentLength)
+	if err != nil {
+		return nil, err
+	}
+	if !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
+		return nil, errInvalidRequest("", "The body must be a JSON object: the request to quote, or {\"model\", \"usage\": {\"input\": 1000, \"output\": 500}}.")
+	}
+	e, err := quotedEndpoint(r, body)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{proxy: p, r: r, endpoint: e, at: time.Now(), routing: p.routing.Load()}
+	if usage := gjson.GetBytes(body, "usage"); usage.IsObject() {
+		return c.quoteUsage(body, usage)
+	}
+	return c.quoteRequest(r, body)
+}
+
+func (c *call) quoteRequest(r *http.Request, body []byte) (any, error) {
+	var err error
+	c.request, err = c.endpoint.ReadRequest(r.Header.Get("Content-Type"), body,
+		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
+	if err != nil {
+		return nil, err
+	}
+	if c.candidates = c.routing.candidates(c.request.Model); len(c.candidates) == 0 {
+		return nil, errUnknownModel(c.request.Model)
+	}
+	quote, err := c.quoteFor(&c.request.Ceiling)
+	if err != nil {
+		return nil, c.asAPIError(err)
+	}
+	return quoted{quote.Fee, c.currency(), quote.Lines, quote.PriceVersion, true}, nil
+}
+
+func (c *call) quoteUsage(body []byte, given gjson.Result) (any, error) {
+	usage := meter.Usage{Source: meter.Derived}
+	var bad error
+	given.ForEach(func(name, count gjson.Result) bool {
+		d, err := meter.ParseDimension(name.String())
+		if err == nil && (count.Type != gjson.Number || count.Int() < 0 || count.Num != float64(count.Int())) {
+			err = errors.New("a quantity is a whole number, not negative")
+		}
+		if err != nil {
+			bad = errInvalidRequest("usage."+name.String(), err.Error())
+			return false
+		}
+		usage.Quantities[d] = count.Int()
+		return true
+	})
+	if bad != nil {
+		return nil, bad
+	}
+	model := gjson.GetBytes(body, "model").String()
+	if !c.routing.book.Priced(model, c.endpoint.Class, c.at) {
+		return nil, errUnknownModel(model)
+	}
+	c.request = &meter.Request{Model: model}
+	charge, err := c.routing.book.Charge(c.priceQuery(""), &usage)
+	if err != nil {
+		return nil, c.asAPIError(err)
+	}
+	return quoted{charge.Fee, c.currency(), charge.Lines, charge.PriceVersion, false}, nil
+}
+
+// quotedEndpoint finds which endpoint a request to quote is for: as it says, or
+// as its members tell.
+func quotedEndpoint(r *http.Request, body []byte) (*meter.Endpoint, error) {
+	path := r.URL.Query().Get("endpoint")
+	if path == "" {
+		path = gjson.GetBytes(body, "endpoint").String()
+	}
+	switch {
+	case path != "":
+		for _, e := range meter.Endpoints() {
+			if path == e.Path || path == e.Name || path == prefixes[0]+e.Path || path == prefixes[1]+e.Path {
+				return e, nil
+			}
+		}
+		return nil, errInvalidRequest("endpoint", "There is no metered endpoint "+path+"; name its path, such as /v1/embeddings.")
+	case gjson.GetBytes(body, "input").Exists():
+		path = "/embeddings"
+	case gjson.GetBytes(body, "prompt").Exists():
+		path = "/images/generations"
+		if gjson.GetBytes(body, "max_tokens").Exists() {
+			path = "/completions"
+		}
+	default:
+		path = "/chat/completions"
+	}
+	return meter.FindEndpoint(path), nil
+}

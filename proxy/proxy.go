@@ -1,0 +1,235 @@
+// Package proxy is the data plane: it admits a call, forwards it, reads what
+// it used and settles it. The path of one request stands in call.go, top to
+// bottom; everything else here serves that file.
+//
+//	call.go       the story: read, admit, forward, deliver, settle
+//	route.go      which paths there are, and what of them goes upstream
+//	upstream.go   the upstreams of a model, and the attempts on them
+//	errors.go     every refusal and failure as one HTTP answer
+//	headers.go    the receipt as headers and trailers
+//	keyholder.go  what a key holder may ask: models, key, credits, receipts, quote
+//	heartbeat.go  keeps the holds of long calls alive
+//	metrics.go    the receipt as metrics
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// What a client that leaves does to its call.
+const (
+	// DisconnectDrain reads the upstream's answer to its end, for at most
+	// Policy.Drain, to learn the true usage. The default.
+	DisconnectDrain = "drain"
+	// DisconnectCancel cuts the upstream at once and charges what was delivered.
+	DisconnectCancel = "cancel"
+)
+
+// Policy is what an operator may decide about calls. Zero fields take the defaults.
+type Policy struct {
+	// QuotaStatus answers an exhausted balance: 429 (default) or 402.
+	QuotaStatus int
+	// OnDisconnect is DisconnectDrain (default) or DisconnectCancel.
+	OnDisconnect string
+	// Drain bounds the reading for a client that has left. Default 45 s.
+	Drain time.Duration
+	// DefaultMaxOutput is held, in tokens, for a request that sets no limit. Default 4096.
+	DefaultMaxOutput int64
+	// MaxBody bounds a request's body, in bytes. Default 64 MiB.
+	MaxBody int64
+	// MaxAnswer is the size, in bytes, up to which an answer is read whole before
+	// its headers go out; a larger one gets its cost in trailers. Default 8 MiB.
+	MaxAnswer int
+	// Timezone is where bare dates and days of the key holder's routes are. Default UTC.
+	Timezone *time.Location
+}
+
+// Options are the proxy's parts. Ledger, Book and Logger are required.
+type Options struct {
+	Ledger    *ledger.Ledger
+	Book      *meter.Book
+	Upstreams []Upstream
+	Policy    Policy
+	Logger    *zap.Logger
+	Metrics   *Metrics
+	// OnReceipt and OnRefusal are told how each call ended, after the fact.
+	OnReceipt func(*ledger.Receipt)
+	OnRefusal func(Refused)
+}
+
+// Refused is a call that ended without a charge.
+type Refused struct {
+	RequestID, Account, Model string
+	Status                    int
+	Code, Message             string
+}
+
+// Proxy is the data plane's http.Handler.
+type Proxy struct {
+	ledger    *ledger.Ledger
+	policy    Policy
+	log       *zap.Logger
+	metrics   *Metrics
+	onReceipt func(*ledger.Receipt)
+	onRefusal func(Refused)
+	transport http.RoundTripper
+	mux       *http.ServeMux
+	buffers   sync.Pool // *[]byte of readSize
+
+	// routing is replaced as a whole by Reload; a call keeps the one it began with.
+	routing  atomic.Pointer[routing]
+	draining atomic.Bool
+	inFlight inFlight
+}
+
+const readSize = 32 << 10
+
+// New checks the options, all errors at once, and builds the handler.
+func New(o Options) (*Proxy, error) {
+	var problems []error
+	if o.Ledger == nil || o.Book == nil || o.Logger == nil {
+		problems = append(problems, errors.New("proxy: ledger, price book and logger are required"))
+	}
+	policy, err := o.Policy.withDefaults()
+	problems = append(problems, err)
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	p := &Proxy{
+		ledger: o.Ledger, policy: policy, log: o.Logger, metrics: o.Metrics,
+		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(),
+	}
+	p.buffers.New = func() any { b := make([]byte, readSize); return &b }
+	p.inFlight.calls = make(map[*call]struct{})
+	problems = append(problems, p.Reload(o.Book, o.Upstreams))
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	p.mux = p.routes()
+	return p, nil
+}
+
+func (p Policy) withDefaults() (Policy, error) {
+	if p.QuotaStatus == 0 {
+		p.QuotaStatus = http.StatusTooManyRequests
+	}
+	if p.OnDisconnect == "" {
+		p.OnDisconnect = DisconnectDrain
+	}
+	if p.Drain == 0 {
+		p.Drain = 45 * time.Second
+	}
+	if p.DefaultMaxOutput == 0 {
+		p.DefaultMaxOutput = 4096
+	}
+	if p.MaxBody == 0 {
+		p.MaxBody = 64 << 20
+	}
+	if p.MaxAnswer == 0 {
+		p.MaxAnswer = 8 << 20
+	}
+	if p.Timezone == nil {
+		p.Timezone = time.UTC
+	}
+	var problems []error
+	if p.QuotaStatus != http.StatusTooManyRequests && p.QuotaStatus != http.StatusPaymentRequired {
+		problems = append(problems, fmt.Errorf("policy.quota_status is %d: want 429 or 402", p.QuotaStatus))
+	}
+	if p.OnDisconnect != DisconnectDrain && p.OnDisconnect != DisconnectCancel {
+		problems = append(problems, fmt.Errorf("policy.on_disconnect is %q: want drain or cancel", p.OnDisconnect))
+	}
+	if p.Drain < 0 || p.DefaultMaxOutput < 0 || p.MaxBody < 0 || p.MaxAnswer < 0 {
+		problems = append(problems, errors.New("policy: drain, default_max_output and sizes must not be negative"))
+	}
+	return p, errors.Join(problems...)
+}
+
+// Reload puts new prices and upstreams in force, both or neither. Calls in
+// flight end with those they began with.
+func (p *Proxy) Reload(book *meter.Book, upstreams []Upstream) error {
+	r, err := newRouting(book, upstreams)
+	if err != nil {
+		return err
+	}
+	p.routing.Store(r)
+	return nil
+}
+
+// ServeHTTP answers one request of a client.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if path.Clean(r.URL.Path) != r.URL.Path {
+		p.refuseRoute(w, r) // the mux would redirect: no SDK follows that with its body
+		return
+	}
+	p.mux.ServeHTTP(w, r)
+}
+
+// SetDraining makes the proxy refuse new calls, so that those in flight can end.
+func (p *Proxy) SetDraining(on bool) { p.draining.Store(on) }
+
+// Abort cuts the calls in flight: each is charged for what was delivered, or released.
+func (p *Proxy) Abort() { p.inFlight.each(func(c *call) { c.cut(errShutdown) }) }
+
+// Wait returns when no call is in flight, that is when every hold of this
+// process has been settled or released; or with ctx's error.
+func (p *Proxy) Wait(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for p.inFlight.count() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// inFlight knows the calls between admission and their end.
+type inFlight struct {
+	mu    sync.Mutex
+	calls map[*call]struct{}
+}
+
+func (f *inFlight) add(c *call) {
+	f.mu.Lock()
+	f.calls[c] = struct{}{}
+	f.mu.Unlock()
+}
+
+func (f *inFlight) remove(c *call) {
+	f.mu.Lock()
+	delete(f.calls, c)
+	f.mu.Unlock()
+}
+
+func (f *inFlight) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.calls)
+}
+
+// each runs visit on a snapshot, so that visit may take its time.
+func (f *inFlight) each(visit func(*call)) {
+	f.mu.Lock()
+	calls := make([]*call, 0, len(f.calls))
+	for c := range f.calls {
+		calls = append(calls, c)
+	}
+	f.mu.Unlock()
+	for _, c := range calls {
+		visit(c)
+	}
+}

@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// prefixes are the ways a client may begin its paths; BigModel's SDKs use the second.
+var prefixes = []string{"/v1", "/api/paas/v4"}
+
+// routes is the whole surface: the rows of the endpoint table, and what a key
+// holder may ask. Whatever is not here is refused, never passed on.
+func (p *Proxy) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, prefix := range prefixes {
+		for _, e := range meter.Endpoints() {
+			mux.HandleFunc("POST "+prefix+e.Path, func(w http.ResponseWriter, r *http.Request) { p.serveCall(w, r, e) })
+			mux.HandleFunc(prefix+e.Path, p.refuseMethod("POST"))
+		}
+		for path, ask := range map[string]holderRoute{
+			"/models":         p.listModels,
+			"/models/{id...}": p.showModel,
+			"/key":            p.showKey,
+			"/credits":        p.showCredits,
+			"/receipts/{id}":  p.showReceipt,
+		} {
+			mux.HandleFunc("GET "+prefix+path, p.forHolder(ask))
+			mux.HandleFunc(prefix+path, p.refuseMethod("GET"))
+		}
+		mux.HandleFunc("POST "+prefix+"/quote", p.forHolder(p.quote))
+		mux.HandleFunc(prefix+"/quote", p.refuseMethod("POST"))
+	}
+	mux.HandleFunc("/", p.refuseRoute)
+	return mux
+}
+
+func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {
+	p.refuse(w, ledger.NewRequestID(), errUnknownRoute(r))
+}
+
+func (p *Proxy) refuseMethod(allowed string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allowed)
+		p.refuse(w, ledger.NewRequestID(), errMethod(r, allowed))
+	}
+}
+
+// refuse answers a request that never became a call.
+func (p *Proxy) refuse(w http.ResponseWriter, id string, e *apiError) {
+	e.write(w, id)
+	p.metrics.refused(e.code)
+}
+
+// credential finds the client's key, in any of the headers that SDKs use.
+func credential(r *http.Request) (ledger.Credential, bool) {
+	secret := r.Header.Get("Authorization")
+	if scheme, token, found := strings.Cut(secret, " "); found && strings.EqualFold(scheme, "Bearer") {
+		secret = strings.TrimSpace(token)
+	} else {
+		secret = ""
+	}
+	for _, name := range []string{"X-Api-Key", "Api-Key", "X-Goog-Api-Key"} {
+		if secret != "" {
+			break
+		}
+		secret = r.Header.Get(name)
+	}
+	return ledger.ParseCredential(secret)
+}
+
+// upstreamQuery is the client's query without anything that is a credential.
+func upstreamQuery(r *http.Request) string {
+	if r.URL.RawQuery == "" || !strings.Contains(r.URL.RawQuery, "key=") {
+		return r.URL.RawQuery
+	}
+	q := r.URL.Query()
+	q.Del("key")
+	return q.Encode()
+}

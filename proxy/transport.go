@@ -1,0 +1,289 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// transport sends requests over HTTP/1.1 and reads the answers in the caller's
+// own goroutine. http.Transport has two goroutines to a connection and hands
+// every request and answer over to them, which is half of what a bare proxy
+// costs; here nothing is handed over. Requests are written and answers parsed
+// by net/http all the same. Where the environment asks for an egress proxy,
+// http.Transport is used.
+type transport struct {
+	dialer  net.Dialer
+	tls     *tls.Config
+	proxied http.RoundTripper
+
+	mu   sync.Mutex
+	idle map[string][]*upstreamConn // by scheme and host, the last used last
+}
+
+const (
+	maxIdlePerHost = 1024
+	idleLife       = 90 * time.Second
+	// unsureAfter is how long a connection may have been idle before it is
+	// looked at: an upstream does not close one that was just used.
+	unsureAfter    = time.Second
+	dialTimeout    = 10 * time.Second
+	connBufferSize = 4 << 10
+)
+
+func newTransport() *transport {
+	return &transport{
+		dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second},
+		tls:    &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(256)},
+		idle:   make(map[string][]*upstreamConn),
+		proxied: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DisableCompression: true, ForceAttemptHTTP2: true,
+			MaxIdleConnsPerHost: maxIdlePerHost, IdleConnTimeout: idleLife, TLSHandshakeTimeout: dialTimeout,
+		},
+	}
+}
+
+// sentError is a failure after the upstream had got the whole request: it may
+// have worked on it.
+type sentError struct{ error }
+
+func (e sentError) Unwrap() error { return e.error }
+
+// RoundTrip sends a request and returns the answer's head; the body is read
+// from the connection as the caller asks for it. Ending the request's context
+// interrupts either, with the context's cause. Errors after the whole request
+// went out are sentErrors.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if proxy, err := http.ProxyFromEnvironment(r); err != nil || proxy != nil {
+		response, err := t.proxied.RoundTrip(r)
+		if err != nil && r.Context().Err() != nil {
+			err = sentError{context.Cause(r.Context())} // it is not known: the side of caution
+		}
+		return response, err
+	}
+	conn, err := t.connection(r.Context(), r.URL)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(r.Context(), conn.interrupt)
+	response, err := conn.exchange(r)
+	if err != nil {
+		stop()
+		_ = conn.Close() // it is of no use any more
+		if cause := context.Cause(r.Context()); cause != nil {
+			err = errors.Join(cause, err)
+		}
+		return nil, err
+	}
+	response.Body = &upstreamBody{conn: conn, response: response, body: response.Body, ctx: r.Context(), stop: stop}
+	return response, nil
+}
+
+// upstreamConn is a connection that one request at a time has for itself.
+type upstreamConn struct {
+	net.Conn
+	of     *transport
+	host   string
+	reader *bufio.Reader
+	writer *bufio.Writer
+	since  time.Time // idle since
+}
+
+// connection takes the connection that was used last, or makes one.
+func (t *transport) connection(ctx context.Context, to *url.URL) (*upstreamConn, error) {
+	host := to.Scheme + "://" + to.Host
+	for {
+		conn := t.takeIdle(host)
+		if conn == nil {
+			return t.dial(ctx, to, host)
+		}
+		idle := time.Since(conn.since)
+		if idle < unsureAfter || idle < idleLife && conn.quiet() {
+			return conn, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+func (t *transport) takeIdle(host string) *upstreamConn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.idle[host]
+	if len(list) == 0 {
+		return nil
+	}
+	conn := list[len(list)-1]
+	list[len(list)-1] = nil
+	t.idle[host] = list[:len(list)-1]
+	return conn
+}
+
+// putIdle keeps a connection for the next request, and closes the one that has
+// been idle longest if its time is over or they are too many.
+func (t *transport) putIdle(conn *upstreamConn) {
+	conn.since = time.Now()
+	t.mu.Lock()
+	list := t.idle[conn.host]
+	list = append(list, conn)
+	var old *upstreamConn
+	if len(list) > maxIdlePerHost || conn.since.Sub(list[0].since) > idleLife {
+		old = list[0]
+		list = append(list[:0], list[1:]...)
+	}
+	t.idle[conn.host] = list
+	t.mu.Unlock()
+	if old != nil {
+		_ = old.Close()
+	}
+}
+
+func (t *transport) dial(ctx context.Context, to *url.URL, host string) (*upstreamConn, error) {
+	port := to.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[to.Scheme]
+	}
+	raw, err := t.dialer.DialContext(ctx, "tcp", net.JoinHostPort(to.Hostname(), port))
+	if err != nil {
+		return nil, err
+	}
+	if to.Scheme == "https" {
+		if raw, err = t.handshake(ctx, raw, to.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	return &upstreamConn{
+		Conn: raw, of: t, host: host,
+		reader: bufio.NewReaderSize(raw, connBufferSize), writer: bufio.NewWriterSize(raw, connBufferSize),
+	}, nil
+}
+
+func (t *transport) handshake(ctx context.Context, raw net.Conn, name string) (net.Conn, error) {
+	config := t.tls.Clone()
+	config.ServerName = name
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	secured := tls.Client(raw, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("tls: %w", err), raw.Close())
+	}
+	return secured, nil
+}
+
+// quiet reports whether the upstream has neither closed the idle connection
+// nor said anything on it; either way it could not be used.
+func (c *upstreamConn) quiet() bool {
+	raw := c.Conn
+	if secured, ok := raw.(*tls.Conn); ok {
+		raw = secured.NetConn()
+	}
+	socket, ok := raw.(syscall.Conn)
+	if !ok || c.reader.Buffered() > 0 {
+		return false
+	}
+	control, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	quiet := false
+	err = control.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		quiet = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return err == nil && quiet
+}
+
+// interrupt makes whoever reads or writes return at once.
+func (c *upstreamConn) interrupt() { _ = c.SetDeadline(time.Unix(1, 0)) }
+
+// exchange writes the request and reads the answer's head.
+func (c *upstreamConn) exchange(r *http.Request) (*http.Response, error) {
+	err := r.Write(c.writer)
+	if err == nil {
+		err = c.writer.Flush()
+	}
+	if err != nil {
+		// An upstream may refuse a long request before it has read it all.
+		if response, early := c.head(r); early == nil && response.StatusCode >= http.StatusBadRequest {
+			response.Close = true
+			return response, nil
+		}
+		return nil, err
+	}
+	response, err := c.head(r)
+	if err != nil {
+		return nil, sentError{err}
+	}
+	return response, nil
+}
+
+// head reads the head of the final answer, past those that only inform.
+func (c *upstreamConn) head(r *http.Request) (*http.Response, error) {
+	for {
+		response, err := http.ReadResponse(c.reader, r)
+		if err != nil {
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				err = io.EOF
+			}
+			return nil, err
+		}
+		if response.StatusCode >= http.StatusOK || response.StatusCode == http.StatusSwitchingProtocols {
+			return response, nil
+		}
+	}
+}
+
+// upstreamBody is an answer's body. Read to its end, it gives the connection
+// back; closed before, it takes the connection with it.
+type upstreamBody struct {
+	conn     *upstreamConn
+	response *http.Response
+	body     io.ReadCloser
+	ctx      context.Context //nolint:containedctx // it is the request's, whose answer this is
+	stop     func() bool
+	over     bool
+}
+
+// Read reads on; an interrupted read returns the cause of the interruption.
+func (b *upstreamBody) Read(p []byte) (int, error) {
+	if b.over {
+		return 0, io.EOF
+	}
+	n, err := b.body.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	b.finish(errors.Is(err, io.EOF) && !b.response.Close)
+	if cause := context.Cause(b.ctx); cause != nil && !errors.Is(err, io.EOF) {
+		err = errors.Join(cause, err)
+	}
+	return n, err
+}
+
+// Close ends the answer, read or not.
+func (b *upstreamBody) Close() error {
+	if !b.over {
+		b.finish(false)
+	}
+	return nil
+}
+
+func (b *upstreamBody) finish(reusable bool) {
+	b.over = true
+	// Once the interruption has begun, its deadline may strike at any time.
+	if b.stop() && reusable {
+		b.conn.of.putIdle(b.conn)
+		return
+	}
+	_ = b.conn.Close() // it is of no use any more
+}

@@ -1,0 +1,333 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// upstreamServer counts connections and requests.
+type upstreamServer struct {
+	*httptest.Server
+	connections atomic.Int64
+}
+
+func serveUpstream(t *testing.T, secured bool, handler http.HandlerFunc) *upstreamServer {
+	t.Helper()
+	s := &upstreamServer{Server: httptest.NewUnstartedServer(handler)}
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.connections.Add(1)
+		}
+	}
+	if secured {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func transportFor(t *testing.T, s *upstreamServer) *transport {
+	t.Helper()
+	tr := newTransport()
+	if s != nil && s.TLS != nil {
+		tr.tls.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	}
+	t.Cleanup(func() {
+		for _, conn := range tr.takeAll() {
+			_ = conn.Close()
+		}
+	})
+	return tr
+}
+
+func post(ctx context.Context, t *testing.T, tr http.RoundTripper, url, body string) (*http.Response, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr.RoundTrip(r)
+}
+
+func readAll(t *testing.T, response *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if r.URL.Path == "/chunked" {
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+	}
+	_, _ = w.Write(body)
+}
+
+func TestTransportUsesAConnectionAgain(t *testing.T) {
+	for _, secured := range []bool{false, true} {
+		s := serveUpstream(t, secured, echo)
+		tr := transportFor(t, s)
+		for i := range 20 {
+			path, body := "/plain", strings.Repeat(fmt.Sprint("body ", i), 1+i*500)
+			if i%2 == 1 {
+				path = "/chunked"
+			}
+			response, err := post(t.Context(), t, tr, s.URL+path, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := readAll(t, response); got != body {
+				t.Fatalf("answer %d has %d bytes, want %d", i, len(got), len(body))
+			}
+		}
+		if n := s.connections.Load(); n != 1 {
+			t.Errorf("secured %v: %d connections, want 1", secured, n)
+		}
+	}
+}
+
+func TestTransportClosesWhatWasNotReadToItsEnd(t *testing.T) {
+	s := serveUpstream(t, false, echo)
+	tr := transportFor(t, s)
+	for range 3 {
+		response, err := post(t.Context(), t, tr, s.URL, strings.Repeat("x", 100_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := response.Body.Read(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	if n := s.connections.Load(); n != 3 {
+		t.Errorf("%d connections, want 3", n)
+	}
+}
+
+// An upstream closes idle connections when it likes; the next call must not fail by it.
+func TestTransportNoticesAConnectionThatWasClosed(t *testing.T) {
+	s := serveUpstream(t, false, echo)
+	tr := transportFor(t, s)
+	response, err := post(t.Context(), t, tr, s.URL, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, response)
+	s.CloseClientConnections()
+	tr.mu.Lock()
+	for _, list := range tr.idle {
+		for _, conn := range list {
+			conn.since = conn.since.Add(-2 * unsureAfter)
+		}
+	}
+	tr.mu.Unlock()
+	if response, err = post(t.Context(), t, tr, s.URL, "two"); err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, response); got != "two" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTransportTellsWhetherTheRequestWasSent(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = listener.Close()
+	var sent sentError
+	if _, err := post(t.Context(), t, transportFor(t, nil), "http://"+listener.Addr().String(), "x"); err == nil || errors.As(err, &sent) {
+		t.Errorf("nobody listens: %v, want an error that says it was not sent", err)
+	}
+	s := serveUpstream(t, false, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		panic(http.ErrAbortHandler)
+	})
+	if _, err := post(t.Context(), t, transportFor(t, s), s.URL, "x"); !errors.As(err, &sent) {
+		t.Errorf("the upstream broke off: %v, want an error that says it was sent", err)
+	}
+}
+
+func TestTransportIsInterruptedWithTheCause(t *testing.T) {
+	cause := errors.New("enough")
+	release := make(chan struct{})
+	s := serveUpstream(t, false, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/body" {
+			_, _ = io.WriteString(w, "part")
+			w.(http.Flusher).Flush()
+		}
+		<-release
+	})
+	defer close(release)
+	tr := transportFor(t, s)
+
+	ctx, cut := context.WithCancelCause(t.Context())
+	time.AfterFunc(20*time.Millisecond, func() { cut(cause) })
+	var sent sentError
+	if _, err := post(ctx, t, tr, s.URL+"/head", "x"); !errors.Is(err, cause) || !errors.As(err, &sent) {
+		t.Errorf("waiting for the head: %v, want the cause, and that it was sent", err)
+	}
+
+	ctx, cut = context.WithCancelCause(t.Context())
+	response, err := post(ctx, t, tr, s.URL+"/body", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { cut(cause) })
+	if body, err := io.ReadAll(response.Body); string(body) != "part" || !errors.Is(err, cause) {
+		t.Errorf("reading the body: %q, %v, want the part and the cause", body, err)
+	}
+	if len(tr.takeAll()) != 0 {
+		t.Error("an interrupted connection was kept")
+	}
+}
+
+// takeAll empties the pool.
+func (t *transport) takeAll() (all []*upstreamConn) {
+	for host := range t.idle {
+		for conn := t.takeIdle(host); conn != nil; conn = t.takeIdle(host) {
+			all = append(all, conn)
+		}
+	}
+	return all
+}
+
+// answerOnce is an upstream written by hand: it treats one connection and closes it.
+func answerOnce(t *testing.T, treat func(net.Conn)) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		treat(conn)
+		_ = conn.Close()
+	}()
+	return "http://" + listener.Addr().String()
+}
+
+// A request that is refused before it was read is answered, not lost.
+func TestTransportReadsAnEarlyRefusal(t *testing.T) {
+	address := answerOnce(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 100))
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	response, err := post(t.Context(), t, transportFor(t, nil), address, strings.Repeat("x", 4<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, response); response.StatusCode != http.StatusRequestEntityTooLarge || got != "no" {
+		t.Errorf("got %d %q", response.StatusCode, got)
+	}
+}
+
+// answers of a hand-written upstream: what net/http's own server would not send.
+func TestTransportReadsOddAnswers(t *testing.T) {
+	for name, tc := range map[string]struct{ answer, want string }{
+		"informed first": {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok"},
+		"ends by close":  {"HTTP/1.1 200 OK\r\n\r\nall of it", "all of it"},
+		"old protocol":   {"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold", "old"},
+		"no body":        {"HTTP/1.1 204 No Content\r\n\r\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := answerOnce(t, func(conn net.Conn) {
+				_, _ = conn.Read(make([]byte, 1000))
+				_, _ = io.WriteString(conn, tc.answer)
+			})
+			response, err := post(t.Context(), t, transportFor(t, nil), address, "x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := readAll(t, response); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestTransportServesManyAtOnce(t *testing.T) {
+	s := serveUpstream(t, false, echo)
+	tr := transportFor(t, s)
+	failures := make(chan error, 64)
+	for i := range cap(failures) {
+		go func() {
+			failures <- func() error {
+				for j := range 20 {
+					body := fmt.Sprint(i, " ", j)
+					r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader(body))
+					if err != nil {
+						return err
+					}
+					response, err := tr.RoundTrip(r)
+					if err != nil {
+						return err
+					}
+					got, err := io.ReadAll(response.Body)
+					if err != nil || string(got) != body {
+						return fmt.Errorf("got %q, %w, want %q", got, err, body)
+					}
+				}
+				return nil
+			}()
+		}()
+	}
+	for range cap(failures) {
+		if err := <-failures; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func BenchmarkTransport(b *testing.B) {
+	answer := bytes.Repeat([]byte("x"), 600)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(answer) }))
+	defer s.Close()
+	for name, tr := range map[string]http.RoundTripper{
+		"ours": newTransport(), "net-http": &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, s.URL, bytes.NewReader(answer))
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					response, err := tr.RoundTrip(r)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					_, _ = io.Copy(io.Discard, response.Body)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,187 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// An Upstream is a provider's endpoint and our credential for it.
+type Upstream struct {
+	Name    string
+	Kind    string // openai (default), bigmodel, anthropic, gemini, azure
+	BaseURL string // what follows the client's /v1 is put behind it
+	APIKey  string
+	Models  []ModelRule
+	// Priority: lower is tried first. Weight spreads calls among equals; 0 counts as 1.
+	Priority, Weight int
+	// Timeout bounds the silence of the upstream: before its head, and between
+	// two reads of its answer. Default 10 minutes.
+	Timeout       time.Duration
+	SharedObjects bool
+}
+
+// A ModelRule lets an upstream serve models, under another name if Rename is set.
+type ModelRule struct {
+	Pattern string // exact, or with *
+	Rename  string
+}
+
+// upstream is an Upstream in force.
+type upstream struct {
+	Upstream
+	base *url.URL
+	// refusesStreamOptions is learnt from its answers and lasts as long as the routing.
+	refusesStreamOptions atomic.Bool
+}
+
+// candidate is an upstream for one model, and the name it knows it by.
+type candidate struct {
+	*upstream
+	model string
+}
+
+// routing is the prices and upstreams that calls are served by.
+type routing struct {
+	book      *meter.Book
+	upstreams []*upstream
+}
+
+func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
+	r := &routing{book: book}
+	seen := map[string]bool{}
+	var problems []error
+	for _, u := range list {
+		base, err := url.Parse(strings.TrimRight(u.BaseURL, "/"))
+		switch {
+		case u.Name == "":
+			err = errors.New("an upstream needs a name")
+		case seen[u.Name]:
+			err = fmt.Errorf("upstream %s: the name is used twice", u.Name)
+		case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
+			err = fmt.Errorf("upstream %s: base_url %q: want http(s)://host/path", u.Name, u.BaseURL)
+		case len(u.Models) == 0:
+			err = fmt.Errorf("upstream %s: models is empty: name those it serves, such as [\"gpt-*\"]", u.Name)
+		case u.Weight < 0:
+			err = fmt.Errorf("upstream %s: weight is negative", u.Name)
+		}
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		seen[u.Name] = true
+		if u.Timeout == 0 {
+			u.Timeout = 10 * time.Minute
+		}
+		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base})
+	}
+	return r, errors.Join(problems...)
+}
+
+// candidates are the upstreams that serve model, in the order of the attempts:
+// by priority, and by chance according to weight among equals.
+func (r *routing) candidates(model string) []candidate {
+	var found []candidate
+	for _, u := range r.upstreams {
+		if name, ok := u.serves(model); ok {
+			found = append(found, candidate{u, name})
+		}
+	}
+	if len(found) < 2 {
+		return found
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return a.Priority - b.Priority })
+	for i := range found {
+		equals := found[i:]
+		for j, c := range equals {
+			if c.Priority != equals[0].Priority {
+				equals = equals[:j]
+				break
+			}
+		}
+		chosen := drawByWeight(equals)
+		equals[0], equals[chosen] = equals[chosen], equals[0]
+	}
+	return found
+}
+
+func drawByWeight(equals []candidate) int {
+	total := 0
+	for _, c := range equals {
+		total += max(c.Weight, 1)
+	}
+	draw := rand.IntN(total) //nolint:gosec // spreading load needs no secrecy
+	for i, c := range equals {
+		if draw -= max(c.Weight, 1); draw < 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+// serves finds the rule for model: an exact one before a longer pattern before a shorter.
+func (u *upstream) serves(model string) (name string, ok bool) {
+	best := -1
+	for _, rule := range u.Models {
+		rank := len(rule.Pattern)
+		if rule.Pattern == model {
+			rank = 1 << 30
+		} else if !meter.MatchModel(rule.Pattern, model) {
+			continue
+		}
+		if rank > best {
+			best, name = rank, rule.Rename
+		}
+	}
+	if name == "" {
+		name = model
+	}
+	return name, best >= 0 && u.servesOpenAIRoutes()
+}
+
+// servesOpenAIRoutes is false for the kinds that speak another dialect: their
+// routes are rows of the endpoint table that are not there yet.
+func (u *upstream) servesOpenAIRoutes() bool { return u.Kind != "anthropic" && u.Kind != "gemini" }
+
+// authorize puts our credential on a request, in the way of the upstream's kind.
+func (u *upstream) authorize(h http.Header) {
+	if u.APIKey == "" {
+		return
+	}
+	if u.Kind == "azure" {
+		h.Set("Api-Key", u.APIKey)
+		return
+	}
+	h.Set("Authorization", "Bearer "+u.APIKey)
+}
+
+// url is the upstream's address of an endpoint: base_url plus what follows our prefix.
+func (u *upstream) url(path, rawQuery string) *url.URL {
+	target := *u.base
+	target.Path += path
+	target.RawQuery = rawQuery
+	return &target
+}
+
+// Why a call's upstream was cut. They are causes of its context.
+var (
+	errUpstreamTimeout = errors.New("the upstream was silent for too long")
+	errClientLeft      = errors.New("the client left")
+	errDrainOver       = errors.New("the client left and the drain time is over")
+	errShutdown        = errors.New("the proxy is shutting down")
+	errCallOver        = errors.New("the call is over")
+)
+
+// movesOn reports whether the next upstream should be tried after this answer:
+// it was refused for a reason that may not hold elsewhere.
+func movesOn(status int) bool {
+	return status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+}

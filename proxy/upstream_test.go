@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+func routingOf(t *testing.T, list ...Upstream) *routing {
+	t.Helper()
+	for i := range list {
+		if list[i].BaseURL == "" {
+			list[i].BaseURL = "http://upstream.example/v1"
+		}
+	}
+	r, err := newRouting(&meter.Book{}, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestCandidatesFollowPriorityAndPattern(t *testing.T) {
+	r := routingOf(t,
+		Upstream{Name: "spare", Models: []ModelRule{{Pattern: "glm-*"}}, Priority: 2},
+		Upstream{Name: "first", Models: []ModelRule{{Pattern: "glm-4*", Rename: "four"}, {Pattern: "glm-4.6", Rename: "exact"}}, Priority: 1},
+		Upstream{Name: "other", Models: []ModelRule{{Pattern: "gpt-*"}}},
+		Upstream{Name: "foreign", Kind: "anthropic", Models: []ModelRule{{Pattern: "*"}}},
+	)
+	for model, want := range map[string]string{
+		"glm-4.6":   "first:exact spare:glm-4.6", // the exact name before the pattern
+		"glm-4.5":   "first:four spare:glm-4.5",
+		"glm-5":     "spare:glm-5",
+		"gpt-4o":    "other:gpt-4o",
+		"claude-99": "", // a kind that does not serve these routes is no candidate
+	} {
+		var got []string
+		for _, c := range r.candidates(model) {
+			got = append(got, c.Name+":"+c.model)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("candidates(%q) = %v, want %q", model, got, want)
+		}
+	}
+}
+
+func TestWeightSpreadsAmongEqualsOnly(t *testing.T) {
+	r := routingOf(t,
+		Upstream{Name: "heavy", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 3},
+		Upstream{Name: "light", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 1},
+		Upstream{Name: "spare", Models: []ModelRule{{Pattern: "*"}}, Priority: 2, Weight: 100},
+	)
+	first := map[string]int{}
+	for range 4000 {
+		c := r.candidates("m")
+		if len(c) != 3 || c[2].Name != "spare" {
+			t.Fatalf("candidates = %v, want the spare last", c)
+		}
+		first[c[0].Name]++
+	}
+	// 3000 expected; ten standard deviations are 274.
+	if first["heavy"] < 2700 || first["heavy"] > 3300 {
+		t.Errorf("heavy went first %d times of 4000, want about 3000", first["heavy"])
+	}
+}
+
+func TestRoutingSaysAllThatIsWrong(t *testing.T) {
+	_, err := newRouting(&meter.Book{}, []Upstream{
+		{BaseURL: "http://a/v1", Models: []ModelRule{{Pattern: "*"}}},
+		{Name: "b", BaseURL: "ftp://b", Models: []ModelRule{{Pattern: "*"}}},
+		{Name: "c", BaseURL: "http://c/v1"},
+		{Name: "d", BaseURL: "http://d/v1", Models: []ModelRule{{Pattern: "*"}}, Weight: -1},
+	})
+	for _, want := range []string{"needs a name", `upstream b: base_url "ftp://b"`, "upstream c: models is empty", "upstream d: weight"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not say %q", err, want)
+		}
+	}
+}
+
+func TestUpstreamAddressIsBasePlusTheClientsPath(t *testing.T) {
+	r := routingOf(t, Upstream{Name: "a", BaseURL: "https://open.bigmodel.example/api/paas/v4/", Models: []ModelRule{{Pattern: "*"}}})
+	if got := r.upstreams[0].url("/chat/completions", "x=1").String(); got != "https://open.bigmodel.example/api/paas/v4/chat/completions?x=1" {
+		t.Errorf("url = %s", got)
+	}
+}
