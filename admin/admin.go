@@ -1,0 +1,138 @@
+// Package admin is the operator's HTTP side, on a listener of its own: whether
+// the process lives, whether it is ready, its metrics, and behind a bearer
+// token the admin API. It knows nothing of the data plane.
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+)
+
+// readyTimeout bounds a readiness check: an orchestrator asks again anyway.
+const readyTimeout = 2 * time.Second
+
+// Options are the handler's parts. Ready and Gatherer are required.
+type Options struct {
+	// Ready returns nil when calls can be taken, else why not; errors that
+	// were joined are reported one by one.
+	Ready    func(context.Context) error
+	Gatherer prometheus.Gatherer
+	// Token opens the admin API. Empty: nobody gets in.
+	Token string
+	// Logger may be nil.
+	Logger *zap.Logger
+}
+
+type handler struct {
+	ready func(context.Context) error
+	token [sha256.Size]byte
+	open  bool
+	log   *zap.Logger
+}
+
+// New returns the handler: /healthz, /readyz and /metrics are open to whoever
+// reaches the listener, everything else asks for the token.
+func New(o Options) (http.Handler, error) {
+	if o.Ready == nil || o.Gatherer == nil {
+		return nil, errors.New("admin: Ready and Gatherer are required")
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	h := &handler{ready: o.Ready, token: sha256.Sum256([]byte(o.Token)), open: o.Token != "", log: o.Logger}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", h.healthz)
+	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		ErrorLog: zap.NewStdLog(o.Logger), ErrorHandling: promhttp.ContinueOnError,
+	}))
+	mux.HandleFunc("/", h.api)
+	return mux, nil
+}
+
+// health is the answer of healthz and readyz.
+type health struct {
+	Status  string   `json:"status"` // ok, ready, unready
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, health{Status: "ok"})
+}
+
+func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if err := h.ready(ctx); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, health{Status: "unready", Reasons: reasons(err)})
+		return
+	}
+	writeJSON(w, http.StatusOK, health{Status: "ready"})
+}
+
+func reasons(err error) []string {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return []string{err.Error()}
+	}
+	var list []string
+	for _, e := range joined.Unwrap() {
+		list = append(list, e.Error())
+	}
+	return list
+}
+
+// api is where the admin API will be: until then there is nothing behind the token.
+func (h *handler) api(w http.ResponseWriter, r *http.Request) {
+	if !h.authorized(r) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="tollgate admin"`)
+		message := "a valid admin token is needed: send Authorization: Bearer TOKEN, the admin.token of the configuration"
+		if !h.open {
+			message = "the admin API is closed: set admin.token in the configuration"
+		}
+		writeError(w, http.StatusUnauthorized, "invalid_admin_token", message)
+		return
+	}
+	writeError(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path+" here: there are GET /healthz, /readyz and /metrics")
+}
+
+// authorized compares digests, so that the time it takes tells nothing of the
+// token, not even its length.
+func (h *handler) authorized(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given := sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(given[:], h.token[:]) == 1 && h.open && strings.EqualFold(scheme, "Bearer")
+}
+
+// writeError answers in OpenAI's error shape.
+func writeError(w http.ResponseWriter, status int, code, message string) {
+	var body struct {
+		Error struct {
+			Message string  `json:"message"`
+			Type    string  `json:"type"`
+			Param   *string `json:"param"`
+			Code    string  `json:"code"`
+		} `json:"error"`
+	}
+	body.Error.Message, body.Error.Type, body.Error.Code = message, "invalid_request_error", code
+	writeJSON(w, status, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(body) // the client is gone: nobody is left to tell
+}
