@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+)
+
+const checkedConfig = `ledger: {redis: "REDIS", log: ./s}
+upstreams:
+  - {name: bigmodel, kind: bigmodel, base_url: "http://127.0.0.1:1/v4", api_key: "${KEY}", models: ["glm-*", {fast: glm-4.5-air}]}
+  - {name: claude, kind: anthropic, base_url: "https://api.anthropic.com/v1", api_key: "${KEY}", models: ["claude-*"]}
+pricing: {currency: CNY, files: [prices/bigmodel.yaml]}
+`
+
+func checkConfig(t *testing.T, config string, options ...redistest.Option) (ran, *checked) {
+	t.Helper()
+	if strings.Contains(config, "REDIS") {
+		config = strings.ReplaceAll(config, "REDIS", redistest.Start(t, options...).URL())
+	}
+	path := writeFile(t, t.TempDir(), "tollgate.yaml", config)
+	r := runWith(t, []string{"KEY=k"}, "check", "--json", "-c", path)
+	var c checked
+	if err := json.Unmarshal([]byte(r.stdout), &c); err != nil {
+		t.Fatalf("%v in %s", err, r.stdout)
+	}
+	return r, &c
+}
+
+func TestCheck(t *testing.T) {
+	r, c := checkConfig(t, checkedConfig, redistest.WithAOF("everysec"))
+	if r.exit != exitOK || !c.OK || len(c.Problems) != 0 {
+		t.Fatalf("exit %d\n%s", r.exit, r.stdout)
+	}
+	s := c.Redis.Server
+	if s == nil || !s.AOF || s.Fsync != "everysec" || s.MaxMemoryPolicy != "noeviction" || s.Mode != "standalone" || s.Ledger != "" {
+		t.Errorf("redis = %+v", s)
+	}
+	if c.Prices == nil || c.Prices.Currency != "CNY" || c.Prices.Models == 0 || len(c.Prices.Version) != 12 {
+		t.Errorf("prices = %+v", c.Prices)
+	}
+	if len(c.Upstreams) != 2 || !c.Upstreams[0].Used || c.Upstreams[1].Used || c.Upstreams[0].Models[1] != "fast → glm-4.5-air" {
+		t.Errorf("upstreams = %+v", c.Upstreams)
+	}
+	if pending := strings.Join(c.Pending, "\n"); strings.Contains(pending, "ledger.log") || !strings.Contains(pending, "claude") {
+		t.Errorf("pending = %q", c.Pending)
+	}
+	warnings := strings.Join(c.Warnings, "\n")
+	if !strings.Contains(warnings, "serves fast, which has no price") || !strings.Contains(warnings, "no ledger in this Redis yet") {
+		t.Errorf("warnings = %q", c.Warnings)
+	}
+}
+
+// Looking changes nothing: a ledger is described once somebody has made it.
+func TestCheckMakesNoLedger(t *testing.T) {
+	server := redistest.Start(t)
+	path := writeFile(t, t.TempDir(), "tollgate.yaml", strings.ReplaceAll(checkedConfig, "REDIS", server.URL()))
+	environment := []string{"KEY=k"}
+	if r := runWith(t, environment, "check", "-c", path); r.exit != exitOK || !strings.Contains(r.stdout, "none yet") {
+		t.Errorf("exit %d\n%s", r.exit, r.stdout)
+	}
+	if keys := server.Client().DBSize(t.Context()).Val(); keys != 0 {
+		t.Errorf("check wrote %d keys", keys)
+	}
+	if r := runWith(t, environment, "account", "create", "acme", "-c", path); r.exit != exitOK {
+		t.Fatal(r.stderr)
+	}
+	if r := runWith(t, environment, "check", "-c", path); r.exit != exitOK || !strings.Contains(r.stdout, "64 shards, CNY, 1 journal entry") {
+		t.Errorf("exit %d\n%s", r.exit, r.stdout)
+	}
+}
+
+func TestCheckSaysWhatIsUnwiseAboutRedis(t *testing.T) {
+	r, c := checkConfig(t, "ledger: {redis: REDIS}\npricing: {currency: CNY}\n", redistest.WithConfig("--maxmemory-policy", "allkeys-lru", "--appendonly", "no"))
+	warnings := strings.Join(c.Warnings, "\n")
+	if r.exit != exitOK || !strings.Contains(warnings, "append") || !strings.Contains(warnings, "noeviction") {
+		t.Errorf("exit %d, warnings = %q", r.exit, c.Warnings)
+	}
+}
+
+func TestCheckCluster(t *testing.T) {
+	if r, c := checkConfig(t, "ledger: {redis: 'REDIS'}\npricing: {currency: CNY}\n", redistest.WithCluster()); r.exit != exitOK || c.Redis.Server.Mode != "cluster" {
+		t.Errorf("exit %d\n%s", r.exit, r.stdout)
+	}
+}
+
+// Everything that is wrong, in one go, with its place.
+func TestCheckFails(t *testing.T) {
+	r, c := checkConfig(t, "listen: 1\nledgr: {}\n")
+	if r.exit != exitFailed || c.OK || len(c.Problems) != 2 || c.Problems[0].Line != 1 || c.Problems[1].Line != 2 || r.stderr != "" {
+		t.Errorf("exit %d\n%s", r.exit, r.stdout)
+	}
+	dir := t.TempDir()
+	writeFile(t, dir, "bad.yaml", "currency: CNY\nprices:\n  - models: [a]\n    rates: {input: much}\n  - models: [b]\n    rates: {inputt: 1}\n")
+	path := writeFile(t, dir, "c.yaml", "ledger: {redis: 'redis://127.0.0.1:1/0'}\npricing: {currency: CNY, files: [bad.yaml, none.yaml]}\n")
+	text := runWith(t, nil, "check", "-c", path)
+	for _, want := range []string{"pricing.files[1]: there is no file", "is Redis running there", "things to put right"} {
+		if text.exit != exitFailed || !strings.Contains(text.stdout, want) {
+			t.Errorf("exit %d, lacks %q:\n%s", text.exit, want, text.stdout)
+		}
+	}
+	path = writeFile(t, dir, "d.yaml", "ledger: {redis: embedded}\npricing: {currency: CNY, files: [bad.yaml]}\n")
+	text = runWith(t, nil, "check", "-c", path)
+	for _, want := range []string{"bad.yaml:4:", "bad.yaml:6:"} {
+		if text.exit != exitFailed || !strings.Contains(text.stdout, want) {
+			t.Errorf("exit %d, lacks %q:\n%s", text.exit, want, text.stdout)
+		}
+	}
+}
+
+func TestCheckOfTheEnvironmentAlone(t *testing.T) {
+	server := redistest.Start(t)
+	env := []string{"TOLLGATE_REDIS=" + server.URL()}
+	if r := runWith(t, env, "check"); r.exit != exitOK || !strings.Contains(r.stdout, "there is no ledger in this Redis yet") {
+		t.Errorf("an empty Redis: exit %d\n%s", r.exit, r.stdout)
+	}
+	if n := server.Client().DBSize(t.Context()).Val(); n != 0 {
+		t.Errorf("check has written %d keys to it", n)
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tollgate/tollgate/config"
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// connectTimeout bounds the way to a Redis that does not answer.
+const connectTimeout = 10 * time.Second
+
+// recoverTimeout bounds the opening of a ledger whose Redis may have to be
+// recovered from the archive first: what it lacks is put back.
+const recoverTimeout = 10 * time.Minute
+
+// operator is what a verb of the operator works with.
+type operator struct {
+	*ledger.Ledger
+	cfg  *config.Config
+	zone *time.Location
+}
+
+// money is an amount in the ledger's currency.
+func (o *operator) money(n meter.Nano) string { return money(n, o.Currency()) }
+
+// operate loads the configuration, opens the ledger and lets do use it.
+func (p *program) operate(ctx context.Context, do func(context.Context, *operator) error) error {
+	return p.operateOn(ctx, openLedger, do)
+}
+
+type opener func(context.Context, *config.Config, ledger.Options) (*ledger.Ledger, error)
+
+func (p *program) operateOn(ctx context.Context, open opener, do func(context.Context, *operator) error) error {
+	cfg, err := config.Load(p.configPath, p.getenv)
+	if err != nil {
+		return err
+	}
+	if cfg.Ledger.Embedded() {
+		return errors.New("ledger.redis is embedded: that ledger lives inside the process that opens it, and ends with it. Use `tollgate demo` to try things out, or point ledger.redis (or TOLLGATE_REDIS) at a Redis")
+	}
+	l, err := open(ctx, cfg, ledger.Options{ArchiveReadOnly: true}) // a verb reads the archive, and runs no archiver
+	if err != nil {
+		return err
+	}
+	defer l.Close() // a one-shot verb has nothing left to lose
+	if err := do(ctx, &operator{Ledger: l, cfg: cfg, zone: cfg.Policy.Timezone}); err != nil {
+		return err
+	}
+	if err := l.ArchiveWord(ctx); err != nil {
+		fmt.Fprintf(p.stderr, "tollgate: it is booked, but not archived yet, so a loss in Redis could still undo it: %s\n", err)
+	}
+	return nil
+}
+
+// openLedger opens the configuration's ledger; o adds what only a server has.
+func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
+	o.URL = cfg.Ledger.Redis
+	o.Shards = cfg.Ledger.Shards
+	o.HoldTTL = cfg.Ledger.HoldTTL
+	o.Currency = cfg.Pricing.Currency
+	o.Timezone = cfg.Policy.Timezone
+	o.OnAbandoned = cfg.Policy.OnAbandoned
+	timeout := connectTimeout
+	if !cfg.Ledger.Embedded() && cfg.Archive.URL != "" {
+		o.Archive, timeout = cfg.Archive.URL, recoverTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	l, err := ledger.Open(ctx, o)
+	if errors.Is(err, ledger.ErrUnavailable) {
+		return nil, fmt.Errorf("%w (at %s): is Redis running there, and is ledger.redis or TOLLGATE_REDIS right?", err, config.Redact(o.URL))
+	}
+	if cfg.Pricing.Currency == "" {
+		return l, hint(err, ledger.ErrInvalid, "`tollgate account create ID` makes one, or `tollgate serve -c FILE`")
+	}
+	return l, err
+}
+
+// firstCurrency is that of a ledger that is made while nobody has said which.
+const firstCurrency = "CNY"
+
+// foundLedger opens the ledger, and makes one where there is none even if the
+// configuration does not say in which currency: the first account is the one
+// thing for which that is right. Any other verb on an empty Redis is a slip.
+func (p *program) foundLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
+	l, err := openLedger(ctx, cfg, o)
+	if cfg.Pricing.Currency != "" || !errors.Is(err, ledger.ErrInvalid) {
+		return l, err
+	}
+	founding := *cfg
+	founding.Pricing.Currency = firstCurrency
+	l, foundErr := openLedger(ctx, &founding, o)
+	if foundErr != nil {
+		return nil, err // it was something else that is invalid
+	}
+	fmt.Fprintf(p.stderr, "tollgate: made a new ledger in this Redis, kept in %s (TOLLGATE_CURRENCY or -c FILE say another, once it is made anew)\n", firstCurrency)
+	return l, nil
+}
+
+// openBook reads the configuration's price tables.
+func openBook(cfg *config.Config) (*meter.Book, error) {
+	files, err := cfg.PriceFiles()
+	if err != nil {
+		return nil, err
+	}
+	return meter.NewBook(meter.BookOptions{
+		Currency: cfg.Pricing.Currency, Exchange: cfg.Pricing.Exchange, Timezone: cfg.Policy.Timezone, Files: files,
+	})
+}
+
+// hint adds what to do to an error of the given kind.
+func hint(err, kind error, format string, args ...any) error {
+	if errors.Is(err, kind) {
+		return fmt.Errorf("%w: %s", err, fmt.Sprintf(format, args...))
+	}
+	return err
+}
+
+// noAccount tells what to do about an account that is not there.
+func noAccount(err error, id string) error {
+	return hint(err, ledger.ErrNotFound, "create it with `tollgate account create %s`, or see `tollgate account list`", id)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/mockai"
+)
+
+// Every line to paste works, and each call's receipt is shown as it happens.
+func TestDemo(t *testing.T) {
+	b := boot(t, nil, "demo", "--listen", "127.0.0.1:0", "--json")
+	var intro struct {
+		BaseURL string `json:"base_url"`
+		Key     string
+		Curl    []curlLine
+	}
+	if err := json.Unmarshal([]byte(b.stdout.line(t, `"type":"demo"`, 1)), &intro); err != nil {
+		t.Fatal(err)
+	}
+	if len(intro.Curl) != 5 {
+		t.Fatalf("lines to paste: %+v", intro.Curl)
+	}
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Fatal("curl is missing: sudo apt-get install -y curl (or: brew install curl)")
+	}
+	for _, line := range intro.Curl {
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", line.Line+" --fail").CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", line.What, err, out)
+		}
+	}
+	endpoints := []string{"chat", "chat", "embeddings", "images"}
+	for i, endpoint := range endpoints {
+		var receipt struct {
+			Endpoint, Fee string
+			Paid          []struct{ From string }
+		}
+		if err := json.Unmarshal([]byte(b.stdout.line(t, `"type":"charge"`, i+1)), &receipt); err != nil {
+			t.Fatal(err)
+		}
+		if receipt.Endpoint != endpoint || len(receipt.Paid) == 0 {
+			t.Errorf("receipt %d = %+v, want one of %s", i, receipt, endpoint)
+		}
+	}
+	b.stop()
+	if exit := b.wait(); exit != exitOK {
+		t.Errorf("exit %d\n%s", exit, b.stderr.text())
+	}
+	var summary struct {
+		Requests, Refused int
+		Audit             struct{ OK bool }
+	}
+	if err := json.Unmarshal([]byte(b.stdout.line(t, `"type":"summary"`, 1)), &summary); err != nil {
+		t.Fatal(err)
+	}
+	if summary.Requests != 4 || summary.Refused != 0 || !summary.Audit.OK {
+		t.Errorf("summary = %+v", summary)
+	}
+}
+
+func TestDemoText(t *testing.T) {
+	b := boot(t, nil, "demo", "--listen", ":0")
+	url := b.address("listening on")
+	if !strings.HasPrefix(url, "http://127.0.0.1:") {
+		t.Errorf("a bare port must be the loopback: %s", url)
+	}
+	_, secret, _ := strings.Cut(b.stdout.line(t, "key ", 1), "tg-demo-")
+	chat(t, url, "tg-demo-"+secret, "glm-4.5")
+	chat(t, url, "tg-demo-"+secret, "no-such-model")
+	if line := b.stdout.line(t, "paid by pack p1", 1); !strings.Contains(line, "chat") || !strings.Contains(line, "left: recharge 50, bonus 50, pack ") {
+		t.Errorf("receipt line %q", line)
+	}
+	b.stdout.line(t, "404 model_not_found", 1)
+	b.stop()
+	if exit := b.wait(); exit != exitOK {
+		t.Errorf("exit %d\n%s", exit, b.stderr.text())
+	}
+	if line := b.stdout.line(t, "the books balance", 1); !strings.HasPrefix(line, "2 requests, 1 refused, 0 CNY charged in cash") {
+		t.Errorf("summary %q", line)
+	}
+}
+
+// With an upstream of one's own, calls and the key go there, in its currency.
+func TestDemoWithARealUpstream(t *testing.T) {
+	upstream := mockai.New(mockai.Options{RequireKey: "sk-real"})
+	server := httptest.NewServer(upstream)
+	defer server.Close()
+	b := boot(t, []string{"OPENAI_API_KEY=sk-real", "TOLLGATE_UPSTREAM=" + server.URL + "/v1"}, "demo", "--listen", "127.0.0.1:0")
+	url := b.address("listening on")
+	_, secret, _ := strings.Cut(b.stdout.line(t, "key ", 1), "tg-demo-")
+	if status := chat(t, url, "tg-demo-"+secret, "gpt-4o-mini"); status != http.StatusOK {
+		t.Errorf("status %d\n%s", status, b.stdout.text())
+	}
+	if text := b.stdout.text(); strings.Contains(text, "sk-real") || !strings.Contains(text, "real money") || !strings.Contains(text, "50 USD recharge") {
+		t.Errorf("intro:\n%s", text)
+	}
+}
+
+// A port that is taken is no obstacle, unless it was asked for by name.
+func TestDemoPort(t *testing.T) {
+	// Whether this takes the usual port or finds it taken, nobody else can have it.
+	if usual, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:8080"); err == nil {
+		defer usual.Close()
+	}
+	first := boot(t, nil, "demo")
+	taken := strings.TrimPrefix(first.address("listening on"), "http://")
+	if taken == "127.0.0.1:8080" {
+		t.Error("it listens on a port that is taken")
+	}
+	if r := runWith(t, nil, "demo", "--listen", taken); r.exit != exitFailed || !strings.Contains(r.stderr, "is taken by another process") {
+		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}
+
+func chat(t *testing.T, url, key, model string) int {
+	t.Helper()
+	body := strings.NewReader(`{"model":"` + model + `","messages":[{"role":"user","content":"hi"}],"max_tokens":10}`)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/chat/completions", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+key)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}

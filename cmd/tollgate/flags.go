@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// amountValue is a flag that holds money.
+type amountValue struct{ amount *meter.Nano }
+
+func (v amountValue) String() string {
+	if v.amount == nil || *v.amount == 0 {
+		return ""
+	}
+	return v.amount.String()
+}
+
+func (v amountValue) Set(s string) (err error) {
+	amount, err := meter.ParseNano(s)
+	if err != nil {
+		return err
+	}
+	if amount < 0 {
+		return fmt.Errorf("%s is negative: want an amount such as 10 or 0.25", s)
+	}
+	*v.amount = amount
+	return nil
+}
+
+func (amountValue) Type() string { return "amount" }
+
+// endOf reads a moment: RFC 3339, or a date, which means the end of that day
+// in zone, to the millisecond. Empty is no moment.
+func endOf(flag, s string, zone *time.Location) (*time.Time, error) {
+	t, isDate, err := readMoment(flag, s, zone)
+	if err != nil || t.IsZero() {
+		return nil, err
+	}
+	if isDate {
+		t = t.AddDate(0, 0, 1).Add(-time.Millisecond)
+	}
+	return &t, nil
+}
+
+// expiryOf is endOf for what is made now: it cannot be over already.
+func expiryOf(s string, zone *time.Location) (*time.Time, error) {
+	t, err := endOf("expires", s, zone)
+	if err == nil && t != nil && t.Before(time.Now()) {
+		return nil, usagef("--expires %s is over: want a date to come", s)
+	}
+	return t, err
+}
+
+// startOf is endOf for where a span begins: a date means the start of that day.
+func startOf(flag, s string, zone *time.Location) (time.Time, error) {
+	t, _, err := readMoment(flag, s, zone)
+	return t, err
+}
+
+func readMoment(flag, s string, zone *time.Location) (t time.Time, isDate bool, err error) {
+	if s == "" {
+		return time.Time{}, false, nil
+	}
+	if t, err = time.ParseInLocation(time.DateOnly, s, zone); err == nil {
+		return t, true, nil
+	}
+	if t, err = time.Parse(time.RFC3339, s); err == nil {
+		return t, false, nil
+	}
+	return time.Time{}, false, usagef("--%s %q: want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00", flag, s)
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tollgate/tollgate/ledger"
+)
+
+// entryTypes are the words that --type takes.
+var entryTypes = []string{
+	ledger.TypeAccount, ledger.TypeTopup, ledger.TypeGrant, ledger.TypeCharge, ledger.TypeAbandon, ledger.TypeRefund,
+	ledger.TypeAdjust, ledger.TypeExpire, ledger.TypeRevoke, ledger.TypeKey, ledger.TypeSuspend, ledger.TypeResume,
+}
+
+func (p *program) journal() *cobra.Command {
+	var query ledger.JournalQuery
+	var since, until string
+	c := &cobra.Command{
+		Use:   "journal ACCOUNT",
+		Short: "Print an account's journal, oldest first",
+		Long: `Print everything that changed an account's balances, oldest first, all of it
+unless told otherwise. --since and --until go by the time of booking; a bare date
+is a day in policy.timezone: from its start in --since, to its end in --until.
+
+Types: ` + strings.Join(entryTypes, " ") + `.
+With --json the array is written as it is read, one entry a line.`,
+		Example: "  tollgate journal acme --type charge --since 2026-11-01 --until 2026-11-30\n  tollgate journal acme --json | jq -r '.[] | [.time, .type, .fee] | @tsv'",
+		Args:    positional("ACCOUNT"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if query.Limit < 0 {
+				return usagef("--limit is negative: want a number of entries")
+			}
+			if err := checkTypes(query.Types); err != nil {
+				return err
+			}
+			return p.operate(c.Context(), func(ctx context.Context, o *operator) (err error) {
+				if query.Since, err = startOf("since", since, o.zone); err != nil {
+					return err
+				}
+				if query.Until, err = untilEndOf(until, o.zone); err != nil {
+					return err
+				}
+				if p.asJSON {
+					return noAccount(journalJSON(ctx, o, args[0], query, p.stdout), args[0])
+				}
+				return noAccount(journalText(ctx, o, args[0], query, p.stdout), args[0])
+			})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&since, "since", "", "from this date or RFC 3339 time on")
+	f.StringVar(&until, "until", "", "up to the end of this date, or before this RFC 3339 time")
+	f.StringSliceVar(&query.Types, "type", nil, "only entries of these types, comma separated or repeated")
+	f.IntVar(&query.Limit, "limit", 0, "at most so many entries (default all)")
+	return c
+}
+
+// untilEndOf is exclusive, as the query is: a date's end is the next day's start.
+func untilEndOf(s string, zone *time.Location) (time.Time, error) {
+	t, isDate, err := readMoment("until", s, zone)
+	if isDate {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t, err
+}
+
+func checkTypes(types []string) error {
+	for _, t := range types {
+		if !strings.Contains(" "+strings.Join(entryTypes, " ")+" ", " "+t+" ") {
+			return usagef("--type: there is no type %q: want %s", t, strings.Join(entryTypes, ", "))
+		}
+	}
+	return nil
+}
+
+// journalJSON streams the array: a journal may be longer than memory.
+func journalJSON(ctx context.Context, o *operator, account string, q ledger.JournalQuery, to io.Writer) error {
+	out := bufio.NewWriter(to)
+	separator := "["
+	err := o.Journal(ctx, account, q, func(e *ledger.Entry) error {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s\n%s", separator, line)
+		separator = ","
+		return err
+	})
+	if err != nil {
+		return err // what was written stays unfinished, so that nobody takes it for the whole
+	}
+	if separator == "[" {
+		fmt.Fprint(out, "[")
+	}
+	fmt.Fprint(out, "\n]\n")
+	return out.Flush()
+}
+
+// journalText writes one line an entry; the columns are fixed, so that it can stream.
+func journalText(ctx context.Context, o *operator, account string, q ledger.JournalQuery, to io.Writer) error {
+	out := bufio.NewWriter(to)
+	n := 0
+	err := o.Journal(ctx, account, q, func(e *ledger.Entry) error {
+		if n++; n == 1 {
+			fmt.Fprintf(out, "%-10s  %-19s  %-8s  %s\n", "ENTRY", "TIME", "TYPE", "WHAT")
+		}
+		_, err := fmt.Fprintf(out, "%-10s  %-19s  %-8s  %s\n", e.ID, moment(e.Time, o.zone), e.Type, entryText(e, o))
+		return err
+	})
+	if n == 0 && err == nil {
+		fmt.Fprintf(out, "nothing in the journal of %s that fits\n", account)
+	}
+	if flushErr := out.Flush(); err == nil {
+		err = flushErr
+	}
+	return err
+}
+
+// entryText says in one line what an entry is about.
+func entryText(e *ledger.Entry, o *operator) string {
+	var words []string
+	add := func(is bool, format string, args ...any) {
+		if is {
+			words = append(words, fmt.Sprintf(format, args...))
+		}
+	}
+	add(e.Model != "", "%s", e.Model)
+	add(len(e.Usage) > 0, "%s", usageText(e.Usage))
+	add(e.UsageSource != "" && e.UsageSource != "upstream", "(%s)", e.UsageSource)
+	if e.Fee != nil {
+		add(true, "fee %s", o.money(*e.Fee))
+		add(len(e.Paid) > 0, "paid by %s", paidText(e.Paid, o.Currency()))
+	}
+	if e.Amount != nil {
+		add(true, "%s to %s", o.money(*e.Amount), e.Wallet)
+	}
+	if e.Quantity != nil {
+		add(true, "%s units of pack %s", count(*e.Quantity), e.Pack)
+	}
+	add(e.Fee == nil && e.Key != "", "key %s", e.Key)
+	add(e.Reason != "", "reason: %s", e.Reason)
+	add(e.Ref != "", "ref: %s", e.Ref)
+	add(e.RequestID != "", "%s", e.RequestID)
+	return strings.Join(words, "  ")
+}

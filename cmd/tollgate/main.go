@@ -1,0 +1,19 @@
+// Command tollgate is the one binary: the proxy, a demo of it, the simulated
+// upstream, and the operator's verbs. It only wires the parts together.
+//
+//	main.go, root.go   the program and its verbs; errors and exit codes
+//	output.go          JSON, tables, amounts and times
+//	connect.go         configuration, ledger and prices for a verb
+//	service.go         listeners, drain and signals, for serve and demo
+//	serve.go, …        one file a verb or family of verbs
+package main
+
+import (
+	"context"
+	"os"
+	_ "time/tzdata" // time zones are settings: they must be there in an image without files
+)
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr, os.Getenv))
+}

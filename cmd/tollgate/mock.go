@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tollgate/tollgate/internal/mockai"
+)
+
+func (p *program) mock() *cobra.Command {
+	var address string
+	var options mockai.Options
+	c := &cobra.Command{
+		Use:   "mock",
+		Short: "Run the simulated upstream alone",
+		Long: `Run a simulated upstream: OpenAI's and BigModel's chat, completions, embeddings
+and images, with usage that can be foretold, and that misbehaves if asked to by
+a prompt that begins with a directive (mock:usage=100,50 …). A bare :PORT is the
+loopback; say 0.0.0.0:PORT for every network.`,
+		Example: "  tollgate mock --listen :9090\n  tollgate mock --latency 200ms --delay 20ms",
+		Args:    positional(),
+		RunE:    func(c *cobra.Command, _ []string) error { return p.runMock(c.Context(), address, options) },
+	}
+	c.Flags().StringVar(&address, "listen", "127.0.0.1:9090", "address")
+	c.Flags().DurationVar(&options.Latency, "latency", 0, "wait before every answer")
+	c.Flags().DurationVar(&options.Delay, "delay", 0, "wait before every chunk of a stream")
+	c.Flags().StringVar(&options.RequireKey, "key", "", "key that requests must carry (default any)")
+	return c
+}
+
+func (p *program) runMock(ctx context.Context, address string, options mockai.Options) error {
+	caught, release := catchSignals(ctx)
+	defer release()
+	listener, err := listen(ctx, loopback(address), "--listen")
+	if err != nil {
+		return err
+	}
+	where := "http://" + listener.Addr().String()
+	if err := p.print(map[string]string{"listening": where}, func() string { return "listening on " + where + "\n" }); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	upstream := mockai.New(options)
+	return serveUpstream(caught.stop, listener, upstream)
+}
+
+// loopback makes a bare :PORT the loopback's.
+func loopback(address string) string {
+	if strings.HasPrefix(address, ":") {
+		return "127.0.0.1" + address
+	}
+	return address
+}
+
+// serveUpstream serves the simulated upstream until ctx is done.
+func serveUpstream(ctx context.Context, l net.Listener, upstream *mockai.Server) error {
+	server := &http.Server{Handler: upstream, ReadHeaderTimeout: headTimeout}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	upstream.Close() // what hangs by order is let go
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return server.Close()
+	}
+	return nil
+}

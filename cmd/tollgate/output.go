@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// print writes value as JSON if that was asked for, else what human writes.
+func (p *program) print(value any, human func() string) error {
+	if !p.asJSON {
+		_, err := fmt.Fprint(p.stdout, human())
+		return err
+	}
+	encoder := json.NewEncoder(p.stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// list is items, never nil: an empty list is [] in JSON.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
+
+// A table is rows of text under a header. Columns whose header begins with >
+// are aligned to the right.
+type table struct {
+	header []string
+	rows   [][]string
+}
+
+func newTable(header ...string) *table { return &table{header: header} }
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// String is the table, with a line break at the end; "" without rows.
+func (t *table) String() string {
+	if len(t.rows) == 0 {
+		return ""
+	}
+	right := make([]bool, len(t.header))
+	head := make([]string, len(t.header))
+	widths := make([]int, len(t.header))
+	for i, h := range t.header {
+		head[i], right[i] = strings.CutPrefix(h, ">")
+		widths[i] = utf8.RuneCountInString(head[i])
+		for _, row := range t.rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+	}
+	var b strings.Builder
+	for _, row := range append([][]string{head}, t.rows...) {
+		var line strings.Builder
+		for i, cell := range row {
+			blanks := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if right[i] {
+				line.WriteString(blanks + cell + "  ")
+			} else {
+				line.WriteString(cell + blanks + "  ")
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return b.String()
+}
+
+// facts are aligned lines of a name and what it is.
+func facts(pairs ...string) string {
+	width := 0
+	for i := 0; i < len(pairs); i += 2 {
+		width = max(width, utf8.RuneCountInString(pairs[i]))
+	}
+	var b strings.Builder
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fmt.Fprintf(&b, "%s%s  %s\n", pairs[i], strings.Repeat(" ", width-utf8.RuneCountInString(pairs[i])), pairs[i+1])
+	}
+	return b.String()
+}
+
+// money is an amount with its currency, where that is known.
+func money(n meter.Nano, currency string) string {
+	if currency == "" {
+		return n.String()
+	}
+	return n.String() + " " + currency
+}
+
+// count is a number in groups of three digits: 1,000,000.
+func count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// plural is a count with its noun: "1 key", "2 keys".
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok && noun != "key" {
+		return count(n) + " " + stem + "ies"
+	}
+	return count(n) + " " + noun + "s"
+}
+
+// moment is a time as an operator reads it, in the policy's time zone.
+func moment(t time.Time, zone *time.Location) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.In(zone).Format("2006-01-02 15:04:05")
+}
+
+func momentOrNever(t *time.Time, zone *time.Location) string {
+	if t == nil {
+		return "never"
+	}
+	return moment(*t, zone)
+}
+
+// orDash is words, or a dash for none, as tables show it.
+func orDash(words ...string) string {
+	if s := strings.Join(words, ", "); s != "" {
+		return s
+	}
+	return "-"
+}
+
+// orAll is words; none of them means no restriction.
+func orAll(words []string) string {
+	if len(words) == 0 {
+		return "all"
+	}
+	return strings.Join(words, ", ")
+}
+
+// writeLine writes a value as JSON on one line.
+func writeLine(to io.Writer, value any) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}

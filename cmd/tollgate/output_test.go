@@ -1,0 +1,97 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+func TestTable(t *testing.T) {
+	table := newTable("NAME", ">QUANTITY", "NOTE")
+	if got := table.String(); got != "" {
+		t.Errorf("an empty table is %q", got)
+	}
+	table.add("a", "1,000", "")
+	table.add("längер", "5", "x")
+	want := "" +
+		"NAME    QUANTITY  NOTE\n" +
+		"a          1,000\n" +
+		"längер         5  x\n"
+	if got := table.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestWords(t *testing.T) {
+	for _, tt := range []struct{ got, want string }{
+		{count(0), "0"},
+		{count(999), "999"},
+		{count(1000), "1,000"},
+		{count(-1234567), "-1,234,567"},
+		{count(100000), "100,000"},
+		{plural(1, "journal entry"), "1 journal entry"},
+		{plural(2, "journal entry"), "2 journal entries"},
+		{plural(1, "key"), "1 key"},
+		{plural(2, "key"), "2 keys"},
+		{plural(1200, "token"), "1,200 tokens"},
+		{money(1_500_000_000, "CNY"), "1.5 CNY"},
+		{money(0, ""), "0"},
+		{orDash(), "-"},
+		{orDash("a", "b"), "a, b"},
+		{orAll(nil), "all"},
+		{facts("a", "1", "long", "2"), "a     1\nlong  2\n"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+func TestMoments(t *testing.T) {
+	shanghai := time.FixedZone("CST", 8*3600)
+	for _, tt := range []struct{ text, end, start string }{
+		{"2026-12-31", "2026-12-31T23:59:59.999+08:00", "2026-12-31T00:00:00+08:00"},
+		{"2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z"},
+		{"2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00"},
+	} {
+		end, err := endOf("expires", tt.text, shanghai)
+		if err != nil || end.Format(time.RFC3339Nano) != tt.end {
+			t.Errorf("endOf(%s) = %v, %v, want %s", tt.text, end, err, tt.end)
+		}
+		start, err := startOf("since", tt.text, shanghai)
+		if err != nil || start.Format(time.RFC3339Nano) != tt.start {
+			t.Errorf("startOf(%s) = %v, %v, want %s", tt.text, start, err, tt.start)
+		}
+	}
+	if end, err := endOf("expires", "", shanghai); end != nil || err != nil {
+		t.Errorf("endOf nothing = %v, %v", end, err)
+	}
+	if until, err := untilEndOf("2026-12-31", shanghai); err != nil || until.Format(time.RFC3339) != "2027-01-01T00:00:00+08:00" {
+		t.Errorf("untilEndOf = %v, %v: the day must be in it whole", until, err)
+	}
+	for _, bad := range []string{"tomorrow", "720h", "31.12.2026", "2026-13-01", "2026-12-31 18:00:00"} {
+		if _, err := endOf("expires", bad, shanghai); err == nil || !strings.Contains(err.Error(), "--expires") {
+			t.Errorf("endOf(%q) = %v, want an error that names the flag", bad, err)
+		}
+	}
+}
+
+func TestReceiptLine(t *testing.T) {
+	fee := meter.Nano(624_000)
+	r := &ledger.Receipt{
+		Entry: ledger.Entry{
+			Time: time.Date(2026, 11, 2, 3, 4, 5, 0, time.Local), Endpoint: "chat", Model: "glm-4.5",
+			Usage: map[string]int64{"output": 48, "input": 1200, "cached_input": 3}, UsageSource: meter.Estimated, Fee: &fee,
+			Paid: []ledger.Payment{{From: "pack:p1", Quantity: 168}, {From: "bonus", Amount: 624_000}},
+		},
+		Standing: ledger.Standing{Recharge: 50 * meter.NanoPerUnit, Bonus: 49_999_376_000, HasPacks: true, PackFree: 332},
+	}
+	got := strings.Join(strings.Fields(receiptLine(r, "CNY")), " ")
+	want := "03:04:05 chat glm-4.5 input 1,200, cached input 3, output 48 fee 0.000624 CNY paid by pack p1 168 + bonus 0.000624 CNY (estimated) | left: recharge 50, bonus 49.999376, pack 332"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

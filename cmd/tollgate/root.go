@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tollgate/tollgate/config"
+	"github.com/tollgate/tollgate/ledger"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // it could not be done, or a check did not pass
+	exitUsage  = 2 // it was asked for in the wrong way
+)
+
+// program is one run of the binary: where it writes, and the flags that every verb has.
+type program struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+
+	configPath string
+	asJSON     bool
+	// running is set when a verb begins: errors before that are usage errors.
+	running bool
+}
+
+// run is the whole program, so that tests can boot it. Cancelling ctx is what
+// the first SIGTERM is to a server.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, getenv func(string) string) int {
+	p := &program{stdout: stdout, stderr: stderr, getenv: getenv}
+	root := p.root()
+	root.SetArgs(guardNegatives(root, args))
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	// A flag that is wrong may stand before --json.
+	p.asJSON = p.asJSON || slices.Contains(args, "--json")
+	return p.report(err)
+}
+
+const rootHelp = `Tollgate is an OpenAI-compatible metering reverse proxy. Clients point their SDK's
+base_url at it; each call is checked and paid before and after it is forwarded,
+from resource packs and cash balances kept in Redis.
+
+Every verb takes --json: one object (lists: an array), money as decimal strings,
+times as RFC 3339. Errors are one line on stderr (with --json an object,
+{"error":{"code","message"}}). Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+The configuration is the file of -c, or of TOLLGATE_CONFIG. Verbs that need only
+the ledger do with its URL in TOLLGATE_REDIS. TOLLGATE_LOG sets the level of the
+log (debug, info, warn, error).`
+
+const rootExample = `  tollgate demo                                   everything in one process, to try it out
+  tollgate serve -c tollgate.yaml                 the proxy
+  tollgate account create acme
+  tollgate topup acme 50
+  tollgate key create acme --name laptop
+  tollgate audit`
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "tollgate",
+		Short:             "An OpenAI-compatible metering reverse proxy",
+		Long:              rootHelp,
+		Example:           rootExample,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { p.running = true },
+	}
+	asGroup(root)
+	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `FILE` (default $TOLLGATE_CONFIG)")
+	root.PersistentFlags().BoolVar(&p.asJSON, "json", false, "print JSON")
+	root.AddCommand(
+		p.demo(), p.serve(), p.mock(), p.check(),
+		p.account(), p.topup(), p.refund(), p.adjust(), p.pack(), p.key(),
+		p.quote(), p.journal(), p.bill(), p.audit(), p.rebuild(), p.log(), p.version(),
+	)
+	return root
+}
+
+// asGroup makes a command that has verbs of its own: alone it prints its help,
+// and a verb that it does not have is an error.
+func asGroup(c *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
+	c.AddCommand(verbs...)
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		text := fmt.Sprintf("there is no verb %q in %s", unguard(args[0]), c.CommandPath())
+		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+			return fmt.Errorf("%s: did you mean %s?", text, strings.Join(like, " or "))
+		}
+		return fmt.Errorf("%s: see %s --help", text, c.CommandPath())
+	}
+	c.SuggestionsMinimumDistance = 2
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	return c
+}
+
+// positional checks the arguments against their names; a name in brackets is optional.
+func positional(names ...string) cobra.PositionalArgs {
+	needed := 0
+	for _, n := range names {
+		if !strings.HasPrefix(n, "[") {
+			needed++
+		}
+	}
+	return func(c *cobra.Command, args []string) error {
+		for i := range args {
+			args[i] = unguard(args[i])
+		}
+		switch {
+		case len(names) == 0 && len(args) > 0:
+			return fmt.Errorf("%s takes no argument, but got %q: see %s --help", c.CommandPath(), args[0], c.CommandPath())
+		case len(args) < needed:
+			return fmt.Errorf("%s needs %s: see %s --help", c.CommandPath(), strings.Join(names, " "), c.CommandPath())
+		case len(args) > len(names):
+			return fmt.Errorf("%s takes %s, but got %q, too: see %s --help", c.CommandPath(), strings.Join(names, " "), args[len(names)], c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// Negative amounts are arguments, not flags: `adjust acme -0.25`. The flag parser
+// takes whatever begins with - for flags, so they are hidden from it behind a
+// byte that no argument of a process can hold.
+const guard = "\x00"
+
+var negative = regexp.MustCompile(`^-(\d|\.\d)`)
+
+func unguard(arg string) string { return strings.TrimPrefix(arg, guard) }
+
+func guardNegatives(root *cobra.Command, args []string) []string {
+	switches := map[string]bool{}
+	everyFlag(root, func(f *pflag.Flag) {
+		if f.NoOptDefVal != "" {
+			switches["--"+f.Name] = true
+		}
+	})
+	guarded := slices.Clone(args)
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		// What follows a flag is its value, unless the flag is a switch.
+		value := i > 0 && strings.HasPrefix(args[i-1], "-") && !negative.MatchString(args[i-1]) &&
+			!strings.Contains(args[i-1], "=") && !switches[args[i-1]]
+		if negative.MatchString(arg) && !value {
+			guarded[i] = guard + arg
+		}
+	}
+	return guarded
+}
+
+func everyFlag(c *cobra.Command, visit func(*pflag.Flag)) {
+	c.Flags().VisitAll(visit)
+	c.PersistentFlags().VisitAll(visit)
+	for _, child := range c.Commands() {
+		everyFlag(child, visit)
+	}
+}
+
+// usageError is a verb's finding that it was asked for in the wrong way.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errFailed is a failure of which everything was said already.
+var errFailed = errors.New("failed")
+
+// report writes the error, if there is one, and returns the exit code.
+func (p *program) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var usage usageError
+	exit := exitFailed
+	if !p.running || errors.As(err, &usage) {
+		exit = exitUsage
+	}
+	if errors.Is(err, errFailed) {
+		return exit
+	}
+	if p.asJSON {
+		p.reportJSON(err, exit)
+		return exit
+	}
+	fmt.Fprintf(p.stderr, "tollgate: %s\n", err)
+	return exit
+}
+
+func (p *program) reportJSON(err error, exit int) {
+	var body struct {
+		Error struct {
+			Code     string           `json:"code"`
+			Message  string           `json:"message"`
+			Problems []config.Problem `json:"problems,omitempty"`
+		} `json:"error"`
+	}
+	body.Error.Code = errorCode(err, exit)
+	body.Error.Message = err.Error()
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		body.Error.Problems = problems
+	}
+	encoder := json.NewEncoder(p.stderr)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(body) // stderr is gone: the exit code says enough
+}
+
+func errorCode(err error, exit int) string {
+	var problems config.Problems
+	switch {
+	case exit == exitUsage:
+		return "usage"
+	case errors.As(err, &problems), errors.Is(err, config.ErrNone):
+		return "config"
+	case errors.Is(err, ledger.ErrUnavailable):
+		return "unavailable"
+	case errors.Is(err, ledger.ErrNotFound):
+		return "not_found"
+	case errors.Is(err, ledger.ErrConflict):
+		return "conflict"
+	case errors.Is(err, ledger.ErrInvalid):
+		return "invalid"
+	}
+	return "failed"
+}

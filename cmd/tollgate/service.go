@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tollgate/tollgate/proxy"
+)
+
+const (
+	// headTimeout is how long a client may take to send a request's head,
+	// idleTimeout how long a connection may be kept without one. There is no
+	// limit on an answer: a stream may take as long as it takes.
+	headTimeout = 10 * time.Second
+	idleTimeout = 2 * time.Minute
+	maxHead     = 64 << 10
+	// cutTimeout is how long calls that were cut have to be settled.
+	cutTimeout = 15 * time.Second
+)
+
+// A service is the proxy behind its listeners, from the first call to the last.
+type service struct {
+	log    *zap.Logger
+	proxy  *proxy.Proxy
+	public net.Listener
+	// admin and adminHandler are nil without an admin listener.
+	admin        net.Listener
+	adminHandler http.Handler
+	draining     atomic.Bool
+}
+
+// run serves until ctx is done, then drains: no new calls, those in flight end
+// and are settled. A signal on cut ends the drain; what was delivered until then is charged.
+func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
+	failed := make(chan error, 2)
+	public := s.serve(s.public, s.proxy, failed)
+	defer public.Close() // after Shutdown there is nothing left to close
+	if s.admin != nil {
+		// The admin side stays up during the drain: it tells that there is one.
+		defer s.serve(s.admin, s.adminHandler, failed).Close() // it serves no calls
+	}
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-failed:
+	}
+	return errors.Join(failure, s.drain(context.WithoutCancel(ctx), public, cut))
+}
+
+func (s *service) serve(l net.Listener, h http.Handler, failed chan<- error) *http.Server {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHead,
+		ErrorLog: zap.NewStdLog(s.log.Named("http")),
+	}
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("listening on %s: %w", l.Addr(), err)
+		}
+	}()
+	return server
+}
+
+func (s *service) drain(ctx context.Context, public *http.Server, cut <-chan struct{}) error {
+	s.log.Info("draining: no new calls, those in flight end; a second signal cuts them")
+	s.draining.Store(true)
+	s.proxy.SetDraining(true)
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	drained := make(chan error, 1)
+	go func() { drained <- errors.Join(public.Shutdown(ctx), s.proxy.Wait(ctx)) }()
+	select {
+	case err := <-drained:
+		return err
+	case <-cut:
+	}
+	s.log.Warn("the drain is cut: calls in flight are charged for what was delivered, or released")
+	s.proxy.Abort()
+	select {
+	case err := <-drained:
+		return err
+	case <-time.After(cutTimeout):
+		giveUp()
+		return fmt.Errorf("calls in flight did not end within %s of being cut: their holds are left to the sweeper: %w", cutTimeout, <-drained)
+	}
+}
+
+// signals are the process's signals as a server takes them.
+type signals struct {
+	// stop is done at the first SIGINT or SIGTERM, or with the parent.
+	stop context.Context
+	// cut is closed at the second; reload gets every SIGHUP.
+	cut    <-chan struct{}
+	reload <-chan os.Signal
+}
+
+// catchSignals takes the signals over until release is called.
+func catchSignals(parent context.Context) (s signals, release func()) {
+	stop, cancel := context.WithCancel(parent)
+	ends, reload := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(ends, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(reload, syscall.SIGHUP)
+	cut, released := make(chan struct{}), make(chan struct{})
+	go func() {
+		for range 2 {
+			select {
+			case <-ends:
+				if stop.Err() != nil {
+					close(cut)
+					return
+				}
+				cancel()
+			case <-released:
+				return
+			}
+		}
+	}()
+	return signals{stop, cut, reload}, func() {
+		signal.Stop(ends)
+		signal.Stop(reload)
+		close(released)
+		cancel()
+	}
+}
+
+// listen opens a listener; setting is where its address stands, for the error.
+func listen(ctx context.Context, address, setting string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is taken by another process: stop it, or set %s to another address", address, setting)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s (%s): %w", address, setting, err)
+	}
+	return l, nil
+}
