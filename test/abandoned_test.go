@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+const shortHold = 2 * time.Second
+
+// stalledStream begins a stream that stops half way, and waits until its hold
+// has outlived its time to live: a heartbeat has extended it, with a
+// checkpoint of what was delivered.
+func stalledStream(t *testing.T, w *world, p *process, key string) (stream <-chan reply, release func()) {
+	t.Helper()
+	reached, release := w.up.stallBefore(20)
+	ended := make(chan reply, 1)
+	go func() {
+		ended <- p.send("POST", chatPath, key, chat("gpt-4o", "usage=100,50;bytes=400;chunks=40", streamed))
+	}()
+	<-reached
+	time.Sleep(2*shortHold + shortHold/2)
+	if w.verb("account", "show", "acme").Get("held").String() == "0" || len(w.entries("acme", "charge", "abandon")) != 0 {
+		t.Error("the hold of a call in flight was swept")
+	}
+	return ended, release
+}
+
+// A process dies in the middle of a stream: what it had delivered is charged by
+// the sweeper of another, once.
+func TestAbandonedStreamIsCharged(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.ledger = "hold_ttl: " + shortHold.String() })
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	p := w.serve()
+	_, release := stalledStream(t, w, p, key)
+	defer release()
+	p.kill()
+	w.serve()
+	abandon := w.onlyCharge("acme")
+	equal(t, "type", abandon.Get("type").String(), "abandon")
+	equal(t, "source", abandon.Get("usage_source").String(), "estimated")
+	if output := abandon.Get("usage.output").Int(); output <= 0 || output > 60 {
+		t.Errorf("%d tokens of output charged for half of a reply of 100", output)
+	}
+}
+
+// A process that was given up settles after all: the abandoned charge is
+// refunded, and the true one booked.
+func TestLateSettlement(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.ledger = "hold_ttl: " + shortHold.String() })
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	slow := w.serve()
+	w.serve() // its sweeper finds the hold
+	stream, release := stalledStream(t, w, slow, key)
+	defer release()
+	slow.signal(syscall.SIGSTOP)
+	t.Cleanup(func() { _ = slow.cmd.Process.Signal(syscall.SIGCONT) })
+	eventually(t, "the hold is swept", func() bool { return len(w.entries("acme", "abandon")) == 1 })
+	slow.signal(syscall.SIGCONT)
+	release()
+	if r := <-stream; !whole(r) {
+		t.Errorf("the stream did not end well: %v\n%s", r.err, r.body)
+	}
+	shown := w.requireSettled("acme")
+	equal(t, "balance", shown.Get("wallets.recharge.balance").String(), "9.9975")
+	equal(t, "charges", len(w.entries("acme", "charge")), 1)
+	equal(t, "refunds", len(w.entries("acme", "refund")), 1)
+}

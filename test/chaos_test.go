@@ -1,0 +1,244 @@
+//go:build chaos
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+)
+
+// How hard the chaos rows pull. CHAOS_CYCLES makes them longer.
+const (
+	chaosCycles  = 3
+	chaosClients = 6
+	chaosCalls   = 30 // of each client in a cycle
+	chaosSettles = 30 * time.Second
+)
+
+// A chaosRow is a fault, struck once in each cycle under load.
+type chaosRow struct {
+	name     string
+	redis    []redistest.Option
+	archive  bool
+	mustLose bool                        // a row that observes no loss before the replay proves nothing
+	prepare  func(c *chaos)              // once
+	strike   func(c *chaos) (booked ids) // under load; nil: observed when the load has ended
+	after    func(c *chaos)              // when the load of a cycle has ended
+}
+
+// ids are the request ids of charges that Redis has.
+type ids map[string]bool
+
+// chaos is one row while it runs.
+type chaos struct {
+	*world
+	proxy   *process
+	key     string
+	faults  *faultProxy
+	before  ids   // what Redis had just before it was killed
+	floor   int64 // what no cut of the append-only file floorOf goes below
+	floorOf string
+
+	mu       sync.Mutex
+	requests int
+	received ids
+	pending  ids // those of received that the proxy had only promised to book
+
+	cycles, lostBefore int
+}
+
+// outcome is a line of the table.
+type outcome struct {
+	row                            string
+	cycles, requests, acknowledged int
+	lostBefore, lostAfter, doubled int
+	held                           string
+	audit                          bool
+}
+
+// Whatever a client has received in full is on the books exactly once, whatever
+// happened to the processes meanwhile; every hold comes back, the books balance.
+func TestChaos(t *testing.T) {
+	cycles := chaosCycles
+	if text := os.Getenv("CHAOS_CYCLES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			t.Fatalf("CHAOS_CYCLES is %q, not a number of cycles", text)
+		}
+		cycles = n
+	}
+	var outcomes []outcome
+	for _, row := range chaosRows() {
+		t.Run(row.name, func(t *testing.T) { outcomes = append(outcomes, row.run(t, cycles)) })
+	}
+	printOutcomes(outcomes)
+}
+
+func printOutcomes(outcomes []outcome) {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "row\tcycles\trequests\tacknowledged\tlost before replay\tlost after replay\tcharged twice\tholds left\taudit")
+	for _, o := range outcomes {
+		audit := "ok"
+		if !o.audit {
+			audit = "FAILED"
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", o.row, o.cycles, o.requests, o.acknowledged, o.lostBefore, o.lostAfter, o.doubled, o.held, audit)
+	}
+	_ = table.Flush() // of a table on stdout
+}
+
+// run runs the cycles of a row, and judges.
+func (row chaosRow) run(t *testing.T, cycles int) outcome {
+	w := newWorld(t, func(s *settings) {
+		s.ledger = "hold_ttl: 3s"
+		s.redis = append([]redistest.Option{redistest.WithConfig("--auto-aof-rewrite-percentage", "0")}, row.redis...)
+	})
+	if row.archive {
+		w.made.upstreams = w.upstreamItem("sim", w.up.url, "") + fmt.Sprintf("archive: {url: %q, interval: 100ms, keep: 1s}\n", "sqlite:"+w.dir+"/archive.db")
+		w.writeConfig()
+	}
+	w.account("acme", "100000")
+	w.verb("topup", "acme", "500", "--wallet", "bonus")
+	w.verb("pack", "grant", "acme", "--unit", "token", "--quantity", "20000", "--models", "gpt-4o")
+	c := &chaos{world: w, received: make(ids), pending: make(ids)}
+	c.key, _ = w.key("acme")
+	if row.prepare != nil {
+		row.prepare(c)
+	}
+	c.proxy = c.serveProxy()
+	for range cycles {
+		c.cycle(row)
+	}
+	return c.judge(row)
+}
+
+// cycle lets clients call, strikes, and lets things come back.
+func (c *chaos) cycle(row chaosRow) {
+	c.setFloor()
+	var clients sync.WaitGroup
+	started := make(chan struct{})
+	var first sync.Once
+	for client := range chaosClients {
+		clients.Go(func() {
+			for i := range chaosCalls {
+				gone := c.callOnce(client + i)
+				first.Do(func() { close(started) })
+				if gone {
+					return
+				}
+			}
+		})
+	}
+	<-started
+	time.Sleep(time.Duration(100+rand.IntN(200)) * time.Millisecond)
+	booked := row.strike(c)
+	promised := c.acknowledgedSoFar()
+	clients.Wait()
+	if booked == nil {
+		promised, booked = c.acknowledgedSoFar(), c.bookedIn(c.redis.Client())
+	}
+	for id := range promised {
+		if !booked[id] && (c.before == nil || c.before[id]) {
+			c.lostBefore++
+		}
+	}
+	if row.after != nil {
+		row.after(c)
+	}
+	c.cycles++
+}
+
+// callOnce makes one of the load's calls, and reports whether the proxy is gone.
+func (c *chaos) callOnce(i int) (gone bool) {
+	path, body := killCall(i)
+	r := c.proxy.send("POST", path, c.key, body)
+	c.mu.Lock()
+	c.requests++
+	if whole(r) {
+		id := r.header.Get("x-request-id")
+		c.received[id] = true
+		c.pending[id] = receiptOf(r, "x-tollgate-pending") != ""
+	}
+	c.mu.Unlock()
+	if r.status == 503 {
+		time.Sleep(50 * time.Millisecond) // as a client would that is told to come back
+	}
+	return r.status == 0
+}
+
+// acknowledgedSoFar are the answers received in full that Redis had acknowledged.
+func (c *chaos) acknowledgedSoFar() ids {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	promised := make(ids)
+	for id := range c.received {
+		if !c.pending[id] {
+			promised[id] = true
+		}
+	}
+	return promised
+}
+
+// judge waits until all is replayed and swept, and compares.
+func (c *chaos) judge(row chaosRow) outcome {
+	o := outcome{row: row.name, cycles: c.cycles, requests: c.requests, acknowledged: len(c.received), lostBefore: c.lostBefore}
+	for deadline := time.Now().Add(chaosSettles); ; time.Sleep(200 * time.Millisecond) {
+		c.count(&o)
+		if o.held == "0" && o.lostAfter == 0 && o.doubled == 0 && o.audit || time.Now().After(deadline) {
+			break
+		}
+	}
+	c.proxy.stop()
+	c.count(&o) // its last words are said
+	if o.lostAfter != 0 || o.doubled != 0 || o.held != "0" || !o.audit {
+		c.t.Errorf("%+v", o)
+	}
+	if o.acknowledged < 20*o.cycles {
+		c.t.Errorf("%d answers in %d cycles prove nothing", o.acknowledged, o.cycles)
+	}
+	if row.mustLose && o.lostBefore == 0 {
+		c.t.Error("nothing was lost before the replay: this row proves nothing")
+	}
+	return o
+}
+
+// count reads the books.
+func (c *chaos) count(o *outcome) {
+	charges, standing := make(map[string]int), make(map[string]int)
+	for _, entry := range c.entries("acme", "charge", "abandon", "refund") {
+		id := entry.Get("request_id").String()
+		switch entry.Get("type").String() {
+		case "charge":
+			charges[id]++
+			standing[id]++
+		case "abandon":
+			standing[id]++
+		default: // a late settlement takes the charge of an abandoned call back
+			standing[id]--
+		}
+	}
+	o.lostAfter, o.doubled = 0, 0
+	for id := range c.received {
+		if charges[id] == 0 {
+			o.lostAfter++
+		}
+	}
+	for id := range standing {
+		if charges[id] > 1 || standing[id] > 1 {
+			o.doubled++
+		}
+	}
+	o.held = c.verb("account", "show", "acme").Get("held").String()
+	stdout, _, code := c.run("audit", "--json")
+	o.audit = code == 0 && gjson.Get(stdout, "ok").Bool()
+}

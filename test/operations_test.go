@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+)
+
+// The admin listener: health, readiness and metrics are open, the rest is not there.
+func TestAdminListener(t *testing.T) {
+	_, p, key := acme(t)
+	p.post(chatPath, key, chat("gpt-4o", "usage=100,50;cached=40")).requireStatus(t, 200)
+	p.post(chatPath, wrongKey(key), chat("gpt-4o", "usage=1,1")).requireStatus(t, 401)
+	equal(t, "healthz", p.adminStatus("/healthz"), 200)
+	equal(t, "readyz", p.adminStatus("/readyz"), 200)
+	for _, path := range []string{"/", "/admin/v1/accounts", "/v1/models"} {
+		if status := p.adminStatus(path); status != 401 && status != 404 {
+			t.Errorf("%s on the admin listener: %d", path, status)
+		}
+	}
+	response, err := http.Get(p.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := string(content)
+	for _, want := range []string{"tollgate_", `model="gpt-4o"`, `dimension="cached_input"`, "invalid_api_key"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s in the metrics", want)
+		}
+	}
+	if strings.Contains(metrics, key) {
+		t.Error("a key is in the metrics")
+	}
+	if r := p.send("GET", "/metrics", key, ""); r.status != 404 {
+		t.Errorf("the data plane serves /metrics: %d", r.status)
+	}
+}
+
+// One log line a request, from the receipt; never a prompt, never a secret.
+func TestLogs(t *testing.T) {
+	_, p, key := acme(t)
+	const prompt = "The treasure is buried under the old oak."
+	body := `{"model":"gpt-4o","user":"mock:usage=100,50","messages":[{"role":"user","content":"` + prompt + `"}]}`
+	id := p.post(chatPath, key, body).header.Get("x-request-id")
+	p.stop()
+	log, lines := p.stderr.String(), 0
+	requireJSONLog(t, p)
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, id) {
+			lines++
+			if !strings.Contains(line, "0.0025") || !strings.Contains(line, "acme") {
+				t.Errorf("the request's line lacks its cost or its account: %s", line)
+			}
+		}
+	}
+	equal(t, "log lines of the request", lines, 1)
+	for _, secret := range []string{key, strings.TrimPrefix(key, "tg-acme-"), upstreamKey, prompt, "treasure", "Hello from the simulated"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+}
+
+// requireJSONLog demands that every line of the log is a JSON object.
+func requireJSONLog(t *testing.T, p *process) {
+	t.Helper()
+	for line := range strings.Lines(p.stderr.String()) {
+		if !gjson.Valid(line) {
+			t.Errorf("a log line is not JSON: %s", line)
+		}
+	}
+}

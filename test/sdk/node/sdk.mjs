@@ -1,0 +1,88 @@
+// One case of the official OpenAI Node SDK against BASE_URL, as JSON on stdout.
+//
+// usage: node sdk.mjs chat|stream|stream_usage|embedding|image|quota|bad_key|timeout
+//
+// The key is in API_KEY. An error of the SDK is a result too: its class,
+// status, code, type and request id.
+
+import OpenAI from "openai";
+
+const client = (options = {}) =>
+  new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.API_KEY, ...options });
+
+const request = (directive, options = {}) => ({
+  model: "gpt-4o",
+  user: "mock:" + directive,
+  messages: [{ role: "user", content: "Hello" }],
+  ...options,
+});
+
+const ask = (api, directive, options) => api.chat.completions.create(request(directive, options));
+
+async function chat() {
+  const { data, response } = await client()
+    .chat.completions.create(request("usage=100,50;cached=40"))
+    .withResponse();
+  return {
+    text: data.choices[0].message.content,
+    total_tokens: data.usage.total_tokens,
+    cached_tokens: data.usage.prompt_tokens_details.cached_tokens,
+    request_id: data._request_id,
+    cost: response.headers.get("x-tollgate-cost"),
+  };
+}
+
+async function read(stream) {
+  const result = { text: "", total_tokens: null, chunks_without_choices: 0 };
+  for await (const chunk of stream) {
+    if (chunk.choices.length === 0) result.chunks_without_choices++;
+    for (const choice of chunk.choices) result.text += choice.delta.content ?? "";
+    if (chunk.usage) result.total_tokens = chunk.usage.total_tokens;
+  }
+  return result;
+}
+
+const stream = async () => read(await ask(client(), "usage=100,50", { stream: true }));
+
+const stream_usage = async () =>
+  read(await ask(client(), "usage=100,50", { stream: true, stream_options: { include_usage: true } }));
+
+async function embedding() {
+  const answer = await client().embeddings.create({
+    model: "text-embedding-3-small",
+    input: ["one", "two"],
+    user: "mock:usage=1000,0",
+  });
+  return {
+    vectors: answer.data.length,
+    dimensions: answer.data[0].embedding.length,
+    total_tokens: answer.usage.total_tokens,
+  };
+}
+
+async function image() {
+  const answer = await client().images.generate({ model: "dall-e-3", prompt: "A cat", n: 1 });
+  return { images: answer.data.length, url: answer.data[0].url };
+}
+
+const quota = () => ask(client(), "usage=1,1");
+const bad_key = () => ask(client(), "usage=1,1");
+const timeout = () => ask(client({ timeout: 500, maxRetries: 0 }), "hang");
+
+const cases = { chat, stream, stream_usage, embedding, image, quota, bad_key, timeout };
+
+let result;
+try {
+  result = await cases[process.argv[2]]();
+} catch (error) {
+  if (!(error instanceof OpenAI.OpenAIError)) throw error;
+  result = {
+    error: error.constructor.name,
+    status_code: error.status ?? null,
+    code: error.code ?? null,
+    type: error.type ?? null,
+    request_id: error.requestID ?? error.request_id ?? null,
+    body: error.error ?? null,
+  };
+}
+console.log(JSON.stringify(result));

@@ -1,0 +1,101 @@
+"""One case of the official OpenAI Python SDK against BASE_URL, as JSON on stdout.
+
+usage: sdk.py chat|stream|stream_usage|embedding|image|quota|bad_key|timeout
+
+The key is in API_KEY. An error of the SDK is a result too: its class, status,
+code, type and request id.
+"""
+
+import json
+import os
+import sys
+
+import openai
+
+
+def client(**options):
+    return openai.OpenAI(base_url=os.environ["BASE_URL"], api_key=os.environ["API_KEY"], **options)
+
+
+def ask(api, directive, **options):
+    return api.chat.completions.create(
+        model="gpt-4o", user="mock:" + directive, messages=[{"role": "user", "content": "Hello"}], **options
+    )
+
+
+def chat():
+    raw = client().chat.completions.with_raw_response.create(
+        model="gpt-4o", user="mock:usage=100,50;cached=40", messages=[{"role": "user", "content": "Hello"}]
+    )
+    answer = raw.parse()
+    return {
+        "text": answer.choices[0].message.content,
+        "total_tokens": answer.usage.total_tokens,
+        "cached_tokens": answer.usage.prompt_tokens_details.cached_tokens,
+        "request_id": answer._request_id,
+        "cost": raw.headers.get("x-tollgate-cost"),
+    }
+
+
+def read(stream):
+    text, usage, chunks_without_choices = "", None, 0
+    for chunk in stream:
+        if not chunk.choices:
+            chunks_without_choices += 1
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+        if chunk.usage:
+            usage = chunk.usage.total_tokens
+    return {"text": text, "total_tokens": usage, "chunks_without_choices": chunks_without_choices}
+
+
+def stream():
+    return read(ask(client(), "usage=100,50", stream=True))
+
+
+def stream_usage():
+    return read(ask(client(), "usage=100,50", stream=True, stream_options={"include_usage": True}))
+
+
+def embedding():
+    answer = client().embeddings.create(model="text-embedding-3-small", input=["one", "two"], user="mock:usage=1000,0")
+    return {
+        "vectors": len(answer.data),
+        "dimensions": len(answer.data[0].embedding),
+        "total_tokens": answer.usage.total_tokens,
+    }
+
+
+def image():
+    answer = client().images.generate(model="dall-e-3", prompt="A cat", n=1)
+    return {"images": len(answer.data), "url": answer.data[0].url}
+
+
+def quota():
+    return ask(client(), "usage=1,1")
+
+
+def bad_key():
+    return ask(client(), "usage=1,1")
+
+
+def timeout():
+    return ask(client(timeout=0.5, max_retries=0), "hang")
+
+
+CASES = [chat, stream, stream_usage, embedding, image, quota, bad_key, timeout]
+
+
+def main():
+    case = {case.__name__: case for case in CASES}[sys.argv[1]]
+    try:
+        result = case()
+    except openai.OpenAIError as error:
+        result = {"error": type(error).__name__}
+        for name in ("status_code", "code", "type", "request_id"):
+            result[name] = getattr(error, name, None)
+        result["body"] = getattr(error, "body", None)
+    print(json.dumps(result))
+
+
+main()

@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// sdk is an official SDK, driven by a script of its own language.
+type sdk struct {
+	command []string // the script, to which the case's name is added
+	needs   string   // a file that is there when it is installed
+	errors  map[string]string
+}
+
+// requireSDK demands that the SDK is installed, or that its tests were waived.
+func requireSDK(t *testing.T, s sdk) {
+	t.Helper()
+	if os.Getenv("TOLLGATE_E2E_NO_SDK") == "1" {
+		t.Skip("TOLLGATE_E2E_NO_SDK is set")
+	}
+	if _, err := os.Stat(s.needs); err != nil {
+		t.Fatalf("%s is missing: run `make e2e-deps`, or set TOLLGATE_E2E_NO_SDK=1 to leave these tests out", s.needs)
+	}
+}
+
+// counter stands before the proxy and counts what an SDK really sends.
+type counter struct {
+	url      string
+	requests atomic.Int64
+}
+
+func countRequests(t *testing.T, p *process) *counter {
+	t.Helper()
+	target, err := url.Parse(p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{}
+	forward := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		FlushInterval: -1,
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) {}, // a client that left
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.requests.Add(1)
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	c.url = server.URL
+	return c
+}
+
+// sdkRun is one case's outcome.
+type sdkRun struct {
+	result   gjson.Result
+	sent     int64 // requests that the SDK sent
+	upstream int64 // requests that reached the upstream
+}
+
+// run runs one case of the script.
+func (s sdk) run(t *testing.T, w *world, c *counter, name, key string) sdkRun {
+	t.Helper()
+	sent, upstream := c.requests.Load(), w.up.Stats().Requests
+	cmd := exec.Command(s.command[0], append(s.command[1:], name)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "BASE_URL=" + c.url + "/v1", "API_KEY=" + key}
+	cmd.WaitDelay = 5 * time.Second
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err != nil || !gjson.ValidBytes(out) {
+		t.Fatalf("%s: %v\n%s%s", name, err, out, problems.String())
+	}
+	return sdkRun{gjson.ParseBytes(out), c.requests.Load() - sent, w.up.Stats().Requests - upstream}
+}
+
+// testSDK is what every official SDK must see.
+func testSDK(t *testing.T, s sdk) {
+	requireSDK(t, s)
+	w := newWorld(t)
+	w.account("acme", "10")
+	w.account("broke", "0.0001")
+	key, _ := w.key("acme")
+	broke, _ := w.key("broke")
+	c := countRequests(t, w.serve())
+	t.Run("chat", func(t *testing.T) {
+		r := s.run(t, w, c, "chat", key).result
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+		equal(t, "cached tokens", r.Get("cached_tokens").Int(), 40)
+		equal(t, "cost", r.Get("cost").String(), "0.0023")
+		requireRequestID(t, r)
+	})
+	t.Run("stream", func(t *testing.T) {
+		r := s.run(t, w, c, "stream", key).result
+		requireText(t, r)
+		equal(t, "usage", r.Get("total_tokens").Type, gjson.Null)
+		equal(t, "chunks without choices", r.Get("chunks_without_choices").Int(), 0)
+	})
+	t.Run("stream with usage", func(t *testing.T) {
+		r := s.run(t, w, c, "stream_usage", key).result
+		requireText(t, r)
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+		equal(t, "chunks without choices", r.Get("chunks_without_choices").Int(), 1)
+	})
+	t.Run("embedding", func(t *testing.T) {
+		r := s.run(t, w, c, "embedding", key).result
+		equal(t, "vectors", r.Get("vectors").Int(), 2)
+		equal(t, "dimensions", r.Get("dimensions").Int(), 1536)
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 1000)
+	})
+	t.Run("image", func(t *testing.T) {
+		r := s.run(t, w, c, "image", key).result
+		equal(t, "images", r.Get("images").Int(), 1)
+	})
+	testSDKRefusals(t, s, w, c, key, broke)
+	// Chat 0.0023, two streams of 0.0025, an embedding of 0.0005, an image of 0.3.
+	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6922")
+	equal(t, "balance of the broke", w.requireSettled("broke").Get("wallets.recharge.balance").String(), "0.0001")
+	t.Run("timeout of the client", func(t *testing.T) {
+		run := s.run(t, w, c, "timeout", key)
+		equal(t, "error", run.result.Get("error").String(), s.errors["timeout"])
+		equal(t, "requests sent", run.sent, 1)
+		w.up.Close() // lets go of the call that is being drained
+		w.requireSettled("acme")
+	})
+}
+
+// testSDKRefusals is what an SDK must make of our refusals.
+func testSDKRefusals(t *testing.T, s sdk, w *world, c *counter, key, broke string) {
+	t.Run("quota exceeded is not retried", func(t *testing.T) {
+		run := s.run(t, w, c, "quota", broke)
+		equal(t, "error", run.result.Get("error").String(), s.errors["quota"])
+		equal(t, "status", run.result.Get("status_code").Int(), 429)
+		equal(t, "code", run.result.Get("code").String(), "insufficient_quota")
+		equal(t, "type", run.result.Get("type").String(), "insufficient_quota")
+		requireRequestID(t, run.result)
+		equal(t, "requests sent", run.sent, 1)
+		equal(t, "requests upstream", run.upstream, 0)
+	})
+	t.Run("bad key", func(t *testing.T) {
+		run := s.run(t, w, c, "bad_key", wrongKey(key))
+		equal(t, "error", run.result.Get("error").String(), s.errors["bad_key"])
+		equal(t, "status", run.result.Get("status_code").Int(), 401)
+		equal(t, "code", run.result.Get("code").String(), "invalid_api_key")
+		equal(t, "requests sent", run.sent, 1)
+		equal(t, "requests upstream", run.upstream, 0)
+	})
+}
+
+func requireText(t *testing.T, r gjson.Result) {
+	t.Helper()
+	if !strings.HasPrefix(r.Get("text").String(), "Hello from the simulated upstream") {
+		t.Errorf("got %s", r.Raw)
+	}
+}
+
+func requireRequestID(t *testing.T, r gjson.Result) {
+	t.Helper()
+	id := r.Get("request_id").String()
+	if !strings.HasPrefix(id, "req_") || strings.HasPrefix(id, "req_mock") {
+		t.Errorf("request id %q in %s", id, r.Raw)
+	}
+}

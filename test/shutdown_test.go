@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// adminStatus asks the admin listener; 0 when it does not answer.
+func (p *process) adminStatus(path string) int {
+	response, err := http.Get(p.admin + path)
+	if err != nil {
+		return 0
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+// SIGTERM: not ready any more, what is in flight ends well and is booked, exit 0.
+func TestGracefulShutdown(t *testing.T) {
+	w, p, key := acme(t)
+	equal(t, "readyz", p.adminStatus("/readyz"), 200)
+	reached, release := w.up.stallBefore(5)
+	stream := make(chan reply, 1)
+	go func() { stream <- p.send("POST", chatPath, key, chat("gpt-4o", "usage=100,50;chunks=10", streamed)) }()
+	<-reached
+	p.signal(syscall.SIGTERM)
+	eventually(t, "readyz fails", func() bool { return p.adminStatus("/readyz") != 200 })
+	if r := p.send("POST", chatPath, key, chat("gpt-4o", "usage=1,1")); r.status == 200 {
+		t.Error("a new call was admitted during the shutdown")
+	}
+	release()
+	r := <-stream
+	if r.err != nil || !strings.Contains(r.body, "[DONE]") {
+		t.Errorf("the stream in flight did not end well: %v\n%s", r.err, tail(r.body))
+	}
+	equal(t, "exit code", p.wait(), 0)
+	equal(t, "fee", w.onlyCharge("acme").Get("fee").String(), "0.0025")
+}
+
+// A second signal cuts the drain short; what was delivered is charged, nothing stays held.
+func TestSecondSignalCutsTheDrain(t *testing.T) {
+	w, p, key := acme(t)
+	reached, release := w.up.stallBefore(5)
+	defer release()
+	stream := make(chan reply, 1)
+	go func() { stream <- p.send("POST", chatPath, key, chat("gpt-4o", "usage=100,50;chunks=10", streamed)) }()
+	<-reached
+	p.signal(syscall.SIGTERM)
+	eventually(t, "readyz fails", func() bool { return p.adminStatus("/readyz") != 200 })
+	p.signal(syscall.SIGTERM)
+	p.wait()
+	if r := <-stream; strings.Contains(r.body, "[DONE]") {
+		t.Error("the stream was said to have ended")
+	}
+	w.requireSettled("acme")
+	equal(t, "charges", len(w.entries("acme", "charge")), 1)
+}

@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+// acme is a world with an account of 10 and a proxy.
+func acme(t *testing.T, change ...func(*settings)) (w *world, p *process, key string) {
+	t.Helper()
+	w = newWorld(t, change...)
+	w.account("acme", "10")
+	key, _ = w.key("acme")
+	p = w.serve()
+	return w, p, key
+}
+
+// deadURL is an address where nothing listens.
+func deadURL(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return "http://" + listener.Addr().String()
+}
+
+// withUpstreams replaces the config's upstreams before the proxy starts.
+func (w *world) withUpstreams(items ...string) {
+	w.t.Helper()
+	w.made.upstreams = strings.Join(items, "")
+	w.writeConfig()
+}
+
+// P4: an upstream that is not there costs nothing.
+func TestUpstreamRefusesTheConnection(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	w.withUpstreams(w.upstreamItem("dead", deadURL(t), ""))
+	p := w.serve()
+	for _, body := range []string{chat("gpt-4o", "usage=1,1"), chat("gpt-4o", "usage=1,1", streamed)} {
+		r := p.post(chatPath, key, body)
+		r.requireStatus(t, 502)
+		equal(t, "code", r.get("error.code").String(), "upstream_unavailable")
+	}
+	w.requireNoCharge("acme")
+}
+
+// P4: an upstream that closes the connection without an answer costs nothing.
+func TestUpstreamClosesTheConnection(t *testing.T) {
+	w, p, key := acme(t)
+	r := p.post(chatPath, key, chat("gpt-4o", "close"))
+	r.requireStatus(t, 502)
+	equal(t, "code", r.get("error.code").String(), "upstream_unavailable")
+	w.requireNoCharge("acme")
+}
+
+// P4: an upstream that does not answer in time is cut, and costs nothing.
+func TestUpstreamTimesOut(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	w.withUpstreams(w.upstreamItem("slow", w.up.url, ", timeout: 300ms"))
+	p := w.serve()
+	r := p.post(chatPath, key, chat("gpt-4o", "hang"))
+	r.requireStatus(t, 504)
+	equal(t, "code", r.get("error.code").String(), "upstream_timeout")
+	w.requireNoCharge("acme")
+	eventually(t, "the upstream notices that it was cut", func() bool { return w.up.Stats().AbortedByClient == 1 })
+}
+
+// P7: the upstream's own errors pass as they are, and cost nothing.
+func TestUpstreamErrorsPass(t *testing.T) {
+	cases := []struct {
+		model, directive, retryAfter string
+		status                       int
+	}{
+		{"gpt-4o", "status=429;retry-after=7", "7", 429},
+		{"gpt-4o", "status=500", "", 500},
+		{"gpt-4o", "status=503;retry-after=2", "2", 503},
+		{"gpt-4o", "status=400", "", 400},
+		{"glm-4.6", "status=429", "1", 429},
+	}
+	w, p, key := acme(t)
+	for _, c := range cases {
+		for _, more := range []string{`"n":1`, streamed} {
+			r := p.post(chatPath, key, chat(c.model, c.directive, more))
+			equal(t, c.directive+": status", r.status, c.status)
+			equal(t, c.directive+": body", r.body, string(w.up.lastSent()))
+			equal(t, c.directive+": Retry-After", r.header.Get("Retry-After"), c.retryAfter)
+			if id := r.header.Get("x-request-id"); !strings.HasPrefix(id, "req_") || strings.HasPrefix(id, "req_mock") {
+				t.Errorf("%s: x-request-id %q", c.directive, id)
+			}
+		}
+	}
+	w.requireNoCharge("acme")
+}
+
+// A JSON answer that breaks off reaches nobody, so nobody pays for it.
+func TestUpstreamBreaksOffAJSONAnswer(t *testing.T) {
+	for _, where := range []string{"head", "mid-body", "end"} {
+		t.Run(where, func(t *testing.T) {
+			w, p, key := acme(t)
+			r := p.send("POST", chatPath, key, chat("gpt-4o", "usage=100,50;cut="+where))
+			equal(t, "status", r.status, 502)
+			equal(t, "code", r.get("error.code").String(), "upstream_unavailable")
+			w.requireNoCharge("acme")
+		})
+	}
+}
+
+// A stream that breaks off is charged for what came, once, as an estimate.
+func TestUpstreamBreaksOffAStream(t *testing.T) {
+	for _, where := range []string{"mid-body", "mid-frame", "clean"} {
+		t.Run(where, func(t *testing.T) {
+			w, p, key := acme(t)
+			r := p.send("POST", chatPath, key, chat("gpt-4o", "bytes=4000;chunks=40;cut="+where, streamed))
+			equal(t, "status", r.status, 200)
+			if !strings.Contains(r.body, "Hello") || strings.Contains(r.body, "[DONE]") {
+				t.Errorf("the client got %q", tail(r.body))
+			}
+			if where != "clean" && r.err == nil {
+				t.Error("the client was told that the part is the whole")
+			}
+			charge := w.onlyCharge("acme")
+			equal(t, "source", charge.Get("usage_source").String(), "estimated")
+			if output := charge.Get("usage.output").Int(); output <= 0 || output > 1000 {
+				t.Errorf("%d tokens of output charged for half of a reply of 1000", output)
+			}
+		})
+	}
+}
+
+// A 200 without usage is never free.
+func TestUpstreamWithoutUsage(t *testing.T) {
+	for _, directive := range []string{"no-usage", "null-usage", "usage=0,0"} {
+		for _, more := range []string{`"n":1`, streamed} {
+			w, p, key := acme(t)
+			p.post(chatPath, key, chat("glm-4.6", directive+";bytes=400", more)).requireStatus(t, 200)
+			charge := w.onlyCharge("acme")
+			equal(t, directive+": source", charge.Get("usage_source").String(), "estimated")
+			if charge.Get("usage.input").Int() <= 0 || charge.Get("usage.output").Int() <= 10 || charge.Get("fee").String() == "0" {
+				t.Errorf("%s: charged %s for %s", directive, charge.Get("fee"), charge.Get("usage").Raw)
+			}
+			p.stop()
+		}
+	}
+}
+
+// Numbers may arrive as 12.0; a wrong total changes nothing; web search results are input, once.
+func TestUpstreamsOddUsage(t *testing.T) {
+	cases := []struct{ directive, fee string }{
+		{"usage=100,50;float-usage", "0.0006"},
+		{"usage=100,50;total=999", "0.0006"},
+		{"usage=100,50;cached=500", "0.00044"}, // cut to the whole
+		{"usage=1000,199", "0.003592"},
+		{"usage=1000,200", "0.0058"},
+		{"usage=2000,100;tool-results=3", "0.0048"},
+		{"usage=100,50;finish=sensitive", "0.0006"},
+		{"usage=100,50;reasoning=20", "0.0006"},
+	}
+	w, p, key := acme(t)
+	for _, c := range cases {
+		for _, more := range []string{`"n":1`, streamed} {
+			r := p.post("/api/paas/v4/chat/completions", key, chat("glm-4.6", c.directive, more))
+			r.requireStatus(t, 200)
+			cost := r.header.Get("x-tollgate-cost")
+			if more == streamed {
+				cost = r.trailer.Get("x-tollgate-cost")
+			}
+			equal(t, c.directive+" "+more, cost, c.fee)
+		}
+	}
+	w.requireSettled("acme")
+}
+
+// An upstream that rejects stream_options is asked once more without, and that is remembered.
+func TestStreamOptionsRejected(t *testing.T) {
+	w, p, key := acme(t)
+	if err := w.up.SetFault("reject-stream-options", 0); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int64{2, 3} {
+		r := p.post(chatPath, key, chat("gpt-4o", "bytes=400", streamed))
+		r.requireStatus(t, 200)
+		equal(t, "requests upstream", w.up.Stats().Requests, want)
+		if !strings.Contains(r.body, "[DONE]") {
+			t.Errorf("stream %d: %s", i, r.body)
+		}
+	}
+	requests := w.up.Requests()
+	for i, has := range []bool{true, false, false} {
+		equal(t, "stream_options in a request", gjson.GetBytes(requests[i].Body, "stream_options").Exists(), has)
+	}
+	w.requireSettled("acme")
+	charges := w.entries("acme", "charge")
+	equal(t, "charges", len(charges), 2)
+	for _, charge := range charges {
+		equal(t, "source", charge.Get("usage_source").String(), "estimated")
+	}
+}
+
+// A second upstream takes over before the first byte, on one hold, for one charge.
+func TestFailover(t *testing.T) {
+	for _, fault := range []string{"refused", "status=429", "status=500", "status=503", "close"} {
+		t.Run(fault, func(t *testing.T) {
+			w := newWorld(t)
+			w.account("acme", "10")
+			key, _ := w.key("acme")
+			first := startUpstream(t, w.made.mock)
+			url := first.url
+			if fault == "refused" {
+				url = deadURL(t)
+			} else if err := first.SetFault(fault, 0); err != nil {
+				t.Fatal(err)
+			}
+			w.withUpstreams(w.upstreamItem("first", url, ", priority: 1"), w.upstreamItem("second", w.up.url, ", priority: 2"))
+			p := w.serve()
+			for _, more := range []string{`"n":1`, streamed} {
+				p.post(chatPath, key, chat("gpt-4o", "usage=100,50", more)).requireStatus(t, 200)
+			}
+			w.requireSettled("acme")
+			charges := w.entries("acme", "charge")
+			equal(t, "charges", len(charges), 2)
+			for _, charge := range charges {
+				equal(t, "fee", charge.Get("fee").String(), "0.0025")
+			}
+			equal(t, "answered by the second", w.up.Stats().Completed, 2)
+		})
+	}
+}
+
+// After the first byte nobody takes over.
+func TestNoFailoverAfterTheFirstByte(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	first := startUpstream(t, w.made.mock)
+	w.withUpstreams(w.upstreamItem("first", first.url, ", priority: 1"), w.upstreamItem("second", w.up.url, ", priority: 2"))
+	p := w.serve()
+	r := p.send("POST", chatPath, key, chat("gpt-4o", "chunks=10;cut=mid-body", streamed))
+	if r.err == nil {
+		t.Error("the client was told that the part is the whole")
+	}
+	equal(t, "requests to the second", w.up.Stats().Requests, 0)
+	w.onlyCharge("acme")
+}
+
+// An upstream that fell silent in the middle of a stream is cut when its time is up.
+func TestUpstreamFallsSilentMidStream(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	w.withUpstreams(w.upstreamItem("slow", w.up.url, ", timeout: 500ms"))
+	p := w.serve()
+	began := time.Now()
+	r := p.send("POST", chatPath, key, chat("gpt-4o", "bytes=4000;chunks=40;hang=mid", streamed))
+	if r.err == nil || time.Since(began) > patience {
+		t.Errorf("after %s: %v, %s", time.Since(began), r.err, tail(r.body))
+	}
+	equal(t, "source", w.onlyCharge("acme").Get("usage_source").String(), "estimated")
+}
