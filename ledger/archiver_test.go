@@ -405,7 +405,7 @@ func TestArchiveOnACluster(t *testing.T) {
 	f.archiveNow()
 	f.audit()
 	before := f.books()
-	f.must(f.server.Client().ScriptFlush(f.ctx()).Err()) // as if a node had come up anew
+	f.must(f.ledger.scripts.close(f.ctx(), f.server.Client())) // as if a node had come up anew
 	_, err := f.ledger.Account(f.ctx(), "acme")
 	f.must(err)
 	f.sameBooks(before, f.books())

@@ -2,7 +2,10 @@ package ledger
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/redistest"
 	"github.com/tollgate/tollgate/meter"
@@ -16,9 +19,11 @@ func BenchmarkReserveSettle(b *testing.B) {
 			l, key := benchLedger(b, packs)
 			used := charge(b, "input 1000 2/1M", "output 500 8/1M")
 			b.ReportAllocs()
+			before := serverCPU(b, l)
 			for b.Loop() {
 				benchRequest(b, l, key, used)
 			}
+			reportServerCPU(b, l, before)
 		})
 	}
 }
@@ -29,11 +34,39 @@ func BenchmarkReserveSettleParallel(b *testing.B) {
 	used := charge(b, "input 1000 2/1M", "output 500 8/1M")
 	b.ReportAllocs()
 	b.SetParallelism(16)
+	before := serverCPU(b, l)
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
 			benchRequest(b, l, key, used)
 		}
 	})
+	reportServerCPU(b, l, before)
+}
+
+// serverCPU is the CPU time that Redis has used so far, by the kernel's accounting.
+func serverCPU(b *testing.B, l *Ledger) time.Duration {
+	b.Helper()
+	info, err := l.client.Info(b.Context(), "cpu").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var sum float64
+	for line := range strings.SplitSeq(info, "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		if name == "used_cpu_user" || name == "used_cpu_sys" {
+			seconds, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum += seconds
+		}
+	}
+	return time.Duration(sum * float64(time.Second))
+}
+
+func reportServerCPU(b *testing.B, l *Ledger, before time.Duration) {
+	b.Helper()
+	b.ReportMetric(float64((serverCPU(b, l)-before).Nanoseconds())/float64(b.N)/1000, "redis-µs/op")
 }
 
 func benchRequest(b *testing.B, l *Ledger, key Credential, used meter.Charge) {
@@ -60,7 +93,7 @@ func benchLedger(b *testing.B, packs int) (*Ledger, Credential) {
 	_, err = l.CreateAccount(b.Context(), "acme", AccountOptions{})
 	check(err)
 	for _, w := range []Wallet{Recharge, Bonus} {
-		_, err = l.TopUp(b.Context(), Topup{Account: "acme", Wallet: w, Amount: meter.MaxBalance / 3})
+		_, err = l.TopUp(b.Context(), Topup{Account: "acme", Wallet: w, Amount: 1_000_000 * meter.NanoPerUnit})
 		check(err)
 	}
 	for range packs {

@@ -33,9 +33,10 @@
 //
 // # Trust
 //
-// A server is written to by loaded scripts alone, and its script cache dies
-// with its process. So one that has come up anew answers NOSCRIPT, and is
-// looked at (verify) before it is written to again. Besides, every script
+// A server is written to by the functions of one library alone, and what opens
+// that library lives in the memory of the server's process (lua/library.lua).
+// So one that has come up anew answers NOSCRIPT, and is looked at (verify)
+// before it is opened to be written to again. Besides, every script
 // compares the ledger's identity and the highest journal id that this process
 // has seen with what is there. Whatever does not fit is ErrUnavailable, never
 // a refusal.

@@ -353,13 +353,13 @@ func wants(t testing.TB, err, target error) {
 // not a script of the ledger, so it goes by EVAL.
 func (f *fixture) luaFunction(expression string, args ...any) string {
 	f.Helper()
-	source := "#!lua\n"
+	source := "#!lua\nlocal keys, argv = KEYS, ARGV\n"
 	for _, part := range []string{"lib", "pay", "use"} {
 		text, err := luaFiles.ReadFile("lua/" + part + ".lua")
 		f.must(err)
 		source += string(text)
 	}
-	got, err := f.server.Client().Eval(f.ctx(), source+"\nreturn "+expression, []string{"{t}m", "{t}j"}, args...).Text()
+	got, err := f.server.Client().Eval(f.ctx(), source+"\nwake()\nbegin(keys, argv)\nreturn "+expression, []string{"{t}m", "{t}j"}, args...).Text()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		f.Fatalf("%s of %v: %v", expression, args, err)
 	}

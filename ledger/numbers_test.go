@@ -21,7 +21,7 @@ func TestAddIsExact(t *testing.T) {
 	}
 	check := func(a, b int64) {
 		want := new(big.Int).Add(big.NewInt(a), big.NewInt(b)).String()
-		if got := f.luaFunction("add(ARGV[1], ARGV[2])", a, b); got != want {
+		if got := f.luaFunction("str(add(amount(ARGV[1]), amount(ARGV[2])))", a, b); got != want {
 			f.Fatalf("add(%d, %d) = %s, want %s", a, b, got, want)
 		}
 	}
@@ -52,7 +52,7 @@ func TestTotalClampsTheExactSum(t *testing.T) {
 		sum.Add(sum, big.NewInt(terms[3]))
 		want := sum.Int64()
 		want = max(-(1<<53 - 1), min(1<<53-1, want))
-		got := f.luaFunction("str(total(ARGV[1], ARGV[2], ARGV[3], ARGV[4]))", terms[0], terms[1], terms[2], terms[3])
+		got := f.luaFunction("str(total(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), amount(ARGV[4])))", terms[0], terms[1], terms[2], terms[3])
 		if got != fmt.Sprint(want) {
 			t.Fatalf("total(%v) = %s, want %d", terms, got, want)
 		}
@@ -72,7 +72,7 @@ func TestMuldivIsExact(t *testing.T) {
 		if !x.IsInt64() || x.Int64() > 1<<53-1 {
 			return
 		}
-		if got := f.luaFunction("str(muldiv(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])))", a, b, d, c); got != x.String() {
+		if got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), tonumber(ARGV[4])))", a, b, d, c); got != x.String() {
 			t.Fatalf("muldiv(%d, %d, %d, %d) = %s, want %s", a, b, d, c, got, x)
 		}
 	})
@@ -88,7 +88,7 @@ func TestRepricingIsMeters(t *testing.T) {
 		if err != nil {
 			return
 		}
-		got := f.luaFunction("str(muldiv(ARGV[1], ARGV[2], tonumber(ARGV[3]) * 1000, tonumber(ARGV[3]) * 500))", quantity, rate.Pico, rate.Per)
+		got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), tonumber(ARGV[3]) * 1000, tonumber(ARGV[3]) * 500))", quantity, rate.Pico, rate.Per)
 		if got != fmt.Sprint(int64(want)) {
 			t.Fatalf("%d at %d per %d: %s, want %d", quantity, rate.Pico, rate.Per, got, int64(want))
 		}
@@ -103,7 +103,7 @@ func TestSplitLaws(t *testing.T) {
 		policy := rapid.SampledFrom([]Split{Proportional, Equal, BonusFirst, RechargeFirst}).Draw(t, "policy")
 		recharge, bonus := meter.Nano(balance.Draw(t, "recharge")), meter.Nano(balance.Draw(t, "bonus"))
 		fee := meter.Nano(rapid.OneOf(rapid.Int64Range(0, 2000), rapid.Int64Range(0, 1<<53-1)).Draw(t, "fee"))
-		got := f.luaFunction(`(function() account = {split = ARGV[1], recharge = ARGV[2], bonus = ARGV[3]}
+		got := f.luaFunction(`(function() account = {split = ARGV[1], recharge = amount(ARGV[2]), bonus = amount(ARGV[3])}
 			local r, b = split(tonumber(ARGV[4])) return str(r) .. ' ' .. str(b) end)()`,
 			string(policy), int64(recharge), int64(bonus), int64(fee))
 		fromRecharge, fromBonus := policy.split(fee, recharge, bonus)

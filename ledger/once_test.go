@@ -230,7 +230,7 @@ func (sendTwice) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (sendTwice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if cmd.Name() == "evalsha" {
+		if cmd.Name() == "fcall" {
 			if err := next(ctx, cmd); err != nil {
 				return err
 			}

@@ -59,7 +59,7 @@ func TestEmptied(t *testing.T) {
 		hold := f.reserve(key, cost(f, "1"))
 		for _, flush := range []func() error{
 			func() error { return f.server.Client().FlushAll(f.ctx()).Err() },
-			func() error { return f.server.Client().ScriptFlush(f.ctx()).Err() },
+			func() error { return f.ledger.scripts.close(f.ctx(), f.server.Client()) },
 			func() error { // another ledger moves in
 				_, err := Open(f.ctx(), Options{URL: f.server.URL(), Currency: "CNY", Shards: 4})
 				return err
@@ -196,4 +196,26 @@ func TestAnotherLedgersShard(t *testing.T) {
 		wants(f, err, ErrUnavailable)
 		wants(f, f.ledger.Ready(f.ctx()), ErrUnavailable)
 	})
+}
+
+// The library is in the append-only file, so a server that comes up anew has it; but it is closed, until somebody has
+// verified the server.
+func TestLibraryIsClosedAfterARestart(t *testing.T) {
+	f := newFixture(t, Options{}, redistest.WithAOF("always"))
+	f.account("acme", "10", "0", AccountOptions{})
+	for _, restart := range []func(){f.server.Kill, f.server.Stop} {
+		restart()
+		f.server.Start()
+		state, err := f.ledger.scripts.state(f.ctx(), f.server.Client())
+		f.must(err)
+		if state != libraryClosed {
+			t.Errorf("after a restart the library is in state %d, want it there and closed", state)
+		}
+		_, err = f.ledger.scripts.receipt.invoke(f.ctx(), f.server.Client(), f.ledger.keysOf(0, "acme", 0), f.ledger.args(0, 0)).Result()
+		if !isNoScript(err) {
+			t.Errorf("a closed library answers %v", err)
+		}
+		f.topup("acme", Bonus, "1") // opens it
+	}
+	f.balances("acme", "10 2 0")
 }

@@ -114,7 +114,7 @@ func prepareRebuild(ctx context.Context, o *Options, owner archive.Ledger, ident
 	if err != nil {
 		return err
 	}
-	l := &Ledger{client: client, tags: shardTags(owner.Shards), identity: owner.Identity, currency: owner.Currency}
+	l := &Ledger{client: client, tags: shardTags(owner.Shards), identity: owner.Identity, currency: owner.Currency, scripts: new(scripts)}
 	return errors.Join(l.foundRebuilt(ctx, identity), closeClient())
 }
 
@@ -129,7 +129,7 @@ func (l *Ledger) foundRebuilt(ctx context.Context, archived string) error {
 		}
 	}
 	// A server that was emptied may still have its scripts.
-	err = l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error { return c.ScriptFlush(ctx).Err() })
+	err = l.eachMaster(ctx, l.scripts.close)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -58,7 +58,7 @@ func TestRebuildBrokenOff(t *testing.T) {
 	f.archiveNow()
 	before := f.books()
 	f.must(f.server.Client().FlushAll(f.ctx()).Err())
-	f.must(f.server.Client().ScriptFlush(f.ctx()).Err())
+	f.must(f.ledger.scripts.close(f.ctx(), f.server.Client()))
 
 	o := Options{URL: f.server.URL(), Archive: f.ledger.vault.address}
 	report, owner, err := readOwner(f.ctx(), o.Archive)

@@ -122,7 +122,7 @@ func (l *Ledger) fence(ctx context.Context, n *node, shard int, least position) 
 	}
 	l.logger.Error("a shard has gone back in time while its server kept running: its scripts are unloaded until it is recovered",
 		zap.Int("shard", shard), zap.Int64("seq", there.seq()), zap.Int64("was", least.seq()))
-	if err := n.client.ScriptFlush(ctx).Err(); err != nil {
+	if err := l.scripts.close(ctx, n.client); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
@@ -131,9 +131,12 @@ func (l *Ledger) fence(ctx context.Context, n *node, shard int, least position) 
 // recoverNode recovers a server, or waits until another has done it.
 func (l *Ledger) recoverNode(ctx context.Context, n *node) error {
 	for {
-		whole, err := l.hasScripts(ctx, n)
-		if err != nil || whole {
-			return err
+		open, err := l.scripts.areOpen(ctx, n.client)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if open {
+			return nil
 		}
 		begun, err := l.tryRecover(ctx, n)
 		if !errors.Is(err, errLate) && (begun || err != nil) {
@@ -145,18 +148,6 @@ func (l *Ledger) recoverNode(ctx context.Context, n *node) error {
 		case <-time.After(recoveryPoll):
 		}
 	}
-}
-
-func (l *Ledger) hasScripts(ctx context.Context, n *node) (bool, error) {
-	shas := make([]string, len(l.scripts.all))
-	for i, s := range l.scripts.all {
-		shas[i] = s.sha
-	}
-	there, err := n.client.ScriptExists(ctx, shas...).Result()
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return !slices.Contains(there, false), nil
 }
 
 // tryRecover recovers a server under its lock; begun is false when another has that.
@@ -273,7 +264,7 @@ func (l *Ledger) recoverLocked(ctx context.Context, n *node, lock, token string)
 	}
 	if anyBehind(heads, found) {
 		// Scripts of another version of this program may be loaded: nobody books while entries are put back.
-		if err := l.unload(ctx, n); err != nil {
+		if err := l.scripts.close(ctx, n.client); err != nil {
 			return 0, err
 		}
 		if found, err = l.runRecover(ctx, n, heads, "begin"); err != nil {
@@ -308,17 +299,6 @@ func anyBehind(heads []archive.Head, found []shardFound) bool {
 		}
 	}
 	return false
-}
-
-// unload takes all scripts from a server but those of the recovery.
-func (l *Ledger) unload(ctx context.Context, n *node) error {
-	_, err := n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ScriptFlush(ctx)
-		p.ScriptLoad(ctx, l.scripts.recover.source)
-		p.ScriptLoad(ctx, l.scripts.putback.source)
-		return nil
-	})
-	return err
 }
 
 // beginRecovery checks whose shards these are, marks them, and loads what a
@@ -524,7 +504,11 @@ func putBackAnswer(r *reply, e *archive.Entry) error {
 // has broken it.
 func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends []shardFound, lock, token string) error {
 	at := make([]position, len(heads))
-	err := n.client.Watch(ctx, func(tx *redis.Tx) error {
+	library, err := l.scripts.state(ctx, n.client)
+	if err != nil {
+		return err
+	}
+	err = n.client.Watch(ctx, func(tx *redis.Tx) error {
 		mine, err := tx.Get(ctx, lock).Result()
 		if errors.Is(err, redis.Nil) || err == nil && mine != token {
 			return errLate
@@ -549,9 +533,7 @@ func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends [
 			}
 		}
 		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			for _, s := range l.scripts.all {
-				p.ScriptLoad(ctx, s.source)
-			}
+			l.scripts.open(ctx, p, library)
 			return nil
 		})
 		return err

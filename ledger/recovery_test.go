@@ -392,7 +392,7 @@ func TestEmptiedWithAnArchive(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "tollgate rebuild") {
 			t.Errorf("error %v", err)
 		}
-		f.must(f.server.Client().ScriptFlush(f.ctx()).Err())
+		f.must(f.ledger.scripts.close(f.ctx(), f.server.Client()))
 		_, err = f.tryReserve(key, cost(f, "1"))
 		wants(t, err, ErrUnavailable)
 	}

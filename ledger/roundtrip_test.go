@@ -34,17 +34,17 @@ func TestOneRoundTripEach(t *testing.T) {
 
 	quote := charge(f, "input 150 2/1M", "output 100 8/1M", "image 2 0.06")
 	hold := f.reserve(key, quote)
-	count.are(t, "evalsha")
+	count.are(t, "fcall")
 	f.settle(hold, quote)
-	count.are(t, "evalsha")
+	count.are(t, "fcall")
 	hold = f.reserve(key, quote)
-	count.are(t, "evalsha")
+	count.are(t, "fcall")
 	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, quote)}))
-	count.are(t, "evalsha")
+	count.are(t, "fcall")
 	f.release(hold)
-	count.are(t, "evalsha")
+	count.are(t, "fcall")
 	_ = f.refused(key, cost(f, "100"))
-	count.are(t, "evalsha")
+	count.are(t, "fcall")
 	if want := []string{"reserve", "settle", "reserve", "extend", "release", "reserve"}; !slices.Equal(observed, want) {
 		t.Errorf("observed %v, want %v", observed, want)
 	}

@@ -2,120 +2,13 @@ package ledger
 
 import (
 	"context"
-	"crypto/sha1" //nolint:gosec // Redis names scripts by SHA-1
-	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
-
-//go:embed lua/*.lua
-var luaFiles embed.FS
-
-// A script is one Lua program: its file under lua/, the shared parts it is built on, and its SHA-1.
-type script struct {
-	name   string
-	source string
-	sha    string
-	// brief scripts are those that a client waits for: one try is bounded by tryTimeout.
-	brief bool
-}
-
-// scripts holds all of them.
-type scripts struct {
-	reserve, settle, release, extend, sweep, due, receipt, authenticate *script
-	snapshot, create, status, topup, grant, revoke, createKey           *script
-	revokeKey, refund, adjust, set, expire                              *script
-
-	// watermark is the archiver's; recover and putback are loaded by a recovery alone.
-	watermark, recover, putback *script
-
-	all []*script
-}
-
-// buildScripts puts the scripts together. The embedded ledger does not know
-// the shebang, and has no cluster to protect.
-func buildScripts(embedded bool) (*scripts, error) {
-	return buildScriptsFrom(luaFiles.ReadFile, embedded)
-}
-
-// buildScriptsFrom takes the files from read, which a test may have patched.
-func buildScriptsFrom(read func(name string) ([]byte, error), embedded bool) (*scripts, error) {
-	s := new(scripts)
-	var failures []error
-	build := func(name string, parts ...string) *script {
-		built, err := buildScript(read, name, embedded, parts)
-		if err != nil {
-			failures = append(failures, err)
-			return nil
-		}
-		s.all = append(s.all, built)
-		return built
-	}
-	s.reserve = build("reserve", "pay", "use")
-	s.settle = build("settle", "pay", "use", "charge")
-	s.release = build("release", "pay", "use", "charge")
-	s.extend = build("extend", "pay")
-	s.sweep = build("sweep", "pay", "use", "charge")
-	s.due = build("due")
-	s.receipt = build("receipt")
-	s.authenticate = build("authenticate", "pay", "use")
-	s.snapshot = build("snapshot")
-	s.create = build("create", "pay")
-	s.status = build("status", "pay")
-	s.topup = build("topup", "pay", "ref")
-	s.grant = build("grant", "pay", "ref")
-	s.revoke = build("revoke", "pay")
-	s.createKey = build("key_create", "pay")
-	s.revokeKey = build("key_revoke", "pay")
-	s.refund = build("refund", "pay", "use", "charge", "ref")
-	s.adjust = build("adjust", "pay", "ref")
-	s.set = build("set", "pay")
-	s.expire = build("expire", "pay")
-	s.watermark = build("watermark")
-	all := s.all
-	s.recover, s.putback = build("recover"), build("putback", "pay")
-	s.all = all // a recovery alone loads those two, before all others
-	if len(failures) > 0 {
-		return nil, errors.Join(failures...)
-	}
-	for _, brief := range []*script{s.reserve, s.settle, s.release, s.extend} {
-		brief.brief = true
-	}
-	return s, nil
-}
-
-// buildScript puts lib.lua and the parts between the shebang and the body, so
-// that a script can use what they define.
-func buildScript(read func(string) ([]byte, error), name string, embedded bool, parts []string) (*script, error) {
-	body, err := read("lua/" + name + ".lua")
-	if err != nil {
-		return nil, err
-	}
-	shebang, rest, found := strings.Cut(string(body), "\n")
-	if !found || !strings.HasPrefix(shebang, "#!lua") {
-		return nil, fmt.Errorf("lua/%s.lua does not begin with #!lua", name)
-	}
-	var source strings.Builder
-	if !embedded {
-		source.WriteString(shebang + "\n")
-	}
-	for _, part := range append([]string{"lib"}, parts...) {
-		text, err := read("lua/" + part + ".lua")
-		if err != nil {
-			return nil, err
-		}
-		source.Write(text)
-	}
-	source.WriteString(rest)
-	sum := sha1.Sum([]byte(source.String())) //nolint:gosec // as above
-	return &script{name: name, source: source.String(), sha: hex.EncodeToString(sum[:])}, nil
-}
 
 // args begins ARGV of a script on a shard: identity, position, clock offset.
 func (l *Ledger) args(shard, more int) []any {
@@ -136,7 +29,7 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 		if s.brief && l.circuits.watched.Load() {
 			l.trip(shard) // RunReplay sees to it; no client waits for a recovery
 			err = errAnew
-		} else if err = l.readmit(ctx, s, shard); err == nil {
+		} else if err = l.readmit(ctx, shard); err == nil {
 			r, err = l.runOnce(ctx, s, shard, keys, args)
 		}
 	}
@@ -162,7 +55,7 @@ func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []strin
 		ctx, cancel = context.WithTimeout(ctx, tryTimeout)
 		defer cancel()
 	}
-	values, err := l.client.EvalSha(ctx, s.sha, keys, args...).Slice()
+	values, err := s.invoke(ctx, l.client, keys, args).Slice()
 	if err != nil {
 		return nil, err
 	}
@@ -189,12 +82,10 @@ func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []strin
 	return r, nil
 }
 
-func isNoScript(err error) bool { return err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") }
-
-// readmit looks at a server that has lost its scripts, and loads them when it
-// is still the ledger that this process knows. One does it for all.
+// readmit looks at the servers when one is closed, and opens them when they
+// are still the ledger that this process knows. One does it for all.
 // A ledger with an archive is compared with that: see recovery.go.
-func (l *Ledger) readmit(ctx context.Context, missing *script, shard int) error {
+func (l *Ledger) readmit(ctx context.Context, shard int) error {
 	if l.vault != nil {
 		return l.recoverShard(ctx, shard)
 	}
@@ -208,50 +99,40 @@ func (l *Ledger) readmit(ctx context.Context, missing *script, shard int) error 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if loaded, err := l.loaded(ctx, missing); err != nil || loaded {
+	if open, err := l.areOpen(ctx); err != nil || open {
 		return err
 	}
 	if err := l.verify(ctx); err != nil {
 		return err
 	}
-	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
-		if exists, err := c.ScriptExists(ctx, missing.sha).Result(); err != nil || exists[0] {
-			return err
-		}
-		return l.newAOF(ctx, c)
-	})
-	if err != nil {
-		return err
-	}
-	return l.load(ctx)
+	return l.eachMaster(ctx, l.openServer)
 }
 
-// loaded reports whether every master has the script: another may have been here first.
-func (l *Ledger) loaded(ctx context.Context, s *script) (bool, error) {
+// areOpen reports whether the scripts can be called on every master.
+func (l *Ledger) areOpen(ctx context.Context) (bool, error) {
 	everywhere := true
 	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
-		exists, err := c.ScriptExists(ctx, s.sha).Result()
-		if err == nil && !exists[0] {
-			everywhere = false
-		}
+		open, err := l.scripts.areOpen(ctx, c)
+		everywhere = everywhere && open
 		return err
 	})
 	return everywhere, err
 }
 
-// load gives the scripts to every master. It is called when the server has
-// been verified, and never otherwise: the script cache is the fence that keeps
-// everybody from writing to a server that has gone back in time.
-func (l *Ledger) load(ctx context.Context) error {
-	return l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
-		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, s := range l.scripts.all {
-				p.ScriptLoad(ctx, s.source)
-			}
-			return nil
-		})
+// openServer opens a server that has been verified, if it is closed.
+func (l *Ledger) openServer(ctx context.Context, c redis.Cmdable) error {
+	found, err := l.scripts.state(ctx, c)
+	if err != nil || found == libraryOpen {
 		return err
+	}
+	if err := l.newAOF(ctx, c); err != nil {
+		return err
+	}
+	_, err = c.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		l.scripts.open(ctx, p, found)
+		return nil
 	})
+	return err
 }
 
 // eachMaster calls f for every master of a cluster one after the other, or for the one server.

@@ -71,11 +71,11 @@ func TestSentinelFailoverToALaggingReplica(t *testing.T) {
 	}
 	_, err := f.ledger.TopUp(f.ctx(), Topup{Account: "acme", Wallet: Recharge, Amount: 1})
 	wants(t, err, ErrUnavailable)
-	there, err := s.Replica.Client().ScriptExists(f.ctx(), f.ledger.scripts.settle.sha, f.ledger.scripts.topup.sha).Result()
+	library, err := f.ledger.scripts.state(f.ctx(), s.Replica.Client())
 	f.must(err)
 	seq, err := s.Replica.Client().HGet(f.ctx(), f.ledger.metaKey(0), "seq").Int64()
 	f.must(err)
-	if there[0] || there[1] || seq != lost-1 {
-		t.Errorf("scripts %v, the journal ends at %d; want none, and %d", there, seq, lost-1)
+	if library != libraryClosed || seq != lost-1 {
+		t.Errorf("the library is in state %d, the journal ends at %d; want it closed, and %d", library, seq, lost-1)
 	}
 }

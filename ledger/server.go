@@ -130,7 +130,7 @@ func (l *Ledger) behindSentinels() bool {
 // warnings says what is dangerous about a server, and what to do about it.
 func (s *Server) warnings() (list []string) {
 	if major, _ := strconv.Atoi(s.Version[:max(0, strings.IndexByte(s.Version, '.'))]); major < 7 {
-		list = append(list, fmt.Sprintf("Redis %s is too old: use 7.0 or newer, whose scripts cannot outlive a restart unseen", s.Version))
+		list = append(list, fmt.Sprintf("Redis %s is too old: use 7.0 or newer, which has libraries of functions", s.Version))
 	}
 	if !s.AOF {
 		list = append(list, "the append-only file is off: a crash loses bookings; set appendonly yes")

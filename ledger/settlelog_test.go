@@ -303,7 +303,7 @@ func (h *loseReply) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (h *loseReply) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if h.armed && cmd.Name() == "evalsha" {
+		if h.armed && cmd.Name() == "fcall" {
 			h.armed = false
 			err = errors.New("connection reset by peer")
 			cmd.SetErr(err)

@@ -156,31 +156,19 @@ func (l *Ledger) openServers(ctx context.Context) error {
 		return l.admit(ctx)
 	}
 	if l.archiveRecorded != "" {
-		whole := true
-		for _, s := range l.scripts.all {
-			there, err := l.loaded(ctx, s)
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-			whole = whole && there
+		open, err := l.areOpen(ctx)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if whole {
+		if open {
 			return nil
 		}
-		return l.readmit(ctx, l.scripts.all[0], 0)
 	}
-	// One script stands for all: a server that has come up anew lacks every one.
-	if err := l.readmit(ctx, l.scripts.settle, 0); err != nil {
-		return unavailable(err)
-	}
-	if err := l.load(ctx); err != nil {
-		return fmt.Errorf("%w: load scripts: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(l.readmit(ctx, 0))
 }
 
 func unavailable(err error) error {
-	if errors.Is(err, ErrUnavailable) {
+	if err == nil || errors.Is(err, ErrUnavailable) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)

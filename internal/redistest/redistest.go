@@ -134,10 +134,10 @@ func (s *Server) Client() *redis.Client {
 	return s.client
 }
 
-// Flush empties the server, scripts included, as if it had just been installed.
+// Flush empties the server, scripts and functions included, as if it had just been installed.
 func (s *Server) Flush() {
 	ctx := context.Background()
-	if err := errors.Join(s.Client().FlushAll(ctx).Err(), s.Client().ScriptFlush(ctx).Err()); err != nil {
+	if err := errors.Join(s.Client().FlushAll(ctx).Err(), s.Client().ScriptFlush(ctx).Err(), s.Client().FunctionFlush(ctx).Err()); err != nil {
 		s.fail("flush redis: %v", err)
 	}
 }

@@ -10,32 +10,29 @@
 -- Output: OK | SAME, seq, entry seq, entry fields …     CONFLICT, seq, value     LOST, seq     RANGE, seq (balance beyond ±9e18)
 --         LACK, seq, what can be taken, balance of the wallet, held
 
-local WALLET_LIMIT = '9000000000000000000'
-local wallet, amount = ARGV[5], ARGV[6]
-
-local function negative(s) return sub(s, 1, 1) == '-' end
+-- lacking is what can be taken of a wallet, if that is less than `change` (below zero) takes; else nil.
+local function lacking(balance, change)
+  local free = add(add(account.recharge, account.bonus), negate(account.held))
+  if clamp(add(balance, change)) >= 0 and clamp(add(free, change)) >= 0 then return nil end
+  local least = clamp(add(free, negate(balance))) < 0 and free or balance
+  return clamp(least) < 0 and 0 or least
+end
 
 local function adjust()
   local before = booked_before(ARGV[7], ARGV[9])
   if before then return before end
   if not load_account() then return {'LOST', str(seq)} end
-  local balance = add(account[wallet], amount)
-  if total(balance, negate(WALLET_LIMIT)) > 0 then return {'RANGE', str(seq)} end
-  if negative(amount) then
-    local free = add(add(account.recharge, account.bonus), negate(account.held))
-    if negative(balance) or negative(add(free, amount)) then
-      local least = negative(add(free, negate(account[wallet]))) and free or account[wallet]
-      return {'LACK', str(seq), negative(least) and '0' or least, account[wallet], account.held}
-    end
-  end
-  put(ACCOUNT, wallet, balance)
-  local n = note('adjust', {'a', ARGV[4], 'w', wallet, 'n', amount, 'v', ARGV[11], 'e', ARGV[8],
-    'z', sub(wallet, 1, 1) .. '=' .. balance, 'd', ARGV[9], 'i', ARGV[8] == '' and ARGV[7] or ''})
+  local wallet, change = ARGV[5], amount(ARGV[6])
+  local balance = add(account[wallet], change)
+  if beyond(balance) then return {'RANGE', str(seq)} end
+  local least = clamp(change) < 0 and lacking(account[wallet], change)
+  if least then return {'LACK', str(seq), str(least), str(account[wallet]), str(account.held)} end
+  put(ACCOUNT, wallet, str(balance))
+  local n = note('adjust', {'a', owner, 'w', wallet, 'n', ARGV[6], 'v', ARGV[11], 'e', ARGV[8],
+    'z', sub(wallet, 1, 1) .. '=' .. str(balance), 'd', ARGV[9], 'i', ARGV[8] == '' and ARGV[7] or ''})
   commit()
   remember(ARGV[7], n, ARGV[9], ARGV[10])
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}
 end
 
-local away = enter()
-if away then return away end
-return adjust()
+return adjust

@@ -27,19 +27,29 @@ end
 -- touched lists the balances after, of the packs drawn and the wallets that paid.
 local function touched(drawn, from_recharge, from_bonus)
   local t = {}
-  for i = 1, #drawn do t[#t + 1] = drawn[i][1] .. '=' .. str(packs[drawn[i][1]].b) end
-  if from_bonus > 0 then t[#t + 1] = 'b=' .. account.bonus end
-  if from_recharge > 0 then t[#t + 1] = 'r=' .. account.recharge end
-  return table.concat(t, ',')
+  for i = 1, #drawn do t[i] = drawn[i][1] .. '=' .. str(packs[drawn[i][1]].b) end
+  if from_bonus > 0 then t[#t + 1] = 'b=' .. str(account.bonus) end
+  if from_recharge > 0 then t[#t + 1] = 'r=' .. str(account.recharge) end
+  return concat(t, ',')
 end
 
 -- paid_text is who paid: packs, then bonus, then recharge.
 local function paid_text(drawn, from_recharge, from_bonus)
   local t = {}
-  for i = 1, #drawn do t[i] = drawn[i] end
-  if from_bonus > 0 then t[#t + 1] = {'b', from_bonus} end
-  if from_recharge > 0 then t[#t + 1] = {'r', from_recharge} end
-  return text_of(t)
+  for i = 1, #drawn do t[i] = drawn[i][1] .. '=' .. str(drawn[i][2]) end
+  if from_bonus > 0 then t[#t + 1] = 'b=' .. str(from_bonus) end
+  if from_recharge > 0 then t[#t + 1] = 'r=' .. str(from_recharge) end
+  return concat(t, ',')
+end
+
+-- pay takes from packs and wallets, in hand, what each is to pay; a negative part comes back.
+local function pay(drawn, from_recharge, from_bonus)
+  account.recharge = add(account.recharge, -from_recharge)
+  account.bonus = add(account.bonus, -from_bonus)
+  for i = 1, #drawn do
+    local pack = packs[drawn[i][1]]
+    pack.b = pack.b - drawn[i][2]
+  end
 end
 
 -- as_told makes the very packs and wallets pay that paid when this charge was booked before, in a journal that Redis has
@@ -75,33 +85,26 @@ local function who_pays(groups)
   return fee, draws(groups), split(fee)
 end
 
--- charge books lines (groups) for a request, in hand: packs, wallets, key, and the entry. told is nil, or see as_told.
--- extra is one more field for the entry: {name, value}.
+-- charge books lines (groups) for the request, in hand: packs, wallets, key, and the entry. told is '', or see as_told.
+-- field and value are one more for the entry.
 -- Returns the entry's seq, the fee, who paid, and the entry's fields without the static JSON.
-local function charge(kind, owner, request, hold, static, groups, tokens, told, extra)
+local function charge(kind, hold, static, groups, tokens, told, field, value)
   local fee, drawn, from_recharge, from_bonus
-  if told then fee, drawn, from_recharge, from_bonus = as_told(groups, told) end
+  if told ~= '' then fee, drawn, from_recharge, from_bonus = as_told(groups, told) end
   if not fee then fee, drawn, from_recharge, from_bonus = who_pays(groups) end
-  account.recharge = add(account.recharge, str(-from_recharge))
-  account.bonus = add(account.bonus, str(-from_bonus))
-  for i = 1, #drawn do
-    local pack = packs[drawn[i][1]]
-    pack.b = pack.b - drawn[i][2]
-  end
+  pay(drawn, from_recharge, from_bonus)
   if key then key_charges(fee, tokens, hold and hold.tokens or 0) end
 
-  local lines = {}
-  for i, line in ipairs(groups.lines) do lines[i] = str(line.cash) .. ':' .. str(line.covered) end
+  local lines, list = {}, groups.lines
+  for i = 1, #list do lines[i] = str(list[i].cash) .. ':' .. str(list[i].covered) end
   local paid = paid_text(drawn, from_recharge, from_bonus)
   local fields = {'s', static, 'a', owner, 'k', key and key.suffix or '', 'r', request, 'f', str(fee),
-    'l', table.concat(lines, ','), 'p', paid, 'z', touched(drawn, from_recharge, from_bonus)}
-  local function also(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
+    'l', concat(lines, ','), 'p', paid, 'z', touched(drawn, from_recharge, from_bonus), field, value}
   if hold then
-    also('h', str(hold.cash))
-    if fee > hold.cash then also('o', str(fee - hold.cash)) end
+    fields[#fields + 1], fields[#fields + 2] = 'h', str(hold.cash)
+    if fee > hold.cash then fields[#fields + 1], fields[#fields + 2] = 'o', str(fee - hold.cash) end
   end
-  if extra then also(extra[1], extra[2]) end
-  return note(kind, fields), fee, paid, {unpack(fields, 3)}
+  return note(kind, fields), fee, paid, fields
 end
 
 -- read_abandon parses the marker of a hold that was swept and charged; nil for any other.
@@ -114,7 +117,7 @@ local function read_abandon(marker)
 end
 
 -- take_back refunds an abandoned call's charge in hand: to the very packs and wallets that paid.
-local function take_back(abandon, owner, request, reason)
+local function take_back(abandon, reason)
   local drawn, from_recharge, from_bonus = {}, 0, 0
   for _, part in ipairs(abandon.paid) do
     if part[1] == 'r' then
@@ -125,14 +128,12 @@ local function take_back(abandon, owner, request, reason)
       drawn[#drawn + 1] = part
     end
   end
-  account.recharge = add(account.recharge, str(from_recharge))
-  account.bonus = add(account.bonus, str(from_bonus))
   returning(drawn, 'came back by a refund')
   for i = 1, #drawn do
-    local pack = packs[drawn[i][1]]
-    if pack.b == 0 then call('DEL', SCOPE) end -- it can pay again
-    pack.b = pack.b + drawn[i][2]
+    if packs[drawn[i][1]].b == 0 then call('DEL', SCOPE) end -- it can pay again
+    drawn[i] = {drawn[i][1], -drawn[i][2]}
   end
+  pay(drawn, -from_recharge, -from_bonus)
   if key then key_uncharges(abandon.fee, abandon.tokens, abandon.day, abandon.month) end
   note('refund', {'a', owner, 'k', key and key.suffix or '', 'r', request, 'f', str(abandon.fee), 'p', text_of(abandon.paid),
     'z', touched(drawn, from_recharge, from_bonus), 'v', reason,
@@ -140,9 +141,9 @@ local function take_back(abandon, owner, request, reason)
 end
 
 -- finish writes everything in hand.
-local function finish(owner)
+local function finish()
   put_account()
-  put_packs(owner)
+  put_packs()
   if key then put_key() end
   commit()
 end

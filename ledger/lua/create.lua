@@ -5,16 +5,18 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] split; [6] overdraft, nano; [7] detail JSON for the journal
 -- Output: OK, seq     SAME, seq (it is there with these options)     CONFLICT, seq (with others)
 
-local away = enter()
-if away then return away end
-if load_account() then
-  local same = account.split == ARGV[5] and account.overdraft == ARGV[6]
-  return {same and 'SAME' or 'CONFLICT', str(seq)}
+local function create()
+  if load_account() then
+    local same = account.split == ARGV[5] and str(account.overdraft) == ARGV[6]
+    return {same and 'SAME' or 'CONFLICT', str(seq)}
+  end
+  local fields = {'status', 'active', 'split', ARGV[5], 'overdraft', ARGV[6], 'recharge', '0', 'bonus', '0', 'held', '0',
+    'packs', '0', 'created', str(now)}
+  for i = 1, #fields, 2 do put(ACCOUNT, fields[i], fields[i + 1]) end
+  note('account', {'a', ARGV[4], 's', ARGV[7], 'z', 'r=0,b=0'})
+  commit()
+  call('SADD', KEYS[10], ARGV[4])
+  return {'OK', str(seq)}
 end
-local fields = {'status', 'active', 'split', ARGV[5], 'overdraft', ARGV[6], 'recharge', '0', 'bonus', '0', 'held', '0',
-  'packs', '0', 'created', str(now)}
-for i = 1, #fields, 2 do put(ACCOUNT, fields[i], fields[i + 1]) end
-note('account', {'a', ARGV[4], 's', ARGV[7], 'z', 'r=0,b=0'})
-commit()
-call('SADD', KEYS[10], ARGV[4])
-return {'OK', str(seq)}
+
+return create

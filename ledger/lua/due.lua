@@ -5,8 +5,10 @@
 -- ARGV: [1..3] see lib.lua; [4] how many to return at most
 -- Output: OK, seq, holds past their deadline, all holds, "<account> <request id>" …
 
-local away = enter()
-if away then return away end
-local reply = {'OK', str(seq), str(call('ZCOUNT', KEYS[3], '-inf', str(now))), str(call('ZCARD', KEYS[3]))}
-for _, member in ipairs(call('ZRANGEBYSCORE', KEYS[3], '-inf', str(now), 'LIMIT', '0', ARGV[4])) do reply[#reply + 1] = member end
-return reply
+local function due()
+  local reply = {'OK', str(seq), str(call('ZCOUNT', KEYS[3], '-inf', str(now))), str(call('ZCARD', KEYS[3]))}
+  for _, member in ipairs(call('ZRANGEBYSCORE', KEYS[3], '-inf', str(now), 'LIMIT', '0', ARGV[4])) do reply[#reply + 1] = member end
+  return reply
+end
+
+return due

@@ -9,9 +9,8 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] pack id
 -- Output: EXPIRED, seq     SKIPPED, seq (not yet, or nothing free)
 
-local owner, id, EXPIRY = ARGV[4], ARGV[5], KEYS[10]
-
 local function expire()
+  local id, EXPIRY = ARGV[5], KEYS[10]
   local member = owner .. ' ' .. id
   local deadline = call('ZSCORE', EXPIRY, member)
   if not deadline or tonumber(deadline) > now then return {'SKIPPED', str(seq)} end
@@ -20,13 +19,11 @@ local function expire()
     returning({{id, 0}}, 'past its expiry')
     local pack = packs[id]
     if pack.over and not pack.x then free = pack.b - pack.h end
-    put_packs(owner)
+    put_packs()
     commit()
   end
   call('ZREM', EXPIRY, member)
   return {free > 0 and 'EXPIRED' or 'SKIPPED', str(seq)}
 end
 
-local away = enter()
-if away then return away end
-return expire()
+return expire

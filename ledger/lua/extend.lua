@@ -6,12 +6,12 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] ttl, ms; [7] tokens; [8] lines; [9] static JSON
 -- Output: OK, seq     LOST, seq (no such hold)
 
-local owner, request = ARGV[4], ARGV[5]
+local function extend()
+  if call('HEXISTS', HOLDS, request) == 0 then return {'LOST', str(seq)} end
+  put(HOLDS, request .. ':c', ARGV[7] .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
+  commit()
+  call('ZADD', DUE, str(now + tonumber(ARGV[6])), owner .. ' ' .. request)
+  return {'OK', str(seq)}
+end
 
-local away = enter()
-if away then return away end
-if call('HEXISTS', HOLDS, request) == 0 then return {'LOST', str(seq)} end
-put(HOLDS, request .. ':c', ARGV[7] .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
-commit()
-call('ZADD', DUE, str(now + tonumber(ARGV[6])), owner .. ' ' .. request)
-return {'OK', str(seq)}
+return extend

@@ -11,7 +11,7 @@ local function grant()
   local before = booked_before(ARGV[7], ARGV[9])
   if before then return before end
   if not load_account() then return {'LOST', str(seq)} end
-  local number = add(account.packs, '1')
+  local number = str(account.packs + 1)
   local id = 'p' .. number
   put(ACCOUNT, 'packs', number)
   put(PACKS, id, ARGV[6] .. '\t' .. str(now))
@@ -27,6 +27,4 @@ local function grant()
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}
 end
 
-local away = enter()
-if away then return away end
-return grant()
+return grant

@@ -5,13 +5,15 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] suffix
 -- Output: OK, seq     LOST, seq
 
-local away = enter()
-if away then return away end
-local v = call('HMGET', KEYRING, ARGV[5], ARGV[5] .. ':x')
-if not v[1] then return {'LOST', str(seq)} end
-if not v[2] then
-  local n = note('revoke', {'a', ARGV[4], 'k', ARGV[5]})
-  put(KEYRING, ARGV[5] .. ':x', str(n))
-  commit()
+local function revoke()
+  local v = call('HMGET', KEYRING, ARGV[5], ARGV[5] .. ':x')
+  if not v[1] then return {'LOST', str(seq)} end
+  if not v[2] then
+    local n = note('revoke', {'a', ARGV[4], 'k', ARGV[5]})
+    put(KEYRING, ARGV[5] .. ':x', str(n))
+    commit()
+  end
+  return {'OK', str(seq)}
 end
-return {'OK', str(seq)}
+
+return revoke

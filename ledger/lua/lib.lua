@@ -1,8 +1,12 @@
--- lib.lua: what every script shares. Go puts it between a script's shebang and its body.
+-- lib.lua: what every script shares.
 --
 -- Idea: a script reads, computes everything in locals, and writes at the very end through
 -- commit(), journal first: a script error does not roll back what was written before it,
 -- so nothing that can fail stands behind the first write.
+--
+-- A script is a file that ends in `return main`, where main returns the reply. In Redis all of them are functions of one
+-- library, which is compiled once and stays in the server's memory: what is outside of main is made once and not at each
+-- call, and a local that a call leaves set, the next call finds. So begin() clears what belongs to one call.
 --
 -- KEYS of every script (all in the slot of one shard, tag {tg<n>}):
 --   [1] meta      hash: format, shards, currency, id (the ledger's identity), seq (the journal's head); with an archive also
@@ -11,26 +15,72 @@
 --   [2] journal   stream with dense ids <seq>-0
 -- ARGV of every script:
 --   [1] the ledger's identity   [2] "<epoch> <seq>", the highest the caller has seen here   [3] clock offset, ms (0 but in tests)
+-- and, where it is about an account, [4] the account, and where about a request, [5] its id.
 --
 -- Units: money is nano (1e-9), quantities are whole units, times are ms since 1970, days and months are numbers.
--- Numbers: a Lua number is a double, exact to 2^53. Balances go to 9e18, so they stay decimal strings and are
--- added by add(); one request's amounts and a pack's quantity are below 2^53 and may be numbers. A number becomes
--- text by str() only: tostring and .. would print 1e14 as 1e+14.
+-- Numbers: a Lua number is a double, exact to 2^53. An amount in hand is a number if it is below that, and else its decimal
+-- string (balances go to 9e18): amount() reads one, add() adds two, str() prints one. A number becomes text by str() only:
+-- tostring and .. would print 1e14 as 1e+14.
 --
 -- Output of every script: an array of strings whose first is the outcome and whose second is the shard's seq.
 --   AWAY, 0, why: this shard is not what the caller knows: no meta, another ledger's, or gone back in time.
 --   EPOCH, seq, epoch: the shard has been recovered since the caller looked; seq may be below what it has seen.
 
 local MAX = 9007199254740991 -- 2^53 - 1
-local floor, min, max, abs = math.floor, math.min, math.max, math.abs
-local format, match, gmatch, sub = string.format, string.match, string.gmatch, string.sub
-local call = redis.call
+local MEMO_LIMIT = 2000      -- texts of which one memo keeps what they mean
 
-local META, JOURNAL = KEYS[1], KEYS[2]
-local seq, now -- the journal's head and Redis's clock, set by enter()
+-- What Lua and Redis offer. A library does not see it while it is being loaded: wake() names it before the first call.
+local floor, ceil, min, max, format, match, gmatch, gsub, find, rep, sub, concat, sort, call
+local tonumber, type, unpack, pairs, ipairs
 
--- str prints a whole number. Adding 0 turns -0 into 0.
-local function str(n) return format('%.0f', n + 0) end
+local function wake()
+  floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
+  format, match, gmatch, gsub = string.format, string.match, string.gmatch, string.gsub
+  find, rep, sub, concat, sort, call = string.find, string.rep, string.sub, table.concat, table.sort, redis.call
+  tonumber, type, unpack, pairs, ipairs = _G.tonumber, _G.type, _G.unpack, _G.pairs, _G.ipairs
+end
+
+-- The call in hand: set by begin() and enter(), and by the load_… functions of the other parts.
+local KEYS, ARGV, META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER
+local owner, request
+local seq, now                  -- the journal's head and Redis's clock
+local account, key              -- see pay.lua, use.lua
+local packs, pack_order         -- see pay.lua
+local entries, puts, put_order  -- the unit of work, see note() and put()
+
+-- begin takes a call in hand.
+local function begin(keys, argv)
+  KEYS, ARGV, owner, request = keys, argv, argv[4], argv[5]
+  META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = unpack(keys, 1, 9)
+  account, key, packs, pack_order, entries, puts, put_order = nil, nil, {}, {}, {}, {}, {}
+end
+
+-- memo keeps what make(text) returned: of functions that depend on nothing but that text.
+local function memo(make)
+  local known, count = {}, 0
+  return function(text)
+    local value = known[text]
+    if value == nil then
+      if count == MEMO_LIMIT then known, count = {}, 0 end
+      value = make(text)
+      known[text], count = value, count + 1
+    end
+    return value
+  end
+end
+
+-- str prints an amount. %d is exact for every whole double below 2^63, and takes half the time of %.0f.
+local function str(n)
+  if type(n) == 'string' then return n end
+  return format('%d', n)
+end
+
+-- amount reads one.
+local function amount(text)
+  local n = tonumber(text)
+  if n > MAX or n < -MAX then return text end
+  return n
+end
 
 -- halves cuts a decimal string into hi and lo with value = hi * 1e9 + lo, both of the value's sign.
 local function halves(s)
@@ -40,44 +90,48 @@ local function halves(s)
   return sign * tonumber(sub(digits, 1, -10)), sign * tonumber(sub(digits, -9))
 end
 
--- add is the exact sum of two decimal strings, as a decimal string.
-local function add(a, b)
-  local na, nb = tonumber(a), tonumber(b)
-  if abs(na) + abs(nb) <= MAX then return str(na + nb) end
-  local hi_a, lo_a = halves(a)
-  local hi_b, lo_b = halves(b)
+-- long_add is add for what a double does not hold.
+local function long_add(a, b)
+  local hi_a, lo_a = halves(str(a))
+  local hi_b, lo_b = halves(str(b))
   local hi, lo = hi_a + hi_b, lo_a + lo_b
   local carry = floor(lo / 1e9)
   hi, lo = hi + carry, lo - carry * 1e9 -- now 0 <= lo < 1e9
   if hi < 0 and lo > 0 then hi, lo = hi + 1, 1e9 - lo end -- both of one sign; lo is printed without its own
-  if hi == 0 then
-    return str((hi_a + hi_b + carry < 0) and -lo or lo)
+  if hi == 0 then return (hi_a + hi_b + carry < 0) and -lo or lo end
+  return amount(str(hi) .. format('%09d', lo))
+end
+
+-- add is the exact sum of two amounts.
+local function add(a, b)
+  if type(a) == 'number' and type(b) == 'number' then
+    local sum = a + b
+    if sum <= MAX and sum >= -MAX then return sum end
   end
-  return str(hi) .. format('%09.0f', lo)
+  return long_add(a, b)
 end
 
--- negate turns the sign of a decimal string.
-local function negate(s)
-  if s == '0' then return s end
-  if sub(s, 1, 1) == '-' then return sub(s, 2) end
-  return '-' .. s
+-- negate turns the sign of an amount.
+local function negate(x)
+  if type(x) == 'number' then return -x end
+  if sub(x, 1, 1) == '-' then return sub(x, 2) end
+  return '-' .. x
 end
 
--- clamp reads a decimal string as a number, cut to ±(2^53-1). Compared with anything
--- below 2^53 it decides as the exact value would.
-local function clamp(s)
-  return max(-MAX, min(MAX, tonumber(s)))
+-- clamp is an amount as a number, cut to ±(2^53-1). Compared with anything below 2^53 it decides as the exact value would.
+local function clamp(x)
+  if type(x) == 'number' then return x end
+  return sub(x, 1, 1) == '-' and -MAX or MAX
 end
 
--- total is clamp of the exact sum of up to four decimal strings.
+-- total is clamp of the exact sum of up to four amounts.
 local function total(a, b, c, d)
-  return clamp(add(add(a, b), add(c or '0', d or '0')))
+  return clamp(add(add(a, b), add(c or 0, d or 0)))
 end
 
--- limbs are the digits of a whole number (>= 0, number or decimal string) in base 1e7, lowest first.
+-- limbs are the digits of a whole number >= 0 in base 1e7, lowest first.
 local function limbs(x)
-  local s = type(x) == 'number' and str(x) or x
-  local t = {}
+  local s, t = str(x), {}
   for last = #s, 1, -7 do t[#t + 1] = tonumber(sub(s, max(last - 6, 1), last)) end
   return t
 end
@@ -118,22 +172,37 @@ local function exceeds(a, b)
   return false
 end
 
--- muldiv is floor((a*b + c) / d), exact for operands of any size as long as the result is below 2^53.
--- a, b, d: numbers or decimal strings >= 0, d > 0; c: a number >= 0. The quotient of the doubles is a few units
--- off at worst; the products of limbs then say which is right.
+-- lost is what rounding took off a product of numbers below 2^53: a * b is exactly a*b + lost(a, b, a*b), after Dekker.
+local function lost(a, b, product)
+  local t = 134217729 * a -- 2^27 + 1 splits 53 bits in two
+  local a_high = t - (t - a)
+  t = 134217729 * b
+  local b_high = t - (t - b)
+  local a_low, b_low = a - a_high, b - b_high
+  return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+end
+
+-- muldiv is floor((a*b + c) / d), exact for operands of any size as long as the result is below 2^53. a, b, d: amounts >= 0,
+-- d > 0; c: a number, 0 <= c <= d. The quotient of the doubles is a few units off at worst. The exact remainder says which
+-- is right: of products below 2^53 at once; of most others by what their rounding lost; of the rest by limbs.
 local function muldiv(a, b, d, c)
-  local d_number = tonumber(d)
-  local product = tonumber(a) * tonumber(b) + c
-  local q = floor(product / d_number)
-  if product <= MAX then
-    local rest = product - q * d_number
-    if rest < 0 then return q - 1 end
-    if rest >= d_number then return q + 1 end
+  local product, divisor = tonumber(a) * tonumber(b), tonumber(d)
+  local q = floor((product + c) / divisor)
+  local rest
+  if product + c <= MAX then
+    rest = product + c - q * divisor
+  elseif q < 2^50 and divisor < 2^51 and clamp(a) < MAX and clamp(b) < MAX then
+    local back = q * divisor
+    rest = (product - back) + (lost(a, b, product) - lost(q, divisor, back)) + c
+  end
+  if rest then
+    while rest < 0 do q, rest = q - 1, rest + divisor end
+    while rest >= divisor do q, rest = q + 1, rest - divisor end
     return q
   end
-  local exact, divisor = plus(multiply(limbs(a), limbs(b)), limbs(c)), limbs(d)
-  while q > 0 and exceeds(multiply(limbs(q), divisor), exact) do q = q - 1 end
-  while not exceeds(multiply(limbs(q + 1), divisor), exact) do q = q + 1 end
+  local exact, by = plus(multiply(limbs(a), limbs(b)), limbs(c)), limbs(d)
+  while q > 0 and exceeds(multiply(limbs(q), by), exact) do q = q - 1 end
+  while not exceeds(multiply(limbs(q + 1), by), exact) do q = q + 1 end
   return q
 end
 
@@ -156,9 +225,6 @@ local function enter()
   return nil
 end
 
--- The unit of work: note() collects journal entries, put() fields of hashes; commit() writes them all.
-local entries, puts, put_order = {}, {}, {}
-
 -- note adds a journal entry of a type, with field-value pairs; returns its seq.
 local function note(kind, fields)
   entries[#entries + 1] = {kind, fields}
@@ -173,19 +239,18 @@ local function put(key, field, value)
     puts[key] = hash
     put_order[#put_order + 1] = key
   end
-  hash[#hash + 1] = field
-  hash[#hash + 1] = value
+  local n = #hash
+  hash[n + 1], hash[n + 2] = field, value
 end
 
 -- commit writes entries, then fields. The XADD goes first: it alone can be refused (an id that is
 -- not beyond the stream's last, when meta and journal disagree), and then nothing has been written.
 local function commit()
-  local time = str(now)
-  for i = 1, #entries do
-    local id = str(seq + i) .. '-0'
-    call('XADD', JOURNAL, id, 't', entries[i][1], 'm', time, unpack(entries[i][2]))
-  end
   if #entries > 0 then
+    local time = str(now)
+    for i = 1, #entries do
+      call('XADD', JOURNAL, str(seq + i) .. '-0', 't', entries[i][1], 'm', time, unpack(entries[i][2]))
+    end
     seq = seq + #entries
     call('HSET', META, 'seq', str(seq))
   end

@@ -18,35 +18,37 @@
 -- "a <seq> <fee> <tokens> <day> <month> <key> <paid> <candidates>" swept and charged, less what an operator has refunded of
 -- it, "u <seq> <candidates>" swept, charged, and refunded whole. '-' stands for nothing.
 
-local DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local SCOPE_LIMIT = 1000 -- entries of the scope cache; model names come from clients
-
-local account -- name -> decimal string or text, set by load_account()
 
 -- load_account reads the account; false when there is none.
 local function load_account()
   local v = call('HMGET', ACCOUNT, 'status', 'split', 'overdraft', 'recharge', 'bonus', 'held', 'packs')
   if not v[1] then return false end
-  account = {status = v[1], split = v[2], overdraft = v[3], recharge = v[4], bonus = v[5], held = v[6], packs = v[7]}
+  local recharge, bonus, held = amount(v[4]), amount(v[5]), amount(v[6])
+  account = {status = v[1], split = v[2], overdraft = amount(v[3]), recharge = recharge, bonus = bonus, held = held, packs = tonumber(v[7]),
+    recharge_was = recharge, bonus_was = bonus, held_was = held}
   return true
 end
 
 local function put_account()
-  put(ACCOUNT, 'recharge', account.recharge)
-  put(ACCOUNT, 'bonus', account.bonus)
-  put(ACCOUNT, 'held', account.held)
+  if account.recharge ~= account.recharge_was then put(ACCOUNT, 'recharge', str(account.recharge)) end
+  if account.bonus ~= account.bonus_was then put(ACCOUNT, 'bonus', str(account.bonus)) end
+  if account.held ~= account.held_was then put(ACCOUNT, 'held', str(account.held)) end
 end
+
+-- beyond tells whether a wallet would hold more than ±9e18.
+local function beyond(balance) return clamp(add(balance, '-9000000000000000000')) > 0 end
 
 -- matches tells whether name fits a pattern with * for any run of characters. Each piece between two stars is
 -- looked for once, leftmost: linear, whatever the pattern.
 local function matches(pattern, name)
-  if not string.find(pattern, '*', 1, true) then return pattern == name end
+  if not find(pattern, '*', 1, true) then return pattern == name end
   local head, rest = match(pattern, '^([^*]*)%*(.*)$')
   if sub(name, 1, #head) ~= head then return false end
   local at = #head + 1
   for piece in gmatch(rest, '([^*]*)%*') do
     if piece ~= '' then
-      local from, to = string.find(name, piece, at, true)
+      local from, to = find(name, piece, at, true)
       if not from then return false end
       at = to + 1
     end
@@ -62,7 +64,7 @@ local function narrowness(patterns, model)
   local best
   for pattern in gmatch(patterns, '%S+') do
     if matches(pattern, model) then
-      local literal = #string.gsub(pattern, '%*', '')
+      local literal = #gsub(pattern, '%*', '')
       local rank = pattern == model and 1e6 or 1 + literal
       if not best or rank > best then best = rank end
     end
@@ -78,8 +80,11 @@ local function burns_before(p, q)
 end
 
 -- Packs in hand: id -> {b = remaining, h = held}, numbers; x = whether it is revoked, over = whether its time has passed,
--- looked up for what comes back; why = why that goes again, if it did not come from a hold.
-local packs, pack_order = {}, {}
+-- looked up for what comes back; why = why that goes again, if it did not come from a hold. pack_order lists their ids.
+
+local pack_fields = memo(function(id) return {id .. ':b', id .. ':h'} end)
+
+local expiry_of = memo(function(definition) return tonumber(match(definition, '^%S+\t%-?%d+\t(%d+)') or '0') end)
 
 -- build_scope finds the packs for unit and model among all of the account, in the order in which they burn.
 -- Left out are those that can never pay again unless something deletes the scope: used up, revoked, expired. What is in
@@ -98,15 +103,46 @@ local function build_scope(unit, model)
       end
     end
   end
-  table.sort(found, burns_before)
+  sort(found, burns_before)
   for i = 1, #found do found[i] = found[i].text end
-  return table.concat(found, ' ')
+  return concat(found, ' ')
 end
 
--- scope_of returns the candidates for unit and model that are valid now: lists of ids before and after the wallets.
+-- Candidates are the packs that may pay: ids before and after the wallets, and the same as text, "p1,p2;p3". They are
+-- shared by all calls, and never changed.
+local read_candidates = memo(function(text)
+  local list = {before = {}, after = {}, text = text}
+  local before, after = match(text, '^([^;]*);(.*)$')
+  for id in gmatch(before, 'p%d+') do list.before[#list.before + 1] = id end
+  for id in gmatch(after, 'p%d+') do list.after[#list.after + 1] = id end
+  return list
+end)
+
+local no_packs = {before = {}, after = {}, text = ';'}
+
+-- read_scope parses an entry of the scope: its candidates, and when the first of them expires.
+local read_scope = memo(function(text)
+  local before, after, first = {}, {}, MAX
+  for id, expires, order in gmatch(text, '(p%d+):(%d+):([ab])') do
+    local list = order == 'b' and before or after
+    list[#list + 1] = id
+    if expires ~= '0' then first = min(first, tonumber(expires)) end
+  end
+  return {candidates = read_candidates(concat(before, ',') .. ';' .. concat(after, ',')), first = first}
+end)
+
+-- unexpired leaves out of a scope's entry what has expired.
+local function unexpired(text)
+  local left = {}
+  for entry, expires in gmatch(text, '(p%d+:(%d+):[ab])') do
+    if expires == '0' or tonumber(expires) > now then left[#left + 1] = entry end
+  end
+  return concat(left, ' ')
+end
+
+-- scope_of returns the candidates for unit and model that are valid now.
 local function scope_of(unit, model)
-  local before, after = {}, {}
-  if account.packs == '0' then return before, after end
+  if account.packs == 0 then return no_packs end
   local field = unit .. ' ' .. model
   local text = call('HGET', SCOPE, field)
   if not text then
@@ -114,13 +150,9 @@ local function scope_of(unit, model)
     if call('HLEN', SCOPE) >= SCOPE_LIMIT then call('DEL', SCOPE) end
     call('HSET', SCOPE, field, text)
   end
-  for id, expires, order in gmatch(text, '(p%d+):(%d+):([ab])') do
-    if expires == '0' or tonumber(expires) > now then
-      local list = order == 'b' and before or after
-      list[#list + 1] = id
-    end
-  end
-  return before, after
+  local scope = read_scope(text)
+  if scope.first <= now then scope = read_scope(unexpired(text)) end
+  return scope.candidates
 end
 
 -- load_packs reads the packs of a list of ids that are not in hand yet.
@@ -130,24 +162,23 @@ local function load_packs(ids)
     local id = ids[i]
     if not packs[id] then
       packs[id] = {}
-      fresh[#fresh + 1] = id
-      local n = #fields
-      fields[n + 1], fields[n + 2] = id .. ':b', id .. ':h'
+      local names, n = pack_fields(id), #fields
+      fresh[#fresh + 1], fields[n + 1], fields[n + 2] = id, names[1], names[2]
     end
   end
   if #fresh == 0 then return end
   local values = call('HMGET', PACKS, unpack(fields))
   for i = 1, #fresh do
-    local pack = packs[fresh[i]]
-    pack.b, pack.h = tonumber(values[2 * i - 1]), tonumber(values[2 * i])
-    pack.b0, pack.h0 = pack.b, pack.h
-    pack_order[#pack_order + 1] = fresh[i]
+    local id, b, h = fresh[i], tonumber(values[2 * i - 1]), tonumber(values[2 * i])
+    local pack = packs[id]
+    pack.b, pack.h, pack.b0, pack.h0 = b, h, b, h
+    pack_order[#pack_order + 1] = id
   end
 end
 
 -- put_packs writes the packs that changed; one that is used up leaves the scope. A pack that is revoked, or past its expiry,
 -- has no free quantity: what comes back to it goes at once, with an entry of its own.
-local function put_packs(owner)
+local function put_packs()
   for i = 1, #pack_order do
     local id = pack_order[i]
     local pack = packs[id]
@@ -166,50 +197,53 @@ end
 
 -- read_lines parses "unit quantity pico per amount" a line into groups by unit, in order of appearance.
 local function read_lines(text)
-  local groups, by_unit = {}, {}
+  local groups, lines, by_unit = {}, {}, {}
   for unit, quantity, pico, per, amount in gmatch(text, '(%S+) (%d+) (%d+) (%d+) (%d+)') do
     local group = by_unit[unit]
     if not group then
-      group = {unit = unit, total = 0, due = 0, covered = 0, before = {}, after = {}}
+      group = {unit = unit, total = 0, listed = 0, due = 0, covered = 0, packs = no_packs}
       by_unit[unit], groups[#groups + 1] = group, group
     end
-    local line = {quantity = tonumber(quantity), pico = pico, divisor = 1000 * tonumber(per), amount = tonumber(amount),
-      covered = 0, cash = tonumber(amount)}
-    group[#group + 1] = line
-    groups.lines = groups.lines or {}
-    groups.lines[#groups.lines + 1] = line
-    group.total, group.due = group.total + line.quantity, group.due + line.amount
+    quantity, amount = tonumber(quantity), tonumber(amount)
+    local line = {quantity = quantity, pico = pico, per = per, amount = amount, covered = 0, cash = amount}
+    group[#group + 1], lines[#lines + 1] = line, line
+    group.total, group.listed = group.total + quantity, group.listed + amount
+    group.due = group.listed
   end
-  groups.lines = groups.lines or {}
+  groups.lines = lines
   return groups
 end
 
--- find_packs gives each group its candidates: those of the hold for units the hold knows, else by scope.
-local function find_packs(groups, candidates, model)
+-- read_held parses the candidates of a hold: lists by unit.
+local read_held = memo(function(text)
   local known = {}
-  for unit, before, after in gmatch(candidates or '', '([^=|]+)=([^;|]*);([^|]*)') do known[unit] = {before, after} end
+  for unit, list in gmatch(text, '([^=|]+)=([^|]*)') do known[unit] = read_candidates(list) end
+  return known
+end)
+
+-- find_packs gives each group its candidates: those of the hold for units the hold knows, else by scope.
+local function find_packs(groups, held, model)
+  local known = held and read_held(held) or {}
   for i = 1, #groups do
     local group = groups[i]
-    local listed = known[group.unit]
-    if listed then
-      for id in gmatch(listed[1], 'p%d+') do group.before[#group.before + 1] = id end
-      for id in gmatch(listed[2], 'p%d+') do group.after[#group.after + 1] = id end
-    else
-      group.before, group.after = scope_of(group.unit, model)
-    end
-    load_packs(group.before)
-    load_packs(group.after)
+    group.packs = known[group.unit] or scope_of(group.unit, model)
+    load_packs(group.packs.before)
+    load_packs(group.packs.after)
   end
 end
 
 -- candidates_of writes down what find_packs found, for the hold; a unit without packs too, so that none granted later pays.
 local function candidates_of(groups)
   local t = {}
-  for i = 1, #groups do
-    local g = groups[i]
-    t[i] = g.unit .. '=' .. table.concat(g.before, ',') .. ';' .. table.concat(g.after, ',')
-  end
-  return table.concat(t, '|')
+  for i = 1, #groups do t[i] = groups[i].unit .. '=' .. groups[i].packs.text end
+  return concat(t, '|')
+end
+
+-- uncover takes back what cover has laid on packs.
+local function uncover(group)
+  if group.covered == 0 then return end
+  for i = 1, #group do group[i].covered, group[i].cash = 0, group[i].amount end
+  group.covered, group.due = 0, group.listed
 end
 
 -- cover lets packs pay for `quantity` units of a group: each line's share by cumulative floors, so that the shares
@@ -227,9 +261,10 @@ local function cover(group, quantity)
     elseif line.covered == line.quantity then
       line.cash = 0
     else
-      local half = line.divisor / 2
-      local slack = max(0, line.amount - muldiv(line.quantity, line.pico, line.divisor, half))
-      line.cash = min(line.amount, slack + muldiv(line.quantity - line.covered, line.pico, line.divisor, half))
+      local pico, divisor = amount(line.pico), 1000 * tonumber(line.per)
+      local half = divisor / 2
+      local slack = max(0, line.amount - muldiv(line.quantity, pico, divisor, half))
+      line.cash = min(line.amount, slack + muldiv(line.quantity - line.covered, pico, divisor, half))
     end
     due = due + line.cash
   end
@@ -251,7 +286,7 @@ end
 -- is due, `other` included, down to `cash`; all that there is when even that is not enough. Returns the group's due.
 local function cover_least(group, other, cash, with_held)
   local low = group.covered
-  local high = min(group.total, low + free_of(group.after, with_held))
+  local high = min(group.total, low + free_of(group.packs.after, with_held))
   if high == low or other + cover(group, high) > cash then return group.due end
   while high - low > 1 do -- low is not enough, high is
     local middle = floor((low + high) / 2)
@@ -263,20 +298,24 @@ end
 -- price decides what packs cover and what is due in cash, where the wallets can give `cash`.
 -- A request that costs nothing draws on no pack. Returns the fee.
 local function price(groups, cash, with_held)
+  local listed = 0
+  for i = 1, #groups do
+    uncover(groups[i])
+    listed = listed + groups[i].listed
+  end
+  if listed == 0 then return 0 end
   local fee = 0
-  for i = 1, #groups do fee = fee + cover(groups[i], 0) end
-  if fee == 0 then return 0 end
-  fee = 0
   for i = 1, #groups do
     local group = groups[i]
-    group.first = min(group.total, free_of(group.before, with_held))
-    fee = fee + cover(group, group.first)
+    local quantity = min(group.total, free_of(group.packs.before, with_held))
+    if quantity > 0 then cover(group, quantity) end
+    fee = fee + group.due
   end
   cash = max(0, cash)
   for i = 1, #groups do
     if fee <= cash then break end
     local group = groups[i]
-    if #group.after > 0 then
+    if #group.packs.after > 0 then
       local other = fee - group.due
       fee = other + cover_least(group, other, cash, with_held)
     end
@@ -284,22 +323,26 @@ local function price(groups, cash, with_held)
   return fee
 end
 
+-- draw takes up to `rest` units from the packs of ids, in this order, into list; it returns what is left to take.
+local function draw(list, ids, rest)
+  for i = 1, #ids do
+    if rest == 0 then break end
+    local pack = packs[ids[i]]
+    local n = min(rest, max(0, pack.b - pack.h))
+    if n > 0 then
+      list[#list + 1] = {ids[i], n}
+      rest = rest - n
+    end
+  end
+  return rest
+end
+
 -- draws lists the packs that pay what price() decided, in the order in which they burn: {{id, quantity}, …}.
 local function draws(groups)
   local list = {}
   for i = 1, #groups do
     local group = groups[i]
-    local rest = group.covered
-    for _, ids in ipairs({group.before, group.after}) do
-      for j = 1, #ids do
-        local pack = packs[ids[j]]
-        local n = min(rest, max(0, pack.b - pack.h))
-        if n > 0 then
-          list[#list + 1] = {ids[j], n}
-          rest = rest - n
-        end
-      end
-    end
+    draw(list, group.packs.after, draw(list, group.packs.before, group.covered))
   end
   return list
 end
@@ -337,7 +380,7 @@ end
 local function text_of(list)
   local t = {}
   for i = 1, #list do t[i] = list[i][1] .. '=' .. str(list[i][2]) end
-  return table.concat(t, ',')
+  return concat(t, ',')
 end
 
 -- read_hold parses a hold.
@@ -345,7 +388,7 @@ local function read_hold(text)
   local key, cash, tokens, placed, held, candidates, model =
     match(text, '^([^\t]*)\t(%d+)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$')
   return {key = key, cash = tonumber(cash), tokens = tonumber(tokens), placed = placed, packs = pairs_of(held),
-    packs_text = held, candidates = candidates, model = model}
+    candidates = candidates, model = model}
 end
 
 -- returning takes packs in hand to which something comes back: {{id, quantity}, …}.
@@ -356,14 +399,14 @@ local function returning(list, why)
   load_packs(ids)
   local values = call('HMGET', PACKS, unpack(fields))
   for i = 1, #ids do
-    local pack, expires = packs[ids[i]], match(values[2 * i - 1] or '', '^%S+\t%-?%d+\t(%d+)') or '0'
-    pack.x, pack.over, pack.why = values[2 * i], expires ~= '0' and tonumber(expires) <= now, why
+    local pack, expires = packs[ids[i]], expiry_of(values[2 * i - 1] or '')
+    pack.x, pack.over, pack.why = values[2 * i], expires ~= 0 and expires <= now, why
   end
 end
 
 -- give_back takes a hold off what is held, in hand.
 local function give_back(hold)
-  account.held = add(account.held, str(-hold.cash))
+  account.held = add(account.held, -hold.cash)
   returning(hold.packs)
   for i = 1, #hold.packs do
     local pack = packs[hold.packs[i][1]]
@@ -372,13 +415,13 @@ local function give_back(hold)
 end
 
 -- close_hold removes a hold. Only to be called beside commit().
-local function close_hold(owner, request)
+local function close_hold()
   call('HDEL', HOLDS, request, request .. ':c')
   call('ZREM', DUE, owner .. ' ' .. request)
 end
 
--- mark writes the terminal answer of a request. The bucket lives on for ttl ms after its last word.
-local function mark(request, answer, ttl)
+-- mark writes the terminal answer of the request. The bucket lives on for ttl ms after its last word.
+local function mark(answer, ttl)
   call('HSET', MARKER, request, answer)
   call('PEXPIRE', MARKER, ttl)
 end
@@ -391,11 +434,10 @@ local function pack_standing(groups)
   for i = 1, #groups do
     if not shown or groups[i].unit == 'token' then shown = groups[i] end
   end
-  if not shown then return 0, '0' end
-  return free_of(shown.before) + free_of(shown.after), (#shown.before + #shown.after > 0) and '1' or '0'
+  if not shown or shown.packs.text == ';' then return '0\t0' end
+  return str(free_of(shown.packs.before) + free_of(shown.packs.after)) .. '\t1'
 end
 
 local function standing(groups, key_part)
-  local free, any = pack_standing(groups)
-  return table.concat({account.split, account.recharge, account.bonus, account.held, str(free), any, key_part}, '\t')
+  return concat({account.split, str(account.recharge), str(account.bonus), str(account.held), pack_standing(groups), key_part}, '\t')
 end

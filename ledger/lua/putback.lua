@@ -34,7 +34,7 @@ local function let(key, field, value)
   values[key][field] = value
 end
 
-local function change(key, field, delta) let(key, field, add(get(key, field) or '0', delta)) end
+local function change(key, field, delta) let(key, field, str(add(amount(get(key, field) or '0'), amount(delta)))) end
 
 -- end_hold gives the hold of the request back, if it is there.
 local function end_hold()
@@ -70,7 +70,7 @@ local function given(of_request, text)
   local n, fee, middle, candidates = match(get(MARKER, of_request) or '', '^a (%d+) (%d+) (%d+ %-?%d+ %-?%d+ %S+) %S+ (%S+)$')
   if n ~= charge_seq then return end
   if left == '-' then return let(MARKER, of_request, 'u ' .. n .. ' ' .. candidates) end
-  let(MARKER, of_request, table.concat({'a', n, add(fee, negate(cash)), middle, left, candidates}, ' '))
+  let(MARKER, of_request, concat({'a', n, str(tonumber(fee) - tonumber(cash)), middle, left, candidates}, ' '))
 end
 
 local function work_out(from)

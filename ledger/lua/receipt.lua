@@ -5,8 +5,10 @@
 -- ARGV: [1..3] see lib.lua; [4] request id
 -- Output: OK, seq, entry seq, entry fields … (none when it has been trimmed)     LOST, seq
 
-local away = enter()
-if away then return away end
-local n = match(call('HGET', KEYS[9], ARGV[4]) or '', '^[cau] (%d+) ')
-if not n then return {'LOST', str(seq)} end
-return {'OK', str(seq), n, unpack(entry_at(n) or {})}
+local function receipt()
+  local n = match(call('HGET', KEYS[9], ARGV[4]) or '', '^[cau] (%d+) ')
+  if not n then return {'LOST', str(seq)} end
+  return {'OK', str(seq), n, unpack(entry_at(n) or {})}
+end
+
+return receipt

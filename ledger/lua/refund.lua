@@ -17,8 +17,7 @@
 --         OTHER, seq, why (the charge is not what the caller says)     LOOK, seq (what the journal has given back must be passed)
 --         NONE, seq (nothing left)     OVER, seq, cash paid, cash given back     RANGE, seq (balance beyond ±9e18)
 
-local REFUNDS, WALLET_LIMIT = KEYS[11], '9000000000000000000'
-local owner, request, charge_seq, kind, paid_by = ARGV[4], ARGV[5], ARGV[7], ARGV[8], ARGV[9]
+local REFUNDS, charge_seq, kind, paid_by -- of the call in hand
 
 -- unlike says why the charge is not what the caller says it is, by its entry and its request's marker; nil if it is, or if
 -- neither is here any more.
@@ -55,7 +54,7 @@ local function back_of(paid, given)
   for i = 1, #paid do
     if paid[i][1] == 'r' then left_recharge = left[i][2] end
     if paid[i][1] == 'b' then
-      to_bonus = muldiv(cash_given + amount, str(paid[i][2]), str(cash), 0) - (given.b or 0)
+      to_bonus = muldiv(cash_given + amount, paid[i][2], cash, 0) - (given.b or 0)
       to_bonus = max(0, min(to_bonus, left[i][2], amount))
     end
   end
@@ -107,8 +106,8 @@ local function give(back)
     local name, n = back[i][1], back[i][2]
     if name == 'b' then to_bonus = n elseif name == 'r' then to_recharge = n elseif n > 0 then drawn[#drawn + 1] = back[i] end
   end
-  account.bonus, account.recharge = add(account.bonus, str(to_bonus)), add(account.recharge, str(to_recharge))
-  if total(account.bonus, negate(WALLET_LIMIT)) > 0 or total(account.recharge, negate(WALLET_LIMIT)) > 0 then return false end
+  account.bonus, account.recharge = add(account.bonus, to_bonus), add(account.recharge, to_recharge)
+  if beyond(account.bonus) or beyond(account.recharge) then return false end
   returning(drawn, 'came back by a refund')
   for i = 1, #drawn do
     local pack = packs[drawn[i][1]]
@@ -136,21 +135,22 @@ local function book(marker, paid, given, back)
   end
   local n = note('refund', fields)
   put(REFUNDS, charge_seq, paid_by .. ' ' .. given_text)
-  finish(owner)
+  finish()
   local abandon = marker and read_abandon(marker)
   if abandon then
     local now_is = 'u ' .. charge_seq .. ' ' .. abandon.candidates
     if left_text ~= '-' then
-      now_is = table.concat({'a', charge_seq, str(abandon.fee - cash), str(abandon.tokens), abandon.day, abandon.month, abandon.key,
+      now_is = concat({'a', charge_seq, str(abandon.fee - cash), str(abandon.tokens), abandon.day, abandon.month, abandon.key,
         left_text, abandon.candidates}, ' ')
     end
-    mark(request, now_is, ARGV[18])
+    mark(now_is, ARGV[18])
   end
   remember(ARGV[19], n, ARGV[21], ARGV[22])
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}
 end
 
 local function refund()
+  REFUNDS, charge_seq, kind, paid_by = KEYS[11], ARGV[7], ARGV[8], ARGV[9]
   local before = booked_before(ARGV[19], ARGV[21])
   if before then return before end
   if not load_account() then return {'LOST', str(seq)} end
@@ -166,6 +166,4 @@ local function refund()
   return book(marker, paid, given, back)
 end
 
-local away = enter()
-if away then return away end
-return refund()
+return refund

@@ -9,33 +9,24 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] the zone's offset, s; [7] life of a marker, ms
 -- Output: OK, seq, standing     CONFLICT, seq, marker (it has been charged)     LOST, seq (no such account)
 
-local owner, request, offset = ARGV[4], ARGV[5], ARGV[6]
-
 local function release()
   local marker = call('HGET', MARKER, request)
   if marker and sub(marker, 1, 2) == 'c ' then return {'CONFLICT', str(seq), marker} end
   local text, abandon = call('HGET', HOLDS, request), marker and read_abandon(marker)
   local hold = text and read_hold(text)
-  local suffix = abandon and abandon.key or ''
-  if not in_hand(hold, suffix, offset) then return {'LOST', str(seq)} end
+  if not in_hand(hold, abandon and abandon.key or '', ARGV[6]) then return {'LOST', str(seq)} end
 
   local groups = {lines = {}}
   if hold then
-    for unit in gmatch(hold.candidates, '([^=|]+)=') do groups[#groups + 1] = {unit = unit, before = {}, after = {}} end
+    for unit in gmatch(hold.candidates, '([^=|]+)=') do groups[#groups + 1] = {unit = unit} end
     find_packs(groups, hold.candidates, hold.model)
-    if key and key.tpm > 0 then
-      key.tb = bucket(min(key.tpm * UNIT_OF_RATE, level(key.tb, key.tpm) + hold.tokens * UNIT_OF_RATE))
-    end
+    if key then key_gains(hold.tokens) end
   end
-  if abandon then take_back(abandon, owner, request, 'released after it had been abandoned') end
-  if hold or abandon then
-    finish(owner)
-    close_hold(owner, request)
-  end
-  if marker ~= 'r' then mark(request, 'r', ARGV[7]) end
+  if abandon then take_back(abandon, 'released after it had been abandoned') end
+  if hold or abandon then finish() end
+  if hold then close_hold() end
+  if marker ~= 'r' then mark('r', ARGV[7]) end
   return {'OK', str(seq), standing(groups, key_standing())}
 end
 
-local away = enter()
-if away then return away end
-return release()
+return release

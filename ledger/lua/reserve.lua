@@ -14,19 +14,15 @@
 --         NO, seq, reason, limit, required, available, held, counted (1: units, 0: nano), retry after ms, cash, pack free, now, standing
 --         ENDED, seq, marker                 OLD, seq
 
-local owner, request, suffix, model = ARGV[4], ARGV[5], ARGV[6], ARGV[8]
-local offset, tokens = ARGV[11], tonumber(ARGV[13])
-local groups
-
 -- A refusal's numbers. Cash and pack_free tell what the request could have drawn on.
 local function no(reason, limit, r)
   r = r or {}
-  return {'NO', str(seq), reason, limit, str(r.required or 0), str(r.available or 0), r.held or '0', r.counted and '1' or '0',
+  return {'NO', str(seq), reason, limit, str(r.required or 0), str(r.available or 0), str(r.held or 0), r.counted and '1' or '0',
     str(r.retry or 0), str(r.cash or 0), str(r.pack_free or 0), str(now), r.standing or ''}
 end
 
 -- already answers for a request that has been here before.
-local function already()
+local function already(groups)
   local marker, hold = call('HGET', MARKER, request), call('HGET', HOLDS, request)
   if marker then return {'ENDED', str(seq), marker} end
   if not hold then
@@ -34,13 +30,13 @@ local function already()
     return nil
   end
   load_account()
-  load_key(suffix, offset)
-  find_packs(groups, read_hold(hold).candidates, model)
+  load_key(ARGV[6], ARGV[11])
+  find_packs(groups, read_hold(hold).candidates, ARGV[8])
   return {'OK', str(seq), hold, call('ZSCORE', DUE, owner .. ' ' .. request), standing(groups, key_standing())}
 end
 
 -- funds checks packs and wallets: nil, or what is lacking, with `hard` when requests in flight are not the cause.
-local function funds(fee, free)
+local function funds(groups, fee, free)
   if fee == 0 or fee <= free then return nil end
   local without_holds = total(account.recharge, account.bonus, account.overdraft)
   local lacking = {limit = 'balance', required = fee, available = max(0, free), held = account.held, reason = 'insufficient_funds'}
@@ -50,60 +46,72 @@ local function funds(fee, free)
   return lacking
 end
 
+-- lacks returns one of the key's limits if what is left of it is not enough, or `first` if that was found before and counts more.
+local function lacks(first, limit, required, left, left_without_holds, held, counted)
+  if required == 0 or required <= left then return first end
+  local hard = required > left_without_holds
+  if first and (first.hard or not hard) then return first end
+  return {limit = limit, required = required, available = max(0, left), held = held, counted = counted,
+    reason = 'key_spend_exhausted', hard = hard}
+end
+
 -- spend checks the key's limits in cash and tokens: nil, or the first that is hard, else the first that is not met.
-local function spend(fee, limits)
+local function spend(fee, tokens, limits)
   local first
-  local function lacks(limit, required, left, left_without_holds, held, counted)
-    if required == 0 or required <= left then return end
-    local found = {limit = limit, required = required, available = max(0, left), held = held, counted = counted,
-      reason = 'key_spend_exhausted', hard = required > left_without_holds}
-    if not first or found.hard and not first.hard then first = found end
+  for i = 1, #limits do first = lacks(first, limits[i][1], fee, limits[i][2], limits[i][3], key.sh) end
+  local allowed, tpm = key.terms.tokens, key.terms.tpm
+  if allowed ~= 0 then
+    first = lacks(first, 'key.tokens', tokens, total(allowed, negate(key.t), negate(key.th)), total(allowed, negate(key.t)), key.th, true)
   end
-  for i = 1, #limits do lacks(limits[i][1], fee, limits[i][2], limits[i][3], key.sh) end
-  if key.tokens ~= '0' then
-    lacks('key.tokens', tokens, total(key.tokens, negate(key.t), negate(key.th)), total(key.tokens, negate(key.t)), key.th, true)
-  end
-  if key.tpm > 0 then lacks('key.tpm', tokens, key.tpm, key.tpm, '0', true) end
+  if tpm > 0 then first = lacks(first, 'key.tpm', tokens, tpm, tpm, 0, true) end
   return first
 end
 
+-- wait tells how long, in ms, until a bucket has what is needed of it; nil when it has.
+local function wait(stored, limit, need)
+  if limit == 0 then return nil end
+  local had = level(stored, limit)
+  if need <= had then return nil end
+  return ceil((need - had) / limit), max(0, floor(had / UNIT_OF_RATE))
+end
+
+-- short_of is what packs, wallets or the key's limits lack: nil, or the refusal. One that would stand without the requests
+-- in flight goes before one that would not.
+local function short_of(groups, fee, free, tokens, limits)
+  local lacking, of_key = funds(groups, fee, free), spend(fee, tokens, limits)
+  if not lacking or of_key and of_key.hard and not lacking.hard then lacking = of_key or lacking end
+  if lacking and not lacking.hard then lacking.reason = 'in_flight' end
+  return lacking
+end
+
 -- rates checks rpm, tpm and parallel: nil, or the refusal.
-local function rates(detail)
-  local function wait(limit, need, had)
-    if need <= had then return nil end
-    detail.retry, detail.counted = math.ceil((need - had) / limit), true
-    detail.available = max(0, floor(had / UNIT_OF_RATE))
-    return true
-  end
-  if key.rpm > 0 and wait(key.rpm, UNIT_OF_RATE, level(key.rb, key.rpm)) then
-    detail.required = 1
-    return no('rate_limited', 'key.rpm', detail)
-  end
-  if key.tpm > 0 and wait(key.tpm, tokens * UNIT_OF_RATE, level(key.tb, key.tpm)) then
-    detail.required = tokens
-    return no('rate_limited', 'key.tpm', detail)
-  end
-  if key.parallel ~= '0' and tonumber(key.p) >= tonumber(key.parallel) then
-    detail.required, detail.available, detail.held, detail.counted = 1, 0, key.p, true
-    return no('too_many_parallel', 'key.parallel', detail)
+local function rates(tokens)
+  local terms = key.terms
+  local retry, available = wait(key.rb, terms.rpm, UNIT_OF_RATE)
+  if retry then return {reason = 'rate_limited', limit = 'key.rpm', required = 1, available = available, retry = retry, counted = true} end
+  retry, available = wait(key.tb, terms.tpm, tokens * UNIT_OF_RATE)
+  if retry then return {reason = 'rate_limited', limit = 'key.tpm', required = tokens, available = available, retry = retry, counted = true} end
+  if terms.parallel ~= 0 and key.p >= terms.parallel then
+    return {reason = 'too_many_parallel', limit = 'key.parallel', required = 1, available = 0, held = key.p, counted = true}
   end
 end
 
 -- place writes the hold.
-local function place(fee)
+local function place(groups, fee, tokens)
   local drawn = draws(groups)
-  account.held = add(account.held, str(fee))
+  account.held = add(account.held, fee)
   for i = 1, #drawn do
     local pack = packs[drawn[i][1]]
     pack.h = pack.h + drawn[i][2]
   end
   key_holds(fee, tokens)
-  if key.rpm > 0 then key.rb = bucket(level(key.rb, key.rpm) - UNIT_OF_RATE) end
-  if key.tpm > 0 then key.tb = bucket(level(key.tb, key.tpm) - tokens * UNIT_OF_RATE) end
-  local hold = table.concat({suffix, str(fee), ARGV[13], str(now), text_of(drawn), candidates_of(groups), model}, '\t')
+  local rpm = key.terms.rpm
+  if rpm > 0 then key.rb = bucket(level(key.rb, rpm) - UNIT_OF_RATE) end
+  key_gains(-tokens)
+  local hold = concat({key.suffix, str(fee), ARGV[13], str(now), text_of(drawn), candidates_of(groups), ARGV[8]}, '\t')
   local deadline = str(now + tonumber(ARGV[12]))
-  put(ACCOUNT, 'held', account.held)
-  put_packs(owner)
+  put_account()
+  put_packs()
   put_key()
   put(HOLDS, request, hold)
   commit()
@@ -112,33 +120,35 @@ local function place(fee)
 end
 
 -- admit goes through the checks.
-local function admit()
+local function admit(groups)
   load_account()
-  load_key(suffix, offset)
+  load_key(ARGV[6], ARGV[11])
   local reason, limit = refuse_holder(ARGV[7], ARGV[10])
   if reason then return no(reason, limit) end
-  if not listed(key.models, model) then return no('model_not_allowed', 'key.models') end
-  if not listed(key.endpoints, ARGV[9]) then return no('endpoint_not_allowed', 'key.endpoints') end
+  local terms, model, tokens = key.terms, ARGV[8], tonumber(ARGV[13])
+  if not listed(terms.models, model) then return no('model_not_allowed', 'key.models') end
+  if not listed(terms.endpoints, ARGV[9]) then return no('endpoint_not_allowed', 'key.endpoints') end
 
   find_packs(groups, nil, model)
   local free = cash_free()
   local fee = price(groups, free)
   local limits = spend_left()
-  local lacking, lacking_key = funds(fee, free), spend(fee, limits)
-  if not lacking or lacking_key and lacking_key.hard and not lacking.hard then lacking = lacking_key or lacking end
+  local refusal = short_of(groups, fee, free, tokens, limits) or rates(tokens)
+  if not refusal then return place(groups, fee, tokens) end
 
-  local pack_free = 0
+  refusal.pack_free = 0
   for i = 1, #groups do
-    if groups[i].unit == 'token' then pack_free = free_of(groups[i].before) + free_of(groups[i].after) end
+    local g = groups[i]
+    if g.unit == 'token' then refusal.pack_free = free_of(g.packs.before) + free_of(g.packs.after) end
   end
   for i = 1, #limits do free = min(free, limits[i][2]) end
-  local detail = lacking or {}
-  detail.cash, detail.pack_free, detail.standing = max(0, free), pack_free, standing(groups, key_standing())
-  if lacking then return no(lacking.hard and lacking.reason or 'in_flight', lacking.limit, lacking) end
-  return rates(detail) or place(fee)
+  refusal.cash, refusal.standing = max(0, free), standing(groups, key_standing())
+  return no(refusal.reason, refusal.limit, refusal)
 end
 
-local away = enter()
-if away then return away end
-groups = read_lines(ARGV[14])
-return already() or admit()
+local function reserve()
+  local groups = read_lines(ARGV[14])
+  return already(groups) or admit(groups)
+end
+
+return reserve

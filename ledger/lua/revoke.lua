@@ -11,7 +11,7 @@ local function revoke()
   local v = call('HMGET', PACKS, id .. ':b', id .. ':h', id .. ':x')
   if not v[1] then return {'LOST', str(seq)} end
   if v[3] then return {'SAME', str(seq), v[3], unpack(entry_at(v[3]) or {})} end
-  local n = note('revoke', {'a', ARGV[4], 'g', id, 'q', add(v[2], negate(v[1])), 'v', ARGV[6], 'z', id .. '=' .. v[2]})
+  local n = note('revoke', {'a', ARGV[4], 'g', id, 'q', str(tonumber(v[2]) - tonumber(v[1])), 'v', ARGV[6], 'z', id .. '=' .. v[2]})
   put(PACKS, id .. ':b', v[2])
   put(PACKS, id .. ':x', str(n))
   commit()
@@ -19,6 +19,4 @@ local function revoke()
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}
 end
 
-local away = enter()
-if away then return away end
-return revoke()
+return revoke

@@ -9,8 +9,8 @@
 
 local function set()
   if not load_account() then return {'LOST', str(seq)} end
-  if account.split == ARGV[7] and account.overdraft == ARGV[8] then return {'OK', str(seq)} end
-  if account.split ~= ARGV[5] or account.overdraft ~= ARGV[6] then return {'CHANGED', str(seq)} end
+  if account.split == ARGV[7] and str(account.overdraft) == ARGV[8] then return {'OK', str(seq)} end
+  if account.split ~= ARGV[5] or str(account.overdraft) ~= ARGV[6] then return {'CHANGED', str(seq)} end
   put(ACCOUNT, 'split', ARGV[7])
   put(ACCOUNT, 'overdraft', ARGV[8])
   note('account', {'a', ARGV[4], 's', ARGV[9]})
@@ -18,6 +18,4 @@ local function set()
   return {'OK', str(seq)}
 end
 
-local away = enter()
-if away then return away end
-return set()
+return set

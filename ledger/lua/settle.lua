@@ -14,32 +14,36 @@
 --         SAME, seq, standing, entry seq, entry fields …     CONFLICT, seq, marker     LOST, seq (no such account)
 --         OLD, seq (whether it has been booked cannot be known here any more)
 
-local owner, request, suffix, model, offset = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[12]
-
 -- repeated answers for a request that has ended in a charge of the same content, with today's standing.
 local function repeated(entry_seq)
   local reply = {'SAME', str(seq), '', entry_seq, unpack(entry_at(entry_seq) or {})}
   load_account()
-  load_key(suffix, offset)
+  load_key(ARGV[6], ARGV[12])
   local groups = read_lines(ARGV[10])
-  find_packs(groups, nil, model)
+  find_packs(groups, nil, ARGV[7])
   reply[3] = standing(groups, key_standing())
   return reply
 end
 
+-- held_candidates are the packs that fitted when the hold was placed, by what is left of it.
+local function held_candidates(hold, abandon, marker)
+  if hold then return hold.candidates end
+  if abandon then return abandon.candidates end
+  return marker and (match(marker, '^x (%S+)$') or match(marker, '^u %d+ (%S+)$'))
+end
+
 local function book(hold, marker)
   local abandon = marker and read_abandon(marker)
-  if not in_hand(hold, abandon and abandon.key ~= '-' and abandon.key or suffix, offset) then return {'LOST', str(seq)} end
-  if abandon then take_back(abandon, owner, request, 'settled after it had been abandoned') end
-  local candidates = hold and hold.candidates or abandon and abandon.candidates or marker and (match(marker, '^x (%S+)$') or match(marker, '^u %d+ (%S+)$'))
+  if not in_hand(hold, abandon and abandon.key ~= '-' and abandon.key or ARGV[6], ARGV[12]) then return {'LOST', str(seq)} end
+  if abandon then take_back(abandon, 'settled after it had been abandoned') end
   local groups = read_lines(ARGV[10])
-  find_packs(groups, candidates, model)
-  local entry_seq, _, _, fields = charge('charge', owner, request, hold, ARGV[8], groups, tonumber(ARGV[11]),
-    ARGV[15] ~= '' and ARGV[15] or nil, {'d', ARGV[9]})
-  finish(owner)
-  close_hold(owner, request)
-  mark(request, 'c ' .. str(entry_seq) .. ' ' .. ARGV[9], ARGV[14])
-  return {'OK', str(seq), standing(groups, key_standing()), str(entry_seq), 't', 'charge', 'm', str(now), unpack(fields)}
+  find_packs(groups, held_candidates(hold, abandon, marker), ARGV[7])
+  local n, _, _, fields = charge('charge', hold, ARGV[8], groups, tonumber(ARGV[11]), ARGV[15], 'd', ARGV[9])
+  local entry_seq = str(n)
+  finish()
+  if hold then close_hold() end
+  mark('c ' .. entry_seq .. ' ' .. ARGV[9], ARGV[14])
+  return {'OK', str(seq), standing(groups, key_standing()), entry_seq, 't', 'charge', 'm', str(now), unpack(fields, 3)}
 end
 
 local function settle()
@@ -54,6 +58,4 @@ local function settle()
   return book(hold and read_hold(hold), marker)
 end
 
-local away = enter()
-if away then return away end
-return settle()
+return settle

@@ -7,20 +7,22 @@
 -- Output: OK, seq, now, then five arrays of field, value, … for each account; a hold's own key "<request id>" is followed
 --         by the field "<request id>:d", its deadline or ''.
 
-local away = enter()
-if away then return away end
-local reply = {'OK', str(seq), str(now)}
-for i = 4, #KEYS, 5 do
-  local owner = ARGV[4 + (i - 4) / 5]
-  for j = 0, 2 do reply[#reply + 1] = call('HGETALL', KEYS[i + j]) end
-  local holds, listed = call('HGETALL', KEYS[i + 3]), {}
-  for h = 1, #holds, 2 do
-    listed[#listed + 1], listed[#listed + 2] = holds[h], holds[h + 1]
-    if sub(holds[h], -2) ~= ':c' then
-      listed[#listed + 1], listed[#listed + 2] = holds[h] .. ':d', call('ZSCORE', KEYS[3], owner .. ' ' .. holds[h]) or ''
+local function snapshot()
+  local reply = {'OK', str(seq), str(now)}
+  for i = 4, #KEYS, 5 do
+    local owner = ARGV[4 + (i - 4) / 5]
+    for j = 0, 2 do reply[#reply + 1] = call('HGETALL', KEYS[i + j]) end
+    local holds, listed = call('HGETALL', KEYS[i + 3]), {}
+    for h = 1, #holds, 2 do
+      listed[#listed + 1], listed[#listed + 2] = holds[h], holds[h + 1]
+      if sub(holds[h], -2) ~= ':c' then
+        listed[#listed + 1], listed[#listed + 2] = holds[h] .. ':d', call('ZSCORE', KEYS[3], owner .. ' ' .. holds[h]) or ''
+      end
     end
+    reply[#reply + 1] = listed
+    reply[#reply + 1] = call('HGETALL', KEYS[i + 4])
   end
-  reply[#reply + 1] = listed
-  reply[#reply + 1] = call('HGETALL', KEYS[i + 4])
+  return reply
 end
-return reply
+
+return snapshot

@@ -9,8 +9,6 @@
 --       [9] 1: its proxy is known to be dead, end it before its deadline; else 0
 -- Output: ABANDONED | RELEASED | SKIPPED (not due, or gone), seq
 
-local owner, request = ARGV[4], ARGV[5]
-
 local function none(s) return s == '' and '-' or s end
 
 local function sweep()
@@ -30,21 +28,18 @@ local function sweep()
     local tokens, lines, static = match(values[2], '^(%d+)\t([^\t]*)\t(.*)$')
     local groups = read_lines(lines)
     find_packs(groups, hold.candidates, hold.model)
-    local entry_seq, fee, paid = charge('abandon', owner, request, hold, static, groups, tonumber(tokens), nil,
-      {'c', none(hold.candidates)})
+    local entry_seq, fee, paid = charge('abandon', hold, static, groups, tonumber(tokens), '', 'c', none(hold.candidates))
     local day, month = '0', '0'
-    if key then day, month = key.d, key.m end
-    answer = table.concat({'a', str(entry_seq), str(fee), tokens, day, month, none(hold.key), none(paid), none(hold.candidates)}, ' ')
+    if key then day, month = str(key.d), str(key.m) end
+    answer = concat({'a', str(entry_seq), str(fee), tokens, day, month, none(hold.key), none(paid), none(hold.candidates)}, ' ')
     outcome = 'ABANDONED'
-  elseif key and key.tpm > 0 then
-    key.tb = bucket(min(key.tpm * UNIT_OF_RATE, level(key.tb, key.tpm) + hold.tokens * UNIT_OF_RATE))
+  elseif key then
+    key_gains(hold.tokens)
   end
-  finish(owner)
-  close_hold(owner, request)
-  mark(request, answer, ARGV[8])
+  finish()
+  close_hold()
+  mark(answer, ARGV[8])
   return {outcome, str(seq)}
 end
 
-local away = enter()
-if away then return away end
-return sweep()
+return sweep

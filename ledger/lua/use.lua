@@ -12,15 +12,30 @@
 
 local UNIT_OF_RATE = 60000
 
-local key -- the key in hand: limits as numbers or decimal strings, counters as decimal strings; set by load_key()
-
+-- What a key has used: amounts, but for the two buckets, which stay text.
 local COUNTERS = {'s', 'd', 'ds', 'm', 'ms', 'sh', 't', 'th', 'n', 'p', 'rb', 'tb'}
-local KEY_FORMAT = '^' .. string.rep('([^\t]*)\t', 12) .. '([^\t]*)$'
+local AMOUNTS = 10
 
--- calendar returns the local day (since 1970) and month (since year 0) at `now`, by the zone's offset in seconds.
-local function calendar(offset)
-  local day = floor((now / 1000 + tonumber(offset)) / 86400)
-  local z = day + 719468 -- days since 0000-03-01, after Hinnant
+-- key_fields are the fields of a key by its suffix: definition, revocation, counters.
+local key_fields = memo(function(suffix)
+  local fields = {suffix, suffix .. ':x'}
+  for i = 1, #COUNTERS do fields[i + 2] = suffix .. ':' .. COUNTERS[i] end
+  return fields
+end)
+
+-- read_terms parses a definition: what the key may do.
+local read_terms = memo(function(definition)
+  local t = {}
+  t.hash, t.expires, t.models, t.endpoints, t.networks, t.total, t.daily, t.monthly, t.tokens, t.rpm, t.tpm, t.parallel, t.receipt =
+    match(definition, '^' .. rep('([^\t]*)\t', 12) .. '([^\t]*)$')
+  for _, name in ipairs({'expires', 'total', 'daily', 'monthly', 'tokens', 'rpm', 'tpm', 'parallel'}) do t[name] = amount(t[name]) end
+  t.spends = t.total ~= 0 or t.daily ~= 0 or t.monthly ~= 0
+  return t
+end)
+
+-- month_of returns the month (since year 0) of a day (since 1970), after Hinnant.
+local month_of = memo(function(day)
+  local z = day + 719468 -- days since 0000-03-01
   local era = floor(z / 146097)
   local of_era = z - era * 146097
   local year = floor((of_era - floor(of_era / 1460) + floor(of_era / 36524) - floor(of_era / 146096)) / 365)
@@ -28,30 +43,43 @@ local function calendar(offset)
   local from_march = floor((5 * of_year + 2) / 153)
   local month = from_march < 10 and from_march + 3 or from_march - 9
   if month <= 2 then year = year + 1 end
-  return day, (year + era * 400) * 12 + month - 1
+  return (year + era * 400) * 12 + month - 1
+end)
+
+-- calendar returns the local day (since 1970) and month at `now`, by the zone's offset in seconds.
+local function calendar(offset)
+  local day = floor((now / 1000 + tonumber(offset)) / 86400)
+  return day, month_of(day)
 end
 
 -- load_key reads a key by its suffix, with the counters of today and this month; false when there is none.
 local function load_key(suffix, offset)
-  local fields = {suffix, suffix .. ':x'}
-  for i = 1, #COUNTERS do fields[i + 2] = suffix .. ':' .. COUNTERS[i] end
-  local v = call('HMGET', KEYRING, unpack(fields))
+  local v = call('HMGET', KEYRING, unpack(key_fields(suffix)))
   if not v[1] then return false end
-  key = {suffix = suffix, revoked = v[2]}
-  key.hash, key.expires, key.models, key.endpoints, key.networks, key.total, key.daily, key.monthly, key.tokens,
-    key.rpm, key.tpm, key.parallel, key.receipt = match(v[1], KEY_FORMAT)
-  key.rpm, key.tpm = tonumber(key.rpm), tonumber(key.tpm)
-  for i = 1, #COUNTERS do key[COUNTERS[i]] = v[i + 2] or '0' end
+  local was = {}
+  key = {suffix = suffix, terms = read_terms(v[1]), revoked = v[2], was = was}
+  for i = 1, #COUNTERS do
+    local name, value = COUNTERS[i], v[i + 2]
+    if i > AMOUNTS then
+      value = value or '0'
+    else
+      value = value and amount(value) or 0
+    end
+    key[name], was[name] = value, value
+  end
   local day, month = calendar(offset)
-  day, month = str(day), str(month)
-  if key.d ~= day then key.d, key.ds = day, '0' end
-  if key.m ~= month then key.m, key.ms = month, '0' end
+  if key.d ~= day then key.d, key.ds = day, 0 end
+  if key.m ~= month then key.m, key.ms = month, 0 end
   return true
 end
 
--- put_key writes the counters.
+-- put_key writes the counters that changed.
 local function put_key()
-  for i = 1, #COUNTERS do put(KEYRING, key.suffix .. ':' .. COUNTERS[i], key[COUNTERS[i]]) end
+  local fields, was = key_fields(key.suffix), key.was
+  for i = 1, #COUNTERS do
+    local name = COUNTERS[i]
+    if key[name] ~= was[name] then put(KEYRING, fields[i + 2], str(key[name])) end
+  end
 end
 
 -- level is what a bucket holds now.
@@ -75,8 +103,8 @@ local function listed(patterns, name)
 end
 
 local function network_allowed(client)
-  if key.networks == '' then return true end
-  for low, high in gmatch(key.networks, '(%x+)-(%x+)') do
+  if key.terms.networks == '' then return true end
+  for low, high in gmatch(key.terms.networks, '(%x+)-(%x+)') do
     if client ~= '' and low <= client and client <= high then return true end
   end
   return false
@@ -86,63 +114,78 @@ end
 -- suspended account, other network. Needs load_account and load_key to have been tried.
 local function refuse_holder(hash, client)
   if not account then return 'key_invalid', 'account' end
-  if not key or key.hash ~= hash then return 'key_invalid', 'key' end
+  if not key or key.terms.hash ~= hash then return 'key_invalid', 'key' end
   if key.revoked then return 'key_revoked', 'key' end
-  if key.expires ~= '0' and tonumber(key.expires) <= now then return 'key_expired', 'key.expires' end
+  if key.terms.expires ~= 0 and key.terms.expires <= now then return 'key_expired', 'key.expires' end
   if account.status ~= 'active' then return 'account_suspended', 'account' end
   if not network_allowed(client) then return 'network_not_allowed', 'key.networks' end
 end
 
--- spend_left yields the key's spend limits: {limit name, what is left with holds counted, and without}.
+-- spend_limit adds one of the key's spend limits to list: {limit name, what is left with holds counted, and without}.
+local function spend_limit(list, name, allowed, used)
+  if allowed == 0 then return end
+  list[#list + 1] = {name, total(allowed, negate(used), negate(key.sh)), total(allowed, negate(used))}
+end
+
+-- spend_left lists the key's spend limits.
 local function spend_left()
-  local list = {}
-  local function limit(name, allowed, used)
-    if allowed ~= '0' then
-      list[#list + 1] = {name, total(allowed, negate(used), negate(key.sh)), total(allowed, negate(used))}
-    end
-  end
-  limit('key.spend_total', key.total, key.s)
-  limit('key.spend_daily', key.daily, key.ds)
-  limit('key.spend_monthly', key.monthly, key.ms)
+  local list, terms = {}, key.terms
+  if not terms.spends then return list end
+  spend_limit(list, 'key.spend_total', terms.total, key.s)
+  spend_limit(list, 'key.spend_daily', terms.daily, key.ds)
+  spend_limit(list, 'key.spend_monthly', terms.monthly, key.ms)
   return list
 end
 
 -- key_holds counts a hold in; key_returns counts it out again.
 local function key_holds(cash, tokens)
-  key.sh, key.th, key.p = add(key.sh, str(cash)), add(key.th, str(tokens)), add(key.p, '1')
+  key.sh, key.th, key.p = add(key.sh, cash), add(key.th, tokens), add(key.p, 1)
 end
 
 local function key_returns(cash, tokens)
-  key.sh, key.th, key.p = add(key.sh, str(-cash)), add(key.th, str(-tokens)), add(key.p, '-1')
+  key.sh, key.th, key.p = add(key.sh, -cash), add(key.th, -tokens), add(key.p, -1)
+end
+
+-- key_gains gives tokens back to a key's token bucket, or takes more of it; it never holds more than its limit.
+local function key_gains(tokens)
+  local tpm = key.terms.tpm
+  if tpm == 0 or tokens == 0 then return end
+  key.tb = bucket(min(tpm * UNIT_OF_RATE, level(key.tb, tpm) + max(-MAX / 2, tokens * UNIT_OF_RATE)))
 end
 
 -- key_charges counts a charge. What a token bucket gave at the reserve is corrected to what was used.
 local function key_charges(cash, tokens, tokens_reserved)
-  key.s, key.ds, key.ms = add(key.s, str(cash)), add(key.ds, str(cash)), add(key.ms, str(cash))
-  key.t, key.n = add(key.t, str(tokens)), add(key.n, '1')
-  if key.tpm > 0 and tokens ~= tokens_reserved then
-    local change = max(-MAX / 2, (tokens_reserved - tokens) * UNIT_OF_RATE)
-    key.tb = bucket(min(key.tpm * UNIT_OF_RATE, level(key.tb, key.tpm) + change))
-  end
+  key.s, key.ds, key.ms = add(key.s, cash), add(key.ds, cash), add(key.ms, cash)
+  key.t, key.n = add(key.t, tokens), add(key.n, 1)
+  key_gains(tokens_reserved - tokens)
 end
 
 -- key_refunds takes cash off the spend, of the charge's day and month too if they are not over.
 local function key_refunds(cash, day, month)
-  key.s = add(key.s, str(-cash))
-  if day == key.d then key.ds = add(key.ds, str(-cash)) end
-  if month == key.m then key.ms = add(key.ms, str(-cash)) end
+  key.s = add(key.s, -cash)
+  if tonumber(day) == key.d then key.ds = add(key.ds, -cash) end
+  if tonumber(month) == key.m then key.ms = add(key.ms, -cash) end
 end
 
 -- key_uncharges takes a charge of that day and month back, or all that is left of one.
 local function key_uncharges(cash, tokens, day, month)
   key_refunds(cash, day, month)
-  key.t, key.n = add(key.t, str(-tokens)), add(key.n, '-1')
+  key.t, key.n = add(key.t, -tokens), add(key.n, -1)
 end
 
--- key_standing is the key's part of the standing: limits and use of spend, levels of the buckets, receipt.
+-- rate_text is a limit and its bucket's level, for the standing.
+local function rate_text(stored, limit)
+  if limit == 0 then return '0\t0' end
+  return str(limit) .. '\t' .. str(level(stored, limit))
+end
+
+-- key_standing is the key's part of the standing: limits and use of spend, levels of the buckets, receipt. Where there is
+-- no limit nobody asks for the use.
 local function key_standing()
   if not key then return '0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0' end
-  return table.concat({key.total, key.daily, key.monthly, key.s, key.ds, key.ms, key.sh,
-    str(key.rpm), key.rpm > 0 and str(level(key.rb, key.rpm)) or '0',
-    str(key.tpm), key.tpm > 0 and str(level(key.tb, key.tpm)) or '0', key.receipt}, '\t')
+  local terms, spend = key.terms, '0\t0\t0\t0\t0\t0\t0\t'
+  if terms.spends then
+    spend = concat({str(terms.total), str(terms.daily), str(terms.monthly), str(key.s), str(key.ds), str(key.ms), str(key.sh), ''}, '\t')
+  end
+  return spend .. rate_text(key.rb, terms.rpm) .. '\t' .. rate_text(key.tb, terms.tpm) .. '\t' .. terms.receipt
 end
