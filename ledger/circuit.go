@@ -36,6 +36,8 @@ var errAnew = fmt.Errorf("%w: Redis has come up anew, and is being looked at bef
 type circuit struct {
 	// until is when the next may try, in ns since 1970; 0: closed, all may.
 	until atomic.Int64
+	// convoy takes the data plane's calls there.
+	convoy convoy
 }
 
 // circuits is what a ledger knows of its servers' reachability.

@@ -173,6 +173,9 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	}
 	l.tags, l.heads, l.currency, l.identity = shardTags(shards), make([]atomic.Int64, shards), currency, first["id"]
 	l.circuits.list = make([]circuit, l.servers())
+	for i := range l.circuits.list {
+		l.circuits.list[i].convoy.client = l.client
+	}
 	l.archive.marks, l.archive.words = make([]atomic.Int64, shards), make([]atomic.Bool, shards)
 	if first["ready"] != "1" {
 		if err := l.found(ctx); err != nil {

@@ -176,12 +176,20 @@ func (b *scriptBuilder) bind(s *scripts) {
 func (s *scripts) toOpen() string { return s.name + "_open" }
 func (s *scripts) toAsk() string  { return s.name + "_is_open" }
 
-// invoke calls a script.
-func (s *script) invoke(ctx context.Context, c redis.Cmdable, keys []string, args []any) *redis.Cmd {
+// command is a call of the script.
+func (s *script) command(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	list := make([]any, 0, 3+len(keys)+len(args))
 	if s.function != "" {
-		return c.FCall(ctx, s.function, keys, args...)
+		list = append(list, "fcall", s.function, len(keys))
+	} else {
+		list = append(list, "evalsha", s.sha, len(keys))
 	}
-	return c.EvalSha(ctx, s.sha, keys, args...)
+	for _, key := range keys {
+		list = append(list, key)
+	}
+	command := redis.NewCmd(ctx, append(list, args...)...)
+	command.SetFirstKeyPos(3) // which says what node of a cluster it goes to
+	return command
 }
 
 // isNoScript reports whether a server answered that it lacks a script, or that it is closed.

@@ -50,12 +50,18 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 }
 
 func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
+	command, err := s.command(ctx, keys, args), error(nil)
 	if s.brief {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, tryTimeout)
+		brief, cancel := context.WithTimeout(ctx, tryTimeout)
 		defer cancel()
+		err = l.circuits.of(shard).convoy.send(brief, command)
+	} else {
+		err = l.client.Process(ctx, command)
 	}
-	values, err := s.invoke(ctx, l.client, keys, args).Slice()
+	if err != nil {
+		return nil, err
+	}
+	values, err := command.Slice()
 	if err != nil {
 		return nil, err
 	}
