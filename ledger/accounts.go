@@ -40,7 +40,7 @@ func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions)
 	shard := l.shardOf(id)
 	keys := append(l.keysOf(shard, id, 0), l.accountsKey(shard))
 	l.archive.words[shard].Store(true)
-	r, err := l.run(ctx, l.scripts.create, shard, keys, append(l.args(shard, 4), id, string(o.Split), int64(o.Overdraft), detail))
+	r, err := l.run(ctx, l.scripts.create, shard, keys, append(l.args(4), id, string(o.Split), int64(o.Overdraft), detail))
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account, extraKey string
 		keys = append(keys, extraKey)
 	}
 	l.archive.words[shard].Store(true)
-	return l.run(ctx, s, shard, keys, append(append(l.args(shard, 1+len(args)), account), args...))
+	return l.run(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
 }
 
 // runRef runs a script that books once under a reference: the one given, kept
@@ -149,7 +149,7 @@ func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content st
 	shard := l.shardOf(account)
 	refs, reference := l.reference(shard, account, ref, content)
 	keys := append(l.keysOf(shard, account, 0), refs, l.expiryKey(shard)) // the last is for grants
-	args = slices.Concat(l.args(shard, 0), []any{account}, args, reference, more)
+	args = slices.Concat(l.args(0), []any{account}, args, reference, more)
 	return l.run(ctx, s, shard, keys, args)
 }
 
@@ -167,7 +167,7 @@ func (l *Ledger) reference(shard int, account, ref, content string) (key string,
 func (l *Ledger) refEntry(ctx context.Context, r *reply, account, ref string) (*Entry, error) {
 	switch outcome := r.text(0); outcome {
 	case "OK", "SAME":
-		return l.entryOrArchived(ctx, r, l.shardOf(account), 2, nil)
+		return l.entryOrArchived(ctx, r, l.shardOf(account), 2)
 	case "CONFLICT":
 		return nil, fmt.Errorf("%w: ref %q has been used for something else", ErrConflict, ref)
 	case "LOST":
@@ -232,7 +232,7 @@ func (l *Ledger) eachState(ctx context.Context, shard int, ids []string, each fu
 	}
 	for page := range slices.Chunk(ids, snapshotPage) {
 		keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-		args := l.args(shard, len(page))
+		args := l.args(len(page))
 		for _, id := range page {
 			own := l.accountKey(shard, id)
 			keys = append(keys, own, own+":packs", own+":keys", own+":holds", l.refundsKey(shard, id))

@@ -204,7 +204,7 @@ func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Ad
 		return nil, nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
 	}
 	shard := l.shardOf(c.Account)
-	args := append(l.args(shard, 4), c.suffix(), c.Hash, addressText(client), l.zoneOffset())
+	args := append(l.args(4), c.suffix(), c.Hash, addressText(client), l.zoneOffset())
 	r, err := l.run(ctx, l.scripts.authenticate, shard, l.keysOf(shard, c.Account, 0), args)
 	if err != nil {
 		return nil, nil, err

@@ -339,7 +339,7 @@ func rawEntries(shard int, answer *redis.Cmd) ([]archive.Entry, error) {
 
 // trim records the watermark and lets go of what is archived and old.
 func (l *Ledger) trim(ctx context.Context, w *archiver, shard int, upTo int64) error {
-	args := append(l.args(shard, 4), l.vault.identity, upTo, l.archiveKeep.Milliseconds(), trimAtOnce)
+	args := append(l.args(4), l.vault.identity, upTo, l.archiveKeep.Milliseconds(), trimAtOnce)
 	r, err := l.run(ctx, l.scripts.watermark, shard, []string{l.metaKey(shard), l.journalKey(shard)}, args)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func (l *Ledger) Audit(ctx context.Context, account string) (*AuditReport, error
 
 func (l *Ledger) auditShard(ctx context.Context, shard int, ids []string, report *AuditReport) error {
 	// Accounts made before this moment must be found; later ones may be missed by the list.
-	r, err := l.run(ctx, l.scripts.snapshot, shard, []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}, l.args(shard, 0))
+	r, err := l.run(ctx, l.scripts.snapshot, shard, []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}, l.args(0))
 	if err != nil {
 		return err
 	}

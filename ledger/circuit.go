@@ -159,7 +159,7 @@ func (l *Ledger) probe(ctx context.Context, shard int) error {
 	long, cancelLong := context.WithTimeout(ctx, recoveryPatience)
 	defer cancelLong()
 	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-	_, err := l.run(long, l.scripts.due, shard, keys, append(l.args(shard, 1), 0))
+	_, err := l.run(long, l.scripts.due, shard, keys, append(l.args(1), 0))
 	return err
 }
 

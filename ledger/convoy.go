@@ -20,7 +20,8 @@ const (
 // pipeline: Redis and this process both spend less on a call then, mostly on
 // system calls. Nobody waits for company. A call that finds the way free goes
 // at once, in its caller's own goroutine; calls that come meanwhile wait, and
-// go together as soon as the way is free again, with the first of them.
+// go together as soon as the way is free again, with the first of them. That
+// is bounded: the way is free again after tryTimeout at the latest.
 type convoy struct {
 	client redis.UniversalClient
 
@@ -87,8 +88,7 @@ func (v *convoy) lead(ctx context.Context, leader *traveller) {
 		return
 	}
 	// The convoy is nobody's own: its leader's leaving must not stop the others.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout)
-	defer cancel()
+	ctx = brieflyIn(context.WithoutCancel(ctx), tryTimeout)
 	_, _ = v.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		_ = p.Process(ctx, leader.command)
 		for _, t := range others {

@@ -9,7 +9,7 @@ import (
 // expireShard ends the packs of a shard whose time has passed, a bounded number.
 func (l *Ledger) expireShard(ctx context.Context, shard int, swept *Swept) error {
 	keys := []string{l.metaKey(shard), l.journalKey(shard), l.expiryKey(shard)}
-	r, err := l.run(ctx, l.scripts.due, shard, keys, append(l.args(shard, 1), sweepBatch))
+	r, err := l.run(ctx, l.scripts.due, shard, keys, append(l.args(1), sweepBatch))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"hash/crc32"
 	"strconv"
+	"sync"
 )
 
 // All Redis keys are built here. The tag {tg<n>} is the shard, so that all keys
@@ -40,13 +41,42 @@ func (l *Ledger) markerKey(shard int, idMS int64) string {
 	return l.tags[shard] + "done:" + strconv.FormatInt(idMS/markerBucketMS, 10)
 }
 
-// keysOf returns KEYS of the scripts of one account, with room for one more.
+// keysOf returns KEYS of the scripts of one account, with room for two more.
 // idMS is the time in the request id, for the marker's bucket.
 func (l *Ledger) keysOf(shard int, account string, idMS int64) []string {
+	keys := make([]string, 0, scriptKeys+2)
+	return append(append(keys, l.ownKeys(shard, account)[:]...), l.markerKey(shard, idMS))
+}
+
+// keyNames remembers the keys of accounts: every call needs them.
+type keyNames struct {
+	mu    sync.RWMutex
+	known map[string]*[scriptKeys - 1]string
+}
+
+// keyNamesLimit is how many accounts are remembered, some 600 bytes each, before it begins anew.
+const keyNamesLimit = 20_000
+
+// ownKeys are KEYS but for the marker's.
+func (l *Ledger) ownKeys(shard int, account string) *[scriptKeys - 1]string {
+	l.names.mu.RLock()
+	keys := l.names.known[account]
+	l.names.mu.RUnlock()
+	if keys != nil {
+		return keys
+	}
 	own := l.accountKey(shard, account)
-	keys := make([]string, 0, scriptKeys+1)
-	return append(keys, l.metaKey(shard), l.journalKey(shard), l.dueKey(shard),
-		own, own+":packs", own+":scope", own+":keys", own+":holds", l.markerKey(shard, idMS))
+	keys = &[...]string{
+		l.metaKey(shard), l.journalKey(shard), l.dueKey(shard),
+		own, own + ":packs", own + ":scope", own + ":keys", own + ":holds",
+	}
+	l.names.mu.Lock()
+	defer l.names.mu.Unlock()
+	if l.names.known == nil || len(l.names.known) >= keyNamesLimit {
+		l.names.known = make(map[string]*[scriptKeys - 1]string)
+	}
+	l.names.known[account] = keys
+	return keys
 }
 
 // expiryKey is the shard's packs that will expire, see lua/expire.lua.

@@ -41,6 +41,7 @@ type Ledger struct {
 	closeClient func() error
 	scripts     *scripts
 	tags        []string // beginning of the keys, by shard
+	names       keyNames
 	embedded    bool
 
 	identity string // of the ledger in Redis: made once, in meta of every shard

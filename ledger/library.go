@@ -184,9 +184,7 @@ func (s *script) command(ctx context.Context, keys []string, args []any) *redis.
 	} else {
 		list = append(list, "evalsha", s.sha, len(keys))
 	}
-	for _, key := range keys {
-		list = append(list, key)
-	}
+	list = texts(list, keys...)
 	command := redis.NewCmd(ctx, append(list, args...)...)
 	command.SetFirstKeyPos(3) // which says what node of a cluster it goes to
 	return command

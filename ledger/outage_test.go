@@ -211,7 +211,7 @@ func TestLibraryIsClosedAfterARestart(t *testing.T) {
 		if state != libraryClosed {
 			t.Errorf("after a restart the library is in state %d, want it there and closed", state)
 		}
-		err = f.server.Client().Process(f.ctx(), f.ledger.scripts.receipt.command(f.ctx(), f.ledger.keysOf(0, "acme", 0), f.ledger.args(0, 0)))
+		err = f.server.Client().Process(f.ctx(), f.ledger.scripts.receipt.command(f.ctx(), f.ledger.keysOf(0, "acme", 0), f.ledger.args(0)))
 		if !isNoScript(err) {
 			t.Errorf("a closed library answers %v", err)
 		}

@@ -134,7 +134,7 @@ func (l *Ledger) RevokePack(ctx context.Context, account, packID, reason string)
 	if err := r.lost("pack " + packID + " of account " + account); err != nil {
 		return nil, err
 	}
-	return l.entryOrArchived(ctx, r, l.shardOf(account), 2, nil)
+	return l.entryOrArchived(ctx, r, l.shardOf(account), 2)
 }
 
 // packNumber is n of a pack's id p<n>; 0 for what is no such id.

@@ -21,11 +21,9 @@ func (p position) seq() int64   { return int64(p) & seqMask }
 
 // String is the position as the scripts read it, see lua/lib.lua.
 func (p position) String() string {
-	return strconv.FormatInt(p.epoch(), 10) + " " + strconv.FormatInt(p.seq(), 10)
+	text := strconv.AppendInt(make([]byte, 0, 24), p.epoch(), 10)
+	return string(strconv.AppendInt(append(text, ' '), p.seq(), 10))
 }
-
-// MarshalBinary lets a position be an argument of a script.
-func (p position) MarshalBinary() ([]byte, error) { return []byte(p.String()), nil }
 
 // at is what has been seen of a shard.
 func (l *Ledger) at(shard int) position { return position(l.heads[shard].Load()) }

@@ -314,10 +314,13 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 	if err != nil {
 		return err
 	}
+	var fields map[string]string
 	switch outcome := answer.text(0); outcome {
 	case "OK":
+		fields = answer.booked(4, &rec.booking)
 		r.done.Settled++
 	case "SAME":
+		fields = answer.fields(4)
 		r.done.There++
 	case "CONFLICT":
 		return r.doubt(rec, "the request has ended otherwise: "+answer.text(2))
@@ -331,7 +334,7 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 		return err
 	}
 	r.log.found(segment, shard, seq)
-	r.log.booked(&rec.booking, shard, seq, toldOf(answer.fields(4)))
+	r.log.booked(&rec.booking, shard, seq, toldOf(fields))
 	return nil
 }
 

@@ -75,6 +75,10 @@ func (r *reply) fail(want string, i int) {
 
 func millis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
+// whole and ms are numbers as the scripts read them.
+func whole(n int64) string             { return strconv.FormatInt(n, 10) }
+func ms(duration time.Duration) string { return whole(duration.Milliseconds()) }
+
 // raise sets n to seq if that is more.
 func raise(n *atomic.Int64, seq int64) {
 	for {

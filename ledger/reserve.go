@@ -48,8 +48,8 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 	if err := l.archiveAdmits(); err != nil {
 		return nil, err
 	}
-	args := append(l.args(shard, 13), account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
-		addressText(r.Client), l.zoneOffset(), l.holdTTL.Milliseconds(), r.Quote.Tokens(), lines, idMS, admissible.Milliseconds())
+	args := texts(l.args(13), account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
+		addressText(r.Client), l.zoneOffset(), ms(l.holdTTL), whole(r.Quote.Tokens()), lines, whole(idMS), ms(admissible))
 	b := &booking{id: r.ID, account: account, suffix: r.Credential.suffix(), model: r.Model, idMS: idMS}
 	return l.reserveLogged(&r, b, func() (*reply, error) {
 		return l.run(ctx, l.scripts.reserve, shard, l.keysOf(shard, account, idMS), args)

@@ -4,17 +4,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// args begins ARGV of a script on a shard: identity, position, clock offset.
-func (l *Ledger) args(shard, more int) []any {
+// args begins ARGV of a script: identity, position (which runOnce fills in),
+// clock offset.
+func (l *Ledger) args(more int) []any {
 	args := make([]any, 0, 3+more)
-	return append(args, l.identity, l.at(shard), strconv.FormatInt(l.clockOffset.Load(), 10))
+	offset := any("0")
+	if shifted := l.clockOffset.Load(); shifted != 0 {
+		offset = shifted
+	}
+	return append(args, &l.identity, "", offset)
 }
+
+// texts appends arguments. The client takes a *string as it takes a string,
+// and a pointer fits into an interface without an allocation of its own.
+func texts(args []any, list ...string) []any {
+	for i := range list {
+		args = append(args, &list[i])
+	}
+	return args
+}
+
+// briefly is a context whose deadline ends the waiting for the network without a
+// timer: what waits for something else in it must be bounded otherwise.
+type briefly struct {
+	context.Context //nolint:containedctx // it is one
+	deadline        time.Time
+}
+
+func brieflyIn(ctx context.Context, limit time.Duration) context.Context {
+	deadline := time.Now().Add(limit)
+	if earlier, is := ctx.Deadline(); is && earlier.Before(deadline) {
+		return ctx
+	}
+	return briefly{ctx, deadline}
+}
+
+func (b briefly) Deadline() (time.Time, bool) { return b.deadline, true }
 
 // run runs a script, in one round trip. Whatever keeps it from an answer that
 // can be trusted is ErrUnavailable.
@@ -29,13 +59,17 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 		if s.brief && l.circuits.watched.Load() {
 			l.trip(shard) // RunReplay sees to it; no client waits for a recovery
 			err = errAnew
-		} else if err = l.readmit(ctx, shard); err == nil {
-			r, err = l.runOnce(ctx, s, shard, keys, args)
+		} else {
+			patient, cancel := context.WithTimeout(ctx, recoveryPatience)
+			if err = l.readmit(patient, shard); err == nil {
+				r, err = l.runOnce(ctx, s, shard, keys, args)
+			}
+			cancel()
 		}
 	}
-	if seen, ok := args[1].(position); ok && l.vault != nil && errors.Is(err, errBehind) {
-		// It went back without coming up anew: its scripts are still there.
-		if err = l.recoverBehind(ctx, shard, seen); err == nil {
+	if l.vault != nil && errors.Is(err, errBehind) {
+		// It went back without coming up anew: its library is still open.
+		if err = l.recoverBehind(ctx, shard, l.at(shard)); err == nil {
 			r, err = l.runOnce(ctx, s, shard, keys, args)
 		}
 	}
@@ -50,11 +84,11 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 }
 
 func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
+	seen := l.at(shard)
+	args[1] = seen.String()
 	command, err := s.command(ctx, keys, args), error(nil)
 	if s.brief {
-		brief, cancel := context.WithTimeout(ctx, tryTimeout)
-		defer cancel()
-		err = l.circuits.of(shard).convoy.send(brief, command)
+		err = l.circuits.of(shard).convoy.send(brieflyIn(ctx, tryTimeout), command)
 	} else {
 		err = l.client.Process(ctx, command)
 	}
@@ -80,11 +114,9 @@ func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []strin
 		if err := l.learnRecovery(shard, r); err != nil {
 			return nil, err
 		}
-		args[1] = l.at(shard)
 		return l.runOnce(ctx, s, shard, keys, args) // epochs only rise, so this ends
 	}
-	sent, _ := args[1].(position)
-	l.see(shard, positionAt(sent.epoch(), seq))
+	l.see(shard, positionAt(seen.epoch(), seq))
 	return r, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -65,8 +66,8 @@ func (b *booking) digest() string { return digest(b.account, b.model, b.lines) }
 // when it was booked before, "" when it was not.
 func (l *Ledger) runSettle(ctx context.Context, b *booking, life time.Duration, told string) (*reply, error) {
 	shard := l.shardOf(b.account)
-	args := append(l.args(shard, 12), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
-		b.tokens, l.zoneOffset(), b.idMS, life.Milliseconds(), told)
+	args := texts(l.args(12), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
+		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told)
 	return l.run(ctx, l.scripts.settle, shard, l.keysOf(shard, b.account, b.idMS), args)
 }
 
@@ -79,14 +80,9 @@ func (l *Ledger) book(ctx context.Context, b *booking) (*Receipt, error) {
 	shard := l.shardOf(b.account)
 	switch outcome := r.text(0); outcome {
 	case "OK":
-		return l.receiptOf(ctx, shard, r, b.said)
+		return receiptOf(shard, r, b)
 	case "SAME":
-		receipt, err := l.receiptOf(ctx, shard, r, nil)
-		if err != nil {
-			return nil, err
-		}
-		receipt.Repeated = true
-		return receipt, nil
+		return l.repeatedReceipt(ctx, shard, r)
 	case "CONFLICT":
 		return nil, fmt.Errorf("%w: request %s has ended otherwise (%s)", ErrConflict, b.id, r.text(2))
 	case "OLD":
@@ -117,10 +113,44 @@ func (l *Ledger) checkSettlement(s *Settlement) (idMS int64, lines, suffix strin
 	return idMS, lines, suffix, err
 }
 
-// receiptOf reads: outcome, seq, standing, entry seq, entry fields ….
-func (l *Ledger) receiptOf(ctx context.Context, shard int, r *reply, said *statement) (*Receipt, error) {
+// receiptOf reads the answer to a charge that has just been booked: OK, seq,
+// standing, entry seq, and what of the entry only the script knows.
+func receiptOf(shard int, r *reply, b *booking) (*Receipt, error) {
 	out := &Receipt{Standing: r.standing(2)}
-	entry, err := l.entryOrArchived(ctx, r, shard, 3, said)
+	fields := r.booked(4, b)
+	if err := r.problem(); err != nil {
+		return nil, err
+	}
+	entry, err := entryOf(shard, r.text(3), fields, b.said)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	out.Entry, out.told = *entry, toldOf(fields)
+	return out, nil
+}
+
+// booked are the fields of the entry, as far as anybody reads them: those that
+// the script tells, tab-separated, and those that it was told.
+func (r *reply) booked(i int, b *booking) map[string]string {
+	fields := map[string]string{"t": TypeCharge, "a": b.account, "r": b.id, "s": b.static}
+	names, n := "mkflpzho", 0
+	for value := range strings.SplitSeq(r.text(i), "\t") {
+		if n < len(names) {
+			fields[names[n:n+1]] = value
+		}
+		n++
+	}
+	if n != len(names) {
+		r.fail("a booked entry", i)
+	}
+	return fields
+}
+
+// repeatedReceipt reads the answer to a charge that had been booked before:
+// SAME, seq, standing, entry seq, entry fields ….
+func (l *Ledger) repeatedReceipt(ctx context.Context, shard int, r *reply) (*Receipt, error) {
+	out := &Receipt{Standing: r.standing(2), Repeated: true}
+	entry, err := l.entryOrArchived(ctx, r, shard, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +164,7 @@ func toldOf(fields map[string]string) string {
 }
 
 // entry reads an entry's seq at i and its fields behind it.
-func (r *reply) entry(shard, i int, said *statement) (*Entry, error) {
+func (r *reply) entry(shard, i int) (*Entry, error) {
 	seq, fields := r.text(i), r.fields(i+1)
 	if err := r.problem(); err != nil {
 		return nil, err
@@ -142,7 +172,7 @@ func (r *reply) entry(shard, i int, said *statement) (*Entry, error) {
 	if len(fields) == 0 {
 		return nil, fmt.Errorf("%w: journal entry %s-0 of shard %d is not in Redis any more", ErrUnavailable, seq, shard)
 	}
-	e, err := entryOf(shard, seq, fields, said)
+	e, err := entryOf(shard, seq, fields, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -182,7 +212,7 @@ func (l *Ledger) Release(ctx context.Context, account, requestID string) (*Stand
 // giveBack asks Redis to release a hold.
 func (l *Ledger) giveBack(ctx context.Context, account, requestID string, idMS int64) (*Standing, error) {
 	shard := l.shardOf(account)
-	args := append(l.args(shard, 4), account, requestID, l.zoneOffset(), markerLife.Milliseconds())
+	args := append(l.args(4), account, requestID, l.zoneOffset(), markerLife.Milliseconds())
 	r, err := l.run(ctx, l.scripts.release, shard, l.keysOf(shard, account, idMS), args)
 	if err != nil {
 		return nil, err
@@ -220,7 +250,7 @@ func (l *Ledger) Extend(ctx context.Context, c Checkpoint) error {
 
 func (l *Ledger) extend(ctx context.Context, b *booking) error {
 	shard := l.shardOf(b.account)
-	args := append(l.args(shard, 6), b.account, b.id, l.holdTTL.Milliseconds(), b.tokens, b.lines, b.static)
+	args := append(l.args(6), b.account, b.id, l.holdTTL.Milliseconds(), b.tokens, b.lines, b.static)
 	r, err := l.run(ctx, l.scripts.extend, shard, l.keysOf(shard, b.account, b.idMS), args)
 	if err != nil {
 		return err
@@ -240,7 +270,7 @@ func (l *Ledger) Receipt(ctx context.Context, account, requestID string) (*Recei
 		return nil, fmt.Errorf("%w: request %s", ErrNotFound, requestID)
 	}
 	shard := l.shardOf(account)
-	r, err := l.run(ctx, l.scripts.receipt, shard, l.keysOf(shard, account, idMS), append(l.args(shard, 1), requestID))
+	r, err := l.run(ctx, l.scripts.receipt, shard, l.keysOf(shard, account, idMS), append(l.args(1), requestID))
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +280,7 @@ func (l *Ledger) Receipt(ctx context.Context, account, requestID string) (*Recei
 		}
 		return nil, fmt.Errorf("%w: request %s", ErrNotFound, requestID)
 	}
-	entry, err := l.entryOrArchived(ctx, r, shard, 2, nil)
+	entry, err := l.entryOrArchived(ctx, r, shard, 2)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (l *Ledger) sweep(ctx context.Context, believed func() bool) (Swept, error)
 
 func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool, swept *Swept) error {
 	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-	r, err := l.run(ctx, l.scripts.due, shard, keys, append(l.args(shard, 1), sweepBatch))
+	r, err := l.run(ctx, l.scripts.due, shard, keys, append(l.args(1), sweepBatch))
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (l *Ledger) runSweep(ctx context.Context, shard int, account, request strin
 	if dead {
 		early = "1"
 	}
-	args := append(l.args(shard, 6), account, request, charge, l.zoneOffset(), markerLife.Milliseconds(), early)
+	args := append(l.args(6), account, request, charge, l.zoneOffset(), markerLife.Milliseconds(), early)
 	return l.run(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), args)
 }
 

@@ -245,9 +245,9 @@ func (l *Ledger) history(ctx context.Context, shard int, upTo int64) (*archive.A
 }
 
 // entryOrArchived is reply.entry for an entry that may have been trimmed.
-func (l *Ledger) entryOrArchived(ctx context.Context, r *reply, shard, i int, said *statement) (*Entry, error) {
+func (l *Ledger) entryOrArchived(ctx context.Context, r *reply, shard, i int) (*Entry, error) {
 	if len(r.values) > i+1 {
-		return r.entry(shard, i, said)
+		return r.entry(shard, i)
 	}
 	seq := r.integer(i)
 	if err := r.problem(); err != nil {

@@ -87,7 +87,7 @@ end
 
 -- charge books lines (groups) for the request, in hand: packs, wallets, key, and the entry. told is '', or see as_told.
 -- field and value are one more for the entry.
--- Returns the entry's seq, the fee, who paid, and the entry's fields without the static JSON.
+-- Returns the entry's seq, the fee, who paid, and the entry's fields k f l p z h o as one tab-separated text.
 local function charge(kind, hold, static, groups, tokens, told, field, value)
   local fee, drawn, from_recharge, from_bonus
   if told ~= '' then fee, drawn, from_recharge, from_bonus = as_told(groups, told) end
@@ -97,14 +97,13 @@ local function charge(kind, hold, static, groups, tokens, told, field, value)
 
   local lines, list = {}, groups.lines
   for i = 1, #list do lines[i] = str(list[i].cash) .. ':' .. str(list[i].covered) end
-  local paid = paid_text(drawn, from_recharge, from_bonus)
-  local fields = {'s', static, 'a', owner, 'k', key and key.suffix or '', 'r', request, 'f', str(fee),
-    'l', concat(lines, ','), 'p', paid, 'z', touched(drawn, from_recharge, from_bonus), field, value}
-  if hold then
-    fields[#fields + 1], fields[#fields + 2] = 'h', str(hold.cash)
-    if fee > hold.cash then fields[#fields + 1], fields[#fields + 2] = 'o', str(fee - hold.cash) end
-  end
-  return note(kind, fields), fee, paid, fields
+  local k, f, l = key and key.suffix or '', str(fee), concat(lines, ',')
+  local p, z = paid_text(drawn, from_recharge, from_bonus), touched(drawn, from_recharge, from_bonus)
+  local h, o = hold and str(hold.cash) or '', hold and fee > hold.cash and str(fee - hold.cash) or ''
+  local fields = {'s', static, 'a', owner, 'k', k, 'r', request, 'f', f, 'l', l, 'p', p, 'z', z, field, value}
+  if hold then fields[#fields + 1], fields[#fields + 2] = 'h', h end
+  if o ~= '' then fields[#fields + 1], fields[#fields + 2] = 'o', o end
+  return note(kind, fields), fee, p, concat({k, f, l, p, z, h, o}, '\t')
 end
 
 -- read_abandon parses the marker of a hold that was swept and charged; nil for any other.

@@ -10,7 +10,7 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] key suffix or ''; [7] model; [8] static JSON; [9] digest of the
 --       content; [10] lines of the charge; [11] tokens; [12] the zone's offset, s; [13] time in the request id, ms;
 --       [14] life of a marker, ms; [15] who paid when it was booked before, see as_told in charge.lua, or ''
--- Output: OK, seq, standing, entry seq, entry fields … (without s, which the caller has)
+-- Output: OK, seq, standing, entry seq, what of the entry the caller cannot know: its fields m k f l p z h o, tab-separated
 --         SAME, seq, standing, entry seq, entry fields …     CONFLICT, seq, marker     LOST, seq (no such account)
 --         OLD, seq (whether it has been booked cannot be known here any more)
 
@@ -38,12 +38,12 @@ local function book(hold, marker)
   if abandon then take_back(abandon, 'settled after it had been abandoned') end
   local groups = read_lines(ARGV[10])
   find_packs(groups, held_candidates(hold, abandon, marker), ARGV[7])
-  local n, _, _, fields = charge('charge', hold, ARGV[8], groups, tonumber(ARGV[11]), ARGV[15], 'd', ARGV[9])
+  local n, _, _, booked = charge('charge', hold, ARGV[8], groups, tonumber(ARGV[11]), ARGV[15], 'd', ARGV[9])
   local entry_seq = str(n)
   finish()
   if hold then close_hold() end
   mark('c ' .. entry_seq .. ' ' .. ARGV[9], ARGV[14])
-  return {'OK', str(seq), standing(groups, key_standing()), entry_seq, 't', 'charge', 'm', str(now), unpack(fields, 3)}
+  return {'OK', str(seq), standing(groups, key_standing()), entry_seq, str(now) .. '\t' .. booked}
 end
 
 local function settle()
