@@ -107,11 +107,10 @@ func (l *Ledger) suspect() {
 // unreachable reports whether an error means that the server cannot serve now.
 // Whoever gave up by himself has learned nothing about it.
 func unreachable(err error) bool {
-	var answer redis.Error
-	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	if err == nil || errors.Is(err, context.Canceled) {
 		return false
-	case errors.As(err, &answer):
+	}
+	if answer := redis.Error(nil); errors.As(err, &answer) {
 		for _, prefix := range []string{"LOADING", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "TRYAGAIN"} {
 			if redis.HasErrorPrefix(err, prefix) {
 				return true

@@ -137,6 +137,10 @@ func splitKeyID(id string) (account, suffix string, ok bool) {
 	if at < 0 || !validAccount(id[:at]) || len(id)-at-1 != suffixLength {
 		return "", "", false
 	}
-	_, err := hex.DecodeString(id[at+1:])
-	return id[:at], id[at+1:], err == nil
+	for _, c := range id[at+1:] {
+		if !strings.ContainsRune("0123456789abcdefABCDEF", c) {
+			return "", "", false
+		}
+	}
+	return id[:at], id[at+1:], true
 }

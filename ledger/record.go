@@ -54,6 +54,84 @@ func newStatement(s *Settlement) *statement {
 	return out
 }
 
+// appendJSON writes the statement as json.Marshal does, without looking at
+// types: every call that is charged needs it.
+func (s *statement) appendJSON(b []byte) []byte {
+	members := jsonMembers{append(b, '{')}
+	members.text("m", s.Model)
+	members.text("am", s.Answer)
+	members.text("e", s.Endpoint)
+	members.text("u", s.Upstream)
+	members.number("at", s.AtMS)
+	members.text("us", string(s.Source))
+	if len(s.Anomalies) > 0 {
+		members.name("an")
+		for i, anomaly := range s.Anomalies {
+			members.b = appendQuoted(append(members.b, "[,"[min(i, 1)]), anomaly)
+		}
+		members.b = append(members.b, ']')
+	}
+	members.text("pv", s.Version)
+	if len(s.Lines) > 0 {
+		members.name("l")
+		for i := range s.Lines {
+			members.b = s.Lines[i].appendJSON(append(members.b, "[,"[min(i, 1)]))
+		}
+		members.b = append(members.b, ']')
+	}
+	return append(members.b, '}')
+}
+
+func (l *statementLine) appendJSON(b []byte) []byte {
+	members := jsonMembers{append(b, '{')}
+	members.text("d", l.Dimension.String())
+	members.name("n")
+	members.b = strconv.AppendInt(members.b, l.Quantity, 10)
+	members.name("r")
+	members.b = appendQuoted(members.b, l.Rate.String())
+	members.text("t", l.Tool)
+	members.text("b", l.BilledAs)
+	if l.Unpriced {
+		members.name("x")
+		members.b = append(members.b, "true"...)
+	}
+	return append(members.b, '}')
+}
+
+// jsonMembers writes the members of an object; empty ones are left out.
+type jsonMembers struct{ b []byte }
+
+func (j *jsonMembers) name(name string) {
+	if j.b[len(j.b)-1] != '{' {
+		j.b = append(j.b, ',')
+	}
+	j.b = append(append(append(j.b, '"'), name...), '"', ':')
+}
+
+func (j *jsonMembers) text(name, value string) {
+	if value != "" {
+		j.name(name)
+		j.b = appendQuoted(j.b, value)
+	}
+}
+
+func (j *jsonMembers) number(name string, n int64) {
+	if n != 0 {
+		j.name(name)
+		j.b = strconv.AppendInt(j.b, n, 10)
+	}
+}
+
+func appendQuoted(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(text) // a string always can be
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), text...), '"')
+}
+
 // entryOf reads a journal entry. said is its statement where the caller has
 // it; else it is read from the entry.
 func entryOf(shard int, seq string, fields map[string]string, said *statement) (*Entry, error) {

@@ -106,7 +106,7 @@ func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
 }
 
 func (q *refundRequest) run(ctx context.Context, given string) (*reply, error) {
-	args := q.ledger.args(len(q.before)+len(q.and)+len(q.end)+1)
+	args := q.ledger.args(len(q.before) + len(q.and) + len(q.end) + 1)
 	args = append(append(args, q.before...), given)
 	args = append(append(args, q.and...), q.end...)
 	q.ledger.archive.words[q.shard].Store(true)

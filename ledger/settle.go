@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,7 +11,8 @@ import (
 	"time"
 )
 
-// Settle replaces a hold by the charge, in one round trip. The charge is
+// Settle replaces a hold by the charge, in one round trip. It is bounded
+// without ctx's help, as Reserve and Release are. The charge is
 // booked whole, above the hold and without one too. Settling the same again
 // returns the first receipt, with Repeated set. Errors: ErrConflict when the
 // request has been released, or settled with another charge, or is so old that
@@ -49,10 +49,7 @@ func (l *Ledger) bookingOf(s *Settlement) (*booking, error) {
 		return nil, err
 	}
 	said := newStatement(s)
-	static, err := json.Marshal(said)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
+	static := said.appendJSON(make([]byte, 0, 256))
 	return &booking{
 		id: s.ID, account: s.Account, suffix: suffix, model: s.Model, static: string(static), lines: lines,
 		tokens: s.Charge.Tokens(), idMS: idMS, said: said,
@@ -149,6 +146,8 @@ func (r *reply) booked(i int, b *booking) map[string]string {
 // repeatedReceipt reads the answer to a charge that had been booked before:
 // SAME, seq, standing, entry seq, entry fields ….
 func (l *Ledger) repeatedReceipt(ctx context.Context, shard int, r *reply) (*Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, vaultTimeout)
+	defer cancel()
 	out := &Receipt{Standing: r.standing(2), Repeated: true}
 	entry, err := l.entryOrArchived(ctx, r, shard, 3)
 	if err != nil {

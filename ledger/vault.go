@@ -320,6 +320,8 @@ func (l *Ledger) archivedReceipt(ctx context.Context, account, request string) (
 // bookedLongAgo answers for a settlement of a request whose outcome Redis has
 // forgotten: by the archive, if that knows it.
 func (l *Ledger) bookedLongAgo(ctx context.Context, b *booking) (*Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, vaultTimeout)
+	defer cancel()
 	last, content, stands, err := l.archivedCharge(ctx, b.account, b.id)
 	if err != nil {
 		return nil, err

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +33,7 @@ type call struct {
 	candidates []candidate
 	quote      meter.Charge
 	hold       *ledger.Hold
+	detached   context.Context //nolint:containedctx // the request's values, without its end: the client's leaving stops no booking
 	// resolved says that the hold has been settled or released, or that the
 	// sweeper will do it, because the ledger is away.
 	resolved atomic.Bool
@@ -163,10 +164,9 @@ func (c *call) priceQuery(upstream string) meter.PriceQuery {
 // client's leaving must not cut it short: a hold placed and unknown would be
 // held until it is swept.
 func (c *call) admit() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerPatience)
-	defer cancel()
+	c.detached = context.WithoutCancel(c.r.Context())
 	var err error
-	c.hold, err = c.proxy.ledger.Reserve(ctx, ledger.Reservation{
+	c.hold, err = c.proxy.ledger.Reserve(c.detached, ledger.Reservation{
 		ID: c.id, Credential: c.credential, Model: c.request.Model, Endpoint: c.endpoint.Name,
 		Client: clientAddr(c.r), Quote: c.quote,
 	})
@@ -177,7 +177,7 @@ func (c *call) admit() error {
 		return err
 	}
 	c.costInBody = c.hold.Standing.ReceiptInBody || c.r.Header.Get("X-Tollgate-Receipt") == "body"
-	c.upCtx, c.cut = context.WithCancelCause(context.WithoutCancel(c.r.Context()))
+	c.upCtx, c.cut = context.WithCancelCause(c.detached)
 	c.proxy.inFlight.add(c)
 	c.proxy.metrics.held.Inc()
 	return nil
@@ -509,20 +509,16 @@ func (c *call) withhold() {
 // is tried for a while; after that the hold is the sweeper's.
 func (c *call) settle(usage meter.Usage) (err error) {
 	c.resolved.Store(true)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), settlePatience)
-	defer cancel()
 	settlement := c.settlement(usage)
-	for pause := 50 * time.Millisecond; ; pause *= 2 {
-		c.receipt, err = c.proxy.ledger.Settle(ctx, settlement)
+	began, pause := time.Now(), 50*time.Millisecond
+	for {
+		c.receipt, err = c.proxy.ledger.Settle(c.detached, settlement)
 		c.trouble = err
-		if !errors.Is(err, ledger.ErrUnavailable) {
+		if !errors.Is(err, ledger.ErrUnavailable) || time.Since(began)+pause > settlePatience {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
+		time.Sleep(pause)
+		pause *= 2
 	}
 }
 
@@ -564,9 +560,7 @@ func (c *call) checkpoint() (ledger.Checkpoint, bool) {
 // its settlement log, or to the sweeper.
 func (c *call) release() *ledger.Standing {
 	c.resolved.Store(true)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerPatience)
-	defer cancel()
-	standing, err := c.proxy.ledger.Release(ctx, c.hold.Account, c.id)
+	standing, err := c.proxy.ledger.Release(c.detached, c.hold.Account, c.id)
 	if err != nil {
 		return nil
 	}
@@ -644,6 +638,6 @@ const (
 )
 
 func isEventStream(contentType string) bool {
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && media == "text/event-stream"
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }

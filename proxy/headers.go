@@ -95,89 +95,108 @@ func copyAnswerHeaders(to, from http.Header, requestID string) {
 	to["X-Request-Id"] = []string{requestID}
 }
 
+// headerWriter sets headers whose names are canonical. Their values stand in one piece of memory.
+type headerWriter struct {
+	header http.Header
+	values []string
+}
+
+func writing(h http.Header) *headerWriter {
+	return &headerWriter{h, make([]string, 0, len(receiptHeaders)+6)}
+}
+
+func (w *headerWriter) set(name, value string) {
+	w.values = append(w.values, value)
+	n := len(w.values)
+	w.header[name] = w.values[n-1 : n : n]
+}
+
+func (w *headerWriter) count(name string, n int64)           { w.set(name, strconv.FormatInt(n, 10)) }
+func (w *headerWriter) money(name string, amount meter.Nano) { w.set(name, amount.String()) }
+
 // writeHold tells what is held, in the head of a stream, and announces the trailers.
 func writeHold(h http.Header, hold *ledger.Hold) {
-	h.Set("Trailer", receiptTrailer)
-	h.Set("X-Tollgate-Hold", hold.Cash.String())
-	writeStanding(h, &hold.Standing)
+	w := writing(h)
+	w.set("Trailer", receiptTrailer)
+	w.money("X-Tollgate-Hold", hold.Cash)
+	w.standing(&hold.Standing)
 }
 
 // writeReceipt is the receipt as headers or trailers. It is the one place where
 // it becomes either. certain says that no pack can pay a part of a pending one.
 func writeReceipt(h http.Header, e *meter.Endpoint, currency string, r *ledger.Receipt, certain bool) {
+	w := writing(h)
 	var used meter.Quantities
 	for i := range r.Lines {
 		used[r.Lines[i].Dimension] += r.Lines[i].Quantity
 	}
 	input, cached, output, total := meter.UsageView(e, &used)
-	h.Set("X-Tollgate-Usage-Input", strconv.FormatInt(input, 10))
-	h.Set("X-Tollgate-Usage-Cached-Input", strconv.FormatInt(cached, 10))
-	h.Set("X-Tollgate-Usage-Output", strconv.FormatInt(output, 10))
-	h.Set("X-Tollgate-Usage-Total", strconv.FormatInt(total, 10))
-	h.Set("X-Tollgate-Usage-Source", string(r.UsageSource))
+	w.count("X-Tollgate-Usage-Input", input)
+	w.count("X-Tollgate-Usage-Cached-Input", cached)
+	w.count("X-Tollgate-Usage-Output", output)
+	w.count("X-Tollgate-Usage-Total", total)
+	w.set("X-Tollgate-Usage-Source", string(r.UsageSource))
+	w.set("X-Tollgate-Currency", currency)
 	if r.Pending {
-		writePending(h, currency, r, certain)
+		w.pending(r, certain)
 		return
 	}
-	h.Set("X-Tollgate-Cost", r.FeeDue().String())
-	h.Set("X-Tollgate-Currency", currency)
+	w.money("X-Tollgate-Cost", r.FeeDue())
 	pack, bonus, recharge := r.PaidBy()
-	h.Set("X-Tollgate-Paid-Pack", strconv.FormatInt(pack, 10))
-	h.Set("X-Tollgate-Paid-Bonus", bonus.String())
-	h.Set("X-Tollgate-Paid-Recharge", recharge.String())
-	writeStanding(h, &r.Standing)
+	w.count("X-Tollgate-Paid-Pack", pack)
+	w.money("X-Tollgate-Paid-Bonus", bonus)
+	w.money("X-Tollgate-Paid-Recharge", recharge)
+	w.standing(&r.Standing)
 }
 
-// writePending tells of a charge that is in the settlement log and not yet in
-// the ledger. Who pays is not known; the fee is, if no pack can cover a part of it.
-func writePending(h http.Header, currency string, r *ledger.Receipt, certain bool) {
-	h.Set("X-Tollgate-Pending", "true")
-	h.Set("X-Tollgate-Currency", currency)
-	h.Del("X-Tollgate-Cost")
-	if certain {
-		h.Set("X-Tollgate-Cost", r.FeeDue().String())
-	}
+// pending tells of a charge that is in the settlement log and not yet in the
+// ledger. Who pays is not known; the fee is, if no pack can cover a part of it.
+func (w *headerWriter) pending(r *ledger.Receipt, certain bool) {
+	w.set("X-Tollgate-Pending", "true")
 	// What the hold had left is not what is left now.
-	for _, name := range []string{"Balance-Recharge", "Balance-Bonus", "Pack-Remaining", "Key-Remaining"} {
-		h.Del("X-Tollgate-" + name)
+	for _, name := range []string{"Cost", "Balance-Recharge", "Balance-Bonus", "Pack-Remaining", "Key-Remaining"} {
+		w.header.Del("X-Tollgate-" + name)
+	}
+	if certain {
+		w.money("X-Tollgate-Cost", r.FeeDue())
 	}
 }
 
 // writeNoCharge is the receipt of a call that cost nothing.
 func writeNoCharge(h http.Header, currency string, standing *ledger.Standing) {
-	h.Set("X-Tollgate-Cost", "0")
-	h.Set("X-Tollgate-Currency", currency)
+	w := writing(h)
+	w.set("X-Tollgate-Cost", "0")
+	w.set("X-Tollgate-Currency", currency)
 	if standing != nil {
-		writeStanding(h, standing)
+		w.standing(standing)
 	}
 }
 
-func writeStanding(h http.Header, s *ledger.Standing) {
-	h.Set("X-Tollgate-Balance-Recharge", s.Recharge.String())
-	h.Set("X-Tollgate-Balance-Bonus", s.Bonus.String())
+func writeStanding(h http.Header, s *ledger.Standing) { writing(h).standing(s) }
+
+// standing tells what is left. A limit that the key does not have leaves the
+// upstream's header as it is.
+func (w *headerWriter) standing(s *ledger.Standing) {
+	w.money("X-Tollgate-Balance-Recharge", s.Recharge)
+	w.money("X-Tollgate-Balance-Bonus", s.Bonus)
 	if s.HasPacks {
-		h.Set("X-Tollgate-Pack-Remaining", strconv.FormatInt(s.PackFree, 10))
+		w.count("X-Tollgate-Pack-Remaining", s.PackFree)
 	}
 	if s.KeySpendLeft != nil {
-		h.Set("X-Tollgate-Key-Remaining", s.KeySpendLeft.String())
+		w.money("X-Tollgate-Key-Remaining", *s.KeySpendLeft)
 	}
-	writeRateLimits(h, s)
+	w.rateLimit("Requests", s.Requests)
+	w.rateLimit("Tokens", s.Tokens)
 }
 
-// writeRateLimits puts the key's own limits in OpenAI's form; a limit that the
-// key does not have leaves the upstream's header as it is.
-func writeRateLimits(h http.Header, s *ledger.Standing) {
-	writeRateLimit(h, "Requests", s.Requests)
-	writeRateLimit(h, "Tokens", s.Tokens)
-}
-
-func writeRateLimit(h http.Header, of string, state ledger.RateState) {
+// rateLimit puts one of the key's own limits in OpenAI's form.
+func (w *headerWriter) rateLimit(of string, state ledger.RateState) {
 	if state.Limit == 0 {
 		return
 	}
-	h.Set("X-Ratelimit-Limit-"+of, strconv.FormatInt(state.Limit, 10))
-	h.Set("X-Ratelimit-Remaining-"+of, strconv.FormatInt(max(state.Remaining, 0), 10))
-	h.Set("X-Ratelimit-Reset-"+of, state.Reset.Round(time.Millisecond).String())
+	w.count("X-Ratelimit-Limit-"+of, state.Limit)
+	w.count("X-Ratelimit-Remaining-"+of, max(state.Remaining, 0))
+	w.set("X-Ratelimit-Reset-"+of, state.Reset.Round(time.Millisecond).String())
 }
 
 // costMembers are put into the answer's usage object, for who asks for it.

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
 )
 
 // report tells how the call ended: metrics, one log line, and who else wants to
@@ -77,6 +78,20 @@ func (c *call) logFields(took time.Duration) []zap.Field {
 	return appendReceipt(fields, c.receipt)
 }
 
+// usageOf is what was used by dimension, without the detour of a map's encoding.
+func usageOf(r *ledger.Receipt) zapcore.ObjectMarshalerFunc {
+	return func(to zapcore.ObjectEncoder) error {
+		var used meter.Quantities
+		for i := range r.Lines {
+			used[r.Lines[i].Dimension] += r.Lines[i].Quantity
+		}
+		for d, n := range used.NonZero() {
+			to.AddInt64(d.String(), n)
+		}
+		return nil
+	}
+}
+
 func appendReceipt(fields []zap.Field, r *ledger.Receipt) []zap.Field {
 	if r == nil {
 		return fields
@@ -86,7 +101,7 @@ func appendReceipt(fields []zap.Field, r *ledger.Receipt) []zap.Field {
 	}
 	fields = append(fields,
 		zap.Int("shard", r.Shard), zap.Stringer("fee", r.FeeDue()),
-		zap.Any("usage", r.Usage), zap.String("usage_source", string(r.UsageSource)))
+		zap.Object("usage", usageOf(r)), zap.String("usage_source", string(r.UsageSource)))
 	if len(r.Anomalies) > 0 {
 		fields = append(fields, zap.Strings("anomalies", r.Anomalies))
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +19,7 @@ import (
 // transport sends requests over HTTP/1.1 and reads the answers in the caller's
 // own goroutine. http.Transport has two goroutines to a connection and hands
 // every request and answer over to them, which is half of what a bare proxy
-// costs; here nothing is handed over. Requests are written and answers parsed
+// costs; here nothing is handed over. Answers are parsed
 // by net/http all the same. Where the environment asks for an egress proxy,
 // http.Transport is used.
 type transport struct {
@@ -208,11 +209,7 @@ func (c *upstreamConn) interrupt() { _ = c.SetDeadline(time.Unix(1, 0)) }
 
 // exchange writes the request and reads the answer's head.
 func (c *upstreamConn) exchange(r *http.Request) (*http.Response, error) {
-	err := r.Write(c.writer)
-	if err == nil {
-		err = c.writer.Flush()
-	}
-	if err != nil {
+	if err := c.write(r); err != nil {
 		// An upstream may refuse a long request before it has read it all.
 		if response, early := c.head(r); early == nil && response.StatusCode >= http.StatusBadRequest {
 			response.Close = true
@@ -225,6 +222,32 @@ func (c *upstreamConn) exchange(r *http.Request) (*http.Response, error) {
 		return nil, sentError{err}
 	}
 	return response, nil
+}
+
+// write sends a request whose body is in memory. net/http has checked what the
+// client sent of the headers, and the rest is ours: no name or value can end its line.
+func (c *upstreamConn) write(r *http.Request) error {
+	w := c.writer
+	for _, text := range [...]string{r.Method, " ", r.URL.RequestURI(), " HTTP/1.1\r\nHost: ", r.URL.Host, "\r\n"} {
+		_, _ = w.WriteString(text) // a writer keeps its first error, for Flush
+	}
+	for name, values := range r.Header {
+		for _, value := range values {
+			for _, text := range [...]string{name, ": ", value, "\r\n"} {
+				_, _ = w.WriteString(text)
+			}
+		}
+	}
+	var length [20]byte
+	_, _ = w.WriteString("Content-Length: ")
+	_, _ = w.Write(strconv.AppendInt(length[:0], r.ContentLength, 10))
+	_, _ = w.WriteString("\r\n\r\n")
+	if r.Body != nil {
+		if _, err := io.Copy(w, r.Body); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
 }
 
 // head reads the head of the final answer, past those that only inform.

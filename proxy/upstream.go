@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/tollgate/tollgate/meter"
 )
@@ -70,6 +71,8 @@ func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
 			err = fmt.Errorf("upstream %s: base_url %q: want http(s)://host/path", u.Name, u.BaseURL)
 		case len(u.Models) == 0:
 			err = fmt.Errorf("upstream %s: models is empty: name those it serves, such as [\"gpt-*\"]", u.Name)
+		case strings.ContainsFunc(u.APIKey, unicode.IsControl):
+			err = fmt.Errorf("upstream %s: api_key has a line end or another control character in it", u.Name)
 		case u.Weight < 0:
 			err = fmt.Errorf("upstream %s: weight is negative", u.Name)
 		}
