@@ -3,6 +3,7 @@ package ledger
 import (
 	"hash/crc32"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -78,6 +79,9 @@ func (l *Ledger) ownKeys(shard int, account string) *[scriptKeys - 1]string {
 	l.names.known[account] = keys
 	return keys
 }
+
+// long is what lua/lib.lua has under that name.
+func long(text string) string { return text + strings.Repeat(" ", max(0, 65-len(text))) }
 
 // expiryKey is the shard's packs that will expire, see lua/expire.lua.
 func (l *Ledger) expiryKey(shard int) string { return l.tags[shard] + "expiry" }

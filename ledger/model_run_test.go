@@ -419,7 +419,7 @@ func (m *machine) sweep(t *rapid.T) {
 	m.is(t, err, nil)
 	order := map[string]int{}
 	for i, member := range members {
-		order[strings.TrimPrefix(member, "acme ")] = i
+		order[strings.TrimSpace(strings.TrimPrefix(member, "acme "))] = i
 	}
 	var due []string
 	for id, h := range m.model.holds {

@@ -166,8 +166,8 @@ func (s *accountState) packList() ([]Pack, error) {
 
 // pack reads one pack; its definition is written by lua/grant.lua.
 func (s *accountState) pack(id, definition string) (Pack, error) {
-	parts := strings.Split(definition, "\t")
-	if len(parts) != 8 {
+	parts := strings.Split(strings.TrimRight(definition, " "), "\t")
+	if len(parts) != 9 {
 		return Pack{}, fmt.Errorf("definition %q is damaged", definition)
 	}
 	r := &record{fields: map[string]string{

@@ -138,7 +138,7 @@ func (p *putback) grant() error {
 		return err
 	}
 	g := Grant{Unit: d.Unit, Models: d.Models, Quantity: d.Quantity, ExpiresAt: d.ExpiresAt, Priority: d.Priority, Order: d.Order, Ref: p.Ref}
-	p.change("set", keyPacks, p.Pack, g.definition()+"\t"+p.fields["m"])
+	p.change("set", keyPacks, p.Pack, long(g.definition()+"\t"+p.fields["m"]+"\t"))
 	p.change("set", keyPacks, p.Pack+":b", p.fields["q"])
 	p.change("set", keyPacks, p.Pack+":h", "0")
 	p.change("set", keyAccount, "packs", strconv.FormatInt(packNumber(p.Pack), 10))

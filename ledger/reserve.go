@@ -155,8 +155,8 @@ type heldAmounts struct {
 }
 
 func readHold(text string) (*heldAmounts, error) {
-	parts := strings.SplitN(text, "\t", 7)
-	if len(parts) != 7 {
+	parts := strings.SplitN(text, "\t", 8)
+	if len(parts) != 8 {
 		return nil, fmt.Errorf("%q is not a hold", text)
 	}
 	r := &record{fields: map[string]string{"cash": parts[1], "tokens": parts[2], "placed": parts[3], "p": parts[4]}}

@@ -36,8 +36,8 @@ func seededBugs() []seededBug {
 			"muldiv(quantity, sum, group.total, group.total - 1)", "SPLIT-FAIR",
 		},
 		{
-			"hold released by TTL", "reserve", "  call('ZADD', DUE, deadline, owner .. ' ' .. request)\n",
-			"  call('ZADD', DUE, deadline, owner .. ' ' .. request)\n  call('PEXPIRE', HOLDS, ARGV[12])\n", lawHoldSum,
+			"hold released by TTL", "reserve", "  call('ZADD', DUE, deadline, due_member())\n",
+			"  call('ZADD', DUE, deadline, due_member())\n  call('PEXPIRE', HOLDS, ARGV[12])\n", lawHoldSum,
 		},
 		{"MAXLEN trim", "lib", "call('XADD', JOURNAL, ", "call('XADD', JOURNAL, 'MAXLEN', '20', ", lawDense},
 		{

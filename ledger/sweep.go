@@ -56,7 +56,7 @@ func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool
 		if !believed() {
 			return nil
 		}
-		account, request, _ := strings.Cut(r.text(i), " ")
+		account, request, _ := strings.Cut(strings.TrimRight(r.text(i), " "), " ")
 		if err := l.sweepOne(ctx, shard, account, request, swept); err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ local function grant()
   local number = str(account.packs + 1)
   local id = 'p' .. number
   put(ACCOUNT, 'packs', number)
-  put(PACKS, id, ARGV[6] .. '\t' .. str(now))
+  put(PACKS, id, long(ARGV[6] .. '\t' .. str(now) .. '\t'))
   put(PACKS, id .. ':b', ARGV[5])
   put(PACKS, id .. ':h', '0')
   local n = note('grant', {'a', ARGV[4], 'g', id, 'q', ARGV[5], 'e', ARGV[8], 's', ARGV[11], 'z', id .. '=' .. ARGV[5],

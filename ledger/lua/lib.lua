@@ -69,6 +69,11 @@ local function memo(make)
   end
 end
 
+-- long makes a text longer than 64 bytes, by blanks. Redis keeps up to some hundred short texts in a list, and looks through
+-- that from its start: calls in flight would cost each other time.
+local SPACES = '                                                                 '
+local function long(text) return text .. sub(SPACES, #text + 1) end
+
 -- str prints an amount. %d is exact for every whole double below 2^63, and takes half the time of %.0f.
 local function str(n)
   if type(n) == 'string' then return n end

@@ -1,7 +1,7 @@
 -- pay.lua: who pays. Packs, wallets and holds of one account, for reserve, settle, release and sweep.
 --
 -- KEYS of these scripts:
---   [3] due       zset of the shard: "<account> <request id>" by deadline, ms
+--   [3] due       zset of the shard: "<account> <request id>", made long, by deadline, ms
 --   [4] account   hash: status, split, overdraft, recharge, bonus, held, packs (how many were ever granted), …
 --   [5] packs     hash: "<id>" definition, "<id>:b" remaining, "<id>:h" held, "<id>:x" seq of its revocation
 --   [6] scope     hash: "<unit> <model>" -> "<id>:<expires>:<b|a> …", the packs that fit, in the order in which they
@@ -11,7 +11,7 @@
 --   [8] holds     hash: "<request id>" the hold, "<request id>:c" its checkpoint
 --   [9] marker    hash of one hour's request ids: the terminal answer of each (below). Written with the charge.
 --
--- A hold is tab-separated: key, cash, tokens, placed, packs held ("p1=300,p2=5"), candidates, model.
+-- A hold is tab-separated: key, cash, tokens, placed, packs held ("p1=300,p2=5"), candidates, model, and blanks (see long).
 -- Candidates are "unit=p1,p2;p3|unit=…": what fitted when the hold was placed, before; after the wallets. A settle may
 -- draw on all of them, also when they have expired since.
 -- A marker is space-separated: "c <seq> <digest>" charged, "r" released by its proxy, "x <candidates>" swept and given back,
@@ -386,7 +386,7 @@ end
 -- read_hold parses a hold.
 local function read_hold(text)
   local key, cash, tokens, placed, held, candidates, model =
-    match(text, '^([^\t]*)\t(%d+)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t(.*)$')
+    match(text, '^([^\t]*)\t(%d+)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)')
   return {key = key, cash = tonumber(cash), tokens = tonumber(tokens), placed = placed, packs = pairs_of(held),
     candidates = candidates, model = model}
 end
@@ -414,10 +414,13 @@ local function give_back(hold)
   end
 end
 
+-- due_member is the request in the list of what is due.
+local function due_member() return long(owner .. ' ' .. request) end
+
 -- close_hold removes a hold. Only to be called beside commit().
 local function close_hold()
   call('HDEL', HOLDS, request, request .. ':c')
-  call('ZREM', DUE, owner .. ' ' .. request)
+  call('ZREM', DUE, due_member())
 end
 
 -- mark writes the terminal answer of the request. The bucket lives on for ttl ms after its last word.

@@ -127,7 +127,7 @@ local function put_back()
   for _, e in ipairs(expiries) do live_until(e[1], e[2]) end
   if request ~= '' then
     call('HDEL', HOLDS, request, request .. ':c')
-    call('ZREM', DUE, owner .. ' ' .. request)
+    call('ZREM', DUE, long(owner .. ' ' .. request))
   end
   call('DEL', SCOPE)
   return {'OK', ARGV[4]}

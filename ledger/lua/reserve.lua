@@ -32,7 +32,7 @@ local function already(groups)
   load_account()
   load_key(ARGV[6], ARGV[11])
   find_packs(groups, read_hold(hold).candidates, ARGV[8])
-  return {'OK', str(seq), hold, call('ZSCORE', DUE, owner .. ' ' .. request), standing(groups, key_standing())}
+  return {'OK', str(seq), hold, call('ZSCORE', DUE, due_member()), standing(groups, key_standing())}
 end
 
 -- funds checks packs and wallets: nil, or what is lacking, with `hard` when requests in flight are not the cause.
@@ -108,14 +108,14 @@ local function place(groups, fee, tokens)
   local rpm = key.terms.rpm
   if rpm > 0 then key.rb = bucket(level(key.rb, rpm) - UNIT_OF_RATE) end
   key_gains(-tokens)
-  local hold = concat({key.suffix, str(fee), ARGV[13], str(now), text_of(drawn), candidates_of(groups), ARGV[8]}, '\t')
+  local hold = long(concat({key.suffix, str(fee), ARGV[13], str(now), text_of(drawn), candidates_of(groups), ARGV[8], ''}, '\t'))
   local deadline = str(now + tonumber(ARGV[12]))
   put_account()
   put_packs()
   put_key()
   put(HOLDS, request, hold)
   commit()
-  call('ZADD', DUE, deadline, owner .. ' ' .. request)
+  call('ZADD', DUE, deadline, due_member())
   return {'OK', str(seq), hold, deadline, standing(groups, key_standing())}
 end
 

@@ -16,7 +16,7 @@ local function snapshot()
     for h = 1, #holds, 2 do
       listed[#listed + 1], listed[#listed + 2] = holds[h], holds[h + 1]
       if sub(holds[h], -2) ~= ':c' then
-        listed[#listed + 1], listed[#listed + 2] = holds[h] .. ':d', call('ZSCORE', KEYS[3], owner .. ' ' .. holds[h]) or ''
+        listed[#listed + 1], listed[#listed + 2] = holds[h] .. ':d', call('ZSCORE', KEYS[3], long(owner .. ' ' .. holds[h])) or ''
       end
     end
     reply[#reply + 1] = listed

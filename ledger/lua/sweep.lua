@@ -12,7 +12,7 @@
 local function none(s) return s == '' and '-' or s end
 
 local function sweep()
-  local member = owner .. ' ' .. request
+  local member = due_member()
   local deadline = call('ZSCORE', DUE, member)
   if not deadline or tonumber(deadline) > now and ARGV[9] ~= '1' then return {'SKIPPED', str(seq)} end
   local values = call('HMGET', HOLDS, request, request .. ':c')
