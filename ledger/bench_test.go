@@ -100,7 +100,7 @@ func benchLedger(b *testing.B, packs int) (*Ledger, Credential) {
 		_, err = l.GrantPack(b.Context(), Grant{Account: "acme", Quantity: maxPackQuantity, Models: []string{"glm*"}})
 		check(err)
 	}
-	_, secret, err := l.CreateKey(b.Context(), "acme", NewKey{Limits: KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: meter.MaxBalance}})
+	_, secret, err := l.CreateKey(b.Context(), "acme", NewKey{Limits: KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: 1_000_000 * meter.NanoPerUnit}})
 	check(err)
 	key, _ := ParseCredential(secret)
 	return l, key

@@ -370,8 +370,12 @@ func (c *call) deliver() {
 
 // pump reads the upstream to its end. It returns what of the answer has not gone out.
 func (c *call) pump() (kept []byte, err error) {
-	buffer := c.proxy.buffers.Get().(*[]byte)
-	defer c.proxy.buffers.Put(buffer)
+	buffers := &c.proxy.buffers
+	if c.streaming {
+		buffers = &c.proxy.streamBuffers
+	}
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
 	if n := c.answer.ContentLength; n > 0 && n <= int64(c.proxy.policy.MaxAnswer) {
 		kept = make([]byte, 0, n)
 	}

@@ -87,6 +87,9 @@ type Proxy struct {
 	transport http.RoundTripper
 	mux       *http.ServeMux
 	buffers   sync.Pool // *[]byte of readSize
+	// streamBuffers are small: a stream keeps its own while it waits for the next chunk.
+	streamBuffers sync.Pool // *[]byte of streamReadSize
+	logFields     sync.Pool // *[]zap.Field
 
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]
@@ -94,7 +97,10 @@ type Proxy struct {
 	inFlight inFlight
 }
 
-const readSize = 32 << 10
+const (
+	readSize       = 32 << 10
+	streamReadSize = 4 << 10
+)
 
 // New checks the options, all errors at once, and builds the handler.
 func New(o Options) (*Proxy, error) {
@@ -112,6 +118,8 @@ func New(o Options) (*Proxy, error) {
 		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(),
 	}
 	p.buffers.New = func() any { b := make([]byte, readSize); return &b }
+	p.streamBuffers.New = func() any { b := make([]byte, streamReadSize); return &b }
+	p.logFields.New = func() any { f := make([]zap.Field, 0, 24); return &f }
 	p.inFlight.calls = make(map[*call]struct{})
 	problems = append(problems, p.Reload(o.Book, o.Upstreams))
 	if err := errors.Join(problems...); err != nil {

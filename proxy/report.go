@@ -17,7 +17,11 @@ func (c *call) report() {
 	p := c.proxy
 	p.metrics.ended(c, took)
 	if entry := p.log.Check(c.level(), "request"); entry != nil {
-		entry.Write(c.logFields(took)...)
+		fields := p.logFields.Get().(*[]zap.Field)
+		*fields = c.appendLogFields((*fields)[:0], took)
+		entry.Write(*fields...)
+		clear(*fields) // they hold the call
+		p.logFields.Put(fields)
 	}
 	switch {
 	case c.receipt != nil && p.onReceipt != nil:
@@ -50,9 +54,9 @@ func (c *call) level() zapcore.Level {
 	return zapcore.InfoLevel
 }
 
-// logFields never holds a prompt, an answer or a secret.
-func (c *call) logFields(took time.Duration) []zap.Field {
-	fields := append(make([]zap.Field, 0, 20),
+// appendLogFields never tells a prompt, an answer or a secret.
+func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Field {
+	fields = append(fields,
 		zap.String("request_id", c.id),
 		zap.String("outcome", c.outcome()),
 		zap.String("account", c.credential.Account),
