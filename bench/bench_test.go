@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,30 +29,59 @@ func startRole(t *testing.T, role func(context.Context, []string, io.Writer) err
 			t.Errorf("the server ended with %v", err)
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
+	listening := make(chan string, 1)
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+				listening <- url
+			}
+		}
+	}()
+	select {
+	case url := <-listening:
+		return url
+	case <-time.After(10 * time.Second):
+		t.Fatal("the server does not say where it listens")
+		return ""
 	}
-	return strings.TrimSpace(strings.TrimPrefix(line, "listening on "))
 }
 
 func TestEveryLoadIsAnsweredWhole(t *testing.T) {
 	upstream := startUpstream(t)
 	proxied := startRole(t, serveReverseProxy, "127.0.0.1:0", upstream)
-	for _, base := range []string{upstream, proxied} {
+	fast := startRole(t, serveFastHTTP, "127.0.0.1:0", upstream)
+	for _, base := range []string{upstream, proxied, fast} {
 		for _, l := range allLoads() {
-			address, wire, err := l.request(base+"/v1", "key")
+			if l.every > 0 {
+				l.every = time.Millisecond // for the generator's part of it
+			}
+			shot, err := l.at(base+"/v1", "key")
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := closedLoop(t.Context(), address, wire, &l, 4, 50*time.Millisecond)
+			s, err := closedLoop(t.Context(), shot, 4, 50*time.Millisecond)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.requests < 4 || s.quantile(0.5) > s.quantile(0.99) {
-				t.Errorf("%s: %d requests, p50 %v, p99 %v", l.name, s.requests, s.quantile(0.5), s.quantile(0.99))
+			if s.requests < 4 || quantile(s.latency, 0.5) > quantile(s.latency, 0.99) || quantile(s.first, 0.99) > quantile(s.latency, 0.99) {
+				t.Errorf("%s: %d requests, p50 %v, p99 %v, first byte p99 %v", l.name, s.requests, quantile(s.latency, 0.5), quantile(s.latency, 0.99), quantile(s.first, 0.99))
 			}
 		}
+	}
+}
+
+func TestOpenLoopKeepsItsRate(t *testing.T) {
+	l := allLoads()[0]
+	shot, err := l.at(startUpstream(t)+"/v1", "one", "two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := openLoop(t.Context(), shot, 8, 200, 500*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.requests != 100 {
+		t.Errorf("%d requests in half a second at 200 a second", s.requests)
 	}
 }
 
@@ -59,8 +89,10 @@ func TestUsageChunkIsSentWhenAskedFor(t *testing.T) {
 	l := stream("stream50", "", 50)
 	u := newUpstream([]load{l})
 	asked := strings.Replace(string(l.body), `"stream":true`, `"stream":true,"stream_options":{"include_usage":true}`, 1)
-	if got := len(u.answer([]byte(asked))); got != len(u.answer(l.body))+1 {
-		t.Errorf("%d pieces when usage is asked for, %d when not", got, len(u.answer(l.body)))
+	with, _ := u.answer([]byte(asked))
+	without, _ := u.answer(l.body)
+	if len(with) != len(without)+1 {
+		t.Errorf("%d pieces when usage is asked for, %d when not", len(with), len(without))
 	}
 }
 
@@ -108,26 +140,55 @@ func TestChunkedAnswerWithTrailers(t *testing.T) {
 }
 
 func TestRatiosAreMediansOfEachRoundsRatio(t *testing.T) {
-	o := &options{rounds: 3, loads: []load{{name: "small"}}}
+	o := &options{rounds: 3, loads: []load{{name: "small"}, {name: "packs", like: "small"}}}
 	targets := []target{{name: direct}, {name: unit}, {name: tollgate}}
-	r := newReport(o, targets)
+	r := newReport(o, targets, nil)
 	// The machine is twice as slow in the second round: the ratio stays.
 	for round, slow := range []float64{1, 2, 1} {
-		r.add(round, &o.loads[0], &targets[0], &figures{P50: 100 * slow})
-		r.add(round, &o.loads[0], &targets[1], &figures{P50: 150 * slow, CPU: 50 * slow})
-		r.add(round, &o.loads[0], &targets[2], &figures{P50: 200 * slow, CPU: 60 * slow, RedisCPU: 15 * slow, RedisCalls: 2, RedisTrips: 2})
+		r.add(round, &o.loads[0], &targets[0], &figures{p50: 100 * slow})
+		r.add(round, &o.loads[0], &targets[1], &figures{p50: 150 * slow, cpu: 50 * slow, cpuAndRedis: 50 * slow})
+		for i := range o.loads {
+			r.add(round, &o.loads[i], &targets[2], &figures{p50: 200 * slow, cpu: 60 * slow, redisCPU: 15 * slow, cpuAndRedis: 75 * slow, redisCalls: 2, redisTrips: 2})
+		}
 	}
 	r.summarize()
-	got := r.find("small", tollgate).Ratios
-	if got.CPU != 1.2 || got.CPUAndRedis != 1.5 || got.AddedP50 != 2 || got.AddedP50US != 100 {
-		t.Errorf("ratios %+v", got)
+	if r.find("packs", unit) != nil {
+		t.Error("a load that differs in who pays has a row for a proxy that does not know who pays")
+	}
+	for _, load := range []string{"small", "packs"} {
+		row := r.find(load, tollgate)
+		if x := row.Ratio; x[cpu] != 1.2 || x[cpuAndRedis] != 1.5 || x[addedP50] != 2 || row.Median[addedP50] != 100 {
+			t.Errorf("%s: ratios %v", load, x)
+		}
 	}
 	if err := r.verdict(); err != nil {
 		t.Error(err)
 	}
-	r.find("small", tollgate).Median.RedisCalls = 3
+	r.find("small", tollgate).Median[redisCalls] = 3
 	if r.verdict() == nil {
 		t.Error("three calls of Redis per request pass")
+	}
+}
+
+func TestTable(t *testing.T) {
+	table := table{head: []string{"load", "CPU µs", "nothing"}}
+	table.add("small", "41 (1.00×)", "")
+	table.add("", "7", "")
+	var b strings.Builder
+	table.print(&b)
+	const want = "| load  |     CPU µs |\n|-------|-----------:|\n| small | 41 (1.00×) |\n|       |          7 |\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestMonitored(t *testing.T) {
+	got, err := monitored(`1760000000.123456 [0 127.0.0.1:5] "evalsha" "a \"b\"" "\t\x00"`)
+	if err != nil || !slices.Equal(got, []string{"evalsha", `a "b"`, "\t\x00"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if inner, err := monitored(`1760000000.123456 [0 lua] "SET" "k" "v"`); err != nil || len(inner) > 0 {
+		t.Errorf("what a script calls is taken for a client's: %q, %v", inner, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // A client is one keep-alive connection that sends a request whose bytes were
@@ -20,6 +21,8 @@ type client struct {
 	r    *bufio.Reader
 	tail [16]byte // the last bytes of the last answer's body
 	size int      // of the last answer's body
+	// first is when the first byte of the last answer was there.
+	first time.Time
 }
 
 func dial(ctx context.Context, address string) (*client, error) {
@@ -32,17 +35,29 @@ func dial(ctx context.Context, address string) (*client, error) {
 
 func (c *client) close() { _ = c.conn.Close() }
 
-// request renders the bytes that ask base (such as http://127.0.0.1:8080/v1) for a load.
-func (l *load) request(base, key string) (address string, wire []byte, err error) {
+// A shot is a load made ready for one target: where to send it, and the bytes
+// to send, once for each key. Clients take the keys in turn.
+type shot struct {
+	*load
+	address string
+	wires   [][]byte
+}
+
+// at renders the bytes that ask base (such as http://127.0.0.1:8080/v1) for a load.
+func (l *load) at(base string, keys ...string) (*shot, error) {
 	u, err := url.Parse(base)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "POST %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nAccept: application/json\r\nUser-Agent: bench\r\nContent-Length: %d\r\n\r\n",
-		u.Path, l.path, u.Host, key, len(l.body))
-	b.Write(l.body)
-	return u.Host, b.Bytes(), nil
+	s := &shot{load: l, address: u.Host}
+	for _, key := range keys {
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "POST %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nAccept: application/json\r\nUser-Agent: bench\r\nContent-Length: %d\r\n\r\n",
+			u.Path, l.path, u.Host, key, len(l.body))
+		b.Write(l.body)
+		s.wires = append(s.wires, b.Bytes())
+	}
+	return s, nil
 }
 
 // do sends the request and reads the whole answer. An answer that is not 200,
@@ -51,9 +66,17 @@ func (c *client) do(wire []byte, l *load) error {
 	if _, err := c.conn.Write(wire); err != nil {
 		return err
 	}
+	if _, err := c.r.Peek(1); err != nil {
+		return err
+	}
+	c.first = time.Now()
 	status, length, err := c.readHead()
 	if err != nil {
 		return err
+	}
+	if status != 200 {
+		beginning, _ := c.r.Peek(min(max(length, 0), 400)) // What there is of it explains more than an error would.
+		return fmt.Errorf("status %d: %s", status, beginning)
 	}
 	c.size = 0
 	if length < 0 {
@@ -61,12 +84,10 @@ func (c *client) do(wire []byte, l *load) error {
 	} else {
 		err = c.readBody(length)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case status != 200:
-		return fmt.Errorf("status %d, body of %d bytes ending in %q", status, c.size, c.ending())
-	case !bytes.HasSuffix(bytes.TrimRight(c.ending(), "\n"), bytes.TrimRight([]byte(l.tail), "\n")):
+	}
+	if !bytes.HasSuffix(bytes.TrimRight(c.ending(), "\n"), bytes.TrimRight([]byte(l.tail), "\n")) {
 		return fmt.Errorf("an answer of %d bytes that ends in %q, not in %q", c.size, c.ending(), l.tail)
 	}
 	return nil

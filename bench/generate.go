@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,62 +14,67 @@ type sample struct {
 	requests int
 	elapsed  time.Duration
 	latency  []time.Duration // sorted
+	first    []time.Duration // to the first byte of the answer, sorted
 }
 
 // quantile returns the latency that the share q of the requests stayed below.
-func (s *sample) quantile(q float64) time.Duration {
-	if len(s.latency) == 0 {
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	return s.latency[min(int(q*float64(len(s.latency))), len(s.latency)-1)]
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
 // closedLoop keeps n connections busy for d: each sends its next request when
-// it has the answer to the last. The first error ends it.
-func closedLoop(ctx context.Context, address string, wire []byte, l *load, n int, d time.Duration) (*sample, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	clients, err := dialAll(ctx, address, n)
-	if err != nil {
-		return nil, err
-	}
-	defer closeAll(clients)
-	stop := context.AfterFunc(ctx, func() { interrupt(clients) })
-	defer stop()
-
-	perClient := make([][]time.Duration, n)
-	var group sync.WaitGroup
-	start := time.Now()
-	for i, c := range clients {
-		group.Go(func() {
-			for at := time.Now(); at.Sub(start) < d; {
-				if err := c.do(wire, l); err != nil {
-					cancel(err)
-					return
+// it has the answer to the last. Slow streams begin spread over the time that
+// one lasts, not all at once. The first error ends it.
+func closedLoop(ctx context.Context, s *shot, n int, d time.Duration) (*sample, error) {
+	return s.run(ctx, n, func(_ context.Context, start time.Time, each func(client, nth int, since time.Time) error) {
+		var group sync.WaitGroup
+		for i := range n {
+			group.Go(func() {
+				begin := start.Add(s.lasts() * time.Duration(i) / time.Duration(n))
+				time.Sleep(time.Until(begin))
+				for nth := 0; time.Since(begin) < d; nth++ {
+					if each(i, i+nth*n, time.Now()) != nil {
+						return
+					}
 				}
-				now := time.Now()
-				perClient[i] = append(perClient[i], now.Sub(at))
-				at = now
-			}
-		})
-	}
-	group.Wait()
-	s := &sample{elapsed: time.Since(start), latency: slices.Concat(perClient...)}
-	if err := context.Cause(ctx); err != nil {
-		return nil, fmt.Errorf("%s at %s: %w", l.name, address, err)
-	}
-	s.requests = len(s.latency)
-	slices.Sort(s.latency)
-	return s, nil
+			})
+		}
+		group.Wait()
+	})
 }
 
 // openLoop sends rate requests a second for d, whether or not earlier ones
 // were answered, and counts each one's latency from the time it was due: a
 // target that stalls is charged for the requests that had to wait.
-func openLoop(ctx context.Context, address string, wire []byte, l *load, n, rate int, d time.Duration) (*sample, error) {
+func openLoop(ctx context.Context, s *shot, n, rate int, d time.Duration) (*sample, error) {
+	return s.run(ctx, n, func(ctx context.Context, start time.Time, each func(client, nth int, since time.Time) error) {
+		due := make(chan time.Time, rate) // a second's worth may wait
+		var nth atomic.Int64
+		var group sync.WaitGroup
+		for i := range n {
+			group.Go(func() {
+				for at := range due {
+					if each(i, int(nth.Add(1)), at) != nil {
+						return
+					}
+				}
+			})
+		}
+		pace(ctx, due, start, rate, d)
+		close(due)
+		group.Wait()
+	})
+}
+
+// run dials n connections and lets a loop send requests over them. each sends
+// the nth request over a client's connection and counts its latency from since.
+func (s *shot) run(ctx context.Context, n int, loop func(ctx context.Context, start time.Time, each func(client, nth int, since time.Time) error)) (*sample, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	clients, err := dialAll(ctx, address, n)
+	clients, err := dialAll(ctx, s.address, n)
 	if err != nil {
 		return nil, err
 	}
@@ -76,31 +82,27 @@ func openLoop(ctx context.Context, address string, wire []byte, l *load, n, rate
 	stop := context.AfterFunc(ctx, func() { interrupt(clients) })
 	defer stop()
 
-	due := make(chan time.Time, rate) // a second's worth may wait
-	perClient := make([][]time.Duration, n)
-	var group sync.WaitGroup
-	for i, c := range clients {
-		group.Go(func() {
-			for at := range due {
-				if err := c.do(wire, l); err != nil {
-					cancel(err)
-					return
-				}
-				perClient[i] = append(perClient[i], time.Since(at))
-			}
-		})
-	}
+	latency, first := make([][]time.Duration, n), make([][]time.Duration, n)
 	start := time.Now()
-	pace(ctx, due, start, rate, d)
-	close(due)
-	group.Wait()
-	s := &sample{elapsed: time.Since(start), latency: slices.Concat(perClient...)}
+	loop(ctx, start, func(i, nth int, since time.Time) error {
+		c := clients[i]
+		err := c.do(s.wires[nth%len(s.wires)], s.load)
+		if err != nil {
+			cancel(err)
+			return err
+		}
+		latency[i] = append(latency[i], time.Since(since))
+		first[i] = append(first[i], c.first.Sub(since))
+		return nil
+	})
+	out := &sample{elapsed: time.Since(start), latency: slices.Concat(latency...), first: slices.Concat(first...)}
 	if err := context.Cause(ctx); err != nil {
-		return nil, fmt.Errorf("%s at %s, %d a second: %w", l.name, address, rate, err)
+		return nil, fmt.Errorf("%s at %s: %w", s.name, s.address, err)
 	}
-	s.requests = len(s.latency)
-	slices.Sort(s.latency)
-	return s, nil
+	out.requests = len(out.latency)
+	slices.Sort(out.latency)
+	slices.Sort(out.first)
+	return out, nil
 }
 
 // pace hands out the times at which requests are due.

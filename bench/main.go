@@ -2,11 +2,12 @@
 //
 // It builds and starts everything on loopback: a simulated upstream that is
 // faster than what it measures, a redis-server with an append-only file, a
-// bare httputil.ReverseProxy, and Tollgate. Then it puts the same loads on
-// each of them in turn, round after round, prints one table and writes one
-// JSON file. Only Linux accounts CPU time the way it is read here.
+// bare httputil.ReverseProxy, nginx, a fasthttp proxy, and Tollgate. Then it
+// puts the same loads on each of them in turn, round after round, prints one
+// table and writes one JSON file. Only Linux accounts CPU time the way it is
+// read here.
 //
-//	go run ./bench --rounds 5 --duration 3s --loads small,stream50 --json bench.json
+//	go run ./bench --rounds 5 --duration 2s --loads small,stream50 --json bench.json
 package main
 
 import (
@@ -38,13 +39,18 @@ type options struct {
 	duration    time.Duration // of the closed loop, and again of the open loop
 	warmup      time.Duration
 	connections int
+	streams     int // that each connection reads at least, one after the other
 	rate        int // requests a second of the open loop
 	loads       []load
+	targets     string // by name; empty: all
+	accounts    int    // of the load that many accounts pay for
 	json        string
 	tollgate    string // a built binary; empty: build it
 	upstream    string // where the simulated upstream listens
 	peers       []peer
 	short       bool
+	// mostConnections bounds what a load may ask for.
+	mostConnections int
 }
 
 // A peer is another gateway that somebody has set up before our upstream.
@@ -62,17 +68,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return serveUpstream(ctx, args[1:], stdout)
 		case "role-reverseproxy":
 			return serveReverseProxy(ctx, args[1:], stdout)
+		case "role-fasthttp":
+			return serveFastHTTP(ctx, args[1:], stdout)
 		}
 	}
 	o, err := parseOptions(args, stderr)
 	if err != nil {
 		return err
 	}
-	report, err := measure(ctx, o, stderr)
+	var report *report
+	err = withSetup(ctx, o, func(s *setup) (err error) {
+		report, err = measure(ctx, o, s, stderr)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	report.print(stdout)
+	if !o.short {
+		report.printGoals(stdout)
+	}
 	if o.json != "" {
 		if err := report.write(o.json); err != nil {
 			return err
@@ -82,18 +97,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func parseOptions(args []string, stderr io.Writer) (*options, error) {
-	o := &options{warmup: 300 * time.Millisecond}
+	o := &options{warmup: 300 * time.Millisecond, mostConnections: 1000, streams: 2}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.rounds, "rounds", 5, "how often everything is measured; figures are medians over rounds")
-	flags.DurationVar(&o.duration, "duration", 3*time.Second, "how long each load runs, closed loop and open loop each")
+	flags.DurationVar(&o.duration, "duration", 2*time.Second, "how long each load runs, closed loop and open loop each")
 	flags.IntVar(&o.connections, "connections", 64, "connections of the closed loop")
 	flags.IntVar(&o.rate, "rate", 300, "requests a second of the open loop")
 	names := flags.String("loads", "", "which loads, by name: "+strings.Join(loadNames(), ",")+" (default: all)")
+	flags.StringVar(&o.targets, "targets", "", "which targets beside the upstream and the bare ReverseProxy, by name: nginx,fasthttp,Tollgate (default: all)")
+	flags.IntVar(&o.accounts, "accounts", 10000, "accounts that pay for the load of that name")
 	flags.StringVar(&o.json, "json", "", "write every figure to this file")
 	flags.StringVar(&o.tollgate, "tollgate", "", "a built tollgate binary (default: build ./cmd/tollgate)")
 	flags.StringVar(&o.upstream, "upstream", "127.0.0.1:0", "where the simulated upstream listens; a fixed port lets peers be set up for it")
-	flags.BoolVar(&o.short, "short", false, "one short round, some 40 s in all: shows that everything runs, not how fast")
+	flags.BoolVar(&o.short, "short", false, "one short round, some 30 s in all: shows that everything runs, not how fast")
 	flags.Func("peer", "another gateway, already running: name=url,key[,pid[+pid…]]; may be repeated", func(s string) error {
 		p, err := parsePeer(s)
 		o.peers = append(o.peers, p)
@@ -106,10 +123,14 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if o.short {
-		o.rounds, o.duration, o.warmup = 1, time.Second, 200*time.Millisecond
+		o.rounds, o.duration, o.warmup = 1, 300*time.Millisecond, 100*time.Millisecond
+		o.accounts, o.mostConnections, o.streams = min(o.accounts, 1000), 200, 1
+		if o.targets == "" {
+			o.targets = tollgate
+		}
 	}
-	if o.rounds < 1 || o.duration <= 0 || o.connections < 1 || o.rate < 1 {
-		return nil, errors.New("--rounds, --duration, --connections and --rate must be positive")
+	if o.rounds < 1 || o.duration <= 0 || o.connections < 1 || o.rate < 1 || o.accounts < 1 {
+		return nil, errors.New("--rounds, --duration, --connections, --rate and --accounts must be positive")
 	}
 	var err error
 	o.loads, err = chooseLoads(*names)

@@ -5,212 +5,155 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"time"
 )
 
-// A target is what the loads are put on.
-type target struct {
-	name  string
-	base  string // URL to which a load's path is added
-	key   string
-	pids  []int
-	redis *redisServer // whose use is this target's, if any
-}
-
-const (
-	direct   = "upstream alone"
-	unit     = "ReverseProxy" // the target that all ratios refer to
-	tollgate = "Tollgate"
-)
-
-// measure starts everything, runs all rounds, and stops everything.
-func measure(ctx context.Context, o *options, progress io.Writer) (_ *report, err error) {
-	if runtime.GOOS != "linux" {
-		return nil, errors.New("CPU time is read from /proc: run this on Linux")
+// measure runs all rounds.
+func measure(ctx context.Context, o *options, s *setup, progress io.Writer) (*report, error) {
+	targets, skipped := s.targets(o)
+	for _, why := range skipped {
+		fmt.Fprintf(progress, "left out: %s\n", why)
 	}
-	dir, err := os.MkdirTemp("", "tollgate-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	h := &house{}
-	defer h.stop()
-	targets, operator, err := startTargets(ctx, h, dir, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := admitted(ctx, targets, o.loads); err != nil {
-		return nil, err
-	}
-
-	r := newReport(o, targets)
+	r := newReport(o, targets, skipped)
 	for round := range o.rounds {
-		for i := range o.loads {
-			l := &o.loads[i]
-			for j := range targets {
-				// Each round begins with another target: none is always the first, on a machine still cold.
-				t := &targets[(round+j)%len(targets)]
-				f, err := measureOne(ctx, o, t, l)
-				if err != nil {
-					return nil, fmt.Errorf("%s: %w", t.name, err)
-				}
-				r.add(round, l, t, f)
-				fmt.Fprintf(progress, "round %d of %d  %-14s %-15s %7.0f req/s %6.0f µs\n", round+1, o.rounds, l.name, t.name, f.Rate, f.CPU)
-			}
+		if err := s.measureRound(ctx, o, targets, round, r, progress); err != nil {
+			return nil, err
 		}
 	}
-	// What was fast must also be right: every request that was counted is in the books.
-	if out, err := operator.run(ctx, "audit"); err != nil {
-		return nil, fmt.Errorf("the books do not balance after the benchmark: %w: %s", err, out)
-	}
+	r.summarize()
 	return r, nil
 }
 
-func startTargets(ctx context.Context, h *house, dir string, o *options) ([]target, *operator, error) {
-	self, err := os.Executable()
+// measureRound puts each load on each target in turn, on books of the round's own.
+func (s *setup) measureRound(ctx context.Context, o *options, targets []target, round int, r *report, progress io.Writer) (err error) {
+	h := &house{}
+	defer h.stop()
+	b, err := s.openBooks(ctx, h, o.accounts, o.loads)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	up, upURL, err := h.startServer(ctx, "upstream", self, "role-upstream", o.upstream)
-	if err != nil {
-		return nil, nil, err
+	if r.Machine.Redis, err = b.redis.version(); err != nil {
+		return err
 	}
-	bare, bareURL, err := h.startServer(ctx, "reverseproxy", self, "role-reverseproxy", "127.0.0.1:0", upURL)
-	if err != nil {
-		return nil, nil, err
-	}
-	redis, err := startRedis(ctx, h, dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	operator, err := setUpTollgate(ctx, dir, o.tollgate, upURL, redis)
-	if err != nil {
-		return nil, nil, err
-	}
-	key, err := operator.makeKey(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	ours, ourURL, err := h.startServer(ctx, "tollgate", operator.binary, "serve", "-c", operator.config)
-	if err != nil {
-		return nil, nil, err
-	}
-	targets := []target{
-		{name: direct, base: upURL + "/v1", key: "none", pids: []int{up.pid()}},
-		{name: unit, base: bareURL + "/v1", key: "none", pids: []int{bare.pid()}},
-		{name: tollgate, base: ourURL + "/v1", key: key, pids: []int{ours.pid()}, redis: redis},
-	}
-	for _, p := range o.peers {
-		targets = append(targets, target{name: p.name, base: p.url, key: p.key, pids: p.pids})
-	}
-	return targets, operator, nil
-}
-
-// admitted sends each load once to each target, so that a mistake in the
-// set-up shows before the first round.
-func admitted(ctx context.Context, targets []target, loads []load) error {
-	for _, t := range targets {
-		for i := range loads {
-			address, wire, err := loads[i].request(t.base, t.key)
-			if err != nil {
-				return err
+	for i := range o.loads {
+		l := &o.loads[i]
+		for j := range targets {
+			// Each round begins with another target: none is always the first, on a machine still cold.
+			t := &targets[(round+j)%len(targets)]
+			if !l.measured(t.name) {
+				continue
 			}
-			c, err := dial(ctx, address)
+			f, err := measureOne(ctx, o, t, l, b)
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
-			err = c.do(wire, &loads[i])
-			c.close()
-			if err != nil {
-				return fmt.Errorf("%s does not answer load %s: %w", t.name, loads[i].name, err)
-			}
+			r.add(round, l, t, f)
+			fmt.Fprintf(progress, "round %d of %d  %-14s %-15s %7.0f req/s %6.0f µs of CPU\n", round+1, o.rounds, l.name, t.name, f[rate], f[cpu])
 		}
 	}
-	return nil
+	return b.close(ctx, h)
 }
 
-// figures are what one target gave under one load in one round.
-type figures struct {
-	Rate        float64 `json:"requests_per_second"`        // closed loop
-	CPU         float64 `json:"cpu_us,omitempty"`           // of the target, per request, closed loop
-	RedisCPU    float64 `json:"redis_cpu_us,omitempty"`     // likewise
-	RedisScript float64 `json:"redis_script_us,omitempty"`  // time inside the scripts, likewise
-	P50         float64 `json:"p50_us"`                     // open loop
-	P99         float64 `json:"p99_us"`                     //
-	BusyP50     float64 `json:"busy_p50_us"`                // closed loop
-	BusyP99     float64 `json:"busy_p99_us"`                //
-	RSS         float64 `json:"rss_mib,omitempty"`          // after the closed loop
-	RedisCalls  float64 `json:"redis_calls,omitempty"`      // scripts per request
-	RedisTrips  float64 `json:"redis_roundtrips,omitempty"` // reads of the server from clients per request
-	BodyBytes   float64 `json:"body_bytes"`                 // of an answer
-	OpenLoopCPU float64 `json:"open_loop_cpu_us,omitempty"` // per request at the fixed rate, when the machine is mostly idle
-}
-
-func measureOne(ctx context.Context, o *options, t *target, l *load) (*figures, error) {
-	address, wire, err := l.request(t.base, t.key)
+// measureOne starts a target and puts a load on it: first counted calls, then
+// a closed loop that keeps it busy, then an open loop at a fixed rate.
+func measureOne(ctx context.Context, o *options, t *target, l *load, b *books) (*figures, error) {
+	h := &house{}
+	defer h.stop()
+	running, err := t.start(ctx, h, b)
+	if err != nil {
+		return nil, err
+	}
+	shot, err := l.at(running.base, running.keys(l)...)
 	if err != nil {
 		return nil, err
 	}
 	f := &figures{}
-	if err := t.countCalls(ctx, f, address, wire, l); err != nil {
+	if err := running.count(ctx, f, shot); err != nil {
 		return nil, err
 	}
-	if _, err := closedLoop(ctx, address, wire, l, o.connections, o.warmup); err != nil {
+	if err := running.busy(ctx, o, f, shot); err != nil {
 		return nil, err
 	}
-	busy, err := t.account(func() (*sample, error) {
-		return closedLoop(ctx, address, wire, l, o.connections, o.duration)
-	})
-	if err != nil {
-		return nil, err
-	}
-	f.Rate = float64(busy.requests) / busy.elapsed.Seconds()
-	f.CPU, f.RedisCPU, f.RedisScript = busy.cpu, busy.redisCPU, busy.redisScript
-	f.BusyP50, f.BusyP99 = microseconds(busy.quantile(0.5)), microseconds(busy.quantile(0.99))
-	rss, err := residentMemory(t.pids)
-	if err != nil {
-		return nil, err
-	}
-	f.RSS = float64(rss) / (1 << 20)
-
-	calm, err := t.account(func() (*sample, error) {
-		return openLoop(ctx, address, wire, l, min(o.connections, o.rate), o.rate, o.duration)
-	})
-	if err != nil {
-		return nil, err
-	}
-	f.P50, f.P99, f.OpenLoopCPU = microseconds(calm.quantile(0.5)), microseconds(calm.quantile(0.99)), calm.cpu
-	return f, nil
+	return f, running.calm(ctx, o, f, shot)
 }
 
-// accounted is a sample and what it cost per request, in microseconds.
+// busy measures the closed loop.
+func (r *running) busy(ctx context.Context, o *options, f *figures, s *shot) error {
+	fresh, err := residentMemory(r.pids)
+	if err != nil {
+		return err
+	}
+	connections := s.closed(o)
+	if s.every == 0 {
+		if _, err := closedLoop(ctx, s, connections, o.warmup); err != nil {
+			return err
+		}
+	}
+	duration := max(o.duration, time.Duration(o.streams)*s.lasts())
+	watch := watchMemory(r.pids)
+	got, err := r.account(ctx, func() (*sample, error) { return closedLoop(ctx, s, connections, duration) })
+	most := watch.stop()
+	if err != nil {
+		return err
+	}
+	f[rate] = float64(got.requests) / got.elapsed.Seconds()
+	f[cpu], f[redisCPU], f[cpuAndRedis] = got.cpu, got.redisCPU, got.cpu+got.redisCPU
+	f[redisScript], f[allocated] = got.redisScript, got.allocated
+	f[busyP50], f[busyP99] = microseconds(quantile(got.latency, 0.5)), microseconds(quantile(got.latency, 0.99))
+	f[memory] = float64(most) / (1 << 20)
+	if s.every > 0 {
+		f[streamMemory] = float64(most-fresh) / (1 << 10) / float64(connections)
+	}
+	return nil
+}
+
+// calm measures the open loop.
+func (r *running) calm(ctx context.Context, o *options, f *figures, s *shot) error {
+	rate, connections := s.open(o)
+	if rate == 0 {
+		return nil
+	}
+	got, err := r.account(ctx, func() (*sample, error) { return openLoop(ctx, s, connections, rate, o.duration) })
+	if err != nil {
+		return err
+	}
+	f[p50], f[p99], f[idleCPU] = microseconds(quantile(got.latency, 0.5)), microseconds(quantile(got.latency, 0.99)), got.cpu
+	f[first50] = microseconds(quantile(got.first, 0.5))
+	return nil
+}
+
+// accounted is a sample and what it cost per request, times in microseconds.
 type accounted struct {
 	*sample
-	cpu, redisCPU, redisScript float64
+	cpu, redisCPU, redisScript, allocated float64
 }
 
 // spent is what a target has used so far.
 type spent struct {
 	cpu, redisCPU time.Duration
 	redis         redisUse
+	allocated     float64
 }
 
-func (t *target) spent() (s spent, err error) {
-	if s.cpu, err = cpuTime(t.pids); err != nil || t.redis == nil {
+func (r *running) spent(ctx context.Context) (s spent, err error) {
+	if r.metrics != "" {
+		if s.allocated, err = allocations(ctx, r.metrics); err != nil {
+			return s, err
+		}
+	}
+	if s.cpu, err = cpuTime(r.pids); err != nil || r.books == nil {
 		return s, err
 	}
-	if s.redisCPU, err = cpuTime([]int{t.redis.pid()}); err != nil {
+	if s.redisCPU, err = cpuTime([]int{r.books.redis.pid()}); err != nil {
 		return s, err
 	}
-	s.redis, err = t.redis.use()
+	s.redis, err = r.books.redis.use()
 	return s, err
 }
 
 // account runs a loop and divides what was spent meanwhile by its requests.
-func (t *target) account(loop func() (*sample, error)) (*accounted, error) {
-	before, err := t.spent()
+func (r *running) account(ctx context.Context, loop func() (*sample, error)) (*accounted, error) {
+	before, err := r.spent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -218,54 +161,77 @@ func (t *target) account(loop func() (*sample, error)) (*accounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := t.spent()
+	after, err := r.spent(ctx)
 	if err != nil {
 		return nil, err
 	}
-	each := func(d time.Duration) float64 { return microseconds(d) / float64(max(s.requests, 1)) }
-	return &accounted{s, each(after.cpu - before.cpu), each(after.redisCPU - before.redisCPU), each(after.redis.inside - before.redis.inside)}, nil
+	requests := float64(max(s.requests, 1))
+	each := func(d time.Duration) float64 { return microseconds(d) / requests }
+	return &accounted{
+		s, each(after.cpu - before.cpu), each(after.redisCPU - before.redisCPU), each(after.redis.inside - before.redis.inside),
+		(after.allocated - before.allocated) / requests,
+	}, nil
 }
 
-// countCalls counts what a request costs in calls of Redis, one request after
-// the other. The least of several tries: a sweep of the proxy's may fall into one.
-func (t *target) countCalls(ctx context.Context, f *figures, address string, wire []byte, l *load) error {
-	c, err := dial(ctx, address)
+// count counts what a request costs in calls of Redis, one request after the
+// other. Several tries, of which the least counts: a sweep of the proxy's may
+// fall into one. Slow streams would take minutes, and are a stream like others.
+func (r *running) count(ctx context.Context, f *figures, s *shot) error {
+	c, err := dial(ctx, s.address)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	const tries, requests = 5, 100
+	if err := c.do(s.wires[0], s.load); err != nil {
+		return fmt.Errorf("does not answer load %s: %w", s.name, err)
+	}
+	f[bodyBytes] = float64(c.size)
+	if r.books == nil || s.every > 0 {
+		return nil
+	}
+	const tries, requests, exact = 5, 50, 2
 	for try := range tries {
-		if t.redis == nil {
+		calls, trips, err := r.countTry(c, s, requests)
+		if err != nil {
+			return err
+		}
+		if try == 0 || calls < f[redisCalls] {
+			f[redisCalls] = calls
+		}
+		if try == 0 || trips < f[redisTrips] {
+			f[redisTrips] = trips
+		}
+		if f[redisCalls] == exact && f[redisTrips] == exact {
 			break
 		}
-		before, err := t.redis.use()
-		if err != nil {
-			return err
-		}
-		for range requests {
-			if err := c.do(wire, l); err != nil {
-				return err
-			}
-		}
-		after, err := t.redis.use()
-		if err != nil {
-			return err
-		}
-		const ours = 1 // asking the second time
-		calls, trips := float64(after.scripts-before.scripts)/requests, float64(after.reads-before.reads-ours)/requests
-		if try == 0 || calls < f.RedisCalls {
-			f.RedisCalls = calls
-		}
-		if try == 0 || trips < f.RedisTrips {
-			f.RedisTrips = trips
-		}
 	}
-	if err := c.do(wire, l); err != nil {
-		return err
-	}
-	f.BodyBytes = float64(c.size)
 	return nil
 }
 
-func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+func (r *running) countTry(c *client, s *shot, requests int) (calls, trips float64, err error) {
+	before, err := r.books.redis.use()
+	if err != nil {
+		return 0, 0, err
+	}
+	for i := range requests {
+		if err := c.do(s.wires[i%len(s.wires)], s.load); err != nil {
+			return 0, 0, err
+		}
+	}
+	after, err := r.books.redis.use()
+	const ours = 1 // asking the second time
+	return float64(after.scripts-before.scripts) / float64(requests), float64(after.reads-before.reads-ours) / float64(requests), err
+}
+
+// verdict fails the run where what must be exact is not: a metered request
+// costs one call of Redis to admit and one to settle.
+func (r *report) verdict() error {
+	var errs []error
+	for _, w := range r.Rows {
+		calls, trips := w.Median[redisCalls], w.Median[redisTrips]
+		if w.Target == tollgate && calls > 0 && (calls != 2 || trips != 2) {
+			errs = append(errs, fmt.Errorf("load %s: %.2f script calls and %.2f round trips to Redis per request, not 2", w.Load, calls, trips))
+		}
+	}
+	return errors.Join(errs...)
+}

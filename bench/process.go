@@ -3,12 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"net"
 	"os/exec"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,48 +45,89 @@ func (h *house) start(name, path string, args ...string) (*process, io.Reader, e
 	return p, stdout, nil
 }
 
-// startServer runs a command that says on stdout where it listens.
-func (h *house) startServer(ctx context.Context, name, path string, args ...string) (p *process, url string, err error) {
+// startServer runs a command that says on stdout where it listens: one line
+// "listening on URL", and for each further thing in says one "THING on URL".
+func (h *house) startServer(ctx context.Context, name string, says []string, path string, args ...string) (p *process, urls map[string]string, err error) {
 	p, stdout, err := h.start(name, path, args...)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	found := make(chan string, 1)
+	found := make(chan map[string]string, 1)
 	go func() {
+		urls := make(map[string]string)
 		lines := bufio.NewScanner(stdout)
-		for lines.Scan() {
-			if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-				found <- url
-				break
+		for len(urls) <= len(says) && lines.Scan() {
+			thing, url, ok := strings.Cut(lines.Text(), " on ")
+			if ok && (thing == "listening" || slices.Contains(says, thing)) {
+				urls[thing] = url
 			}
 		}
+		if len(urls) > len(says) {
+			found <- urls
+		}
 		_, _ = io.Copy(io.Discard, stdout)
-		_ = p.cmd.Wait()
-		close(p.done)
+		p.wait()
 	}()
 	select {
-	case url := <-found:
-		return p, url, nil
+	case urls := <-found:
+		return p, urls, nil
 	case <-p.done:
-		return nil, "", fmt.Errorf("%s ended before it listened: %s", name, p.log)
+		return nil, nil, fmt.Errorf("%s ended before it listened: %s", name, p.log)
 	case <-time.After(30 * time.Second):
-		return nil, "", fmt.Errorf("%s did not say within 30 s that it listens: %s", name, p.log)
+		return nil, nil, fmt.Errorf("%s did not say within 30 s that it listens: %s", name, p.log)
 	case <-ctx.Done():
-		return nil, "", ctx.Err()
+		return nil, nil, ctx.Err()
 	}
+}
+
+// startSilent runs a server that says nothing, and waits until it takes connections.
+func (h *house) startSilent(ctx context.Context, name, address, path string, args ...string) (*process, error) {
+	p, stdout, err := h.start(name, path, args...)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, stdout)
+		p.wait()
+	}()
+	for range 100 {
+		var conn net.Conn
+		if conn, err = (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address); err == nil {
+			return p, conn.Close()
+		}
+		select {
+		case <-p.done:
+			return nil, fmt.Errorf("%s ended: %s", name, p.log)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil, fmt.Errorf("%s takes no connections: %w: %s", name, err, p.log)
+}
+
+// wait takes notice of the child's end.
+func (p *process) wait() {
+	_ = p.cmd.Wait() // How it ended is in its log.
+	close(p.done)
 }
 
 // stop ends all children, the last first, and waits for each.
 func (h *house) stop() {
 	for i := len(h.processes) - 1; i >= 0; i-- {
-		p := h.processes[i]
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // Gone already: done is closed.
-		select {
-		case <-p.done:
-		case <-time.After(10 * time.Second):
-			_ = p.cmd.Process.Kill()
-			<-p.done
-		}
+		h.processes[i].stop(syscall.SIGTERM)
+	}
+	h.processes = nil
+}
+
+// stop ends a child by a signal, and by SIGKILL if that takes too long.
+func (p *process) stop(signal syscall.Signal) {
+	_ = p.cmd.Process.Signal(signal) // Gone already: done is closed.
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
 	}
 }
 
@@ -118,51 +158,4 @@ func (t *tailLog) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(t.kept)
-}
-
-// ticksPerSecond is the unit in which Linux reports CPU time to everybody (USER_HZ).
-const ticksPerSecond = 100
-
-// cpuTime is the user and system time that the processes have used so far.
-func cpuTime(pids []int) (total time.Duration, err error) {
-	for _, pid := range pids {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			return 0, err
-		}
-		// The command's name, in brackets, may hold blanks; the rest may not.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		const utime, stime = 11, 12 // fields 14 and 15 of proc(5), after the first two
-		if len(fields) <= stime {
-			return 0, errors.New("/proc: cannot read the CPU time")
-		}
-		for _, field := range fields[utime : stime+1] {
-			ticks, err := strconv.ParseInt(field, 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			total += time.Duration(ticks) * time.Second / ticksPerSecond
-		}
-	}
-	return total, nil
-}
-
-// residentMemory is what the processes hold in memory now, in bytes.
-func residentMemory(pids []int) (total int64, err error) {
-	for _, pid := range pids {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-		if err != nil {
-			return 0, err
-		}
-		_, rest, ok := strings.Cut(string(status), "VmRSS:")
-		var kib int64
-		if !ok {
-			return 0, errors.New("/proc: cannot read the memory")
-		}
-		if _, err := fmt.Sscanf(rest, "%d kB", &kib); err != nil {
-			return 0, err
-		}
-		total += kib << 10
-	}
-	return total, nil
 }

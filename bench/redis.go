@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,45 +16,32 @@ import (
 type redisServer struct {
 	*process
 	address string
-	conn    net.Conn // for INFO; kept, so that asking costs the server one read
-	r       *bufio.Reader
+	conn    *redisConn // kept, so that asking for INFO costs the server one read
 }
 
-func startRedis(ctx context.Context, h *house, dir string) (*redisServer, error) {
+func startRedis(ctx context.Context, h *house, dir string, settings ...string) (*redisServer, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	data := filepath.Join(dir, "redis")
+	data := filepath.Join(dir, "redis-"+port)
 	if err := os.Mkdir(data, 0o700); err != nil {
 		return nil, err
 	}
-	p, stdout, err := h.start("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", data,
-		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction")
+	args := []string{
+		"--bind", "127.0.0.1", "--port", port, "--dir", data,
+		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
+	}
+	p, err := h.startSilent(ctx, "redis-server", address, "redis-server", append(args, settings...)...)
 	if err != nil {
 		return nil, fmt.Errorf("%w (make bench installs redis-server where it may)", err)
 	}
-	go func() {
-		_, _ = io.Copy(io.Discard, stdout)
-		_ = p.cmd.Wait()
-		close(p.done)
-	}()
-	r := &redisServer{process: p, address: address}
-	for range 100 {
-		if r.conn, err = (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address); err == nil {
-			r.r = bufio.NewReader(r.conn)
-			return r, nil
-		}
-		select {
-		case <-p.done:
-			return nil, fmt.Errorf("redis-server ended: %s", p.log)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
+	conn, err := dialRedis(ctx, address)
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	return &redisServer{p, address, conn}, nil
 }
 
 // freeAddress finds a port on loopback that nobody listens on now.
@@ -69,32 +54,24 @@ func freeAddress(ctx context.Context) (string, error) {
 }
 
 // info asks for sections of INFO and returns their fields.
-func (r *redisServer) info(sections string) (map[string]string, error) {
-	if err := r.conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		return nil, err
-	}
-	if _, err := fmt.Fprintf(r.conn, "INFO %s\r\n", sections); err != nil {
-		return nil, err
-	}
-	head, err := r.r.ReadString('\n')
+func (r *redisServer) info(sections ...string) (map[string]string, error) {
+	reply, err := r.conn.do(append([]string{"INFO"}, sections...)...)
 	if err != nil {
 		return nil, err
 	}
-	size, err := strconv.Atoi(strings.Trim(head, "$\r\n"))
-	if err != nil {
-		return nil, fmt.Errorf("redis answers INFO with %q", head)
-	}
-	body := make([]byte, size+len("\r\n"))
-	if _, err := io.ReadFull(r.r, body); err != nil {
-		return nil, err
-	}
+	text, _ := reply.(string)
 	fields := make(map[string]string)
-	for line := range strings.Lines(string(body)) {
+	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
 			fields[name] = value
 		}
 	}
 	return fields, nil
+}
+
+func (r *redisServer) version() (string, error) {
+	fields, err := r.info("server")
+	return fields["redis_version"], err
 }
 
 // redisUse is what clients have asked of a server so far.
@@ -106,7 +83,7 @@ type redisUse struct {
 }
 
 func (r *redisServer) use() (u redisUse, err error) {
-	fields, err := r.info("commandstats stats")
+	fields, err := r.info("commandstats", "stats")
 	if err != nil {
 		return u, err
 	}

@@ -2,14 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -21,6 +19,8 @@ type report struct {
 	Duration string    `json:"duration"`
 	Clients  int       `json:"connections"`
 	OpenRate int       `json:"open_loop_rate"`
+	Accounts int       `json:"accounts"`
+	Skipped  []string  `json:"skipped,omitempty"`
 	Rows     []*row    `json:"rows"`
 }
 
@@ -36,119 +36,68 @@ type row struct {
 	Load   string `json:"load"`
 	About  string `json:"about"`
 	Target string `json:"target"`
-	// Median of each figure over the rounds.
-	Median figures `json:"median"`
-	Ratios ratios  `json:"ratios"`
-	// Measured is what each round gave.
-	Measured []*figures `json:"measured"`
+	// Median is over the rounds; Ratio is the median of each figure divided by
+	// the bare ReverseProxy's of the same round.
+	Median *figures `json:"median"`
+	Ratio  *figures `json:"ratio"`
+	// Rounds are what each round gave, and Ratios what that is in the unit.
+	Rounds []*figures `json:"rounds"`
+	Ratios []*figures `json:"ratios"`
+
+	like string // the load in which the unit was measured
 }
 
-// ratios are medians over rounds of a figure divided by the bare
-// ReverseProxy's in the same round. Added latency is what the target adds to
-// the latency of the upstream alone, in the same round.
-type ratios struct {
-	CPU         float64 `json:"cpu"`            // of the proxy
-	CPUAndRedis float64 `json:"cpu_and_redis"`  // of the proxy and Redis
-	AddedP50    float64 `json:"added_p50"`      // open loop
-	AddedP99    float64 `json:"added_p99"`      //
-	AddedP50US  float64 `json:"added_p50_us"`   // not a ratio: microseconds
-	AddedP99US  float64 `json:"added_p99_us"`   //
-	Rate        float64 `json:"rate,omitempty"` // requests per second
-}
-
-func newReport(o *options, targets []target) *report {
+func newReport(o *options, targets []target, skipped []string) *report {
 	r := &report{
-		Started: time.Now().UTC().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.String(), Clients: o.connections, OpenRate: o.rate,
+		Started: time.Now().UTC().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.String(),
+		Clients: o.connections, OpenRate: o.rate, Accounts: o.accounts, Skipped: skipped,
 		Machine: machine{CPU: cpuModel(), Cores: runtime.NumCPU(), Go: runtime.Version()},
 	}
-	for _, t := range targets {
-		if t.redis != nil {
-			if server, err := t.redis.info("server"); err == nil {
-				r.Machine.Redis = server["redis_version"]
-			}
-		}
-	}
-	for i := range o.loads {
+	for _, l := range o.loads {
 		for _, t := range targets {
-			r.Rows = append(r.Rows, &row{Load: o.loads[i].name, About: o.loads[i].about, Target: t.name, Measured: make([]*figures, o.rounds)})
+			if l.measured(t.name) {
+				r.Rows = append(r.Rows, &row{Load: l.name, About: l.about, Target: t.name, Rounds: make([]*figures, o.rounds), like: l.like})
+			}
 		}
 	}
 	return r
 }
 
 func (r *report) add(round int, l *load, t *target, f *figures) {
-	r.find(l.name, t.name).Measured[round] = f
+	r.find(l.name, t.name).Rounds[round] = f
 }
 
+// find returns nil where a target was not measured under a load.
 func (r *report) find(load, target string) *row {
 	i := slices.IndexFunc(r.Rows, func(w *row) bool { return w.Load == load && w.Target == target })
+	if i < 0 {
+		return nil
+	}
 	return r.Rows[i]
 }
 
-// summarize computes medians and ratios.
+// summarize computes what lies above the upstream alone, the ratios, and the medians.
 func (r *report) summarize() {
+	base := func(w *row, target string) *row {
+		if w.like != "" {
+			return r.find(w.like, target)
+		}
+		return r.find(w.Load, target)
+	}
 	for _, w := range r.Rows {
-		bare, alone := r.find(w.Load, unit).Measured, r.find(w.Load, direct).Measured
-		over := func(figure func(f, bare, alone *figures) float64) float64 {
-			var values []float64
-			for i, f := range w.Measured {
-				values = append(values, figure(f, bare[i], alone[i]))
+		if alone := base(w, direct); alone != nil {
+			for i, f := range w.Rounds {
+				f.above(alone.Rounds[i])
 			}
-			return median(values)
-		}
-		w.Median = figures{
-			Rate:        over(func(f, _, _ *figures) float64 { return f.Rate }),
-			CPU:         over(func(f, _, _ *figures) float64 { return f.CPU }),
-			RedisCPU:    over(func(f, _, _ *figures) float64 { return f.RedisCPU }),
-			RedisScript: over(func(f, _, _ *figures) float64 { return f.RedisScript }),
-			P50:         over(func(f, _, _ *figures) float64 { return f.P50 }),
-			P99:         over(func(f, _, _ *figures) float64 { return f.P99 }),
-			BusyP50:     over(func(f, _, _ *figures) float64 { return f.BusyP50 }),
-			BusyP99:     over(func(f, _, _ *figures) float64 { return f.BusyP99 }),
-			RSS:         over(func(f, _, _ *figures) float64 { return f.RSS }),
-			RedisCalls:  over(func(f, _, _ *figures) float64 { return f.RedisCalls }),
-			RedisTrips:  over(func(f, _, _ *figures) float64 { return f.RedisTrips }),
-			BodyBytes:   over(func(f, _, _ *figures) float64 { return f.BodyBytes }),
-			OpenLoopCPU: over(func(f, _, _ *figures) float64 { return f.OpenLoopCPU }),
-		}
-		w.Ratios = ratios{
-			CPU:         over(func(f, bare, _ *figures) float64 { return ratio(f.CPU, bare.CPU) }),
-			CPUAndRedis: over(func(f, bare, _ *figures) float64 { return ratio(f.CPU+f.RedisCPU, bare.CPU) }),
-			Rate:        over(func(f, bare, _ *figures) float64 { return ratio(f.Rate, bare.Rate) }),
-			AddedP50:    over(func(f, bare, alone *figures) float64 { return ratio(f.P50-alone.P50, bare.P50-alone.P50) }),
-			AddedP99:    over(func(f, bare, alone *figures) float64 { return ratio(f.P99-alone.P99, bare.P99-alone.P99) }),
-			AddedP50US:  over(func(f, _, alone *figures) float64 { return f.P50 - alone.P50 }),
-			AddedP99US:  over(func(f, _, alone *figures) float64 { return f.P99 - alone.P99 }),
 		}
 	}
-}
-
-// print writes the table.
-func (r *report) print(w io.Writer) {
-	r.summarize()
-	fmt.Fprintf(w, "\n%s, %d cores, %s, Redis %s. %d rounds of %s, medians. Closed loop: %d connections; open loop: %d requests a second.\n",
-		r.Machine.CPU, r.Machine.Cores, r.Machine.Go, r.Machine.Redis, r.Rounds, r.Duration, r.Clients, r.OpenRate)
-	fmt.Fprintf(w, "CPU is user and system time per request. × is against the bare ReverseProxy in the same round. Added is what lies above the upstream alone, open loop.\n\n")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "load\ttarget\treq/s\tCPU µs\t×\tRedis µs\twith Redis ×\tadded p50 µs\t×\tadded p99 µs\t×\tRSS MiB\tRedis calls\t")
-	for _, row := range r.Rows {
-		m, x := &row.Median, &row.Ratios
-		redis, calls := "", ""
-		if m.RedisCalls > 0 {
-			redis, calls = fmt.Sprintf("%.0f", m.RedisCPU), fmt.Sprintf("%.2f", m.RedisCalls)
+	for _, w := range r.Rows {
+		for i, f := range w.Rounds {
+			w.Ratios = append(w.Ratios, f.over(base(w, unit).Rounds[i]))
 		}
-		if row.Target == direct {
-			fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t\t\t\t(p50 %.0f)\t\t(p99 %.0f)\t\t%.0f\t\t\n", row.Load, row.Target, m.Rate, m.CPU, m.P50, m.P99, m.RSS)
-			continue
-		}
-		cpu, rss := fmt.Sprintf("%.0f", m.CPU), fmt.Sprintf("%.0f", m.RSS)
-		if m.CPU == 0 { // a peer whose processes were not named
-			cpu, rss = "?", "?"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%.0f\t%s\t%s\t%s\t%s\t%.0f\t%s\t%.0f\t%s\t%s\t%s\t\n",
-			row.Load, row.Target, m.Rate, cpu, times(x.CPU), redis, times(x.CPUAndRedis), x.AddedP50US, times(x.AddedP50), x.AddedP99US, times(x.AddedP99), rss, calls)
+		m, x := medians(w.Rounds), medians(w.Ratios)
+		w.Median, w.Ratio = &m, &x
 	}
-	_ = table.Flush() // A terminal that went away is no failure of the benchmark.
 }
 
 // write saves the report as JSON.
@@ -160,48 +109,134 @@ func (r *report) write(path string) error {
 	return os.WriteFile(path, append(out, '\n'), 0o644) //nolint:gosec // a report is for everybody.
 }
 
-// verdict fails the run where what must be exact is not: a metered request
-// costs one call of Redis to admit and one to settle.
-func (r *report) verdict() error {
-	var errs []error
-	for _, w := range r.Rows {
-		if w.Target != tollgate {
-			continue
+// print writes the table, as Markdown that reads well in a terminal.
+func (r *report) print(w io.Writer) {
+	fmt.Fprintf(w, "\n%s, %d cores, %s, Redis %s, %s. %s of %s, medians; closed loop of %d connections, open loop of %d requests a second.\n",
+		r.Machine.CPU, r.Machine.Cores, r.Machine.Go, r.Machine.Redis, r.Started.Format(time.DateOnly), plural(r.Rounds, "round"), r.Duration, r.Clients, r.OpenRate)
+	fmt.Fprint(w, "CPU is user and system time per request. (×) is the bare ReverseProxy's of the same round. +p50, +p99 and +first byte lie above the upstream alone, open loop.\n\n")
+	t := table{head: append([]string{"load", "target"}, heads(columns)...)}
+	last := ""
+	for _, row := range r.Rows {
+		name := row.Load
+		if name == last {
+			name = ""
 		}
-		if w.Median.RedisCalls != 2 || w.Median.RedisTrips != 2 {
-			errs = append(errs, fmt.Errorf("load %s: %.2f script calls and %.2f round trips to Redis per request, not 2", w.Load, w.Median.RedisCalls, w.Median.RedisTrips))
+		last = row.Load
+		t.add(append([]string{name, row.Target}, row.cells()...)...)
+	}
+	t.print(w)
+	for _, why := range r.Skipped {
+		fmt.Fprintf(w, "\nLeft out: %s.\n", why)
+	}
+}
+
+// A column shows a figure and, if it has one, its ratio.
+type column struct {
+	head  string
+	of    figure
+	ratio bool
+}
+
+var columns = []column{
+	{"req/s", rate, true},
+	{"CPU µs", cpu, true},
+	{"Redis µs", redisCPU, false},
+	{"CPU + Redis µs", cpuAndRedis, true},
+	{"+p50 µs", addedP50, true},
+	{"+p99 µs", addedP99, true},
+	{"+first byte µs", addedFirst, true},
+	{"RSS MiB", memory, true},
+	{"KiB a stream", streamMemory, true},
+	{"allocations", allocated, true},
+	{"Redis calls", redisCalls, false},
+}
+
+func heads(columns []column) (heads []string) {
+	for _, c := range columns {
+		heads = append(heads, c.head)
+	}
+	return heads
+}
+
+func (w *row) cells() (cells []string) {
+	for _, c := range columns {
+		value, times := w.Median[c.of], w.Ratio[c.of]
+		text := ""
+		switch {
+		case value == 0, c.of == cpuAndRedis && w.Median[redisCPU] == 0:
+		case w.Target == direct && c.ratio && c.of != rate:
+			// The upstream's own CPU is no proxy's, and it adds nothing to itself.
+		case c.ratio && times != 0 && w.Target != direct:
+			text = fmt.Sprintf("%.0f (%.2f×)", value, times)
+		default:
+			text = fmt.Sprintf("%.0f", value)
+		}
+		cells = append(cells, text)
+	}
+	return cells
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// A table is printed as Markdown with aligned columns, numbers to the right.
+type table struct {
+	head []string
+	rows [][]string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// print leaves out columns in which there is nothing.
+func (t *table) print(w io.Writer) {
+	widths := make([]int, len(t.head))
+	for i, head := range t.head {
+		for _, row := range t.rows {
+			if row[i] != "" {
+				widths[i] = max(widths[i], len([]rune(row[i])), len([]rune(head)))
+			}
 		}
 	}
-	return errors.Join(errs...)
+	line := func(cells []string, fill string) {
+		var b strings.Builder
+		for i, cell := range cells {
+			if widths[i] == 0 {
+				continue
+			}
+			pad := strings.Repeat(fill, widths[i]-len([]rune(cell)))
+			switch {
+			case fill == "-" && isText(t.rows, i):
+				cell = "-" + pad + "-"
+			case fill == "-":
+				cell = "-" + pad + ":"
+			case isText(t.rows, i):
+				cell = " " + cell + pad + " "
+			default:
+				cell = " " + pad + cell + " "
+			}
+			b.WriteString("|" + cell)
+		}
+		fmt.Fprintln(w, b.String()+"|")
+	}
+	line(t.head, " ")
+	line(make([]string, len(t.head)), "-")
+	for _, row := range t.rows {
+		line(row, " ")
+	}
 }
 
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
+// isText says whether a column's cells begin with something else than a number.
+func isText(rows [][]string, column int) bool {
+	for _, row := range rows {
+		if cell := row[column]; cell != "" && !strings.ContainsAny(cell[:1], "-0123456789") {
+			return true
+		}
 	}
-	sorted := slices.Sorted(slices.Values(values))
-	half := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[half]
-	}
-	return (sorted[half-1] + sorted[half]) / 2
-}
-
-// ratio is a/b, and 0 where that says nothing: latency that was added can
-// come out below zero on a noisy machine.
-func ratio(a, b float64) float64 {
-	if a <= 0 || b <= 0 {
-		return 0
-	}
-	return a / b
-}
-
-// times prints a ratio.
-func times(ratio float64) string {
-	if ratio == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.2f", ratio)
+	return false
 }
 
 // cpuModel names the processor, as Linux calls it.

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -22,6 +25,9 @@ func serveReverseProxy(ctx context.Context, args []string, stdout io.Writer) err
 	}
 	target, err := url.Parse(args[1])
 	if err != nil {
+		return err
+	}
+	if err := tellAllocations(ctx, stdout); err != nil {
 		return err
 	}
 	listener, err := listen(ctx, args, stdout)
@@ -65,3 +71,26 @@ func (b *buffers) Get() []byte {
 
 // Put takes a buffer back.
 func (b *buffers) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
+
+const allocationsMetric = "go_memstats_mallocs_total"
+
+// tellAllocations opens a side listener that tells, as Tollgate's own does,
+// how many objects this process has allocated.
+func tellAllocations(ctx context.Context, stdout io.Writer) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			fmt.Fprintf(w, "%s %d\n", allocationsMetric, m.Mallocs)
+		}),
+	}
+	go func() { _ = server.Serve(listener) }() // It ends with the listener.
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	_, err = fmt.Fprintf(stdout, "admin on http://%s\n", listener.Addr())
+	return err
+}

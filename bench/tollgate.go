@@ -10,10 +10,11 @@ import (
 )
 
 const tollgateConfig = `listen: 127.0.0.1:0
-ledger: {redis: "redis://%s/0"}
+admin: {listen: 127.0.0.1:0}
+ledger: {redis: %q, log: %q}
 upstreams:
   - {name: upstream, base_url: "%s/v1", api_key: upstream-secret, models: ["bench-*"]}
-pricing: {currency: CNY, files: ["%s"]}
+pricing: {currency: CNY, files: [%q]}
 `
 
 const tollgatePrices = `currency: CNY
@@ -23,43 +24,48 @@ prices:
     tiers:
       - {input: "[0,32000)", rates: {input: 2/1M, output: 8/1M, cached_input: 0.4/1M}}
       - {input: "[32000,)", rates: {input: 4/1M, output: 16/1M, cached_input: 0.8/1M}}
+  - models: ["bench-*"]
+    endpoints: [images]
+    rates: {image: 0.06}
 `
+
+// startTollgate starts a proxy on the books.
+func (s *setup) startTollgate(ctx context.Context, h *house, b *books) (*running, error) {
+	p, urls, err := h.startServer(ctx, "tollgate", []string{"admin"}, s.binary, "serve", "-c", b.operator.config)
+	if err != nil {
+		return nil, err
+	}
+	return &running{base: urls["listening"] + "/v1", pids: []int{p.pid()}, metrics: urls["admin"] + "/metrics", books: b}, nil
+}
 
 // An operator uses Tollgate as its operator does: by its verbs.
 type operator struct {
 	binary, config string
 }
 
-// setUpTollgate builds the binary if it has to, and writes its configuration.
-func setUpTollgate(ctx context.Context, dir, binary, upstream string, redis *redisServer) (*operator, error) {
-	if binary == "" {
-		binary = filepath.Join(dir, "tollgate")
-		build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/tollgate")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("go build ./cmd/tollgate: %w\n%s", err, out)
-		}
-	}
-	prices := filepath.Join(dir, "prices.yaml")
-	config := filepath.Join(dir, "tollgate.yaml")
+// newOperator writes the configuration for a ledger.
+func (s *setup) newOperator(dir, redisURL string) (*operator, error) {
+	prices, config := filepath.Join(dir, "prices.yaml"), filepath.Join(dir, "tollgate.yaml")
 	if err := os.WriteFile(prices, []byte(tollgatePrices), 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(config, fmt.Appendf(nil, tollgateConfig, redis.address, upstream, prices), 0o600); err != nil {
-		return nil, err
-	}
-	return &operator{binary, config}, nil
+	text := fmt.Appendf(nil, tollgateConfig, redisURL, filepath.Join(dir, "settlements"), s.upstream.base, prices)
+	return &operator{s.binary, config}, os.WriteFile(config, text, 0o600)
 }
 
-// makeKey makes an account with money and a key, and returns the key's secret.
-func (o *operator) makeKey(ctx context.Context) (secret string, err error) {
-	if _, err := o.run(ctx, "account", "create", "bench"); err != nil {
-		return "", err
+// makeAccount makes an account with money. The reference is the account's own,
+// so that the same topup can be repeated for another account.
+func (o *operator) makeAccount(ctx context.Context, account string) error {
+	if _, err := o.run(ctx, "account", "create", account); err != nil {
+		return err
 	}
-	if _, err := o.run(ctx, "topup", "bench", "1000000"); err != nil {
-		return "", err
-	}
-	out, err := o.run(ctx, "key", "create", "bench")
+	_, err := o.run(ctx, "topup", account, "1000000", "--ref", "opening")
+	return err
+}
+
+// makeKey makes a key of an account and returns its secret.
+func (o *operator) makeKey(ctx context.Context, account string, limits ...string) (secret string, err error) {
+	out, err := o.run(ctx, append([]string{"key", "create", account}, limits...)...)
 	if err != nil {
 		return "", err
 	}
@@ -68,6 +74,16 @@ func (o *operator) makeKey(ctx context.Context) (secret string, err error) {
 		return "", fmt.Errorf("key create printed no secret: %q", out)
 	}
 	return made.Secret, nil
+}
+
+// grant gives an account packs that will not be used up.
+func (o *operator) grant(ctx context.Context, account string, packs int) error {
+	for range packs {
+		if _, err := o.run(ctx, "pack", "grant", account, "--quantity", "1000000000000", "--models", "bench-*"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run runs a verb and returns what it prints.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http/httputil"
 	"strconv"
+	"time"
 )
 
 // serveUpstream is the simulated upstream. net/http would be the slowest part
@@ -67,7 +68,7 @@ func newUpstream(loads []load) *upstream {
 		unknown: jsonResponse("404 Not Found", `{"error":{"message":"no such load","type":"invalid_request_error","param":null,"code":null}}`),
 	}
 	for i := range loads {
-		u.answers[loads[i].model()] = &loads[i]
+		u.answers[loads[i].model] = &loads[i]
 	}
 	return u
 }
@@ -95,23 +96,41 @@ func (u *upstream) serve(conn net.Conn) error {
 				return err
 			}
 		}
-		for _, piece := range u.answer(body.Bytes()) {
-			if _, err := conn.Write(piece); err != nil {
-				return err
-			}
+		pieces, every := u.answer(body.Bytes())
+		if err := write(conn, pieces, every); err != nil {
+			return err
 		}
 	}
 }
 
-func (u *upstream) answer(body []byte) [][]byte {
+// write sends the pieces with a pause between them. What is late does not
+// make the next piece later.
+func write(conn net.Conn, pieces [][]byte, every time.Duration) error {
+	var due time.Time
+	if every > 0 {
+		due = time.Now()
+	}
+	for i, piece := range pieces {
+		if every > 0 && i > 0 {
+			due = due.Add(every)
+			time.Sleep(time.Until(due))
+		}
+		if _, err := conn.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *upstream) answer(body []byte) (pieces [][]byte, every time.Duration) {
 	l := u.answers[string(modelOf(body))]
 	switch {
 	case l == nil:
-		return u.unknown
+		return u.unknown, 0
 	case l.askedAnswer != nil && bytes.Contains(body, []byte(`"include_usage":true`)):
-		return l.askedAnswer
+		return l.askedAnswer, l.every
 	}
-	return l.answer
+	return l.answer, l.every
 }
 
 // modelOf finds the model's name without decoding the body.

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// A target is what the loads are put on.
+type target struct {
+	name string
+	// start starts it afresh, so that no load meets what another has left, in
+	// memory above all, and the idle ones cost the machine nothing.
+	start func(ctx context.Context, h *house, b *books) (*running, error)
+}
+
+// running is a target that has been started.
+type running struct {
+	base    string // URL to which a load's path is added
+	pids    []int  // whose CPU time and memory are the target's; none: not known
+	metrics string // URL that tells its allocations, if any
+	key     string // for every load, of a target that does not keep our books
+	books   *books // of one that does
+}
+
+const (
+	direct   = "upstream alone"
+	unit     = "ReverseProxy" // the target that all ratios refer to
+	tollgate = "Tollgate"
+)
+
+// keys are those that pay for a load.
+func (r *running) keys(l *load) []string {
+	if r.books == nil {
+		return []string{r.key}
+	}
+	return r.books.keys[l.payer]
+}
+
+// targets are those that the command line chose, and were found.
+func (s *setup) targets(o *options) (list []target, skipped []string) {
+	role := func(name, role string) target {
+		return target{name, func(ctx context.Context, h *house, _ *books) (*running, error) {
+			p, urls, err := h.startServer(ctx, name, []string{"admin"}, s.self, role, "127.0.0.1:0", s.upstream.base)
+			if err != nil {
+				return nil, err
+			}
+			return &running{base: urls["listening"] + "/v1", pids: []int{p.pid()}, metrics: urls["admin"] + "/metrics", key: "none"}, nil
+		}}
+	}
+	list = []target{
+		{direct, func(context.Context, *house, *books) (*running, error) {
+			return &running{base: s.upstream.base + "/v1", pids: s.upstream.pids, key: "none"}, nil
+		}},
+		role(unit, "role-reverseproxy"),
+	}
+	if binary, err := findNginx(); err == nil {
+		list = append(list, target{"nginx", func(ctx context.Context, h *house, _ *books) (*running, error) {
+			return startNginx(ctx, h, binary, s.dir, s.upstream.base)
+		}})
+	} else {
+		skipped = append(skipped, err.Error())
+	}
+	list = append(list, role("fasthttp", "role-fasthttp"), target{tollgate, s.startTollgate})
+	list = slices.DeleteFunc(list, func(t target) bool { return !o.wants(t.name) })
+	for _, p := range o.peers {
+		list = append(list, target{p.name, func(context.Context, *house, *books) (*running, error) {
+			return &running{base: p.url, pids: p.pids, key: p.key}, nil
+		}})
+	}
+	return list, skipped
+}
+
+// wants says whether a target was chosen. The upstream alone and the unit
+// always are: without them there is nothing to compare with.
+func (o *options) wants(name string) bool {
+	return name == direct || name == unit || o.targets == "" || slices.Contains(strings.Split(o.targets, ","), name)
+}
+
+// measured says whether a load is put on a target. Who pays makes a difference
+// to Tollgate only, and of slow streams the upstream alone says nothing.
+func (l *load) measured(target string) bool {
+	switch {
+	case l.like != "":
+		return target == tollgate
+	case l.every > 0:
+		return target != direct
+	}
+	return true
+}
