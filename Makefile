@@ -131,6 +131,11 @@ bench: bench-deps ## The side-by-side benchmark: one table, and .cache/bench.jso
 	@mkdir -p .cache
 	go run ./bench --json .cache/bench.json $(BENCH_ARGS)
 
+.PHONY: bench-growth
+bench-growth: bench-deps ## How cost grows with accounts, packs, keys, holds, …: a table, .cache/growth.json and docs/plots (BENCH_ARGS='--growth packs')
+	@mkdir -p .cache
+	go run ./bench --growth all --rounds 3 --duration 1s --json .cache/growth.json --plots docs/plots $(BENCH_ARGS)
+
 .PHONY: bench-ci
 bench-ci: ## The benchmark, short: that it runs, that a request costs two Redis calls, that the books balance
 	.ci/need redis-server

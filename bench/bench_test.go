@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/xml"
+	"errors"
 	"io"
 	"net"
 	"slices"
@@ -55,7 +57,7 @@ func TestEveryLoadIsAnsweredWhole(t *testing.T) {
 			if l.every > 0 {
 				l.every = time.Millisecond // for the generator's part of it
 			}
-			shot, err := l.at(base+"/v1", "key")
+			shot, err := l.at([]string{base + "/v1"}, "key")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +74,7 @@ func TestEveryLoadIsAnsweredWhole(t *testing.T) {
 
 func TestOpenLoopKeepsItsRate(t *testing.T) {
 	l := allLoads()[0]
-	shot, err := l.at(startUpstream(t)+"/v1", "one", "two")
+	shot, err := l.at([]string{startUpstream(t) + "/v1"}, "one", "two")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +181,44 @@ func TestTable(t *testing.T) {
 	const want = "| load  |     CPU µs |\n|-------|-----------:|\n| small | 41 (1.00×) |\n|       |          7 |\n"
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestPlotsAreWellFormed(t *testing.T) {
+	for _, w := range sweeps() {
+		g := &grown{sweep: &w, Name: w.name, About: w.about}
+		c := &curve{Target: tollgate}
+		for i, x := range w.points {
+			f := &figures{cpu: 60, redisCPU: 40 + float64(i), memory: 30, streamMemory: 20}
+			c.Points = append(c.Points, &growPoint{X: x, Median: f, Rounds: []*figures{f}})
+		}
+		g.Curves = []*curve{c}
+		picture := g.svg()
+		if strings.Contains(picture, "NaN") || strings.Contains(picture, "Inf") {
+			t.Errorf("%s: a point has no place: %s", w.name, picture)
+		}
+		for d := xml.NewDecoder(strings.NewReader(picture)); ; {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", w.name, err)
+			}
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	if loads, err := chooseLoads("packs20"); err != nil || len(loads) != 2 || loads[0].name != "small" {
+		t.Errorf("a load that differs from another brings it along: got %d, %v", len(loads), err)
+	}
+	if _, err := chooseLoads("none"); err == nil {
+		t.Error("a load that is not there passes")
+	}
+	if chosen, err := chooseSweeps("holds,keys"); err != nil || len(chosen) != 2 || chosen[0].name != "holds" {
+		t.Errorf("sweeps: %v, %v", chosen, err)
+	}
+	if _, err := chooseSweeps("none"); err == nil {
+		t.Error("a sweep that is not there passes")
 	}
 }
 

@@ -35,21 +35,27 @@ func dial(ctx context.Context, address string) (*client, error) {
 
 func (c *client) close() { _ = c.conn.Close() }
 
-// A shot is a load made ready for one target: where to send it, and the bytes
-// to send, once for each key. Clients take the keys in turn.
+// A shot is a load made ready for one target: where to send it (clients are
+// spread over the addresses), and the bytes to send, once for each key.
+// Clients take the keys in turn.
 type shot struct {
 	*load
-	address string
-	wires   [][]byte
+	addresses []string
+	wires     [][]byte
 }
 
-// at renders the bytes that ask base (such as http://127.0.0.1:8080/v1) for a load.
-func (l *load) at(base string, keys ...string) (*shot, error) {
-	u, err := url.Parse(base)
-	if err != nil {
-		return nil, err
+// at renders the bytes that ask a base (such as http://127.0.0.1:8080/v1) for a
+// load. Several bases are one target, and differ by their address alone.
+func (l *load) at(bases []string, keys ...string) (*shot, error) {
+	s := &shot{load: l}
+	var u *url.URL
+	for _, base := range bases {
+		var err error
+		if u, err = url.Parse(base); err != nil {
+			return nil, err
+		}
+		s.addresses = append(s.addresses, u.Host)
 	}
-	s := &shot{load: l, address: u.Host}
 	for _, key := range keys {
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "POST %s%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nAccept: application/json\r\nUser-Agent: bench\r\nContent-Length: %d\r\n\r\n",

@@ -60,7 +60,7 @@ func (b *books) crowd(ctx context.Context, n int) ([]string, error) {
 
 // record listens to what Redis is sent on behalf of an account.
 func (b *books) record(ctx context.Context, account string, do func() (secret string, err error)) (*recording, error) {
-	ear, err := dialRedis(ctx, b.redis.address)
+	ear, err := dialRedis(ctx, b.servers[0].address)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (b *books) record(ctx context.Context, account string, do func() (secret st
 		return nil, err
 	}
 	const end = "the recording ends here"
-	if _, err := b.redis.conn.do("ECHO", end); err != nil {
+	if _, err := b.servers[0].conn.do("ECHO", end); err != nil {
 		return nil, err
 	}
 	rec := &recording{account: account, secret: secret}
@@ -149,7 +149,7 @@ func digest(secret string) string {
 }
 
 func (b *books) repeatOne(_ context.Context, command []string) error {
-	reply, err := b.redis.conn.do(command...)
+	reply, err := b.servers[0].conn.do(command...)
 	if err != nil {
 		return err
 	}

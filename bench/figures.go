@@ -31,6 +31,8 @@ const (
 	redisCalls                 // of scripts, per request
 	redisTrips                 // reads of the server from clients, per request
 	bodyBytes                  // of an answer
+	roundTrip                  // of a script, open loop: there and back on an idle server, and inside it
+	firstTrips                 // what the first byte comes later than the bare ReverseProxy's, in such round trips
 	figureCount
 )
 
@@ -38,7 +40,7 @@ const (
 var figureNames = [figureCount]string{
 	"requests_per_second", "cpu_us", "redis_cpu_us", "cpu_and_redis_us", "redis_script_us",
 	"p50_us", "p99_us", "added_p50_us", "added_p99_us", "first_byte_p50_us", "added_first_byte_p50_us", "busy_p50_us", "busy_p99_us", "idle_cpu_us",
-	"rss_mib", "kib_per_connection", "allocations", "redis_calls", "redis_roundtrips", "body_bytes",
+	"rss_mib", "kib_per_connection", "allocations", "redis_calls", "redis_roundtrips", "body_bytes", "redis_roundtrip_us", "first_byte_in_redis_roundtrips",
 }
 
 // figures are what one target gave under one load in one round, or what such
@@ -73,6 +75,7 @@ func (f *figures) over(unit *figures) *figures {
 	}
 	// A proxy that keeps no books has no Redis: its CPU stands for both.
 	r[cpuAndRedis] = ratio(f[cpuAndRedis], unit[cpu])
+	r[firstTrips] = ratio(f[first50]-unit[first50], f[roundTrip])
 	return &r
 }
 
@@ -85,11 +88,12 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// medians takes the median over the rounds of each figure.
+// medians takes the median of each figure, over the rounds in which it was
+// measured or says something.
 func medians(rounds []*figures) figures {
 	var m figures
 	for i := range m {
-		m[i] = median(each(rounds, figure(i)))
+		m[i] = median(slices.DeleteFunc(each(rounds, figure(i)), func(v float64) bool { return v == 0 }))
 	}
 	return m
 }

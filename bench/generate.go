@@ -29,7 +29,7 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 // it has the answer to the last. Slow streams begin spread over the time that
 // one lasts, not all at once. The first error ends it.
 func closedLoop(ctx context.Context, s *shot, n int, d time.Duration) (*sample, error) {
-	return s.run(ctx, n, func(_ context.Context, start time.Time, each func(client, nth int, since time.Time) error) {
+	return s.run(ctx, n, d, func(_ context.Context, start time.Time, each func(client, nth int, since time.Time) error) {
 		var group sync.WaitGroup
 		for i := range n {
 			group.Go(func() {
@@ -50,7 +50,7 @@ func closedLoop(ctx context.Context, s *shot, n int, d time.Duration) (*sample, 
 // were answered, and counts each one's latency from the time it was due: a
 // target that stalls is charged for the requests that had to wait.
 func openLoop(ctx context.Context, s *shot, n, rate int, d time.Duration) (*sample, error) {
-	return s.run(ctx, n, func(ctx context.Context, start time.Time, each func(client, nth int, since time.Time) error) {
+	return s.run(ctx, n, d, func(ctx context.Context, start time.Time, each func(client, nth int, since time.Time) error) {
 		due := make(chan time.Time, rate) // a second's worth may wait
 		var nth atomic.Int64
 		var group sync.WaitGroup
@@ -69,12 +69,18 @@ func openLoop(ctx context.Context, s *shot, n, rate int, d time.Duration) (*samp
 	})
 }
 
-// run dials n connections and lets a loop send requests over them. each sends
-// the nth request over a client's connection and counts its latency from since.
-func (s *shot) run(ctx context.Context, n int, loop func(ctx context.Context, start time.Time, each func(client, nth int, since time.Time) error)) (*sample, error) {
+// patience is how much longer than meant a loop may take: a target that hangs
+// ends it.
+const patience = 30 * time.Second
+
+// run dials n connections and lets a loop of length d send requests over them.
+// each sends the nth request over a client's connection and counts its latency from since.
+func (s *shot) run(ctx context.Context, n int, d time.Duration, loop func(ctx context.Context, start time.Time, each func(client, nth int, since time.Time) error)) (*sample, error) {
+	ctx, done := context.WithTimeout(ctx, d+2*s.lasts()+patience)
+	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	clients, err := dialAll(ctx, s.address, n)
+	clients, err := dialAll(ctx, s.addresses, n)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +103,7 @@ func (s *shot) run(ctx context.Context, n int, loop func(ctx context.Context, st
 	})
 	out := &sample{elapsed: time.Since(start), latency: slices.Concat(latency...), first: slices.Concat(first...)}
 	if err := context.Cause(ctx); err != nil {
-		return nil, fmt.Errorf("%s at %s: %w", s.name, s.address, err)
+		return nil, fmt.Errorf("%s at %v: %w", s.name, s.addresses, err)
 	}
 	out.requests = len(out.latency)
 	slices.Sort(out.latency)
@@ -124,10 +130,10 @@ func pace(ctx context.Context, due chan<- time.Time, start time.Time, rate int, 
 	}
 }
 
-func dialAll(ctx context.Context, address string, n int) ([]*client, error) {
+func dialAll(ctx context.Context, addresses []string, n int) ([]*client, error) {
 	clients := make([]*client, 0, n)
-	for range n {
-		c, err := dial(ctx, address)
+	for i := range n {
+		c, err := dial(ctx, addresses[i%len(addresses)])
 		if err != nil {
 			closeAll(clients)
 			return nil, err

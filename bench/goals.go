@@ -24,6 +24,7 @@ func goals() []goal {
 		{"small", "Redis round trips", 2, redisTrips, false},
 		{"small", "added p50", 2.0, addedP50, true},
 		{"stream50", "proxy CPU", 1.1, cpu, true},
+		{"stream50", "first byte after the bare ReverseProxy's, in Redis round trips", 1.0, firstTrips, true},
 		{"slow1000", "proxy CPU", 1.1, cpu, true},
 		{"slow1000", "KiB a stream", 40, streamMemory, false},
 		{"prompt100k", "proxy CPU", 1.2, cpu, true},

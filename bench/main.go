@@ -48,6 +48,8 @@ type options struct {
 	tollgate    string // a built binary; empty: build it
 	upstream    string // where the simulated upstream listens
 	peers       []peer
+	growth      []sweep // measure these in place of the targets
+	plots       string  // folder for the plots of the growth
 	short       bool
 	// mostConnections bounds what a load may ask for.
 	mostConnections int
@@ -76,11 +78,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var report *report
-	err = withSetup(ctx, o, func(s *setup) (err error) {
-		report, err = measure(ctx, o, s, stderr)
-		return err
+	return withSetup(ctx, o, func(s *setup) error {
+		if len(o.growth) > 0 {
+			return runGrowth(ctx, o, s, stdout, stderr)
+		}
+		return runRounds(ctx, o, s, stdout, stderr)
 	})
+}
+
+// runRounds puts all loads on all targets, and reports.
+func runRounds(ctx context.Context, o *options, s *setup, stdout, stderr io.Writer) error {
+	report, err := measure(ctx, o, s, stderr)
 	if err != nil {
 		return err
 	}
@@ -94,6 +102,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	return report.verdict()
+}
+
+// runGrowth shows how cost grows, and reports.
+func runGrowth(ctx context.Context, o *options, s *setup, stdout, stderr io.Writer) error {
+	o.mostConnections, o.streams = 4096, 1
+	report, err := grow(ctx, o, s, stderr)
+	if err != nil {
+		return err
+	}
+	report.print(stdout)
+	return report.write(o.json, o.plots)
 }
 
 func parseOptions(args []string, stderr io.Writer) (*options, error) {
@@ -111,6 +130,11 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	flags.StringVar(&o.tollgate, "tollgate", "", "a built tollgate binary (default: build ./cmd/tollgate)")
 	flags.StringVar(&o.upstream, "upstream", "127.0.0.1:0", "where the simulated upstream listens; a fixed port lets peers be set up for it")
 	flags.BoolVar(&o.short, "short", false, "one short round, some 30 s in all: shows that everything runs, not how fast")
+	flags.Func("growth", "show how cost grows, with all or some of "+strings.Join(sweepNames(), ","), func(list string) (err error) {
+		o.growth, err = chooseSweeps(list)
+		return err
+	})
+	flags.StringVar(&o.plots, "plots", "", "write plots of the growth into this folder, as SVG")
 	flags.Func("peer", "another gateway, already running: name=url,key[,pid[+pid…]]; may be repeated", func(s string) error {
 		p, err := parsePeer(s)
 		o.peers = append(o.peers, p)

@@ -28,11 +28,14 @@ func measure(ctx context.Context, o *options, s *setup, progress io.Writer) (*re
 func (s *setup) measureRound(ctx context.Context, o *options, targets []target, round int, r *report, progress io.Writer) (err error) {
 	h := &house{}
 	defer h.stop()
-	b, err := s.openBooks(ctx, h, o.accounts, o.loads)
+	b, err := s.openBooks(ctx, h)
 	if err != nil {
 		return err
 	}
-	if r.Machine.Redis, err = b.redis.version(); err != nil {
+	if err := b.fill(ctx, o.accounts, o.loads); err != nil {
+		return err
+	}
+	if r.Machine.Redis, err = b.servers[0].version(); err != nil {
 		return err
 	}
 	for i := range o.loads {
@@ -51,7 +54,7 @@ func (s *setup) measureRound(ctx context.Context, o *options, targets []target, 
 			fmt.Fprintf(progress, "round %d of %d  %-14s %-15s %7.0f req/s %6.0f µs of CPU\n", round+1, o.rounds, l.name, t.name, f[rate], f[cpu])
 		}
 	}
-	return b.close(ctx, h)
+	return b.audit(ctx)
 }
 
 // measureOne starts a target and puts a load on it: first counted calls, then
@@ -63,7 +66,7 @@ func measureOne(ctx context.Context, o *options, t *target, l *load, b *books) (
 	if err != nil {
 		return nil, err
 	}
-	shot, err := l.at(running.base, running.keys(l)...)
+	shot, err := l.at(running.bases, running.keys(l)...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +122,13 @@ func (r *running) calm(ctx context.Context, o *options, f *figures, s *shot) err
 	}
 	f[p50], f[p99], f[idleCPU] = microseconds(quantile(got.latency, 0.5)), microseconds(quantile(got.latency, 0.99)), got.cpu
 	f[first50] = microseconds(quantile(got.first, 0.5))
+	if r.books != nil && f[redisCalls] > 0 {
+		there, err := r.books.servers[0].ping()
+		if err != nil {
+			return err
+		}
+		f[roundTrip] = microseconds(there) + got.redisScript/f[redisCalls]
+	}
 	return nil
 }
 
@@ -136,18 +146,20 @@ type spent struct {
 }
 
 func (r *running) spent(ctx context.Context) (s spent, err error) {
-	if r.metrics != "" {
-		if s.allocated, err = allocations(ctx, r.metrics); err != nil {
+	for _, url := range r.metrics {
+		objects, err := allocations(ctx, url)
+		if err != nil {
 			return s, err
 		}
+		s.allocated += objects
 	}
 	if s.cpu, err = cpuTime(r.pids); err != nil || r.books == nil {
 		return s, err
 	}
-	if s.redisCPU, err = cpuTime([]int{r.books.redis.pid()}); err != nil {
+	if s.redisCPU, err = cpuTime(r.books.pids()); err != nil {
 		return s, err
 	}
-	s.redis, err = r.books.redis.use()
+	s.redis, err = r.books.use()
 	return s, err
 }
 
@@ -177,11 +189,14 @@ func (r *running) account(ctx context.Context, loop func() (*sample, error)) (*a
 // other. Several tries, of which the least counts: a sweep of the proxy's may
 // fall into one. Slow streams would take minutes, and are a stream like others.
 func (r *running) count(ctx context.Context, f *figures, s *shot) error {
-	c, err := dial(ctx, s.address)
+	c, err := dial(ctx, s.addresses[0])
 	if err != nil {
 		return err
 	}
 	defer c.close()
+	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
 	if err := c.do(s.wires[0], s.load); err != nil {
 		return fmt.Errorf("does not answer load %s: %w", s.name, err)
 	}
@@ -209,7 +224,7 @@ func (r *running) count(ctx context.Context, f *figures, s *shot) error {
 }
 
 func (r *running) countTry(c *client, s *shot, requests int) (calls, trips float64, err error) {
-	before, err := r.books.redis.use()
+	before, err := r.books.use()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -218,7 +233,7 @@ func (r *running) countTry(c *client, s *shot, requests int) (calls, trips float
 			return 0, 0, err
 		}
 	}
-	after, err := r.books.redis.use()
+	after, err := r.books.use()
 	const ours = 1 // asking the second time
 	return float64(after.scripts-before.scripts) / float64(requests), float64(after.reads-before.reads-ours) / float64(requests), err
 }

@@ -92,5 +92,5 @@ func startNginx(ctx context.Context, h *house, binary, dir, upstreamURL string) 
 	if err != nil {
 		return nil, err
 	}
-	return &running{base: "http://" + address + "/v1", pids: append(workers, p.pid())}, nil
+	return &running{bases: []string{"http://" + address + "/v1"}, pids: append(workers, p.pid()), key: "none"}, nil
 }

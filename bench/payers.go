@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -22,14 +19,14 @@ const (
 
 // books are a ledger of their own, with accounts in it.
 type books struct {
-	redis    *redisServer
+	servers  []*redisServer // one, or the masters of a cluster
 	operator *operator
 	keys     map[payer][]string // secrets
 }
 
-// openBooks starts a Redis and makes the accounts that the loads need.
-func (s *setup) openBooks(ctx context.Context, h *house, accounts int, loads []load) (*books, error) {
-	dir, err := os.MkdirTemp(s.dir, "books-")
+// openBooks starts a Redis without any accounts.
+func (s *setup) openBooks(ctx context.Context, h *house) (*books, error) {
+	dir, err := h.folder(s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -38,18 +35,39 @@ func (s *setup) openBooks(ctx context.Context, h *house, accounts int, loads []l
 		return nil, err
 	}
 	operator, err := s.newOperator(dir, "redis://"+redis.address+"/0")
-	if err != nil {
-		return nil, err
-	}
-	b := &books{redis, operator, make(map[payer][]string)}
+	return &books{[]*redisServer{redis}, operator, make(map[payer][]string)}, err
+}
+
+// fill makes the accounts that the loads need.
+func (b *books) fill(ctx context.Context, accounts int, loads []load) (err error) {
 	for i := range loads {
 		if by := loads[i].payer; b.keys[by] == nil {
 			if b.keys[by], err = b.make(ctx, by, accounts); err != nil {
-				return nil, fmt.Errorf("accounts for load %s: %w", loads[i].name, err)
+				return fmt.Errorf("accounts for load %s: %w", loads[i].name, err)
 			}
 		}
 	}
-	return b, nil
+	return nil
+}
+
+// pids are the servers' processes.
+func (b *books) pids() (pids []int) {
+	for _, r := range b.servers {
+		pids = append(pids, r.pid())
+	}
+	return pids
+}
+
+// use is what clients have asked of all servers so far.
+func (b *books) use() (sum redisUse, err error) {
+	for _, r := range b.servers {
+		u, err := r.use()
+		if err != nil {
+			return sum, err
+		}
+		sum = redisUse{sum.scripts + u.scripts, sum.inside + u.inside, sum.reads + u.reads}
+	}
+	return sum, nil
 }
 
 // make makes a population and returns its secrets.
@@ -87,13 +105,12 @@ func everyLimit() []string {
 		--rpm 100000000 --tpm 90000000000 --parallel 100000`)
 }
 
-// close checks that what was fast was also right, every request that was
-// counted being in the books, and takes the books away.
-func (b *books) close(ctx context.Context, h *house) error {
+// audit checks that what was fast was also right: every request that was
+// counted is in the books, and they balance.
+func (b *books) audit(ctx context.Context) error {
 	out, err := b.operator.run(ctx, "audit")
 	if err != nil {
-		err = fmt.Errorf("the books do not balance after the benchmark: %w: %s", err, out)
+		return fmt.Errorf("the books do not balance after the benchmark: %w: %s", err, out)
 	}
-	h.stop()
-	return errors.Join(err, os.RemoveAll(filepath.Dir(b.operator.config)))
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -22,16 +23,26 @@ type process struct {
 	log  *tailLog
 }
 
-// house holds the children, in the order in which they were started.
+// house holds the children, in the order in which they were started, and the
+// folders that they write in.
 type house struct {
 	processes []*process
+	folders   []string
 }
 
-// start runs a command. The child is in a process group of its own, so that
-// Ctrl-C reaches only us and the children are stopped in order.
+// folder makes a folder that goes when the children have ended.
+func (h *house) folder(in string) (string, error) {
+	dir, err := os.MkdirTemp(in, "books-")
+	if err == nil {
+		h.folders = append(h.folders, dir)
+	}
+	return dir, err
+}
+
+// start runs a command.
 func (h *house) start(name, path string, args ...string) (*process, io.Reader, error) {
 	cmd := exec.Command(path, args...) //nolint:noctx // it is stopped by stop, in order, and not killed when a context ends.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = childAttributes()
 	p := &process{name: name, cmd: cmd, done: make(chan struct{}), log: &tailLog{}}
 	cmd.Stderr = p.log
 	stdout, err := cmd.StdoutPipe()
@@ -117,7 +128,10 @@ func (h *house) stop() {
 	for i := len(h.processes) - 1; i >= 0; i-- {
 		h.processes[i].stop(syscall.SIGTERM)
 	}
-	h.processes = nil
+	for _, dir := range h.folders {
+		_ = os.RemoveAll(dir) // The folder that it is in goes at the end, and tells.
+	}
+	h.processes, h.folders = nil, nil
 }
 
 // stop ends a child by a signal, and by SIGKILL if that takes too long.

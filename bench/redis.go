@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,6 +73,22 @@ func (r *redisServer) info(sections ...string) (map[string]string, error) {
 func (r *redisServer) version() (string, error) {
 	fields, err := r.info("server")
 	return fields["redis_version"], err
+}
+
+// ping is the time there and back, as seldom as the open loop asks: the median.
+func (r *redisServer) ping() (time.Duration, error) {
+	const times, every = 100, 3 * time.Millisecond
+	var took []time.Duration
+	for range times {
+		sleepUntil(time.Now().Add(every))
+		start := time.Now()
+		if _, err := r.conn.do("PING"); err != nil {
+			return 0, err
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	return quantile(took, 0.5), nil
 }
 
 // redisUse is what clients have asked of a server so far.

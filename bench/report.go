@@ -13,15 +13,36 @@ import (
 
 // A report holds every figure of every round; the JSON file is this.
 type report struct {
+	heading
+	OpenRate int      `json:"open_loop_rate"`
+	Accounts int      `json:"accounts"`
+	Skipped  []string `json:"skipped,omitempty"`
+	Rows     []*row   `json:"rows"`
+}
+
+// heading says where and how figures were taken.
+type heading struct {
 	Started  time.Time `json:"started"`
 	Machine  machine   `json:"machine"`
 	Rounds   int       `json:"rounds"`
 	Duration string    `json:"duration"`
 	Clients  int       `json:"connections"`
-	OpenRate int       `json:"open_loop_rate"`
-	Accounts int       `json:"accounts"`
-	Skipped  []string  `json:"skipped,omitempty"`
-	Rows     []*row    `json:"rows"`
+}
+
+func newHeading(o *options) heading {
+	return heading{
+		Started: time.Now().UTC().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.String(), Clients: o.connections,
+		Machine: machine{CPU: cpuModel(), Cores: runtime.NumCPU(), Go: runtime.Version()},
+	}
+}
+
+func (h *heading) String() string {
+	redis := ""
+	if h.Machine.Redis != "" {
+		redis = ", Redis " + h.Machine.Redis
+	}
+	return fmt.Sprintf("%s, %d cores, %s%s, %s. %s of %s, medians; closed loop of %d connections.",
+		h.Machine.CPU, h.Machine.Cores, h.Machine.Go, redis, h.Started.Format(time.DateOnly), plural(h.Rounds, "round"), h.Duration, h.Clients)
 }
 
 type machine struct {
@@ -48,11 +69,7 @@ type row struct {
 }
 
 func newReport(o *options, targets []target, skipped []string) *report {
-	r := &report{
-		Started: time.Now().UTC().Truncate(time.Second), Rounds: o.rounds, Duration: o.duration.String(),
-		Clients: o.connections, OpenRate: o.rate, Accounts: o.accounts, Skipped: skipped,
-		Machine: machine{CPU: cpuModel(), Cores: runtime.NumCPU(), Go: runtime.Version()},
-	}
+	r := &report{heading: newHeading(o), OpenRate: o.rate, Accounts: o.accounts, Skipped: skipped}
 	for _, l := range o.loads {
 		for _, t := range targets {
 			if l.measured(t.name) {
@@ -111,9 +128,8 @@ func (r *report) write(path string) error {
 
 // print writes the table, as Markdown that reads well in a terminal.
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "\n%s, %d cores, %s, Redis %s, %s. %s of %s, medians; closed loop of %d connections, open loop of %d requests a second.\n",
-		r.Machine.CPU, r.Machine.Cores, r.Machine.Go, r.Machine.Redis, r.Started.Format(time.DateOnly), plural(r.Rounds, "round"), r.Duration, r.Clients, r.OpenRate)
-	fmt.Fprint(w, "CPU is user and system time per request. (×) is the bare ReverseProxy's of the same round. +p50, +p99 and +first byte lie above the upstream alone, open loop.\n\n")
+	fmt.Fprintf(w, "\n%s Open loop of %d requests a second.\n", &r.heading, r.OpenRate)
+	fmt.Fprint(w, "CPU is user and system time per request. (×) is against the bare ReverseProxy of the same round. +p50, +p99 and +first byte lie above the upstream alone, open loop.\n\n")
 	t := table{head: append([]string{"load", "target"}, heads(columns)...)}
 	last := ""
 	for _, row := range r.Rows {
@@ -160,20 +176,42 @@ func heads(columns []column) (heads []string) {
 
 func (w *row) cells() (cells []string) {
 	for _, c := range columns {
-		value, times := w.Median[c.of], w.Ratio[c.of]
-		text := ""
+		value, x := w.Median[c.of], w.Ratio[c.of]
+		text := whole(value)
 		switch {
-		case value == 0, c.of == cpuAndRedis && w.Median[redisCPU] == 0:
-		case w.Target == direct && c.ratio && c.of != rate:
-			// The upstream's own CPU is no proxy's, and it adds nothing to itself.
-		case c.ratio && times != 0 && w.Target != direct:
-			text = fmt.Sprintf("%.0f (%.2f×)", value, times)
-		default:
-			text = fmt.Sprintf("%.0f", value)
+		case c.of == cpuAndRedis && w.Median[redisCPU] == 0, w.Target == direct && c.of != rate:
+			text = "" // No Redis; and the upstream's own CPU is no proxy's, and adds nothing to itself.
+		case c.ratio && x != 0 && w.Target != direct:
+			text += " (" + times(x) + ")"
 		}
 		cells = append(cells, text)
 	}
 	return cells
+}
+
+// whole prints a figure, or nothing for one that was not measured.
+func whole(value float64) string {
+	if value == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", value)
+}
+
+// times prints a ratio, likewise.
+func times(ratio float64) string {
+	if ratio == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f×", ratio)
+}
+
+// grouped prints a number with its thousands apart.
+func grouped(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 func plural(n int, thing string) string {

@@ -12,10 +12,11 @@ import (
 
 // setup is what all rounds share: the binaries and the simulated upstream.
 type setup struct {
-	self     string // our own binary, for the roles
-	binary   string // Tollgate's
-	dir      string // for everything that the run writes
-	upstream *running
+	self        string // our own binary, for the roles
+	binary      string // Tollgate's
+	dir         string // for everything that the run writes
+	upstream    *process
+	upstreamURL string
 }
 
 // withSetup starts what all rounds share, lets do its work, and takes all away again.
@@ -47,6 +48,6 @@ func withSetup(ctx context.Context, o *options, do func(*setup) error) (err erro
 	if err != nil {
 		return err
 	}
-	s.upstream = &running{base: urls["listening"], pids: []int{up.pid()}}
+	s.upstream, s.upstreamURL = up, urls["listening"]
 	return do(s)
 }

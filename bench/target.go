@@ -16,11 +16,11 @@ type target struct {
 
 // running is a target that has been started.
 type running struct {
-	base    string // URL to which a load's path is added
-	pids    []int  // whose CPU time and memory are the target's; none: not known
-	metrics string // URL that tells its allocations, if any
-	key     string // for every load, of a target that does not keep our books
-	books   *books // of one that does
+	bases   []string // URLs to which a load's path is added; several are one target of several processes
+	pids    []int    // whose CPU time and memory are the target's; none: not known
+	metrics []string // URLs that tell its allocations, if any
+	key     string   // for every load, of a target that does not keep our books
+	books   *books   // of one that does
 }
 
 const (
@@ -41,22 +41,22 @@ func (r *running) keys(l *load) []string {
 func (s *setup) targets(o *options) (list []target, skipped []string) {
 	role := func(name, role string) target {
 		return target{name, func(ctx context.Context, h *house, _ *books) (*running, error) {
-			p, urls, err := h.startServer(ctx, name, []string{"admin"}, s.self, role, "127.0.0.1:0", s.upstream.base)
+			p, urls, err := h.startServer(ctx, name, []string{"admin"}, s.self, role, "127.0.0.1:0", s.upstreamURL)
 			if err != nil {
 				return nil, err
 			}
-			return &running{base: urls["listening"] + "/v1", pids: []int{p.pid()}, metrics: urls["admin"] + "/metrics", key: "none"}, nil
+			return &running{bases: []string{urls["listening"] + "/v1"}, pids: []int{p.pid()}, metrics: []string{urls["admin"] + "/metrics"}, key: "none"}, nil
 		}}
 	}
 	list = []target{
 		{direct, func(context.Context, *house, *books) (*running, error) {
-			return &running{base: s.upstream.base + "/v1", pids: s.upstream.pids, key: "none"}, nil
+			return &running{bases: []string{s.upstreamURL + "/v1"}, pids: []int{s.upstream.pid()}, key: "none"}, nil
 		}},
 		role(unit, "role-reverseproxy"),
 	}
 	if binary, err := findNginx(); err == nil {
 		list = append(list, target{"nginx", func(ctx context.Context, h *house, _ *books) (*running, error) {
-			return startNginx(ctx, h, binary, s.dir, s.upstream.base)
+			return startNginx(ctx, h, binary, s.dir, s.upstreamURL)
 		}})
 	} else {
 		skipped = append(skipped, err.Error())
@@ -65,7 +65,7 @@ func (s *setup) targets(o *options) (list []target, skipped []string) {
 	list = slices.DeleteFunc(list, func(t target) bool { return !o.wants(t.name) })
 	for _, p := range o.peers {
 		list = append(list, target{p.name, func(context.Context, *house, *books) (*running, error) {
-			return &running{base: p.url, pids: p.pids, key: p.key}, nil
+			return &running{bases: []string{p.url}, pids: p.pids, key: p.key}, nil
 		}})
 	}
 	return list, skipped

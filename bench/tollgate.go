@@ -35,7 +35,7 @@ func (s *setup) startTollgate(ctx context.Context, h *house, b *books) (*running
 	if err != nil {
 		return nil, err
 	}
-	return &running{base: urls["listening"] + "/v1", pids: []int{p.pid()}, metrics: urls["admin"] + "/metrics", books: b}, nil
+	return &running{bases: []string{urls["listening"] + "/v1"}, pids: []int{p.pid()}, metrics: []string{urls["admin"] + "/metrics"}, books: b}, nil
 }
 
 // An operator uses Tollgate as its operator does: by its verbs.
@@ -49,7 +49,7 @@ func (s *setup) newOperator(dir, redisURL string) (*operator, error) {
 	if err := os.WriteFile(prices, []byte(tollgatePrices), 0o600); err != nil {
 		return nil, err
 	}
-	text := fmt.Appendf(nil, tollgateConfig, redisURL, filepath.Join(dir, "settlements"), s.upstream.base, prices)
+	text := fmt.Appendf(nil, tollgateConfig, redisURL, filepath.Join(dir, "settlements"), s.upstreamURL, prices)
 	return &operator{s.binary, config}, os.WriteFile(config, text, 0o600)
 }
 

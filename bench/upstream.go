@@ -21,7 +21,7 @@ func serveUpstream(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	u := newUpstream(allLoads())
+	u := newUpstream(append(allLoads(), growthLoads()...))
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
