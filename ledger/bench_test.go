@@ -69,11 +69,62 @@ func reportServerCPU(b *testing.B, l *Ledger, before time.Duration) {
 	b.ReportMetric(float64((serverCPU(b, l)-before).Nanoseconds())/float64(b.N)/1000, "redis-µs/op")
 }
 
+// batch is how many requests the benchmarks of one half prepare, or clear
+// away, while the clock stands still.
+const batch = 100
+
+// BenchmarkReserve is admission alone.
+func BenchmarkReserve(b *testing.B) {
+	l, key := benchLedger(b, 1)
+	used := charge(b, "input 1000 2/1M", "output 500 8/1M")
+	held := make([]*Hold, 0, batch)
+	b.ReportAllocs()
+	for b.Loop() {
+		if held = append(held, benchReserve(b, l, key, used)); len(held) == batch {
+			b.StopTimer()
+			for _, h := range held {
+				if _, err := l.Release(b.Context(), h.Account, h.ID); err != nil {
+					b.Fatal(err)
+				}
+			}
+			held = held[:0]
+			b.StartTimer()
+		}
+	}
+}
+
+// BenchmarkSettle is booking alone.
+func BenchmarkSettle(b *testing.B) {
+	l, key := benchLedger(b, 1)
+	used := charge(b, "input 1000 2/1M", "output 500 8/1M")
+	held := make([]*Hold, 0, batch)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(held) == 0 {
+			b.StopTimer()
+			for range batch {
+				held = append(held, benchReserve(b, l, key, used))
+			}
+			b.StartTimer()
+		}
+		benchSettle(b, l, held[len(held)-1], used)
+		held = held[:len(held)-1]
+	}
+}
+
 func benchRequest(b *testing.B, l *Ledger, key Credential, used meter.Charge) {
+	benchSettle(b, l, benchReserve(b, l, key, used), used)
+}
+
+func benchReserve(b *testing.B, l *Ledger, key Credential, used meter.Charge) *Hold {
 	h, err := l.Reserve(b.Context(), Reservation{ID: NewRequestID(), Credential: key, Model: "glm-4", Endpoint: "chat", Quote: used})
 	if err != nil {
 		b.Fatal(err)
 	}
+	return h
+}
+
+func benchSettle(b *testing.B, l *Ledger, h *Hold, used meter.Charge) {
 	if _, err := l.Settle(b.Context(), settlement(h, used)); err != nil {
 		b.Fatal(err)
 	}
