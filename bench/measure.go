@@ -11,6 +11,11 @@ import (
 // measure runs all rounds.
 func measure(ctx context.Context, o *options, s *setup, progress io.Writer) (*report, error) {
 	targets, skipped := s.targets(o)
+	peers, unanswered, err := o.peerTargets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	targets, skipped = append(targets, peers...), append(skipped, unanswered...)
 	for _, why := range skipped {
 		fmt.Fprintf(progress, "left out: %s\n", why)
 	}
@@ -43,7 +48,7 @@ func (s *setup) measureRound(ctx context.Context, o *options, targets []target, 
 		for j := range targets {
 			// Each round begins with another target: none is always the first, on a machine still cold.
 			t := &targets[(round+j)%len(targets)]
-			if !l.measured(t.name) {
+			if !l.measured(t) {
 				continue
 			}
 			f, err := measureOne(ctx, o, t, l, b)

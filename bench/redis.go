@@ -104,7 +104,7 @@ func (r *redisServer) use() (u redisUse, err error) {
 	if err != nil {
 		return u, err
 	}
-	for _, name := range []string{"eval", "evalsha", "fcall"} {
+	for _, name := range []string{"eval", "evalsha", "evalsha_ro", "fcall", "fcall_ro"} {
 		stat := fields["cmdstat_"+name]
 		u.scripts += statField(stat, "calls")
 		u.inside += time.Duration(statField(stat, "usec")) * time.Microsecond

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,7 +74,7 @@ func newReport(o *options, targets []target, skipped []string) *report {
 	r := &report{heading: newHeading(o), OpenRate: o.rate, Accounts: o.accounts, Skipped: skipped}
 	for _, l := range o.loads {
 		for _, t := range targets {
-			if l.measured(t.name) {
+			if l.measured(&t) {
 				r.Rows = append(r.Rows, &row{Load: l.name, About: l.about, Target: t.name, Rounds: make([]*figures, o.rounds), like: l.like})
 			}
 		}
@@ -194,7 +196,7 @@ func whole(value float64) string {
 	if value == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.0f", value)
+	return strconv.FormatInt(int64(math.Round(value)), 10)
 }
 
 // times prints a ratio, likewise.
@@ -207,7 +209,7 @@ func times(ratio float64) string {
 
 // grouped prints a number with its thousands apart.
 func grouped(n int) string {
-	text := fmt.Sprint(n)
+	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}

@@ -234,21 +234,38 @@ func (s *setup) abandon(ctx context.Context, b *books, n int) error {
 		return err
 	}
 	defer closeAll(clients)
-	for i, c := range clients {
-		if _, err := c.conn.Write(shot.wires[i%len(shot.wires)]); err != nil {
+	const atOnce = 100
+	nth := 0
+	for some := range slices.Chunk(clients, atOnce) {
+		if err := leaveOpen(some, shot, &nth); err != nil {
 			return err
-		}
-	}
-	for _, c := range clients {
-		if err := c.conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-			return err
-		}
-		// The head of the stream: its hold has been placed.
-		if status, _, err := c.readHead(); err != nil || status != 200 {
-			return fmt.Errorf("a call that was to be left open: status %d, %w", status, err)
 		}
 	}
 	passing.processes[0].stop(syscall.SIGKILL)
+	return nil
+}
+
+// leaveOpen sends a call over each connection, and waits for the head of the
+// stream: then its hold has been placed.
+func leaveOpen(clients []*client, s *shot, nth *int) error {
+	for _, c := range clients {
+		if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
+		if _, err := c.conn.Write(s.wires[*nth%len(s.wires)]); err != nil {
+			return err
+		}
+		*nth++
+	}
+	for _, c := range clients {
+		status, _, err := c.readHead()
+		if err != nil {
+			return err
+		}
+		if status != 200 {
+			return fmt.Errorf("a call that was to be left open: status %d", status)
+		}
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -12,6 +13,8 @@ type target struct {
 	// start starts it afresh, so that no load meets what another has left, in
 	// memory above all, and the idle ones cost the machine nothing.
 	start func(ctx context.Context, h *house, b *books) (*running, error)
+	// without are loads, by name, that it does not answer: a peer need not know all endpoints.
+	without map[string]bool
 }
 
 // running is a target that has been started.
@@ -40,7 +43,7 @@ func (r *running) keys(l *load) []string {
 // targets are those that the command line chose, and were found.
 func (s *setup) targets(o *options) (list []target, skipped []string) {
 	role := func(name, role string) target {
-		return target{name, func(ctx context.Context, h *house, _ *books) (*running, error) {
+		return target{name: name, start: func(ctx context.Context, h *house, _ *books) (*running, error) {
 			p, urls, err := h.startServer(ctx, name, []string{"admin"}, s.self, role, "127.0.0.1:0", s.upstreamURL)
 			if err != nil {
 				return nil, err
@@ -49,26 +52,46 @@ func (s *setup) targets(o *options) (list []target, skipped []string) {
 		}}
 	}
 	list = []target{
-		{direct, func(context.Context, *house, *books) (*running, error) {
+		{name: direct, start: func(context.Context, *house, *books) (*running, error) {
 			return &running{bases: []string{s.upstreamURL + "/v1"}, pids: []int{s.upstream.pid()}, key: "none"}, nil
 		}},
 		role(unit, "role-reverseproxy"),
 	}
 	if binary, err := findNginx(); err == nil {
-		list = append(list, target{"nginx", func(ctx context.Context, h *house, _ *books) (*running, error) {
+		list = append(list, target{name: "nginx", start: func(ctx context.Context, h *house, _ *books) (*running, error) {
 			return startNginx(ctx, h, binary, s.dir, s.upstreamURL)
 		}})
 	} else {
 		skipped = append(skipped, err.Error())
 	}
-	list = append(list, role("fasthttp", "role-fasthttp"), target{tollgate, s.startTollgate})
+	list = append(list, role("fasthttp", "role-fasthttp"), target{name: tollgate, start: s.startTollgate})
 	list = slices.DeleteFunc(list, func(t target) bool { return !o.wants(t.name) })
-	for _, p := range o.peers {
-		list = append(list, target{p.name, func(context.Context, *house, *books) (*running, error) {
-			return &running{bases: []string{p.url}, pids: p.pids, key: p.key}, nil
-		}})
-	}
 	return list, skipped
+}
+
+// peers are the gateways that somebody has set up. A load that one does not
+// answer is left out for it, with a word.
+func (o *options) peerTargets(ctx context.Context) (list []target, skipped []string, err error) {
+	for _, p := range o.peers {
+		r := &running{bases: []string{p.url}, pids: p.pids, key: p.key}
+		t := target{name: p.name, without: make(map[string]bool), start: func(context.Context, *house, *books) (*running, error) { return r, nil }}
+		for i := range o.loads {
+			l := &o.loads[i]
+			if !l.measured(&t) {
+				continue
+			}
+			shot, err := l.at(r.bases, r.key)
+			if err != nil {
+				return nil, nil, err
+			}
+			if err := r.count(ctx, &figures{}, shot); err != nil {
+				t.without[l.name] = true
+				skipped = append(skipped, fmt.Sprintf("%s under load %s: %v", p.name, l.name, err))
+			}
+		}
+		list = append(list, t)
+	}
+	return list, skipped, nil
 }
 
 // wants says whether a target was chosen. The upstream alone and the unit
@@ -79,12 +102,14 @@ func (o *options) wants(name string) bool {
 
 // measured says whether a load is put on a target. Who pays makes a difference
 // to Tollgate only, and of slow streams the upstream alone says nothing.
-func (l *load) measured(target string) bool {
+func (l *load) measured(t *target) bool {
 	switch {
+	case t.without[l.name]:
+		return false
 	case l.like != "":
-		return target == tollgate
+		return t.name == tollgate
 	case l.every > 0:
-		return target != direct
+		return t.name != direct
 	}
 	return true
 }
