@@ -148,7 +148,7 @@ bench-deps: ## Install what the benchmark needs from the system, where it is mis
 	@.ci/need nginx || echo "nginx is missing: the benchmark leaves it out" >&2
 
 .PHONY: bench-compare
-bench-compare: $(BENCHSTAT) ## Micro-benchmarks of this tree against those of BASE=rev
+bench-compare: $(BENCHSTAT) ## Micro-benchmarks of this tree against those of BASE=rev (BENCH=pattern COUNT=6)
 	.ci/need redis-server
 	BENCHSTAT=$(BENCHSTAT) COUNT=$(COUNT) .ci/bench-compare $(BASE)
 

@@ -37,11 +37,12 @@ func (c *client) close() { _ = c.conn.Close() }
 
 // A shot is a load made ready for one target: where to send it (clients are
 // spread over the addresses), and the bytes to send, once for each key.
-// Clients take the keys in turn.
+// Clients take the keys in turn, and the next loop goes on where the last ended.
 type shot struct {
 	*load
 	addresses []string
 	wires     [][]byte
+	sent      int
 }
 
 // at renders the bytes that ask a base (such as http://127.0.0.1:8080/v1) for a

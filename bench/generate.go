@@ -92,7 +92,7 @@ func (s *shot) run(ctx context.Context, n int, d time.Duration, loop func(ctx co
 	start := time.Now()
 	loop(ctx, start, func(i, nth int, since time.Time) error {
 		c := clients[i]
-		err := c.do(s.wires[nth%len(s.wires)], s.load)
+		err := c.do(s.wires[(s.sent+nth)%len(s.wires)], s.load)
 		if err != nil {
 			cancel(err)
 			return err
@@ -106,6 +106,7 @@ func (s *shot) run(ctx context.Context, n int, d time.Duration, loop func(ctx co
 		return nil, fmt.Errorf("%s at %v: %w", s.name, s.addresses, err)
 	}
 	out.requests = len(out.latency)
+	s.sent += out.requests
 	slices.Sort(out.latency)
 	slices.Sort(out.first)
 	return out, nil
