@@ -214,6 +214,13 @@ func TestChoose(t *testing.T) {
 	if _, err := chooseLoads("none"); err == nil {
 		t.Error("a load that is not there passes")
 	}
+	if _, err := chooseTargets("nginx,none"); err == nil {
+		t.Error("a target that is not there passes")
+	}
+	o, err := parseOptions([]string{"--short", "--loads", "small"}, io.Discard)
+	if err != nil || o.wants("nginx") || !o.wants(tollgate) || !o.wants(unit) || len(o.loads) != 1 {
+		t.Errorf("the short form: %+v, %v", o, err)
+	}
 	if chosen, err := chooseSweeps("holds,keys"); err != nil || len(chosen) != 2 || chosen[0].name != "holds" {
 		t.Errorf("sweeps: %v, %v", chosen, err)
 	}

@@ -96,7 +96,7 @@ func (s *setup) sweep(ctx context.Context, o *options, w *sweep, progress io.Wri
 }
 
 func (s *setup) grownTargets(w *sweep) []target {
-	chosen, _ := s.targets(&options{targets: tollgate})
+	chosen, _ := s.targets(&options{targets: []string{tollgate}})
 	return slices.DeleteFunc(chosen, func(t target) bool { return t.name == direct || t.name == unit && !w.bare })
 }
 

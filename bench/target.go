@@ -57,11 +57,12 @@ func (s *setup) targets(o *options) (list []target, skipped []string) {
 		}},
 		role(unit, "role-reverseproxy"),
 	}
-	if binary, err := findNginx(); err == nil {
+	binary, err := findNginx()
+	if err == nil {
 		list = append(list, target{name: "nginx", start: func(ctx context.Context, h *house, _ *books) (*running, error) {
 			return startNginx(ctx, h, binary, s.dir, s.upstreamURL)
 		}})
-	} else {
+	} else if o.wants("nginx") {
 		skipped = append(skipped, err.Error())
 	}
 	list = append(list, role("fasthttp", "role-fasthttp"), target{name: tollgate, start: s.startTollgate})
@@ -94,10 +95,27 @@ func (o *options) peerTargets(ctx context.Context) (list []target, skipped []str
 	return list, skipped, nil
 }
 
-// wants says whether a target was chosen. The upstream alone and the unit
-// always are: without them there is nothing to compare with.
+// choices are the targets that may be left out. The upstream alone and the
+// unit are always there: without them there is nothing to compare with.
+var choices = []string{"nginx", "fasthttp", tollgate}
+
+func chooseTargets(list string) ([]string, error) {
+	chosen := []string{}
+	if list == "none" {
+		return chosen, nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		if !slices.Contains(choices, name) {
+			return nil, fmt.Errorf("no target %q (of %s, or none)", name, strings.Join(choices, ","))
+		}
+		chosen = append(chosen, name)
+	}
+	return chosen, nil
+}
+
+// wants says whether a target was chosen.
 func (o *options) wants(name string) bool {
-	return name == direct || name == unit || o.targets == "" || slices.Contains(strings.Split(o.targets, ","), name)
+	return !slices.Contains(choices, name) || o.targets == nil || slices.Contains(o.targets, name)
 }
 
 // measured says whether a load is put on a target. Who pays makes a difference
