@@ -172,7 +172,7 @@ func roundStep(least float64) float64 {
 // axisNumber prints a number short: 10k, 5M.
 func axisNumber(v float64) string {
 	switch {
-	case v >= 1<<20:
+	case v >= 1e6:
 		return fmt.Sprintf("%.3gM", v/1e6)
 	case v >= 10000, v >= 1000 && math.Mod(v, 1000) == 0:
 		return fmt.Sprintf("%.3gk", v/1e3)

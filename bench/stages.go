@@ -73,7 +73,7 @@ func sweeps() []sweep {
 	}
 }
 
-func answerSizes() []int { return []int{1 << 10, 10 << 10, 100 << 10, 1 << 20, 5 << 20} }
+func answerSizes() []int { return []int{1_000, 10_000, 100_000, 1_000_000, 5_000_000} }
 
 // growthLoads are those that only sweeps use. The simulated upstream must know them.
 func growthLoads() (loads []load) {
@@ -85,7 +85,7 @@ func growthLoads() (loads []load) {
 
 func answerOf(size int) load {
 	l := chatAnswering(fmt.Sprintf("answer%d", size), "", "Tell me a story.", prose(size))
-	if size >= 1<<20 {
+	if size >= 1_000_000 {
 		l.connections = 8
 	}
 	return l
