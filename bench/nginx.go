@@ -12,7 +12,8 @@ import (
 )
 
 // nginx as a careful engineer sets it up before a model: connections to the
-// upstream are kept, answers are passed on as they come, nothing touches the disk.
+// upstream are kept, answers are passed on as they come (but for images, which
+// are no streams and would go by in pieces of 4 KiB), nothing touches the disk.
 const nginxConfig = `daemon off;
 user %[1]s;
 worker_processes auto;
@@ -37,12 +38,16 @@ http {
   }
   server {
     listen %[4]s backlog=4096;
-    location / {
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_request_buffering off;
+    proxy_buffering off;
+    location / { proxy_pass http://model; }
+    location /v1/images/ {
       proxy_pass http://model;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_buffering off;
-      proxy_request_buffering off;
+      proxy_buffering on;
+      proxy_buffers 8 64k;
+      proxy_max_temp_file_size 0;
     }
   }
 }
