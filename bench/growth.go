@@ -152,6 +152,25 @@ func (g *growth) print(w io.Writer) {
 		}
 	}
 	t.print(w)
+	g.printFlat(w)
+}
+
+// printFlat says how far what must not grow did, from the first point to the last.
+func (g *growth) printFlat(w io.Writer) {
+	t := table{head: []string{"must not grow with", "from", "to", "proxy CPU", "Redis CPU"}}
+	for _, grown := range g.Sweeps {
+		if !grown.sweep.flat {
+			continue
+		}
+		points := grown.Curves[0].Points
+		first, last := points[0], points[len(points)-1]
+		t.add(grown.About, grouped(first.X), grouped(last.X),
+			times(ratio(last.Median[cpu], first.Median[cpu])), times(ratio(last.Median[redisCPU], first.Median[redisCPU])))
+	}
+	if len(t.rows) > 0 {
+		fmt.Fprintln(w)
+		t.print(w)
+	}
 }
 
 // write saves the report as JSON, and a plot of each sweep in a folder.
