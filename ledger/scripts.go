@@ -86,13 +86,12 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
 	seen := l.at(shard)
 	args[1] = seen.String()
-	command, err := s.command(ctx, keys, args), error(nil)
+	command := s.command(ctx, keys, args)
+	ask := l.client.Process
 	if s.brief {
-		err = l.circuits.of(shard).convoy.send(brieflyIn(ctx, tryTimeout), command)
-	} else {
-		err = l.client.Process(ctx, command)
+		ctx, ask = brieflyIn(ctx, tryTimeout), l.circuits.of(shard).convoy.send
 	}
-	if err != nil {
+	if err := ask(ctx, command); err != nil {
 		return nil, err
 	}
 	values, err := command.Slice()

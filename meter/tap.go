@@ -83,14 +83,34 @@ func (t *Tap) Pass(dst, p []byte) []byte {
 }
 
 // scan feeds held[from:to] to the scanner.
-func (t *Tap) scan(from, to int) {
-	t.scanner.feed(t.held[from:to], &t.facts)
+func (t *Tap) scan(from, to int) { t.learn(t.held[from:to], from) }
+
+// learn feeds p, which begins at that offset, to the scanner.
+func (t *Tap) learn(p []byte, offset int) {
+	t.scanner.feed(p, &t.facts)
 	if t.scanner.usageOpen >= 0 {
-		t.usageOpen = from + t.scanner.usageOpen
+		t.usageOpen = offset + t.scanner.usageOpen
 	}
 	if t.scanner.usageClose >= 0 {
-		t.usageClose = from + t.scanner.usageClose
+		t.usageClose = offset + t.scanner.usageClose
 	}
+}
+
+// Look takes the next bytes of an answer that is no stream, and that its caller
+// keeps: nothing of it goes out before all of it is there. It spares the copy
+// that Pass makes. Once the caller keeps no more, Adopt goes over to Pass.
+func (t *Tap) Look(p []byte) {
+	t.learn(p, int(t.size))
+	t.size += int64(len(p))
+}
+
+// Adopt takes over from a caller that has kept all that Look has seen: it
+// returns the part of it that may go to the client now, and keeps back the end.
+func (t *Tap) Adopt(kept []byte) []byte {
+	free := max(0, len(kept)-maxHeld)
+	t.held = append(t.held, kept[free:]...)
+	t.usageOpen, t.usageClose = max(t.usageOpen-free, -1), max(t.usageClose-free, -1)
+	return kept[:free]
 }
 
 // release lets the first n bytes of held go.

@@ -216,6 +216,40 @@ func TestTapAnySplit(t *testing.T) {
 	}
 }
 
+// TestTapLooks checks that an answer that is looked at, and adopted anywhere or
+// nowhere, is the same as one that is passed.
+func TestTapLooks(t *testing.T) {
+	for _, file := range fixtures(t, "answers") {
+		in := readFile(t, file)
+		request := fixtureRequest(t, file)
+		whole := request.NewTap(contentTypeOf(file))
+		want, wantOut := outcomeOf(whole, in, whole.Pass(nil, in))
+		wantCost := costOf(request, file, func(tap *Tap) []byte { return tap.Pass(nil, in) })
+		for adopted := range len(in) + 1 {
+			pass := func(tap *Tap) []byte {
+				half := adopted / 2
+				tap.Look(in[:half])
+				tap.Look(in[half:adopted])
+				return tap.Pass(slices.Clip(tap.Adopt(in[:adopted])), in[adopted:])
+			}
+			tap := request.NewTap(contentTypeOf(file))
+			got, out := outcomeOf(tap, in, pass(tap))
+			if g, w := asJSON(t, got), asJSON(t, want); g != w || !bytes.Equal(out, wantOut) {
+				t.Fatalf("%s, adopted at %d: got %s, want %s; %q went through, want %q", file, adopted, g, w, out, wantOut)
+			}
+			if cost := costOf(request, file, pass); !bytes.Equal(cost, wantCost) {
+				t.Fatalf("%s, adopted at %d: with its cost %q, want %q", file, adopted, cost, wantCost)
+			}
+		}
+	}
+}
+
+// costOf is all that comes out of a tap that is asked to put a cost in.
+func costOf(request *Request, file string, pass func(*Tap) []byte) []byte {
+	tap := request.NewTap(contentTypeOf(file))
+	return append(pass(tap), tap.EndWithCost([]byte(`"cost":"1"`))...)
+}
+
 func asJSON(t testing.TB, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)

@@ -152,3 +152,29 @@ func TestHoldJSON(t *testing.T) {
 		t.Error("the document has changed")
 	}
 }
+
+// A large document that was looked at, and adopted, goes on as one that was passed.
+func TestAdoptLarge(t *testing.T) {
+	r := mustRead(t, FindEndpoint("/images/generations"), `{"model":"gpt-image-1"}`)
+	in := []byte(`{"data":[{"b64_json":"` + strings.Repeat("A", 1<<20) + `"}],"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}`)
+	cost := []byte(`"cost":"1"`)
+	whole := r.NewTap("application/json")
+	want := append(whole.Pass(nil, in), whole.EndWithCost(cost)...)
+	for _, adopted := range []int{0, 1000, maxHeld, maxHeld + 1, 1 << 20, len(in) - 20, len(in)} {
+		tap := r.NewTap("application/json")
+		for i := 0; i < adopted; i += 10_000 {
+			tap.Look(in[i:min(i+10_000, adopted)])
+		}
+		out := bytes.Clone(tap.Adopt(in[:adopted]))
+		if len(out) != max(0, adopted-maxHeld) {
+			t.Errorf("adopted at %d, %d bytes went out", adopted, len(out))
+		}
+		out = tap.Pass(out, in[adopted:])
+		if tap.Usage().Quantities != whole.Usage().Quantities {
+			t.Errorf("adopted at %d: usage %v", adopted, tap.Usage())
+		}
+		if out = append(out, tap.EndWithCost(cost)...); !bytes.Equal(out, want) {
+			t.Errorf("adopted at %d: the document has changed", adopted)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,7 +71,7 @@ func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpo
 		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(),
 	}
 	defer c.end()
-	if err := c.read(); err != nil {
+	if err := c.readRequest(); err != nil {
 		c.refuse(c.hideFromStrangers(err))
 		return
 	}
@@ -90,8 +91,8 @@ func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpo
 	c.deliver()
 }
 
-// read takes the body in, bounded, and learns from its raw bytes what is asked for.
-func (c *call) read() error {
+// readRequest takes the body in, bounded, and learns from its raw bytes what is asked for.
+func (c *call) readRequest() error {
 	var known bool
 	if c.credential, known = credential(c.r); !known {
 		return errNoKey()
@@ -346,7 +347,12 @@ func (c *call) deliver() {
 	if isEventStream(contentType) {
 		c.sendHead()
 	}
-	kept, err := c.pump()
+	answer := c.proxy.answers.Get().(*[]byte)
+	defer c.proxy.answers.Put(answer)
+	err := c.keep(answer)
+	if err == nil && c.streaming {
+		err = c.pump()
+	}
 	if err != nil {
 		c.breakOff(err)
 		return
@@ -365,41 +371,73 @@ func (c *call) deliver() {
 		c.writeReceipt(c.w.Header()) // announced as trailers
 		return
 	}
-	c.sendWhole(append(kept, c.tapEnd(nil)...))
+	c.sendWhole(*answer)
 }
 
-// pump reads the upstream to its end. It returns what of the answer has not gone out.
-func (c *call) pump() (kept []byte, err error) {
-	buffers := &c.proxy.buffers
-	if c.streaming {
-		buffers = &c.proxy.streamBuffers
-	}
-	buffer := buffers.Get().(*[]byte)
-	defer buffers.Put(buffer)
-	if n := c.answer.ContentLength; n > 0 && n <= int64(c.proxy.policy.MaxAnswer) {
-		kept = make([]byte, 0, n)
-	}
-	for {
-		c.restartSilence(c.upstream.Timeout)
-		n, err := c.answer.Body.Read(*buffer)
-		c.silence.Stop() // a client that reads slowly is not the upstream's silence
+// keep reads an answer that is no stream to its end. One that is larger than
+// the bound becomes a stream.
+func (c *call) keep(answer *[]byte) error {
+	kept := (*answer)[:0]
+	defer func() { *answer = kept }()
+	for !c.streaming {
+		if len(kept) == cap(kept) {
+			kept = slices.Grow(kept, c.growth(len(kept)))
+		}
+		n, err := c.read(kept[len(kept):cap(kept)])
 		c.tapMu.Lock()
-		kept = c.tap.Pass(kept, (*buffer)[:n])
+		c.tap.Look(kept[len(kept) : len(kept)+n])
 		c.tapMu.Unlock()
-		if !c.streaming && len(kept) > c.proxy.policy.MaxAnswer {
+		kept = kept[:len(kept)+n]
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case len(kept) > c.proxy.policy.MaxAnswer:
 			c.sendHead()
+			c.tapMu.Lock()
+			free := c.tap.Adopt(kept)
+			c.tapMu.Unlock()
+			c.write(free)
 		}
-		if c.streaming {
-			c.write(kept)
-			kept = kept[:0]
-		}
+	}
+	return nil
+}
+
+// growth is how much more of an answer may come: what its head says, if it says so.
+func (c *call) growth(have int) int {
+	if rest := c.answer.ContentLength - int64(have); rest > 0 && rest <= int64(c.proxy.policy.MaxAnswer) {
+		return int(rest) + 1 // room to see the end without growing
+	}
+	return max(have, readSize)
+}
+
+// pump passes the answer on to its end, but for what the tap keeps back.
+func (c *call) pump() error {
+	buffer := c.proxy.buffers.Get().(*[]byte)
+	defer c.proxy.buffers.Put(buffer)
+	var free []byte
+	for {
+		n, err := c.read((*buffer)[:])
+		c.tapMu.Lock()
+		free = c.tap.Pass(free[:0], (*buffer)[:n])
+		c.tapMu.Unlock()
+		c.write(free)
 		if err == io.EOF {
-			return kept, nil
+			return nil
 		}
 		if err != nil {
-			return kept, err
+			return err
 		}
 	}
+}
+
+// read reads on in the answer. A client that takes its time meanwhile is not
+// the upstream's silence.
+func (c *call) read(p []byte) (int, error) {
+	c.restartSilence(c.upstream.Timeout)
+	defer c.silence.Stop()
+	return c.answer.Body.Read(p)
 }
 
 // sendHead sends the head of an answer whose cost is not known yet: what is

@@ -86,10 +86,10 @@ type Proxy struct {
 	onRefusal func(Refused)
 	transport http.RoundTripper
 	mux       *http.ServeMux
-	buffers   sync.Pool // *[]byte of readSize
-	// streamBuffers are small: a stream keeps its own while it waits for the next chunk.
-	streamBuffers sync.Pool // *[]byte of streamReadSize
-	logFields     sync.Pool // *[]zap.Field
+	answers   sync.Pool // *[]byte, of answers that are kept until they are booked
+	// buffers are small: a stream keeps its own while it waits for the next chunk.
+	buffers   sync.Pool // *[]byte of streamReadSize
+	logFields sync.Pool // *[]zap.Field
 
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]
@@ -98,7 +98,7 @@ type Proxy struct {
 }
 
 const (
-	readSize       = 32 << 10
+	readSize       = 16 << 10
 	streamReadSize = 4 << 10
 )
 
@@ -117,8 +117,8 @@ func New(o Options) (*Proxy, error) {
 		ledger: o.Ledger, policy: policy, log: o.Logger, metrics: o.Metrics,
 		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(),
 	}
-	p.buffers.New = func() any { b := make([]byte, readSize); return &b }
-	p.streamBuffers.New = func() any { b := make([]byte, streamReadSize); return &b }
+	p.answers.New = func() any { b := make([]byte, 0, readSize); return &b }
+	p.buffers.New = func() any { b := make([]byte, streamReadSize); return &b }
 	p.logFields.New = func() any { f := make([]zap.Field, 0, 24); return &f }
 	p.inFlight.calls = make(map[*call]struct{})
 	problems = append(problems, p.Reload(o.Book, o.Upstreams))

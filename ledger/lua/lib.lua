@@ -27,7 +27,7 @@
 --   EPOCH, seq, epoch: the shard has been recovered since the caller looked; seq may be below what it has seen.
 
 local MAX = 9007199254740991 -- 2^53 - 1
-local MEMO_LIMIT = 2000      -- texts of which one memo keeps what they mean
+local MEMO_LIMIT = 100       -- texts of which one memo keeps what they mean: more would cost Lua's collector more than it spares
 
 -- What Lua and Redis offer. A library does not see it while it is being loaded: wake() names it before the first call.
 local floor, ceil, min, max, format, match, gmatch, gsub, find, rep, sub, concat, sort, call
