@@ -35,6 +35,9 @@ type Server struct {
 	process *exec.Cmd
 	output  *bytes.Buffer
 	client  *redis.Client
+
+	faulty   bool
+	faultDir string // the library of faults, and what steers it; see faults.go
 }
 
 // An Option changes how the server is started.
@@ -101,6 +104,9 @@ func (s *Server) Close() {
 	}
 	s.Kill()
 	_ = os.RemoveAll(s.dir)
+	if s.faultDir != "" {
+		_ = os.RemoveAll(s.faultDir)
+	}
 }
 
 // fail ends the test; a server that tests share has none to end.
@@ -174,8 +180,13 @@ func (s *Server) startOn(port int) error {
 		"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--daemonize", "no",
 		"--logfile", "", "--cluster-config-file", filepath.Join(s.dir, "nodes.conf"),
 	}, s.options...)
+	environment, err := s.preload()
+	if err != nil {
+		return err
+	}
 	s.output = new(bytes.Buffer)
 	process := exec.Command("redis-server", args...)
+	process.Env = environment
 	process.Stdout, process.Stderr = s.output, s.output
 	if err := process.Start(); err != nil {
 		return err
