@@ -14,10 +14,11 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK   := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 BENCHSTAT     := $(TOOLS)/benchstat-$(BENCHSTAT_VERSION)
 
-FUZZTIME   ?= 5m
-MODEL_RUNS ?= 2000
-BENCH_ARGS ?=
-COUNT      ?= 6
+FUZZTIME     ?= 5m
+MODEL_RUNS   ?= 2000
+CHAOS_CYCLES ?= 3
+BENCH_ARGS   ?=
+COUNT        ?= 6
 
 ##@ Build and try
 
@@ -52,8 +53,8 @@ model: test-deps ## The model test of the ledger against a plain Go model, MODEL
 	go test -timeout 0 -run Model ./ledger/... -rapid.checks=$(MODEL_RUNS)
 
 .PHONY: chaos
-chaos: test-deps ## Faults under load, and a table of what was lost and charged twice (CHAOS_CYCLES=3 cycles of each row)
-	TOLLGATE_E2E_NO_RACE=1 go test -tags chaos -count=1 -timeout 0 -run '^TestChaos$$' -v ./test
+chaos: test-deps ## Faults under load, and a table of what was lost and charged twice (CHAOS_CYCLES cycles of each row)
+	CHAOS_CYCLES=$(CHAOS_CYCLES) TOLLGATE_E2E_NO_RACE=1 go test -tags chaos -count=1 -timeout 0 -run '^TestChaos$$' -v ./test
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME each (5m)
@@ -105,7 +106,7 @@ vet:
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Lint, with the import walls as rules
-	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) run --build-tags chaos ./...
 
 .PHONY: walls-selftest
 walls-selftest: $(GOLANGCI_LINT) ## Prove that crossing a wall fails the lint: breaches in a copy of the tree

@@ -4,30 +4,59 @@ package e2e
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
+	"syscall"
+	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	_ "modernc.org/sqlite" // the archive, to take its lease away
 
 	"github.com/tollgate/tollgate/internal/redistest"
 )
 
-func chaosRows() []chaosRow {
-	always := []redistest.Option{redistest.WithConfig("--appendfsync", "always")}
-	return []chaosRow{
-		{name: "proxy killed", strike: (*chaos).killProxy, after: (*chaos).startProxy},
-		{name: "redis killed, always", redis: always, strike: (*chaos).killRedis},
-		{name: "redis killed, everysec, tail lost", mustLose: true, strike: (*chaos).killRedisWithLoss, after: (*chaos).restartProxy},
-		{name: "redis stalled", strike: (*chaos).stallRedis},
-		{name: "connections cut, replies dropped", prepare: (*chaos).faultyWire, strike: (*chaos).cutWire},
-		{name: "archive, redis killed, tail lost", archive: true, mustLose: true, strike: (*chaos).killRedisWithLoss},
+func chaosRows(t *testing.T) []chaosRow {
+	faults := redistest.WithFaults(t)
+	always := redistest.WithAOF("always")
+	noRewrite := redistest.WithConfig("--auto-aof-rewrite-percentage", "0")
+	rows := []chaosRow{{name: "proxy killed at random", strike: (*chaos).killProxy, after: (*chaos).startProxy}}
+	for _, at := range killPoints {
+		rows = append(rows, chaosRow{
+			name: "proxy killed at " + at.name, holdTTL: "15m", prepare: (*chaos).faultyWire,
+			strike: func(c *chaos) ids { return c.killProxyAt(at.point) }, after: (*chaos).startProxy,
+		})
 	}
+	return append(rows,
+		chaosRow{name: "redis killed, always, disk hangs", redis: []redistest.Option{always, faults}, strike: (*chaos).killRedisAlways},
+		chaosRow{name: "redis killed, everysec, disk hangs", archive: true, mustLose: true, redis: []redistest.Option{faults}, strike: (*chaos).killRedisSlow},
+		chaosRow{
+			name: "redis killed, tail cut off, no archive", mustLose: true, redis: []redistest.Option{noRewrite},
+			before: (*chaos).setFloor, strike: (*chaos).killRedisWithLoss, after: (*chaos).restartProxy,
+		},
+		chaosRow{
+			name: "redis killed, tail cut off", archive: true, mustLose: true, redis: []redistest.Option{noRewrite},
+			before: (*chaos).setFloor, strike: (*chaos).killRedisWithLoss,
+		},
+		chaosRow{name: "redis stalled", strike: (*chaos).stallRedis},
+		chaosRow{name: "connections cut, replies dropped", prepare: (*chaos).faultyWire, strike: (*chaos).cutWire},
+		chaosRow{
+			name: "failover to a lagging replica", archive: true, mustLose: true,
+			prepare: (*chaos).faultyWire, before: (*chaos).startReplica, strike: (*chaos).failOver,
+		},
+		chaosRow{
+			name: "archiver killed, doubled, late", archive: true,
+			before: (*chaos).startSecond, strike: (*chaos).troubleArchivers, after: (*chaos).archiversWorked,
+		},
+		chaosRow{name: "clock stepped", redis: []redistest.Option{faults}, strike: (*chaos).stepClock},
+	)
 }
 
 // serveProxy starts a proxy, behind the faulty wire if there is one.
@@ -35,14 +64,29 @@ func (c *chaos) serveProxy() *process {
 	if c.faults == nil {
 		return c.serve()
 	}
-	straight := c.config
-	defer func() { c.config = straight }()
-	c.config = filepath.Join(c.dir, "faulty.yaml")
-	return c.serve()
+	return c.serveBehind(c.faults)
 }
+
+func (c *chaos) faultyWire() { c.faults = startFaults(c.t, c.redis.Addr()) }
 
 func (c *chaos) killProxy() ids {
 	c.proxy.kill()
+	return nil
+}
+
+// killProxyAt kills it in the midst of a stream. What the log then has must
+// come to the books, although nobody was told so.
+func (c *chaos) killProxyAt(point killPoint) ids {
+	v := c.killAt(c.proxy, c.faults, c.key, point)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests++
+	if v.logged {
+		c.logged[v.id] = true
+	}
+	if v.whole() {
+		c.received[v.id] = true
+	}
 	return nil
 }
 
@@ -55,8 +99,29 @@ func (c *chaos) restartProxy() {
 	c.startProxy()
 }
 
+// killRedisAlways kills Redis while its disk hangs: what it has not synced it
+// has not acknowledged either.
+func (c *chaos) killRedisAlways() ids {
+	c.redis.HangDisk()
+	time.Sleep(time.Duration(rand.IntN(1500)) * time.Millisecond)
+	return c.killRedis()
+}
+
+// killRedisSlow kills Redis while a sync hangs: for two seconds everysec then
+// writes nothing to its file of what it acknowledges.
+func (c *chaos) killRedisSlow() ids {
+	c.redis.HangDisk()
+	if err := c.redis.AwaitHang(context.Background()); err != nil {
+		c.t.Fatal(err)
+	}
+	time.Sleep(time.Duration(500+rand.IntN(1000)) * time.Millisecond)
+	c.before = c.bookedIn(c.redis.Client())
+	return c.killRedis()
+}
+
 func (c *chaos) killRedis() ids {
 	c.redis.Kill()
+	c.redis.FreeDisk()
 	booked := c.onDisk()
 	time.Sleep(200 * time.Millisecond) // for the calls that are refused meanwhile
 	c.redis.Start()
@@ -154,109 +219,13 @@ func (c *chaos) bookedIn(client *redis.Client) ids {
 	return booked
 }
 
-// A faultProxy stands between the proxy and Redis.
-type faultProxy struct {
-	listener net.Listener
-	target   string
-	dropped  atomic.Int64 // replies, more or less: reads of some
-
-	mu    sync.Mutex
-	wires map[*wire]bool
-}
-
-// A wire is a connection through it. A mute one executes and does not answer.
-type wire struct {
-	near, far net.Conn
-	dropped   *atomic.Int64
-	mu        sync.Mutex
-	mute      bool
-}
-
-func (c *chaos) faultyWire() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		c.t.Fatal(err)
+// onTheBooks are the charges that are there now, hot and archived.
+func (c *chaos) onTheBooks() ids {
+	booked := make(ids)
+	for _, entry := range c.entries("acme", "charge") {
+		booked[entry.Get("request_id").String()] = true
 	}
-	c.faults = &faultProxy{listener: listener, target: c.redis.Addr(), wires: make(map[*wire]bool)}
-	var serving sync.WaitGroup
-	serving.Go(func() { c.faults.serve(&serving) })
-	c.t.Cleanup(func() {
-		_ = listener.Close()
-		c.faults.each(func(w *wire) { w.cut() })
-		serving.Wait()
-	})
-	config, err := os.ReadFile(c.config)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.write("faulty.yaml", strings.Replace(string(config), c.redis.Addr(), listener.Addr().String(), 1))
-}
-
-func (f *faultProxy) serve(serving *sync.WaitGroup) {
-	for {
-		near, err := f.listener.Accept()
-		if err != nil {
-			return
-		}
-		far, err := net.Dial("tcp", f.target)
-		if err != nil {
-			_ = near.Close()
-			continue
-		}
-		w := &wire{near: near, far: far, dropped: &f.dropped}
-		f.mu.Lock()
-		f.wires[w] = true
-		f.mu.Unlock()
-		serving.Go(func() { w.pump(near, far, false) })
-		serving.Go(func() {
-			w.pump(far, near, true)
-			f.mu.Lock()
-			delete(f.wires, w)
-			f.mu.Unlock()
-		})
-	}
-}
-
-// pump carries bytes one way; the way of the replies can be mute.
-func (w *wire) pump(from, to net.Conn, replies bool) {
-	defer w.cut()
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		if err != nil {
-			return
-		}
-		w.mu.Lock()
-		drop := replies && w.mute
-		w.mu.Unlock()
-		if drop {
-			w.dropped.Add(1)
-			continue
-		}
-		if _, err := to.Write(buffer[:n]); err != nil {
-			return
-		}
-	}
-}
-
-func (w *wire) cut() {
-	_ = w.near.Close()
-	_ = w.far.Close()
-}
-
-func (w *wire) silence() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.mute = true
-}
-
-// each does something with every wire that there is.
-func (f *faultProxy) each(do func(w *wire)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for w := range f.wires {
-		do(w)
-	}
+	return booked
 }
 
 // cutWire cuts some connections at once, and others after Redis has executed
@@ -283,4 +252,135 @@ func (c *chaos) cutWire() ids {
 		c.t.Error("no reply was dropped: this cycle proves nothing")
 	}
 	return nil
+}
+
+// startReplica starts a replica of the server, and waits until it has all.
+func (c *chaos) startReplica() {
+	host, port, err := net.SplitHostPort(c.redis.Addr())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.replica = redistest.Start(c.t, redistest.WithAOF("everysec"),
+		redistest.WithConfig("--replicaof", host, port, "--repl-diskless-sync-delay", "0"))
+	if err := c.replica.AwaitReplication(context.Background()); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// failOver cuts the replica off from its master, lets the master acknowledge
+// more, kills it, and puts the replica in its place.
+func (c *chaos) failOver() ids {
+	ctx := context.Background()
+	if err := c.replica.Client().Do(ctx, "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
+		c.t.Fatal(err)
+	}
+	time.Sleep(time.Duration(100+rand.IntN(300)) * time.Millisecond)
+	c.before = c.bookedIn(c.redis.Client())
+	c.redis.Kill()
+	if err := c.replica.Client().Do(ctx, "REPLICAOF", "NO", "ONE").Err(); err != nil {
+		c.t.Fatal(err)
+	}
+	booked := c.bookedIn(c.replica.Client())
+	c.redis = c.replica
+	c.writeConfig() // for the verbs
+	c.faults.lead(c.redis.Addr())
+	return booked
+}
+
+// startSecond starts another proxy, which archives, too.
+func (c *chaos) startSecond() {
+	if c.second == nil {
+		c.second = c.serve()
+	}
+}
+
+// troubleArchivers takes the lease away from whoever has it again and again, so
+// that both archive at once, stops them in the midst of their work, so that what
+// they have read is committed late, and in the end kills one.
+func (c *chaos) troubleArchivers() ids {
+	books, err := sql.Open("sqlite", "file:"+c.archivePath()+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer books.Close()
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+		if _, err := books.Exec("DELETE FROM leases"); err != nil {
+			c.t.Fatal(err)
+		}
+		stopped := []*process{c.proxy, c.second}[rand.IntN(2)]
+		if rand.IntN(3) == 0 {
+			stopped.signal(syscall.SIGSTOP)
+			time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
+			stopped.signal(syscall.SIGCONT)
+		}
+		time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond)
+	}
+	c.archivedBy[0] += c.proxy.archivedEntries()
+	c.archivedBy[1] += c.second.archivedEntries()
+	c.second.kill()
+	return nil
+}
+
+// archiversWorked starts the killed one again, and demands that both had archived.
+func (c *chaos) archiversWorked() {
+	if c.archivedBy[0] == 0 || c.archivedBy[1] == 0 {
+		c.t.Errorf("the two have archived %v entries: this cycle proves nothing", c.archivedBy)
+	}
+	c.second = c.serve()
+}
+
+// archivedEntries is how many entries a process has archived.
+func (p *process) archivedEntries() (n int) {
+	p.t.Helper()
+	response, err := http.Get(p.admin + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	metrics, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(metrics), "\ntollgate_archive_archived_entries_total ")
+	_, _ = fmt.Sscan(rest, &n)
+	return n
+}
+
+// stepClock steps Redis's clock an hour ahead, in the midst of a stream: its
+// hold is swept. Then two hours back, and it settles late. Then all is right again.
+func (c *chaos) stepClock() ids {
+	reached, release := c.up.stallOnly(victimMark, 5)
+	v := c.startVictim(c.proxy, c.key)
+	<-reached
+	c.redis.SetClock(time.Hour)
+	eventually(c.t, "the hold is swept", func() bool { return !c.held(v.id) })
+	c.redis.SetClock(-time.Hour)
+	release()
+	<-v.got.ended
+	c.mu.Lock()
+	c.requests++
+	if v.whole() {
+		c.received[v.id] = true
+	} else {
+		c.t.Error("the stream did not end well")
+	}
+	c.mu.Unlock()
+	time.Sleep(200 * time.Millisecond)
+	c.redis.SetClock(0)
+	return nil
+}
+
+// held reports whether Redis has a hold of a request.
+func (c *chaos) held(id string) bool {
+	ctx := context.Background()
+	keys, err := c.redis.Client().Keys(ctx, "*:holds").Result()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, key := range keys {
+		if c.redis.Client().HExists(ctx, key, id).Val() {
+			return true
+		}
+	}
+	return false
 }

@@ -3,11 +3,15 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -30,8 +34,10 @@ type chaosRow struct {
 	name     string
 	redis    []redistest.Option
 	archive  bool
+	holdTTL  string                      // 3s if empty
 	mustLose bool                        // a row that observes no loss before the replay proves nothing
 	prepare  func(c *chaos)              // once
+	before   func(c *chaos)              // each cycle, before the load
 	strike   func(c *chaos) (booked ids) // under load; nil: observed when the load has ended
 	after    func(c *chaos)              // when the load of a cycle has ended
 }
@@ -42,17 +48,21 @@ type ids map[string]bool
 // chaos is one row while it runs.
 type chaos struct {
 	*world
-	proxy   *process
-	key     string
-	faults  *faultProxy
-	before  ids   // what Redis had just before it was killed
-	floor   int64 // what no cut of the append-only file floorOf goes below
-	floorOf string
+	proxy      *process
+	key        string
+	faults     *faultProxy       // nil: the proxy reaches Redis itself
+	replica    *redistest.Server // of the row of failovers
+	second     *process          // of the row of archivers
+	archivedBy [2]int            // entries, by proxy and second
+	before     ids               // what Redis had just before it was killed
+	floor      int64             // what no cut of the append-only file floorOf goes below
+	floorOf    string
 
 	mu       sync.Mutex
 	requests int
 	received ids
 	pending  ids // those of received that the proxy had only promised to book
+	logged   ids // not received in full, but in the settlement log of a proxy that was killed
 
 	cycles, lostBefore int
 }
@@ -78,7 +88,7 @@ func TestChaos(t *testing.T) {
 		cycles = n
 	}
 	var outcomes []outcome
-	for _, row := range chaosRows() {
+	for _, row := range chaosRows(t) {
 		t.Run(row.name, func(t *testing.T) { outcomes = append(outcomes, row.run(t, cycles)) })
 	}
 	printOutcomes(outcomes)
@@ -100,37 +110,42 @@ func printOutcomes(outcomes []outcome) {
 // run runs the cycles of a row, and judges.
 func (row chaosRow) run(t *testing.T, cycles int) outcome {
 	w := newWorld(t, func(s *settings) {
-		s.ledger = "hold_ttl: 3s"
-		s.redis = append([]redistest.Option{redistest.WithConfig("--auto-aof-rewrite-percentage", "0")}, row.redis...)
+		s.ledger = "hold_ttl: " + cmp.Or(row.holdTTL, "3s")
+		s.redis = row.redis
 	})
+	c := &chaos{world: w, received: make(ids), pending: make(ids), logged: make(ids)}
 	if row.archive {
-		w.made.upstreams = w.upstreamItem("sim", w.up.url, "") + fmt.Sprintf("archive: {url: %q, interval: 100ms, keep: 1s}\n", "sqlite:"+w.dir+"/archive.db")
+		w.made.upstreams = w.upstreamItem("sim", w.up.url, "") + fmt.Sprintf("archive: {url: %q, interval: 100ms, keep: 1s}\n", "sqlite:"+c.archivePath())
 		w.writeConfig()
 	}
 	w.account("acme", "100000")
 	w.verb("topup", "acme", "500", "--wallet", "bonus")
 	w.verb("pack", "grant", "acme", "--unit", "token", "--quantity", "20000", "--models", "gpt-4o")
-	c := &chaos{world: w, received: make(ids), pending: make(ids)}
 	c.key, _ = w.key("acme")
 	if row.prepare != nil {
 		row.prepare(c)
 	}
-	c.proxy = c.serveProxy()
+	c.startProxy()
 	for range cycles {
 		c.cycle(row)
 	}
 	return c.judge(row)
 }
 
+// archivePath is where the archive is, of a row that has one.
+func (c *chaos) archivePath() string { return filepath.Join(c.dir, "archive.db") }
+
 // cycle lets clients call, strikes, and lets things come back.
 func (c *chaos) cycle(row chaosRow) {
-	c.setFloor()
+	if row.before != nil {
+		row.before(c)
+	}
 	var clients sync.WaitGroup
-	started := make(chan struct{})
+	started, struck := make(chan struct{}), new(atomic.Bool)
 	var first sync.Once
 	for client := range chaosClients {
 		clients.Go(func() {
-			for i := range chaosCalls {
+			for i := 0; i < chaosCalls || !struck.Load(); i++ {
 				gone := c.callOnce(client + i)
 				first.Do(func() { close(started) })
 				if gone {
@@ -142,10 +157,11 @@ func (c *chaos) cycle(row chaosRow) {
 	<-started
 	time.Sleep(time.Duration(100+rand.IntN(200)) * time.Millisecond)
 	booked := row.strike(c)
-	promised := c.acknowledgedSoFar()
+	promised := c.promisedSoFar()
+	struck.Store(true)
 	clients.Wait()
 	if booked == nil {
-		promised, booked = c.acknowledgedSoFar(), c.bookedIn(c.redis.Client())
+		promised, booked = c.promisedSoFar(), c.onTheBooks()
 	}
 	for id := range promised {
 		if !booked[id] && (c.before == nil || c.before[id]) {
@@ -176,11 +192,12 @@ func (c *chaos) callOnce(i int) (gone bool) {
 	return r.status == 0
 }
 
-// acknowledgedSoFar are the answers received in full that Redis had acknowledged.
-func (c *chaos) acknowledgedSoFar() ids {
+// promisedSoFar are the answers received in full that Redis had acknowledged,
+// and those that a log has, of a proxy that was killed.
+func (c *chaos) promisedSoFar() ids {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	promised := make(ids)
+	promised := maps.Clone(c.logged)
 	for id := range c.received {
 		if !c.pending[id] {
 			promised[id] = true
@@ -199,6 +216,9 @@ func (c *chaos) judge(row chaosRow) outcome {
 		}
 	}
 	c.proxy.stop()
+	if c.second != nil {
+		c.second.stop()
+	}
 	c.count(&o) // its last words are said
 	if o.lostAfter != 0 || o.doubled != 0 || o.held != "0" || !o.audit {
 		c.t.Errorf("%+v", o)
@@ -228,9 +248,11 @@ func (c *chaos) count(o *outcome) {
 		}
 	}
 	o.lostAfter, o.doubled = 0, 0
-	for id := range c.received {
-		if charges[id] == 0 {
-			o.lostAfter++
+	for _, promised := range []ids{c.received, c.logged} {
+		for id := range promised {
+			if charges[id] == 0 {
+				o.lostAfter++
+			}
 		}
 	}
 	for id := range standing {

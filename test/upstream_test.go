@@ -31,6 +31,7 @@ type upstream struct {
 
 // stall stops an answer before one of its writes.
 type stall struct {
+	only    string // to requests with this in their body; empty: to all
 	before  int
 	arrive  func() // closes reached, once
 	release chan struct{}
@@ -59,6 +60,9 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
 	gate, stall := u.gate, u.stall
 	u.mu.Unlock()
+	if stall != nil && !bytes.Contains(body, []byte(stall.only)) {
+		stall = nil
+	}
 	if gate != nil {
 		u.waiting.Add(1)
 		defer u.waiting.Add(-1)
@@ -92,8 +96,13 @@ func (u *upstream) hold() (open func()) {
 
 // stallBefore stops the answers from now on before their nth write, from 0.
 func (u *upstream) stallBefore(n int) (reached <-chan struct{}, release func()) {
+	return u.stallOnly("", n)
+}
+
+// stallOnly is stallBefore for requests with something in their body.
+func (u *upstream) stallOnly(only string, n int) (reached <-chan struct{}, release func()) {
 	arrived := make(chan struct{})
-	s := &stall{before: n, arrive: sync.OnceFunc(func() { close(arrived) }), release: make(chan struct{})}
+	s := &stall{only: only, before: n, arrive: sync.OnceFunc(func() { close(arrived) }), release: make(chan struct{})}
 	u.mu.Lock()
 	u.stall = s
 	u.mu.Unlock()
