@@ -87,8 +87,9 @@ local pack_fields = memo(function(id) return {id .. ':b', id .. ':h'} end)
 local expiry_of = memo(function(definition) return tonumber(match(definition, '^%S+\t%-?%d+\t(%d+)') or '0') end)
 
 -- build_scope finds the packs for unit and model among all of the account, in the order in which they burn.
--- Left out are those that can never pay again unless something deletes the scope: used up, revoked, expired. What is in
--- hand goes before what is in Redis: a refund in this very script may have filled a pack again.
+-- Left out are those that can never pay again unless something deletes the scope: used up, revoked. Those past their expiry
+-- stay until they are swept, and so used up: whoever reads the scope goes by the clock, which may be set back. What is in hand
+-- goes before what is in Redis: a refund in this very script may have filled a pack again.
 local function build_scope(unit, model)
   local all, state, found = call('HGETALL', PACKS), {}, {}
   for i = 1, #all, 2 do state[all[i]] = all[i + 1] end
@@ -97,7 +98,7 @@ local function build_scope(unit, model)
     local used_up = packs[id] and packs[id].b == 0 or not packs[id] and state[id .. ':b'] == '0'
     if of == unit and not used_up and not state[id .. ':x'] then
       local narrow, ends = narrowness(patterns, model), tonumber(expires)
-      if narrow and (ends == 0 or ends > now) then
+      if narrow then
         found[#found + 1] = {id = id, order = order, expires = ends == 0 and MAX or ends, priority = tonumber(priority),
           narrow = narrow, number = tonumber(sub(id, 2)), text = id .. ':' .. expires .. ':' .. order}
       end
