@@ -15,7 +15,8 @@ GOVULNCHECK   := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 BENCHSTAT     := $(TOOLS)/benchstat-$(BENCHSTAT_VERSION)
 
 FUZZTIME     ?= 5m
-MODEL_RUNS   ?= 2000
+MODEL_RUNS   ?= 2200
+MODEL_STEPS  ?= 60
 CHAOS_CYCLES ?= 3
 BENCH_ARGS   ?=
 COUNT        ?= 6
@@ -49,8 +50,8 @@ e2e: test-deps e2e-deps ## The whole-program tests alone: real binary, real Redi
 	go test -race -count=1 -timeout 20m ./test/...
 
 .PHONY: model
-model: test-deps ## The model test of the ledger against a plain Go model, MODEL_RUNS runs of it
-	go test -timeout 0 -run Model ./ledger/... -rapid.checks=$(MODEL_RUNS)
+model: test-deps ## The ledger against a plain Go model: more than 100,000 random steps (MODEL_RUNS runs of about MODEL_STEPS)
+	go test -timeout 0 -count=1 -run '^TestModel$$' -v ./ledger -rapid.checks=$(MODEL_RUNS) -rapid.steps=$(MODEL_STEPS)
 
 .PHONY: chaos
 chaos: test-deps ## Faults under load, and a table of what was lost and charged twice (CHAOS_CYCLES cycles of each row)

@@ -20,9 +20,10 @@ import (
 func TestModel(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.broken = true // the machine audits by itself, and empties the server
-	steps := 0
+	steps, met := 0, make(map[string]int)
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(f, t)
+		m.met = met
 		t.Repeat(map[string]func(*rapid.T){
 			"topup":    m.topup,
 			"grant":    m.grant,
@@ -36,6 +37,8 @@ func TestModel(t *testing.T) {
 			"release":  m.release,
 			"extend":   m.extend,
 			"tick":     m.tick,
+			"back":     m.stepBack,
+			"abandon":  m.abandon,
 			"sweep":    m.sweep,
 			"suspend":  m.suspend,
 			"refund":   m.refund,
@@ -46,7 +49,20 @@ func TestModel(t *testing.T) {
 		})
 		m.audit(t)
 	})
-	t.Logf("%d steps", steps)
+	t.Logf("%d steps; met %v", steps, met)
+	for _, what := range mustMeet {
+		if met[what] == 0 && steps > enoughSteps && !t.Failed() {
+			t.Errorf("%d steps, and never %s: they prove little", steps, what)
+		}
+	}
+}
+
+// enoughSteps must come to everything in mustMeet.
+const enoughSteps = 2000
+
+var mustMeet = []string{
+	"settled within its hold", "settled over its hold", "settled late", "settled without a hold", "repeated", "conflict",
+	"refund", "refund refused", "abandoned", "swept", "kept", "expired", "clock ahead", "clock back",
 }
 
 // machine holds the ledger against the model.
@@ -58,6 +74,7 @@ type machine struct {
 	requests   []string // all that ever were, in order
 	references int
 	shard      int
+	met        map[string]int // what has happened so far, over all runs
 }
 
 func newMachine(f *fixture, t *rapid.T) *machine {
@@ -254,7 +271,9 @@ func (m *machine) settleLost(t *rapid.T) {
 }
 
 func (m *machine) book(t *rapid.T, id string, lines []modelLine) {
+	hold, before := m.model.holds[id], m.model.ended[id]
 	want := m.model.settle(id, lines)
+	m.meet(want, hold, before, m.model.ended[id])
 	h := &Hold{ID: id, Account: "acme", Key: keyID("acme", m.key.suffix())}
 	receipt, err := m.f.ledger.Settle(m.f.ctx(), settlement(h, chargeOf(t, lines)))
 	if want == "conflict" {
@@ -267,6 +286,22 @@ func (m *machine) book(t *rapid.T, id string, lines []modelLine) {
 		t.Fatalf("settled: repeated %t, fee %d; want %s, fee %d", receipt.Repeated, *receipt.Fee, want, end.fee)
 	}
 	m.checkPaid(t, receipt.Paid, end)
+}
+
+// meet counts what kind of settlement one was.
+func (m *machine) meet(outcome string, hold *modelHold, before, after *modelEnd) {
+	switch {
+	case outcome != "booked":
+		m.met[outcome]++
+	case before != nil:
+		m.met["settled late"]++
+	case hold == nil:
+		m.met["settled without a hold"]++
+	case after.fee > hold.cash:
+		m.met["settled over its hold"]++
+	default:
+		m.met["settled within its hold"]++
+	}
 }
 
 // checkPaid compares who paid: BURN-ORDER and the split.
@@ -328,8 +363,12 @@ func (m *machine) checkRefund(t *rapid.T, r *Refund, e *Entry, err error) bool {
 		amount = int64(*r.Amount)
 	}
 	back, no := m.model.refund(r.RequestID, amount)
+	if no != "" {
+		m.met["refund refused"]++
+	}
 	switch no {
 	case "":
+		m.met["refund"]++
 		m.is(t, err, nil)
 		sameParts(t, "refunded", e.Paid, back)
 		return true
@@ -378,7 +417,10 @@ func (m *machine) release(t *rapid.T) {
 	if len(m.requests) == 0 {
 		t.Skip("no requests")
 	}
-	id := rapid.SampledFrom(m.requests).Draw(t, "request")
+	m.releaseID(t, rapid.SampledFrom(m.requests).Draw(t, "request"))
+}
+
+func (m *machine) releaseID(t *rapid.T, id string) {
 	want := m.model.release(id)
 	_, err := m.f.ledger.Release(m.f.ctx(), "acme", id)
 	if want == "conflict" {
@@ -392,7 +434,10 @@ func (m *machine) extend(t *rapid.T) {
 	if len(m.requests) == 0 {
 		t.Skip("no requests")
 	}
-	id := rapid.SampledFrom(m.requests).Draw(t, "request")
+	m.extendHold(t, rapid.SampledFrom(m.requests).Draw(t, "request"))
+}
+
+func (m *machine) extendHold(t *rapid.T, id string) {
 	lines := drawLines(t, 500)
 	h := &Hold{ID: id, Account: "acme", Key: keyID("acme", m.key.suffix())}
 	err := m.f.ledger.Extend(m.f.ctx(), Checkpoint{settlement(h, chargeOf(t, lines))})
@@ -406,10 +451,42 @@ func (m *machine) extend(t *rapid.T) {
 	hold.checkpoint = append([]modelLine{}, lines...)
 }
 
+// abandon lets a proxy die with a call in flight: what it had last said of it,
+// if anything, is all that the sweeper finds when the hold's time is over.
+func (m *machine) abandon(t *rapid.T) {
+	id := m.pick(t)
+	if rapid.IntRange(0, 2).Draw(t, "said something") > 0 {
+		m.extendHold(t, id)
+	}
+	m.wait(m.model.ttl)
+	m.sweep(t)
+	switch rapid.SampledFrom([]string{"", "settles after all", "releases after all"}).Draw(t, "and then it") {
+	case "settles after all":
+		m.book(t, id, drawLines(t, 1000))
+	case "releases after all":
+		m.releaseID(t, id)
+	}
+}
+
 func (m *machine) tick(t *rapid.T) {
-	minutes := rapid.SampledFrom([]int{1, 2, 5, 16}).Draw(t, "minutes")
+	m.met["clock ahead"]++
+	m.wait(rapid.SampledFrom([]int{1, 2, 5, 16}).Draw(t, "minutes"))
+}
+
+func (m *machine) wait(minutes int) {
 	m.model.minute += minutes
 	m.f.pass(time.Duration(minutes) * time.Minute)
+}
+
+// stepBack sets the clock back, as one that ran ahead is put right.
+func (m *machine) stepBack(t *rapid.T) {
+	if m.model.minute == 0 || rapid.IntRange(0, 2).Draw(t, "rare") > 0 {
+		t.Skip("rare")
+	}
+	minutes := rapid.IntRange(1, min(20, m.model.minute)).Draw(t, "minutes")
+	m.met["clock back"]++
+	m.model.minute -= minutes
+	m.f.pass(-time.Duration(minutes) * time.Minute)
 }
 
 // sweep lets the ledger say in which order it took the holds that are due:
@@ -436,6 +513,9 @@ func (m *machine) sweep(t *rapid.T) {
 		want.Open -= len(due)
 	}
 	want.Expired = m.model.expire()
+	for what, n := range map[string]int{"abandoned": want.Abandoned, "swept": want.Released, "kept": want.Kept, "expired": want.Expired} {
+		m.met[what] += n
+	}
 	if got := m.f.sweep(); got != want {
 		t.Fatalf("swept %+v, want %+v", got, want)
 	}

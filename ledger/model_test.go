@@ -35,6 +35,7 @@ type modelPack struct {
 	after     bool
 	expires   int // half past this minute; -1 never
 	revoked   bool
+	swept     bool // past its expiry, by a sweeper, which does not look again
 }
 
 type modelKey struct {
@@ -362,7 +363,11 @@ func (m *model) over(p *modelPack) bool { return p.expires >= 0 && m.minute > p.
 // expire ends the packs whose time has passed; it returns of how many something was free.
 func (m *model) expire() (n int) {
 	for _, p := range m.packs {
-		if m.over(p) && !p.revoked && p.remaining > m.heldOf(p) {
+		if !m.over(p) || p.swept {
+			continue
+		}
+		p.swept = true
+		if !p.revoked && p.remaining > m.heldOf(p) {
 			p.remaining = m.heldOf(p)
 			n++
 		}
