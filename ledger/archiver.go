@@ -444,9 +444,12 @@ func sortedShards(m map[int]string) (list []int) {
 	return list
 }
 
-// archiveAdmits refuses new calls while more entries wait for the archive than
-// Redis should have to keep.
+// archiveAdmits refuses new calls while what Redis has lost is not replayed
+// yet, and while more entries wait for the archive than Redis should have to keep.
 func (l *Ledger) archiveAdmits() error {
+	if err := l.reconciled(); err != nil {
+		return err
+	}
 	if why := l.archive.lagging.Load(); why != nil {
 		return fmt.Errorf("%w: %s", ErrUnavailable, *why)
 	}

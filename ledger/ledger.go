@@ -60,6 +60,9 @@ type Ledger struct {
 	admitting chan struct{}
 	// circuits remember which servers are away.
 	circuits circuits
+	// reconciling keeps admission closed after a loss, for reconcileTime at least.
+	reconciling   reconciling
+	reconcileTime time.Duration
 	// log is the settlement log of this process, nil without one.
 	log *settleLog
 	// logs is the directory in which log and those of other proxies stand.
@@ -103,7 +106,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{
 		client: client, closeClient: closeClient, scripts: built, embedded: o.URL == Embedded,
 		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe, logger: o.Logger,
-		admitting:       make(chan struct{}, 1),
+		admitting: make(chan struct{}, 1), reconcileTime: reconcileTime,
 		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
 	}
 	l.circuits.tripped = make(chan struct{}, 1)
@@ -316,7 +319,8 @@ func (l *Ledger) verifyShard(shard int, meta []any) error {
 		return fmt.Errorf("it has gone back in time: its journal ends at %d, %d had been written", at.seq(), seen.seq())
 	}
 	if at.epoch() > seen.epoch() && seen != 0 {
-		l.wentBack()
+		l.recoveredTo(shard, at)
+		l.suspect()
 	}
 	l.see(shard, at)
 	return nil

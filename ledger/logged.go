@@ -62,6 +62,9 @@ func (l *Ledger) reserveLogged(r *Reservation, b *booking, ask func() (*reply, e
 	if err == nil {
 		hold, err = l.holdOf(r, reply)
 	}
+	if err == nil {
+		err = l.reconciled() // the loss may have been noticed by this very question
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrUnavailable) && !neverSent(err):

@@ -190,7 +190,10 @@ func (l *Ledger) tryRecover(ctx context.Context, n *node) (begun bool, err error
 	} else {
 		l.logger.Info("Redis came up anew, and lacks nothing that is archived", zap.Int("shards", len(n.shards)), zap.Duration("took", time.Since(start)))
 	}
-	l.wentBack()
+	if back > 0 {
+		l.lost()
+	}
+	l.suspect()
 	return true, nil
 }
 
@@ -545,9 +548,18 @@ func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends [
 		return err
 	}
 	for i, h := range heads {
-		l.see(h.Shard, at[i])
+		l.recoveredTo(h.Shard, at[i])
 	}
 	return nil
+}
+
+// recoveredTo takes in where a shard is after a recovery, and whether that is
+// less than it had acknowledged to this process.
+func (l *Ledger) recoveredTo(shard int, at position) {
+	if at.seq() < l.at(shard).seq() {
+		l.lost()
+	}
+	l.see(shard, at)
 }
 
 // positionOf reads a position from two fields of a meta.
@@ -572,13 +584,10 @@ func (l *Ledger) learnRecovery(shard int, r *reply) error {
 	if err := r.problem(); err != nil {
 		return err
 	}
-	l.see(shard, positionAt(epoch, seq))
-	l.wentBack()
+	l.recoveredTo(shard, positionAt(epoch, seq))
+	l.suspect()
 	return nil
 }
-
-// wentBack tells the settlement log that Redis may lack what it had booked.
-func (l *Ledger) wentBack() { l.suspect() }
 
 // admit opens the servers to this process at its start: those that lack
 // scripts are recovered, and so is one that has its scripts and yet is behind

@@ -60,8 +60,12 @@ func (l *Ledger) replayLog(ctx context.Context) error {
 	if l.log == nil {
 		return nil
 	}
+	losses := l.reconciling.losses.Load()
 	r := &replay{ledger: l, log: l.log}
 	err := r.run(ctx)
+	if err == nil {
+		raise(&l.reconciling.replayed, losses)
+	}
 	l.tellReplay(&r.done, err)
 	return err
 }
@@ -113,6 +117,7 @@ func (l *Ledger) RunReplay(ctx context.Context) {
 			continue
 		case <-tick.C:
 		}
+		l.look(ctx)
 		err := l.log.flush()
 		if now := time.Now(); now.Sub(purged) >= purgeEvery {
 			purged = now

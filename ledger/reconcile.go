@@ -1,0 +1,63 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// When Redis has gone back in time, its balances are too high until every
+// proxy has replayed its log, and calls in flight may have lost their holds.
+// Admission waits for that, a bounded time, and says so: what is admitted
+// meanwhile might be paid with money that is spent.
+
+const (
+	// reconcileTime is what the other proxies have: each looks at Redis once in
+	// a replayTick, and then replays.
+	reconcileTime = 2 * time.Second
+	// reconcilePatience bounds how long admission waits for a replay of its own.
+	reconcilePatience = 30 * time.Second
+)
+
+// reconciling is what a process knows of losses and of the replays that mend them.
+type reconciling struct {
+	// othersUntil is when the others have had their time, in ns since 1970; 0: nothing was lost.
+	othersUntil atomic.Int64
+	// losses counts them, replayed is how many of them this process's log has been replayed after.
+	losses, replayed atomic.Int64
+}
+
+// lost notes that Redis turned out to lack what it had acknowledged.
+func (l *Ledger) lost() {
+	if l.log != nil {
+		l.reconciling.losses.Add(1)
+	}
+	l.reconciling.othersUntil.Store(time.Now().Add(l.reconcileTime).UnixNano())
+}
+
+// reconciled reports whether what was lost has been replayed: nil or ErrUnavailable.
+func (l *Ledger) reconciled() error {
+	r := &l.reconciling
+	until := r.othersUntil.Load()
+	if until == 0 {
+		return nil
+	}
+	late := time.Since(time.Unix(0, until))
+	own := r.replayed.Load() < r.losses.Load()
+	if late < 0 || own && late < reconcilePatience {
+		return fmt.Errorf("%w: Redis had lost a part of what it had acknowledged; new calls wait until the proxies have replayed their settlement logs", ErrUnavailable)
+	}
+	if !own {
+		r.othersUntil.CompareAndSwap(until, 0)
+	}
+	return nil
+}
+
+// look asks every server for next to nothing, so that a process without calls
+// notices, too, that Redis was recovered, or came up anew.
+func (l *Ledger) look(ctx context.Context) {
+	for shard := range l.circuits.list {
+		_ = l.probe(ctx, shard) // what it comes to is learned on the way
+	}
+}
