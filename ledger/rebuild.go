@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -163,6 +165,8 @@ func (l *Ledger) mustBeEmpty(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
+			// A proxy that runs may be about to find out that there is nothing to recover.
+			keys = slices.DeleteFunc(keys, func(key string) bool { return strings.HasSuffix(key, "}:recovery") })
 			if len(keys) > 0 {
 				return fmt.Errorf("%w: this Redis is not empty (it has %s): a ledger is rebuilt into an empty one; "+
 					"stop the proxies, keep a copy of what is there, and empty it yourself, or point ledger.redis at another", ErrConflict, keys[0])

@@ -152,6 +152,9 @@ func (l *Ledger) recoverNode(ctx context.Context, n *node) error {
 
 // tryRecover recovers a server under its lock; begun is false when another has that.
 func (l *Ledger) tryRecover(ctx context.Context, n *node) (begun bool, err error) {
+	if err := l.belongs(ctx, n); err != nil {
+		return false, err
+	}
 	lock, token, err := l.lockRecovery(ctx, n)
 	if err != nil {
 		return false, unavailable(err)
@@ -304,16 +307,14 @@ func anyBehind(heads []archive.Head, found []shardFound) bool {
 	return false
 }
 
-// beginRecovery checks whose shards these are, marks them, and loads what a
-// recovery needs: scripts that write nothing but what the archive has.
-func (l *Ledger) beginRecovery(ctx context.Context, n *node, token string) error {
+// belongs checks whose shards these are. To a server that has been emptied, or
+// is another ledger's, not even the lock is written.
+func (l *Ledger) belongs(ctx context.Context, n *node) error {
 	ids := make([]*redis.StringCmd, len(n.shards))
 	_, err := n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, shard := range n.shards {
 			ids[i] = p.HGet(ctx, l.metaKey(shard), "id")
 		}
-		p.ScriptLoad(ctx, l.scripts.recover.source)
-		p.ScriptLoad(ctx, l.scripts.putback.source)
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -327,7 +328,18 @@ func (l *Ledger) beginRecovery(ctx context.Context, n *node, token string) error
 			return fmt.Errorf("%w: shard %d: the shard belongs to another ledger", ErrUnavailable, n.shards[i])
 		}
 	}
-	_, err = n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	return nil
+}
+
+// beginRecovery marks the shards, and loads what a recovery needs: scripts that
+// write nothing but what the archive has.
+func (l *Ledger) beginRecovery(ctx context.Context, n *node, token string) error {
+	if err := l.belongs(ctx, n); err != nil {
+		return err
+	}
+	_, err := n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ScriptLoad(ctx, l.scripts.recover.source)
+		p.ScriptLoad(ctx, l.scripts.putback.source)
 		for _, shard := range n.shards {
 			p.HSet(ctx, l.metaKey(shard), metaRecovering, token)
 		}

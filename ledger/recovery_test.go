@@ -546,3 +546,63 @@ func TestCutTwice(t *testing.T) {
 		})
 	}
 }
+
+// A shard of whose journal nothing is left in Redis goes on with its ids, over a
+// restart, too: the stream itself refuses an id that is not beyond its last.
+func TestFullyTrimmedShardGoesOn(t *testing.T) {
+	f := archived(t, Options{Shards: 1}, redistest.WithAOF("always"))
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	for round := range 3 {
+		f.must(f.server.Client().XTrimMaxLen(f.ctx(), f.ledger.journalKey(0), 0).Err())
+		if round == 1 {
+			f.server.Kill()
+			f.server.Start()
+		}
+		before := f.shardSeq(0)
+		f.topup("acme", Bonus, "1")
+		if after := f.shardSeq(0); after != before+1 {
+			t.Errorf("DENSE: after %d comes %d", before, after)
+		}
+		f.archiveNow()
+	}
+	f.balances("acme", "10 3 0")
+}
+
+// A ledger is rebuilt while its proxies run, and try: none books before it is
+// whole, what they had promised comes to the books, and nothing twice.
+func TestRebuildBesideProxies(t *testing.T) {
+	address := sqlite(t)
+	f := newFixture(t, Options{Shards: 2, Archive: address, Log: t.TempDir()}, redistest.WithAOF("always"))
+	tr := f.traffic(4, "acme", "bolt")
+	(&logged{fixture: f}).replaying(f.ledger)
+	tr.run(100)
+	f.archiveNow()
+	tr.run(30) // the log alone will have it
+	open := len(tr.holds)
+
+	f.server.Kill()
+	f.must(os.RemoveAll(filepath.Join(f.server.Dir(), "appendonlydir")))
+	f.server.Start()
+	tr.run(30) // refused, or promised
+	if len(tr.holds) > open {
+		t.Error("a call was admitted by an empty Redis")
+	}
+	if n, err := f.server.Client().DBSize(f.ctx()).Result(); err != nil || n != 0 {
+		t.Errorf("proxies wrote %d keys into an empty Redis", n)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := Rebuild(f.ctx(), Options{URL: f.server.URL(), Archive: address})
+		done <- err
+	}()
+	for range 30 {
+		tr.run(1)
+	}
+	f.must(<-done)
+	f.must(f.settleOne(tr))
+	f.chargedOnce(tr)
+	tr.finish()
+	f.chargedOnce(tr)
+	f.archiveNow()
+}
