@@ -150,6 +150,7 @@ func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content st
 	refs, reference := l.reference(shard, account, ref, content)
 	keys := append(l.keysOf(shard, account, 0), refs, l.expiryKey(shard)) // the last is for grants
 	args = slices.Concat(l.args(0), []any{account}, args, reference, more)
+	l.archive.words[shard].Store(true)
 	return l.run(ctx, s, shard, keys, args)
 }
 

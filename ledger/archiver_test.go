@@ -377,22 +377,57 @@ func mustRaw(f *fixture, shard int) (list []archive.Entry) {
 	return list
 }
 
-// An operator's word is archived before it is reported as done.
+// An operator's word is archived before it is reported as done, whatever it
+// is: each by a process of its own, as verbs are.
 func TestOperatorsWordIsArchivedAtOnce(t *testing.T) {
 	f := archived(t, Options{Shards: 2})
-	l := f.open(Options{Shards: 2, Archive: f.ledger.vault.address, ArchiveReadOnly: true})
-	f.must(l.ArchiveWord(f.ctx())) // nothing was said
-	_, err := l.CreateAccount(f.ctx(), "acme", AccountOptions{})
-	f.must(err)
-	_, err = l.TopUp(f.ctx(), Topup{Account: "acme", Amount: 1})
-	f.must(err)
-	f.must(l.ArchiveWord(f.ctx()))
-	head, err := f.store().Head(f.ctx(), l.shardOf("acme"))
-	f.must(err)
-	if head.Seq != 2 {
-		t.Errorf("the archive ends at %d, want 2", head.Seq)
-	}
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	charged := f.settle(f.reserve(key, cost(f, "1")), cost(f, "1"))
 	f.archiveNow()
+	overdraft := f.nano("1")
+	for _, word := range []struct {
+		what string
+		say  func(l *Ledger) error
+	}{
+		{"nothing", func(*Ledger) error { return nil }},
+		{"account", func(l *Ledger) error { _, err := l.CreateAccount(f.ctx(), "dune", AccountOptions{}); return err }},
+		{"topup", func(l *Ledger) error { _, err := l.TopUp(f.ctx(), Topup{Account: "acme", Amount: 1}); return err }},
+		{"topup by reference", func(l *Ledger) error {
+			_, err := l.TopUp(f.ctx(), Topup{Account: "acme", Amount: 1, Ref: "r"})
+			return err
+		}},
+		{"grant", func(l *Ledger) error { _, err := l.GrantPack(f.ctx(), Grant{Account: "acme", Quantity: 5}); return err }},
+		{"pack revoked", func(l *Ledger) error { _, err := l.RevokePack(f.ctx(), "acme", "p1", "x"); return err }},
+		{"adjustment", func(l *Ledger) error {
+			_, err := l.Adjust(f.ctx(), Adjustment{Account: "acme", Amount: -1, Reason: "x"})
+			return err
+		}},
+		{"refund", func(l *Ledger) error {
+			_, err := l.Refund(f.ctx(), Refund{Account: "acme", RequestID: charged.RequestID, Reason: "x"})
+			return err
+		}},
+		{"overdraft", func(l *Ledger) error {
+			_, err := l.SetAccount(f.ctx(), "acme", AccountChange{Overdraft: &overdraft})
+			return err
+		}},
+		{"suspension", func(l *Ledger) error { return l.SuspendAccount(f.ctx(), "acme", "x") }},
+		{"resumption", func(l *Ledger) error { return l.ResumeAccount(f.ctx(), "acme", "x") }},
+		{"key", func(l *Ledger) error { _, _, err := l.CreateKey(f.ctx(), "acme", NewKey{}); return err }},
+		{"key revoked", func(l *Ledger) error { return l.RevokeKey(f.ctx(), "acme", keyID("acme", key.suffix())) }},
+	} {
+		l := f.open(Options{Shards: 2, Archive: f.ledger.vault.address, ArchiveReadOnly: true})
+		f.must(word.say(l))
+		f.must(l.ArchiveWord(f.ctx()))
+		for shard := range l.tags {
+			head, err := f.store().Head(f.ctx(), shard)
+			f.must(err)
+			if int64(head.Seq) != f.shardSeq(shard) {
+				t.Errorf("%s: shard %d ends at %d, the archive at %d", word.what, shard, f.shardSeq(shard), head.Seq)
+			}
+		}
+		f.archiveNow()
+	}
 }
 
 // The same on a cluster, whose shards are in different slots.
