@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -112,12 +111,11 @@ func (row chaosRow) run(t *testing.T, cycles int) outcome {
 	w := newWorld(t, func(s *settings) {
 		s.ledger = "hold_ttl: " + cmp.Or(row.holdTTL, "3s")
 		s.redis = row.redis
+		if row.archive {
+			s.archive = "interval: 100ms, keep: 1s"
+		}
 	})
 	c := &chaos{world: w, received: make(ids), pending: make(ids), logged: make(ids)}
-	if row.archive {
-		w.made.upstreams = w.upstreamItem("sim", w.up.url, "") + fmt.Sprintf("archive: {url: %q, interval: 100ms, keep: 1s}\n", "sqlite:"+c.archivePath())
-		w.writeConfig()
-	}
 	w.account("acme", "100000")
 	w.verb("topup", "acme", "500", "--wallet", "bonus")
 	w.verb("pack", "grant", "acme", "--unit", "token", "--quantity", "20000", "--models", "gpt-4o")
@@ -131,9 +129,6 @@ func (row chaosRow) run(t *testing.T, cycles int) outcome {
 	}
 	return c.judge(row)
 }
-
-// archivePath is where the archive is, of a row that has one.
-func (c *chaos) archivePath() string { return filepath.Join(c.dir, "archive.db") }
 
 // cycle lets clients call, strikes, and lets things come back.
 func (c *chaos) cycle(row chaosRow) {

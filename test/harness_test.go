@@ -63,6 +63,7 @@ const patience = 60 * time.Second
 // settings of a world. Texts are YAML as it stands in the config file.
 type settings struct {
 	ledger    string // more settings of the ledger section
+	archive   string // more settings of the archive section; empty: no archive
 	upstreams string // the list's items; empty: the simulated upstream for all models
 	policy    string // the policy section
 	prices    string // the price table
@@ -122,21 +123,28 @@ func newWorld(t *testing.T, change ...func(*settings)) *world {
 // writeConfig writes the config file from the settings as they are now.
 func (w *world) writeConfig() {
 	w.t.Helper()
-	upstreams := w.made.upstreams
+	upstreams, archive := w.made.upstreams, ""
 	if upstreams == "" {
 		upstreams = w.upstreamItem("sim", w.up.url, "")
+	}
+	if w.made.archive != "" {
+		archive = fmt.Sprintf("archive: {url: %q, %s}", "sqlite:"+w.archivePath(), w.made.archive)
 	}
 	w.write("tollgate.yaml", fmt.Sprintf(`listen: 127.0.0.1:0
 admin: {listen: 127.0.0.1:0, token: "operator"}
 ledger:
   redis: %q
   %s
+%s
 upstreams:
 %s
 pricing: {currency: CNY, exchange: {USD: 7.1}, files: [prices.yaml]}
 policy: {%s}
-`, w.redis.URL(), w.made.ledger, upstreams, w.made.policy))
+`, w.redis.URL(), w.made.ledger, archive, upstreams, w.made.policy))
 }
+
+// archivePath is where the archive is, of a world that has one.
+func (w *world) archivePath() string { return filepath.Join(w.dir, "archive.db") }
 
 // upstreamItem is an upstream of the config file that serves all models.
 func (w *world) upstreamItem(name, url, more string) string {
