@@ -118,6 +118,9 @@ func (l *Ledger) RunReplay(ctx context.Context) {
 		case <-tick.C:
 		}
 		l.look(ctx)
+		if len(l.circuits.tripped) > 0 {
+			continue // replayed before anything is purged: ids may mean other entries now
+		}
 		err := l.log.flush()
 		if now := time.Now(); now.Sub(purged) >= purgeEvery {
 			purged = now
