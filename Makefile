@@ -53,6 +53,10 @@ e2e: test-deps e2e-deps ## The whole-program tests alone: real binary, real Redi
 model: test-deps ## The ledger against a plain Go model: more than 100,000 random steps (MODEL_RUNS runs of about MODEL_STEPS)
 	go test -timeout 0 -count=1 -run '^TestModel$$' -v ./ledger -rapid.checks=$(MODEL_RUNS) -rapid.steps=$(MODEL_STEPS)
 
+.PHONY: bugs
+bugs: test-deps ## Bugs put into the scripts one at a time, and the invariant that caught each
+	go test -count=1 -run '^TestSeededBugs$$' -v ./ledger
+
 .PHONY: chaos
 chaos: test-deps ## Faults under load, and a table of what was lost and charged twice (CHAOS_CYCLES cycles of each row)
 	CHAOS_CYCLES=$(CHAOS_CYCLES) TOLLGATE_E2E_NO_RACE=1 go test -tags chaos -count=1 -timeout 0 -run '^TestChaos$$' -v ./test

@@ -63,6 +63,7 @@ type Ledger struct {
 	// reconciling keeps admission closed after a loss, for reconcileTime at least.
 	reconciling   reconciling
 	reconcileTime time.Duration
+	tally         tally
 	// log is the settlement log of this process, nil without one.
 	log *settleLog
 	// logs is the directory in which log and those of other proxies stand.

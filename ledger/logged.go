@@ -93,6 +93,9 @@ func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*
 	if logErr != nil || !l.away(shard) {
 		var receipt *Receipt
 		receipt, err = l.book(ctx, b)
+		if errors.Is(err, ErrConflict) {
+			l.tally.conflicts.Add(1)
+		}
 		if !errors.Is(err, ErrUnavailable) {
 			l.ended(b, shard, receipt)
 			return receipt, err

@@ -30,6 +30,7 @@ type reconciling struct {
 
 // lost notes that Redis turned out to lack what it had acknowledged.
 func (l *Ledger) lost() {
+	l.tally.losses.Add(1)
 	if l.log != nil {
 		l.reconciling.losses.Add(1)
 	}

@@ -194,6 +194,7 @@ func (l *Ledger) tryRecover(ctx context.Context, n *node) (begun bool, err error
 		l.logger.Info("Redis came up anew, and lacks nothing that is archived", zap.Int("shards", len(n.shards)), zap.Duration("took", time.Since(start)))
 	}
 	if back > 0 {
+		l.tally.putBack.Add(back)
 		l.lost()
 	}
 	l.suspect()

@@ -327,6 +327,7 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 	case "OK":
 		fields = answer.booked(4, &rec.booking)
 		r.done.Settled++
+		l.tally.replayed.Add(1)
 	case "SAME":
 		fields = answer.fields(4)
 		r.done.There++

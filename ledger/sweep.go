@@ -116,6 +116,7 @@ func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
 		last := l.circuits.last.Load()
 		grace := l.inGrace(ctx)
 		swept, err := l.sweep(ctx, func() bool { return !grace && l.circuits.last.Load() == last })
+		l.tally.swept(&swept)
 		switch {
 		case errors.Is(err, context.Canceled):
 		case err != nil:

