@@ -45,7 +45,7 @@ func TestAdmissionWaitsForReplays(t *testing.T) {
 			_, no = l.Reserve(f.ctx(), f.reservation(key, cost(f, "0.5")))
 			return !strings.Contains(no.Error(), "settlement logs")
 		})
-		isReason(t, no, InsufficientFunds, "balance")
+		_ = isReason(t, no, InsufficientFunds, "balance")
 	}
 }
 

@@ -122,6 +122,7 @@ func (c *chaos) killRedisSlow() ids {
 func (c *chaos) killRedis() ids {
 	c.redis.Kill()
 	c.redis.FreeDisk()
+	c.promised = c.promisedSoFar()
 	booked := c.onDisk()
 	time.Sleep(200 * time.Millisecond) // for the calls that are refused meanwhile
 	c.redis.Start()
@@ -146,6 +147,7 @@ func (c *chaos) killRedisWithLoss() ids {
 	if err := os.Truncate(file, keep); err != nil {
 		c.t.Fatal(err)
 	}
+	c.promised = c.promisedSoFar()
 	booked := c.onDisk()
 	time.Sleep(200 * time.Millisecond)
 	c.redis.Start()
@@ -277,6 +279,7 @@ func (c *chaos) failOver() ids {
 	time.Sleep(time.Duration(100+rand.IntN(300)) * time.Millisecond)
 	c.before = c.bookedIn(c.redis.Client())
 	c.redis.Kill()
+	c.promised = c.promisedSoFar()
 	if err := c.replica.Client().Do(ctx, "REPLICAOF", "NO", "ONE").Err(); err != nil {
 		c.t.Fatal(err)
 	}

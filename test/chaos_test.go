@@ -22,10 +22,12 @@ import (
 
 // How hard the chaos rows pull. CHAOS_CYCLES makes them longer.
 const (
-	chaosCycles  = 3
-	chaosClients = 6
-	chaosCalls   = 30 // of each client in a cycle
-	chaosSettles = 30 * time.Second
+	chaosCycles   = 3
+	chaosClients  = 6
+	chaosRefusals = 80 // that a client puts up with: four seconds
+	chaosCalls    = 30 // of each client in a cycle
+	chaosAnswers  = 20 // of all, before a strike
+	chaosSettles  = 30 * time.Second
 )
 
 // A chaosRow is a fault, struck once in each cycle under load.
@@ -54,6 +56,7 @@ type chaos struct {
 	second     *process          // of the row of archivers
 	archivedBy [2]int            // entries, by proxy and second
 	before     ids               // what Redis had just before it was killed
+	promised   ids               // what Redis had acknowledged, or a log had, when it was dead
 	floor      int64             // what no cut of the append-only file floorOf goes below
 	floorOf    string
 
@@ -136,29 +139,32 @@ func (c *chaos) cycle(row chaosRow) {
 		row.before(c)
 	}
 	var clients sync.WaitGroup
-	started, struck := make(chan struct{}), new(atomic.Bool)
-	var first sync.Once
+	struck, before := new(atomic.Bool), c.answers()
 	for client := range chaosClients {
 		clients.Go(func() {
-			for i := 0; i < chaosCalls || !struck.Load(); i++ {
-				gone := c.callOnce(client + i)
-				first.Do(func() { close(started) })
-				if gone {
-					return
+			for served, refused := 0, 0; !struck.Load() || served < chaosCalls && refused < chaosRefusals; {
+				status := c.callOnce(client + served + refused)
+				switch status {
+				case 0:
+					return // the proxy is gone
+				case 503:
+					refused++
+					time.Sleep(50 * time.Millisecond) // as a client would that is told to come back
+				default:
+					served++
 				}
 			}
 		})
 	}
-	<-started
-	time.Sleep(time.Duration(100+rand.IntN(200)) * time.Millisecond)
+	eventually(c.t, "there are answers to lose", func() bool { return c.answers() >= before+chaosAnswers })
+	time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
 	booked := row.strike(c)
-	promised := c.promisedSoFar()
 	struck.Store(true)
 	clients.Wait()
 	if booked == nil {
-		promised, booked = c.promisedSoFar(), c.onTheBooks()
+		c.promised, booked = c.promisedSoFar(), c.onTheBooks()
 	}
-	for id := range promised {
+	for id := range c.promised {
 		if !booked[id] && (c.before == nil || c.before[id]) {
 			c.lostBefore++
 		}
@@ -169,8 +175,8 @@ func (c *chaos) cycle(row chaosRow) {
 	c.cycles++
 }
 
-// callOnce makes one of the load's calls, and reports whether the proxy is gone.
-func (c *chaos) callOnce(i int) (gone bool) {
+// callOnce makes one of the load's calls, and returns its status, 0 when nobody answered.
+func (c *chaos) callOnce(i int) (status int) {
 	path, body := killCall(i)
 	r := c.proxy.send("POST", path, c.key, body)
 	c.mu.Lock()
@@ -181,10 +187,14 @@ func (c *chaos) callOnce(i int) (gone bool) {
 		c.pending[id] = receiptOf(r, "x-tollgate-pending") != ""
 	}
 	c.mu.Unlock()
-	if r.status == 503 {
-		time.Sleep(50 * time.Millisecond) // as a client would that is told to come back
-	}
-	return r.status == 0
+	return r.status
+}
+
+// answers is how many were received in full.
+func (c *chaos) answers() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.received)
 }
 
 // promisedSoFar are the answers received in full that Redis had acknowledged,
@@ -218,7 +228,7 @@ func (c *chaos) judge(row chaosRow) outcome {
 	if o.lostAfter != 0 || o.doubled != 0 || o.held != "0" || !o.audit {
 		c.t.Errorf("%+v", o)
 	}
-	if o.acknowledged < 20*o.cycles {
+	if o.acknowledged < chaosAnswers*o.cycles {
 		c.t.Errorf("%d answers in %d cycles prove nothing", o.acknowledged, o.cycles)
 	}
 	if row.mustLose && o.lostBefore == 0 {
