@@ -5,7 +5,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/redistest"
 )
+
+// synced keeps what Redis has acknowledged over a kill: what everysec may lose
+// then is not what these tests are about, and without an archive it would not
+// come back.
+func synced(s *settings) { s.redis = append(s.redis, redistest.WithAOF("always")) }
 
 // refusedFast demands that new calls are refused without a pile-up.
 func refusedFast(t *testing.T, p *process, key string) {
@@ -101,7 +108,7 @@ func TestOutageWithCallsInFlight(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			const calls = 8
-			w, p, key := acme(t, func(s *settings) { s.ledger = tt.ledger })
+			w, p, key := acme(t, synced, func(s *settings) { s.ledger = tt.ledger })
 			if tt.pack != "" {
 				w.verb("pack", "grant", "acme", "--unit", "token", "--quantity", tt.pack)
 			}
@@ -131,7 +138,7 @@ func TestOutageWithCallsInFlight(t *testing.T) {
 
 // Redis goes away in the middle of a stream. The stream is not cut.
 func TestOutageMidStream(t *testing.T) {
-	w, p, key := acme(t)
+	w, p, key := acme(t, synced)
 	reached, release := w.up.stallBefore(5)
 	answers := make(chan reply, 1)
 	go func() {
@@ -153,7 +160,7 @@ func TestOutageMidStream(t *testing.T) {
 
 // An upstream's error during the outage costs nothing, and its hold comes back.
 func TestOutageReleases(t *testing.T) {
-	w, p, key := acme(t)
+	w, p, key := acme(t, synced)
 	open := w.up.hold()
 	answers := make(chan reply, 1)
 	go func() { answers <- p.send("POST", chatPath, key, chat("gpt-4o", "status=400")) }()
@@ -170,7 +177,7 @@ func TestOutageReleases(t *testing.T) {
 // although their time to live is a quarter of an hour.
 func TestOutageAndKillNine(t *testing.T) {
 	const calls = 6
-	w, p, key := acme(t)
+	w, p, key := acme(t, synced)
 	answers, open := inFlight(t, w, p, key, calls)
 	w.redis.Kill()
 	open()
@@ -193,7 +200,7 @@ func TestOutageAndKillNine(t *testing.T) {
 // log, and another adopts it by the verb, once and again.
 func TestOutageAndShutdown(t *testing.T) {
 	const calls = 4
-	w, p, key := acme(t)
+	w, p, key := acme(t, synced)
 	answers, open := inFlight(t, w, p, key, calls)
 	w.redis.Kill()
 	open()
