@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"syscall"
@@ -42,17 +43,16 @@ func TestGracefulShutdown(t *testing.T) {
 // A second signal cuts the drain short; what was delivered is charged, nothing stays held.
 func TestSecondSignalCutsTheDrain(t *testing.T) {
 	w, p, key := acme(t)
-	reached, release := w.up.stallBefore(5)
+	_, release := w.up.stallBefore(5)
 	defer release()
-	stream := make(chan reply, 1)
-	go func() { stream <- p.send("POST", chatPath, key, chat("gpt-4o", "usage=100,50;chunks=10", streamed)) }()
-	<-reached
+	stream := begin(t, p, key, chat("gpt-4o", "usage=100,50;chunks=10", streamed), nil)
+	readSome(t, stream.response.Body)
 	p.signal(syscall.SIGTERM)
 	eventually(t, "readyz fails", func() bool { return p.adminStatus("/readyz") != 200 })
 	p.signal(syscall.SIGTERM)
 	p.wait()
-	if r := <-stream; strings.Contains(r.body, "[DONE]") {
-		t.Error("the stream was said to have ended")
+	if rest, err := io.ReadAll(stream.response.Body); err == nil || strings.Contains(string(rest), "[DONE]") {
+		t.Errorf("the stream was said to have ended: %v\n%s", err, rest)
 	}
 	w.requireSettled("acme")
 	equal(t, "charges", len(w.entries("acme", "charge")), 1)
