@@ -114,13 +114,20 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 	return r.request, nil
 }
 
-// WithOutput returns the ceiling as it would be if the output were limited to
-// n tokens a choice.
+// limitBytes is what a body grows by when a limit is said that was not.
+const limitBytes = int64(len(`, "max_completion_tokens": 2147483647`))
+
+// WithOutput returns the ceiling as it would be if the client limited the
+// output to n tokens a choice.
 func (r *Request) WithOutput(n int64) Quantities {
 	q := r.Ceiling
 	for _, d := range [...]Dimension{Output, OutputAudio} {
-		if q[d] != 0 {
-			q[d] = n * r.outputs
+		if q[d] == 0 {
+			continue
+		}
+		q[d] = n * r.outputs
+		if !r.OutputLimited {
+			q[Input] += limitBytes
 		}
 	}
 	return q

@@ -158,6 +158,23 @@ func requireAffordable(t *testing.T, w *world, p *process, key string, affordabl
 	}
 }
 
+// Who had said no limit, and now says the one that is said to fit, is served:
+// saying it makes the request longer.
+func TestAffordableOfAnUnlimitedRequest(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", "0.01")
+	key, _ := w.key("acme")
+	p := w.serve()
+	n := p.post(chatPath, key, chat("gpt-4o", "status=400")).get("error.metadata.affordable_output_tokens").Int()
+	if n == 0 {
+		t.Fatal("nothing is said to be affordable")
+	}
+	for _, limit := range []string{`"max_tokens":%d`, `"max_completion_tokens": %d`} {
+		fits := p.post(chatPath, key, chat("gpt-4o", "status=400", fmt.Sprintf(limit, n)))
+		equal(t, "status from the upstream", fits.status, 400)
+	}
+}
+
 // affordableChat is a request whose length does not depend on n: what it may
 // use as input is always the same.
 func affordableChat(directive string, n int64) string {
