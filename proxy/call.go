@@ -219,7 +219,8 @@ func (c *call) forward() error {
 }
 
 // attempt sends the request to one upstream. Streams are asked for their
-// usage; an upstream that refuses the question is asked without it, and not again.
+// usage; an upstream that refuses the question is asked without it, and not
+// again if that was the reason.
 func (c *call) attempt(u candidate) (*http.Response, error) {
 	ask := c.request.Stream && !u.refusesStreamOptions.Load()
 	response, err := c.send(u, ask)
@@ -229,8 +230,11 @@ func (c *call) attempt(u candidate) (*http.Response, error) {
 	if !namesStreamOptions(response) {
 		return response, nil
 	}
-	u.refusesStreamOptions.Store(true)
-	return c.send(u, false)
+	response, err = c.send(u, false)
+	if err == nil && response.StatusCode < http.StatusMultipleChoices {
+		u.refusesStreamOptions.Store(true)
+	}
+	return response, err
 }
 
 func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {

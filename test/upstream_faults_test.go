@@ -206,6 +206,17 @@ func TestStreamOptionsRejected(t *testing.T) {
 	}
 }
 
+// What a client says itself, and is rejected for, tells nothing of the upstream:
+// the streams of others are still asked for their usage.
+func TestStreamOptionsOfTheClientRejected(t *testing.T) {
+	w, p, key := acme(t)
+	own := chat("gpt-4o", "reject-stream-options", streamed, `"stream_options":{"include_usage":false}`)
+	p.post(chatPath, key, own).requireStatus(t, 400)
+	p.post(chatPath, key, chat("gpt-4o", "usage=10,20", streamed)).requireStatus(t, 200)
+	w.requireSettled("acme")
+	equal(t, "source", w.entries("acme", "charge")[0].Get("usage_source").String(), "upstream")
+}
+
 // A second upstream takes over before the first byte, on one hold, for one charge.
 func TestFailover(t *testing.T) {
 	for _, fault := range []string{"refused", "status=429", "status=500", "status=503", "close"} {
