@@ -339,10 +339,13 @@ func (r *requestReader) tool() {
 	}
 }
 
+// defaultEngine is what BigModel searches with when the request names none.
+const defaultEngine = "search_std"
+
 // searchTool reads BigModel's description of a search: which engine, and
 // whether it is on.
 func (r *requestReader) searchTool() (enabled bool, engine string) {
-	enabled = true
+	enabled, engine = true, defaultEngine
 	var seen uint64
 	for r.open('{'); r.more('}'); {
 		switch key := r.key(); string(key) {
@@ -352,7 +355,7 @@ func (r *requestReader) searchTool() (enabled bool, engine string) {
 			r.skip()
 		case "search_engine":
 			r.once(&seen, 1, "tools.web_search.search_engine")
-			if value := r.raw(); len(value) > 1 && value[0] == '"' {
+			if value := r.raw(); len(value) > 2 && value[0] == '"' {
 				engine = unescape(value[1 : len(value)-1])
 			}
 		default:
