@@ -3,6 +3,9 @@ package meter
 import (
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // A Dimension is one kind of usage. Dimensions are disjoint: what is counted
@@ -63,7 +66,7 @@ func ParseDimension(name string) (Dimension, error) {
 			return Dimension(d), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown dimension %q (one of %v)", name, dimensionNames)
+	return 0, fmt.Errorf("unknown dimension %q; want one of %s", name, strings.Join(dimensionNames[:], ", "))
 }
 
 // MarshalText writes the name.
@@ -191,3 +194,12 @@ type ToolUse struct {
 // Attributes are facts of a request or an answer that a price row's `when`
 // can name: size, quality, service_tier, engine, batch, …
 type Attributes map[string]string
+
+// String lists the attributes, such as "quality=hd, size=1024x1024".
+func (a Attributes) String() string {
+	texts := make([]string, 0, len(a))
+	for _, key := range slices.Sorted(maps.Keys(a)) {
+		texts = append(texts, key+"="+a[key])
+	}
+	return strings.Join(texts, ", ")
+}

@@ -110,8 +110,19 @@ func errTooLarge(limit int64) *apiError {
 func errUnknownModel(model string) *apiError {
 	return &apiError{
 		status: http.StatusNotFound, code: codeModelNotFound, kind: kindInvalidRequest, param: "model", final: true,
-		message: fmt.Sprintf("The model '%s' does not exist here, or has no price for this endpoint. GET /v1/models lists those that you may use.", model),
+		message: fmt.Sprintf("The model '%s' does not exist here. GET /v1/models lists those that you may use.", model),
 	}
+}
+
+// errUnpriced is about a model that is served, but not priced as it was asked for.
+func (c *call) errUnpriced() *apiError {
+	what := c.endpoint.Name
+	if c.request != nil && len(c.request.Attributes) > 0 {
+		what += fmt.Sprintf(" with %.100s", c.request.Attributes)
+	}
+	e := errUnknownModel(c.model())
+	e.message = fmt.Sprintf("The model '%s' has no price here for %s, and what has no price is refused. GET /v1/models lists models and prices.", c.model(), what)
+	return e
 }
 
 func errUnknownRoute(r *http.Request) *apiError {
@@ -179,7 +190,7 @@ func (c *call) asAPIError(err error) *apiError {
 	case errors.As(err, &big):
 		return errTooLarge(big.Limit)
 	case errors.Is(err, meter.ErrUnpriced):
-		return errUnknownModel(c.model())
+		return c.errUnpriced()
 	case errors.Is(err, meter.ErrAmountRange):
 		return errInvalidRequest("", "The request could cost more than one request can be charged; lower max_tokens or n.")
 	case errors.Is(err, ledger.ErrUnavailable):
@@ -224,7 +235,7 @@ func rateLimitError(r *ledger.Refusal) *apiError {
 	switch {
 	case r.Reason == ledger.TooManyParallel:
 		e.retryAfter = time.Second
-		e.message = fmt.Sprintf("This API key has %d requests in flight, as many as it may have at once. Please try again when one has ended.", r.Held)
+		e.message = fmt.Sprintf("This API key has as many requests in flight as it may have at once: %d. Please try again when one has ended.", r.Held)
 	case r.Limit == "key.tpm":
 		e.kind = "tokens"
 		e.message = fmt.Sprintf("Rate limit reached for tokens per minute: limit %d, requested %d. Please try again in %s.",
@@ -241,14 +252,16 @@ const inFlightRetry = 2 * time.Second
 
 func (c *call) quotaError(r *ledger.Refusal) *apiError {
 	m := &metadata{Limit: r.Limit, Required: meter.Nano(r.Required), Available: meter.Nano(r.Available), Held: meter.Nano(r.Held)}
+	unit := c.currency()
 	if r.Counted {
 		m.Required, m.Available, m.Held = r.Required, r.Available, r.Held
+		unit = "tokens"
 	}
 	if !r.ResetsAt.IsZero() {
 		m.ResetsAt = &r.ResetsAt
 	}
 	m.AffordableOutputTokens = c.affordableOutput(r)
-	need := fmt.Sprintf("It needs up to %v, and %v is available (limit: %s).", m.Required, m.Available, r.Limit)
+	need := fmt.Sprintf("It needs up to %v %s; available: %v (limit: %s).", m.Required, unit, m.Available, r.Limit)
 	if n := m.AffordableOutputTokens; n != nil && *n > 0 {
 		need += fmt.Sprintf(" With max_tokens of at most %d it would fit.", *n)
 	}
@@ -259,7 +272,7 @@ func (c *call) quotaError(r *ledger.Refusal) *apiError {
 		e.message = "Your quota covers this request, but for what your own requests in flight hold. Please try again when they have ended. " + need
 	case ledger.KeySpendExhausted:
 		e.status, e.code, e.kind, e.final = c.proxy.policy.QuotaStatus, "key_quota_exceeded", kindQuota, true
-		e.message = "This API key has reached a limit of its own. " + need
+		e.message = "A limit of this API key's own does not cover this request. " + need
 	default:
 		e.status, e.code, e.kind, e.final = c.proxy.policy.QuotaStatus, "insufficient_quota", kindQuota, true
 		e.message = "You exceeded your current quota: balance and packs do not cover this request. " + need

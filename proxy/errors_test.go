@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 		"upstream silent": {errUpstreamSlow(), 504, "upstream_timeout", "server_error", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &call{proxy: &Proxy{policy: Policy{QuotaStatus: 429}}}
+			c := refusing(t, 429)
 			w := httptest.NewRecorder()
 			c.asAPIError(tc.err).write(w, "req_1")
 			var body struct {
@@ -74,7 +75,7 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 }
 
 func TestQuotaStatusIsTheOperators(t *testing.T) {
-	c := &call{proxy: &Proxy{policy: Policy{QuotaStatus: 402}}}
+	c := refusing(t, 402)
 	for reason, want := range map[ledger.Reason]int{ledger.InsufficientFunds: 402, ledger.KeySpendExhausted: 402, ledger.InFlight: 429} {
 		if got := c.refusalError(&ledger.Refusal{Reason: reason}).status; got != want {
 			t.Errorf("%s answers %d, want %d", reason, got, want)
@@ -83,7 +84,7 @@ func TestQuotaStatusIsTheOperators(t *testing.T) {
 }
 
 func TestQuotaErrorExplainsItselfInNumbers(t *testing.T) {
-	c := &call{proxy: &Proxy{policy: Policy{QuotaStatus: 429}}}
+	c := refusing(t, 429)
 	e := c.refusalError(&ledger.Refusal{Reason: ledger.InsufficientFunds, Limit: "balance", Required: 2_000_000_000, Available: 500_000_000, Held: 1})
 	var got struct {
 		Error struct {
@@ -96,6 +97,51 @@ func TestQuotaErrorExplainsItselfInNumbers(t *testing.T) {
 	m := got.Error.Metadata
 	if m["limit"] != "balance" || m["required"] != "2" || m["available"] != "0.5" || m["held"] != "0.000000001" {
 		t.Errorf("metadata = %v", m)
+	}
+}
+
+// A number without its unit is half an explanation.
+func TestQuotaMessagesNameTheirUnits(t *testing.T) {
+	c := refusing(t, 429)
+	for want, refusal := range map[string]ledger.Refusal{
+		"up to 2 CNY; available: 0.5 (limit: balance)":    {Reason: ledger.InsufficientFunds, Limit: "balance", Required: 2e9, Available: 5e8},
+		"up to 2 CNY; available: 0.5 (limit: key.spend":   {Reason: ledger.KeySpendExhausted, Limit: "key.spend_total", Required: 2e9, Available: 5e8},
+		"up to 4161 tokens; available: 3000 (limit: key.": {Reason: ledger.KeySpendExhausted, Limit: "key.tpm", Required: 4161, Available: 3000, Counted: true},
+	} {
+		if got := c.refusalError(&refusal).message; !strings.Contains(got, want) {
+			t.Errorf("got %q, want it to say %q", got, want)
+		}
+	}
+}
+
+// A model that is served, and not priced as it was asked for, is another slip
+// than one that is not there.
+func TestUnpricedSaysWhatHasNoPrice(t *testing.T) {
+	c := refusing(t, 429)
+	c.endpoint = meter.FindEndpoint("/images/generations")
+	c.request = &meter.Request{Model: "dall-e-2", Attributes: meter.Attributes{"size": "5x5", "quality": strings.Repeat("x", 1000)}}
+	got := c.asAPIError(meter.ErrUnpriced).message
+	if !strings.Contains(got, "'dall-e-2' has no price here for images with quality=xxx") || len(got) > 300 {
+		t.Errorf("got %q", got)
+	}
+	c.request.Attributes["quality"] = "hd"
+	if got := c.asAPIError(meter.ErrUnpriced).message; !strings.Contains(got, "for images with quality=hd, size=5x5,") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// refusing is a chat call that comes to nothing.
+func refusing(t *testing.T, quotaStatus int) *call {
+	t.Helper()
+	book, err := meter.NewBook(meter.BookOptions{Currency: "CNY", Files: []meter.PriceFile{{
+		Name: "p.yaml", Data: []byte("currency: CNY\nprices:\n  - {models: [m], rates: {input: 1}}\n"),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &call{
+		proxy: &Proxy{policy: Policy{QuotaStatus: quotaStatus}}, routing: &routing{book: book},
+		endpoint: meter.FindEndpoint("/chat/completions"),
 	}
 }
 
