@@ -135,7 +135,7 @@ func (l *priceLoad) readLiteLLM(f PriceFile) {
 		}
 	}
 	if len(free) > 0 {
-		l.warn(pricePlace{file: f.Name}, "%d models cost 0 throughout and are left out, %q for one; a model that is free needs a row of its own with rates of 0", len(free), free[0])
+		l.warn(pricePlace{file: f.Name}, "models that cost 0 throughout are left out: %d, %q for one; a model that is free needs a row of its own with rates of 0", len(free), free[0])
 	}
 }
 

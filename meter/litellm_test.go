@@ -72,7 +72,7 @@ func TestLiteLLMLeavesOutWhatItCannotPrice(t *testing.T) {
 	}
 	want := []string{
 		`litellm.json:55:5: model "too-fine" is left out: input_cost_per_token: rate 0.100000125/1M is not exact to 1e-12`,
-		`litellm.json: 1 models cost 0 throughout and are left out, "nobody-knows" for one`,
+		`litellm.json: models that cost 0 throughout are left out: 1, "nobody-knows" for one`,
 	}
 	w := book.Warnings()
 	for i := range w {

@@ -58,7 +58,7 @@ func TestVerbs(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"account create", "account list", "account resume", "account set", "account show", "account suspend", "adjust", "audit", "bill", "check", "demo", "journal",
-		"key create", "key list", "key revoke", "log replay", "mock", "pack grant", "pack list", "pack revoke", "quote", "rebuild", "refund", "serve", "topup", "version",
+		"key create", "key list", "key revoke", "log replay", "mock", "pack grant", "pack list", "pack revoke", "quote", "rebuild", "refund", "reprice", "serve", "topup", "version",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("verbs\n got %q\nwant %q", got, want)

@@ -112,7 +112,8 @@ func journalText(ctx context.Context, o *operator, account string, q ledger.Jour
 		if n++; n == 1 {
 			fmt.Fprintf(out, "%-10s  %-19s  %-8s  %s\n", "ENTRY", "TIME", "TYPE", "WHAT")
 		}
-		_, err := fmt.Fprintf(out, "%-10s  %-19s  %-8s  %s\n", e.ID, moment(e.Time, o.zone), e.Type, entryText(e, o))
+		line := fmt.Sprintf("%-10s  %-19s  %-8s  %s", e.ID, moment(e.Time, o.zone), e.Type, entryText(e, o))
+		_, err := fmt.Fprintln(out, strings.TrimRight(line, " "))
 		return err
 	})
 	if n == 0 && err == nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,12 +81,13 @@ func (p *program) root() *cobra.Command {
 		PersistentPreRun:  func(*cobra.Command, []string) { p.running = true },
 	}
 	asGroup(root)
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `FILE` (default $TOLLGATE_CONFIG)")
 	root.PersistentFlags().BoolVar(&p.asJSON, "json", false, "print JSON")
 	root.AddCommand(
 		p.demo(), p.serve(), p.mock(), p.check(),
 		p.account(), p.topup(), p.refund(), p.adjust(), p.pack(), p.key(),
-		p.quote(), p.journal(), p.bill(), p.audit(), p.rebuild(), p.log(), p.version(),
+		p.quote(), p.journal(), p.bill(), p.audit(), p.rebuild(), p.log(), p.reprice(), p.version(),
 	)
 	return root
 }
@@ -162,6 +164,26 @@ func guardNegatives(root *cobra.Command, args []string) []string {
 		}
 	}
 	return guarded
+}
+
+// flagError says of a wrong flag what would be right.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
+	}
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	var number *strconv.NumError
+	if cause := invalid.Unwrap(); !errors.As(cause, &number) {
+		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, cause)
+	}
+	if errors.Is(number, strconv.ErrRange) {
+		return fmt.Errorf("--%s: %s is out of range", invalid.GetFlag().Name, number.Num)
+	}
+	return fmt.Errorf("--%s: %q is not a whole number: want one such as 60", invalid.GetFlag().Name, number.Num)
 }
 
 func everyFlag(c *cobra.Command, visit func(*pflag.Flag)) {

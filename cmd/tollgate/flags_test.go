@@ -1,0 +1,32 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// What a wrong flag is answered: exit 2, and what would be right.
+func TestWrongFlagsSayWhatWouldBeRight(t *testing.T) {
+	for args, want := range map[string]string{
+		"key create acme --rpm x":              `--rpm: "x" is not a whole number`,
+		"key create acme --spend-daily -1":     "--spend-daily: -1 is negative: want an amount such as 10 or 0.25",
+		"quote m --input 99999999999999999999": "--input: 99999999999999999999 is out of range",
+		"quote m --usage input=x":              `--usage: "x" is not a whole number`,
+		"quote m --usage inputs=5":             "--usage: unknown dimension \"inputs\"; want one of input, cached_input,",
+		"quote m --when a":                     "--when: a must be formatted as key=value",
+		"bill acme --csvs":                     "unknown flag: --csvs: see tollgate bill --help",
+	} {
+		r := runWith(t, nil, strings.Fields(args)...)
+		if r.exit != exitUsage || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: exit %d, %s want %s", args, r.exit, r.stderr, want)
+		}
+	}
+}
+
+// A verb of the contract whose part is not there yet says so, and fails.
+func TestRepriceSaysThatItIsNotBuilt(t *testing.T) {
+	r := runWith(t, nil, "reprice", "--since", "2026-11-01", "--prices", "p.yaml")
+	if r.exit != exitFailed || r.stdout != "" || !strings.Contains(r.stderr, "not built yet, and nothing was changed") {
+		t.Errorf("exit %d: %s%s", r.exit, r.stdout, r.stderr)
+	}
+}
