@@ -235,7 +235,13 @@ func imageQuantities(c *usageCounts) (d usageDraft) {
 
 // UsageView returns usage as the client's provider counts it, for headers:
 // the input with its cached part included, that part, the output with its
-// reasoning, and the total, all in tokens.
+// reasoning, and the total, in tokens. Where there are none the total is in the
+// units that were used, such as images.
 func UsageView(_ *Endpoint, q *Quantities) (input, cached, output, total int64) {
-	return q.TotalInput(), q[CachedInput], q.TotalOutput(), q.Tokens()
+	if total = q.Tokens(); total == 0 {
+		for _, n := range q {
+			total += n
+		}
+	}
+	return q.TotalInput(), q[CachedInput], q.TotalOutput(), total
 }

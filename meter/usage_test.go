@@ -86,6 +86,10 @@ func TestUsageView(t *testing.T) {
 	if in != 321 || cached != 20 || out != 54000 || total != 654321 {
 		t.Errorf("got %d %d %d %d", in, cached, out, total)
 	}
+	images := Quantities{Image: 2}
+	if _, _, _, total := UsageView(FindEndpoint("/images/generations"), &images); total != 2 {
+		t.Errorf("the total of two images is %d", total)
+	}
 }
 
 // FuzzUsage checks that whatever stands where usage should, quantities are
