@@ -120,3 +120,12 @@ func TestCheckOfTheEnvironmentAlone(t *testing.T) {
 		t.Errorf("check has written %d keys to it", n)
 	}
 }
+
+// The example that people start from serves nothing that it does not price.
+func TestExampleIsPricedThroughout(t *testing.T) {
+	env := []string{"TOLLGATE_REDIS=embedded", "BIGMODEL_API_KEY=x", "OPENAI_API_KEY=y"}
+	r := runWith(t, env, "check", "-c", "../../examples/tollgate.yaml")
+	if r.exit != exitOK || strings.Contains(r.stdout, "has no price") {
+		t.Errorf("exit %d: %s%s", r.exit, r.stdout, r.stderr)
+	}
+}
