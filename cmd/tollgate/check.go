@@ -148,7 +148,7 @@ func (r *checked) checkPrices(cfg *config.Config) {
 }
 
 func pricedAnywhere(book *meter.Book, model string) bool {
-	for _, class := range priceClasses() {
+	for _, class := range billedClasses() {
 		if book.Priced(model, class, time.Now()) {
 			return true
 		}

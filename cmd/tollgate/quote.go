@@ -191,12 +191,18 @@ func priceClasses() []string {
 	}
 }
 
+// billedClasses are the classes that a model's price is looked for in: not the
+// one that counts tokens, which is free also for models that nothing else prices.
+func billedClasses() []string {
+	return slices.DeleteFunc(priceClasses(), func(class string) bool { return class == "tokenizer" })
+}
+
 // pricedBy finds the book that prices the model, and where: at the class that
 // was asked for, else at the first that has a price.
 func pricedBy(books []*meter.Book, q *meter.PriceQuery) (book *meter.Book, class string, ok bool) {
-	classes := priceClasses()
-	if q.Class != "" {
-		classes = []string{q.Class}
+	classes := []string{q.Class}
+	if q.Class == "" {
+		classes = billedClasses()
 	}
 	for _, book := range books {
 		for _, class := range classes {
@@ -211,7 +217,7 @@ func pricedBy(books []*meter.Book, q *meter.PriceQuery) (book *meter.Book, class
 // unpriced says where the model is priced, if not where it was asked for.
 func unpriced(books []*meter.Book, q *meter.PriceQuery) error {
 	for _, book := range books {
-		if rates := book.Rates(q.Model, q.At); len(rates) > 0 {
+		if rates := book.Rates(q.Model, q.At); len(rates) > 0 && q.Class != "" {
 			return fmt.Errorf("%w for model %q at %s: it is priced at %s", meter.ErrUnpriced, q.Model, q.Class, strings.Join(rates[0].Endpoints, ", "))
 		}
 	}

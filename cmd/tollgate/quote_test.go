@@ -100,3 +100,14 @@ func TestQuoteWithoutConfiguration(t *testing.T) {
 		}
 	}
 }
+
+// Counting a model's tokens is free; that is no price for calling it.
+func TestQuoteTakesNoTokenizerForAPrice(t *testing.T) {
+	r := runWith(t, nil, "quote", "glm-unheard-of", "--input", "1000")
+	if r.exit != exitFailed || !strings.Contains(r.stderr, `no price for model "glm-unheard-of"`) {
+		t.Errorf("exit %d: %s%s", r.exit, r.stdout, r.stderr)
+	}
+	if r := runWith(t, nil, "quote", "glm-4.6", "--input", "1000", "--endpoint", "tokenizer"); r.exit != exitOK || !strings.Contains(r.stdout, "fee 0 CNY") {
+		t.Errorf("exit %d: %s%s", r.exit, r.stdout, r.stderr)
+	}
+}
