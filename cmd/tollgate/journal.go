@@ -147,6 +147,7 @@ func entryText(e *ledger.Entry, o *operator) string {
 		add(true, "%s units of pack %s", count(*e.Quantity), e.Pack)
 	}
 	add(e.Fee == nil && e.Key != "", "key %s", e.Key)
+	add(e.Type == ledger.TypeAccount, "split %v, overdraft %v %s", e.Detail["split"], e.Detail["overdraft"], o.Currency())
 	add(e.Reason != "", "reason: %s", e.Reason)
 	add(e.Ref != "", "ref: %s", e.Ref)
 	add(e.RequestID != "", "%s", e.RequestID)

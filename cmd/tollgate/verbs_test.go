@@ -194,6 +194,9 @@ func TestJournalVerb(t *testing.T) {
 	if r := o.do("journal acme --type topup"); strings.Count(r.stdout, "\n") != 4 || !strings.Contains(r.stdout, "2 CNY to recharge") {
 		t.Errorf("journal says\n%s", r.stdout)
 	}
+	if r := o.do("journal acme --type account"); !strings.HasSuffix(r.stdout, "account   split proportional, overdraft 0 CNY\n") {
+		t.Errorf("journal says\n%s", r.stdout)
+	}
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
