@@ -220,8 +220,10 @@ func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Ad
 	if err != nil {
 		return nil, nil, err
 	}
+	standing := r.standing(2)
+	key.Requests, key.Tokens = standing.Requests, standing.Tokens
 	account, err := s.account()
-	return key, account, err
+	return key, account, errors.Join(err, r.problem())
 }
 
 // key reads one key; see lua/use.lua for the fields.

@@ -127,6 +127,9 @@ type Key struct {
 	CreatedAt time.Time `json:"created_at"`
 	Limits    KeyLimits `json:"limits"`
 	Use       KeyUse    `json:"use"`
+	// Requests and Tokens are the limits a minute as they stand; only Authenticate looks.
+	Requests RateState `json:"-"`
+	Tokens   RateState `json:"-"`
 }
 
 // Credential is what a client presents, already hashed: tg-<account>-<secret>.
