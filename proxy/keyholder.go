@@ -105,6 +105,8 @@ type keyRemainders struct {
 	SpendDaily   *meter.Nano `json:"spend_daily,omitempty"`
 	SpendMonthly *meter.Nano `json:"spend_monthly,omitempty"`
 	Tokens       *int64      `json:"tokens,omitempty"`
+	RPM          *int64      `json:"rpm,omitempty"`
+	TPM          *int64      `json:"tpm,omitempty"`
 	Parallel     *int64      `json:"parallel,omitempty"`
 }
 
@@ -115,6 +117,8 @@ func (p *Proxy) showKey(r *http.Request, h holder) (any, error) {
 		SpendDaily:   left(limits.SpendDaily, use.SpendDaily+use.SpendHeld),
 		SpendMonthly: left(limits.SpendMonthly, use.SpendMonthly+use.SpendHeld),
 		Tokens:       left(limits.Tokens, use.Tokens+use.TokensHeld),
+		RPM:          leftNow(h.key.Requests),
+		TPM:          leftNow(h.key.Tokens),
 		Parallel:     left(limits.Parallel, use.Parallel),
 	}}, nil
 }
@@ -126,6 +130,14 @@ func left[N ~int64](limit, used N) *N {
 	}
 	rest := max(limit-used, 0)
 	return &rest
+}
+
+// leftNow is what a limit a minute leaves at this moment; nil without a limit.
+func leftNow(state ledger.RateState) *int64 {
+	if state.Limit == 0 {
+		return nil
+	}
+	return &state.Remaining
 }
 
 // credits is GET /v1/credits: the account's wallets and packs.

@@ -35,6 +35,8 @@ func TestKeyHolderRoutes(t *testing.T) {
 	about.requireStatus(t, 200)
 	equal(t, "key", about.get("id").String(), id)
 	equal(t, "limit", about.get("limits.spend_total").String(), "2")
+	equal(t, "requests left this minute", about.get("remaining.rpm").Int(), 100)
+	equal(t, "a limit that the key has not", about.get("remaining.tpm").Exists(), false)
 	if strings.Contains(about.body, narrow) {
 		t.Error("the secret is shown again")
 	}

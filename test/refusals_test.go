@@ -209,6 +209,7 @@ func TestRefusedForRate(t *testing.T) {
 	ok.requireStatus(t, 200)
 	requireHeaders(t, ok.header, "x-ratelimit-limit-requests", "1", "x-ratelimit-remaining-requests", "0",
 		"x-ratelimit-limit-tokens", "2000000") // the key has no such limit: the upstream's stays
+	equal(t, "requests left this minute", p.get("/v1/key", key).get("remaining.rpm").Raw, "0")
 	r := p.post(chatPath, key, chat("gpt-4o", "usage=1,1"))
 	want.require(t, r)
 	requireHeaders(t, r.header, "x-ratelimit-limit-requests", "1", "x-ratelimit-remaining-requests", "0")
