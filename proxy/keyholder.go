@@ -180,7 +180,8 @@ func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
+	// json.Valid bounds the nesting; gjson's own check recurses until the stack is full, which no recover catches.
+	if !json.Valid(body) || !gjson.ParseBytes(body).IsObject() {
 		return nil, errInvalidRequest("", "The body must be a JSON object: the request to quote, or {\"model\", \"usage\": {\"input\": 1000, \"output\": 500}}.")
 	}
 	e, err := quotedEndpoint(r, body)

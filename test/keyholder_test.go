@@ -139,3 +139,12 @@ func TestOtherEndpoints(t *testing.T) {
 	}
 	w.requireSettled("acme")
 }
+
+// A body nested without end is refused, and not followed down: that would end the process.
+func TestQuoteOfADeepBody(t *testing.T) {
+	_, p, key := acme(t)
+	const levels = 100_000
+	deep := `{"model":"gpt-4o","usage":{"input":1},"x":` + strings.Repeat("[", levels) + strings.Repeat("]", levels) + `}`
+	r := p.post("/v1/quote", key, deep)
+	refusal{status: 400, code: "invalid_request", kind: "invalid_request_error", final: true}.require(t, r)
+}
