@@ -241,7 +241,7 @@ func (l *Ledger) history(ctx context.Context, shard int, upTo int64) (*archive.A
 	if l.vault != nil {
 		return l.vault.archive(ctx)
 	}
-	return nil, fmt.Errorf("%w: entries up to %d-0 of shard %d are in the archive alone, and none is configured: name it as archive.url", ErrUnavailable, upTo, shard)
+	return nil, fmt.Errorf("%w: entries up to %d-0 of shard %d are in the archive alone, and none is configured: name it as archive.url in the file of -c", ErrUnavailable, upTo, shard)
 }
 
 // entryOrArchived is reply.entry for an entry that may have been trimmed.
