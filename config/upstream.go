@@ -20,6 +20,9 @@ func (c *Config) readUpstreams(v value) {
 		if u.Pending() {
 			c.later("upstreams: %s is of kind %s, which is not built yet; it is not used.", u.Name, u.Kind)
 		}
+		if u.SharedObjects {
+			c.later("upstreams: %s.shared_objects has no effect yet: no route to stored objects is built.", u.Name)
+		}
 		c.Upstreams = append(c.Upstreams, u)
 	}
 }
