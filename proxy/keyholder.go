@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -86,11 +87,20 @@ func (p *Proxy) showModel(r *http.Request, h holder) (any, error) {
 // describe is a model as a key sees it: served, priced, and allowed.
 func (r *routing) describe(name string, key *ledger.Key) (modelInfo, bool) {
 	candidates := r.candidates(name)
-	prices := r.book.Rates(name, time.Now())
+	prices := usablePrices(r.book.Rates(name, time.Now()), key.Limits.Endpoints)
 	if len(candidates) == 0 || len(prices) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
 		return modelInfo{}, false
 	}
 	return modelInfo{ID: name, Object: "model", OwnedBy: candidates[0].Name, Pricing: prices}, true
+}
+
+// usablePrices are those of endpoints that there are, and that a key may use.
+func usablePrices(prices []meter.ModelPrice, allowed []string) []meter.ModelPrice {
+	return slices.DeleteFunc(prices, func(price meter.ModelPrice) bool {
+		return !slices.ContainsFunc(meter.Endpoints(), func(e *meter.Endpoint) bool {
+			return meter.MatchAnyModel(allowed, e.Name) && (len(price.Endpoints) == 0 || slices.Contains(price.Endpoints, e.Class))
+		})
+	})
 }
 
 // keyInfo is GET /v1/key: what the key may do, has done, and what is left of each limit.

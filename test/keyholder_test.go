@@ -31,6 +31,14 @@ func TestKeyHolderRoutes(t *testing.T) {
 		t.Errorf("models of a key without limits: %s", all.body)
 	}
 
+	chatOnly, _ := w.key("acme", "--models", "glm-*,cogview-4", "--endpoints", "chat")
+	for name, status := range map[string]int{
+		"glm-4.6": 200, "cogview-4": 404, // of another endpoint
+		"glm-asr": 404, // priced, but there is no route to it
+	} {
+		equal(t, "status of "+name, p.get("/v1/models/"+name, chatOnly).status, status)
+	}
+
 	about := p.get("/v1/key", narrow)
 	about.requireStatus(t, 200)
 	equal(t, "key", about.get("id").String(), id)
