@@ -22,7 +22,10 @@ const Embedded = "embedded"
 const (
 	dialTimeout = time.Second
 	readTimeout = 2 * time.Second
-	poolSize    = 64
+	// embeddedTimeout: what lives in this process is never away, only slow on a
+	// machine that is, above all when it is given the scripts.
+	embeddedTimeout = 30 * time.Second
+	poolSize        = 64
 	// clusterReload is how long a master that died may be asked in vain after
 	// another has taken its place: refused connections alone do not make the
 	// client ask who has the slots now, and its own default is a minute.
@@ -39,7 +42,9 @@ func connect(address string) (redis.UniversalClient, func() error, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("embedded ledger: %w", err)
 		}
-		client := redis.NewUniversalClient(clientOptions(server.Addr()))
+		o := clientOptions(server.Addr())
+		o.ReadTimeout, o.WriteTimeout = embeddedTimeout, embeddedTimeout
+		client := redis.NewUniversalClient(o)
 		closeBoth := func() error {
 			err := client.Close()
 			server.Close()
