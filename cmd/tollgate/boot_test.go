@@ -72,7 +72,13 @@ func boot(t *testing.T, env []string, args ...string) *booted {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	b := &booted{t: t, stop: cancel, exited: make(chan int, 1), stdout: newLines(), stderr: newLines()}
-	go func() { b.exited <- run(ctx, args, b.stdout, b.stderr, getenv(env)) }()
+	go func() {
+		exit := run(ctx, args, b.stdout, b.stderr, getenv(env))
+		if exit != exitOK && ctx.Err() == nil {
+			t.Logf("the program ended by itself, exit %d:\n%s", exit, b.stderr.text())
+		}
+		b.exited <- exit
+	}()
 	t.Cleanup(func() { cancel(); b.wait() })
 	return b
 }
