@@ -30,3 +30,18 @@ func TestRepriceSaysThatItIsNotBuilt(t *testing.T) {
 		t.Errorf("exit %d: %s%s", r.exit, r.stdout, r.stderr)
 	}
 }
+
+// What a script's unset variable leaves is not the same as no flag.
+func TestEmptyFlagsAreRefused(t *testing.T) {
+	for flag, args := range map[string][]string{
+		"ref":     {"topup", "acme", "5", "--ref", ""},
+		"models":  {"key", "create", "acme", "--models="},
+		"expires": {"pack", "grant", "acme", "--quantity", "1", "--expires", ""},
+		"config":  {"account", "list", "-c", ""},
+	} {
+		r := runWith(t, nil, args...)
+		if r.exit != exitUsage || !strings.Contains(r.stderr, "--"+flag+" is empty: give it a value, or leave it out") {
+			t.Errorf("%q: exit %d, %s", args, r.exit, r.stderr)
+		}
+	}
+}

@@ -78,7 +78,13 @@ func (p *program) root() *cobra.Command {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRun:  func(*cobra.Command, []string) { p.running = true },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if err := noEmptyFlags(c.Flags()); err != nil {
+				return err
+			}
+			p.running = true
+			return nil
+		},
 	}
 	asGroup(root)
 	root.SetFlagErrorFunc(flagError)
@@ -164,6 +170,19 @@ func guardNegatives(root *cobra.Command, args []string) []string {
 		}
 	}
 	return guarded
+}
+
+// noEmptyFlags refuses a flag that is given and empty, as a script's unset
+// variable makes it: no reference, and a repeat is booked twice; no models, and
+// a key may use all.
+func noEmptyFlags(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		value := f.Value.String()
+		if value == "[]" || value == "" && f.Value.Type() != (amountValue{}).Type() { // an amount of 0 is "", too
+			err = fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)
+		}
+	})
+	return err
 }
 
 // flagError says of a wrong flag what would be right.
