@@ -131,10 +131,23 @@ func chatCeiling(r *requestReader) {
 	}
 	q.Ceiling[Input] += r.inputBytes()
 	if r.spoken {
-		q.Ceiling[OutputAudio] = output * q.outputs
+		q.Ceiling[OutputAudio] = outputCeiling(output, q.outputs)
 	} else {
-		q.Ceiling[Output] = output * q.outputs
+		q.Ceiling[Output] = outputCeiling(output, q.outputs)
 	}
+}
+
+// maxCeiling is more than any request can be charged for, and far enough from
+// the end of an int64 that ceilings can be added up.
+const maxCeiling = 1 << 53
+
+// outputCeiling is tokens for each of so many outputs. A body of a gigabyte has
+// room for so many prompts that the product would come out negative.
+func outputCeiling(tokens, outputs int64) int64 {
+	if outputs > 0 && tokens > maxCeiling/outputs {
+		return maxCeiling
+	}
+	return tokens * outputs
 }
 
 func embeddingsCeiling(r *requestReader) { r.request.Ceiling[Input] += r.inputBytes() }

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"math"
 	"slices"
 	"testing"
 )
@@ -74,6 +75,22 @@ func TestEndpointDimensions(t *testing.T) {
 		slices.Sort(units)
 		if units = slices.Compact(units); !slices.Equal(units, want[e.Name]) {
 			t.Errorf("%s: units %v", e.Path, units)
+		}
+	}
+}
+
+// A ceiling does not wrap around, whatever the body asks for.
+func TestOutputCeilingIsBounded(t *testing.T) {
+	for _, tt := range []struct{ tokens, outputs, want int64 }{
+		{4096, 3, 12288},
+		{0, 5, 0},
+		{4096, 0, 0},
+		{maxOutput, maxChoices, maxOutput * maxChoices},
+		{maxOutput, maxChoices * 45_000_000, maxCeiling},
+		{maxOutput, math.MaxInt64, maxCeiling},
+	} {
+		if got := outputCeiling(tt.tokens, tt.outputs); got != tt.want {
+			t.Errorf("%d tokens for %d outputs: %d, want %d", tt.tokens, tt.outputs, got, tt.want)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func (r *Request) WithOutput(n int64) Quantities {
 		if q[d] == 0 {
 			continue
 		}
-		q[d] = n * r.outputs
+		q[d] = outputCeiling(n, r.outputs)
 		if !r.OutputLimited {
 			q[Input] += limitBytes
 		}
