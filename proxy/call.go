@@ -393,7 +393,7 @@ func (c *call) keep(answer *[]byte) error {
 		c.tapMu.Unlock()
 		kept = kept[:len(kept)+n]
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
@@ -422,12 +422,12 @@ func (c *call) pump() error {
 	defer c.proxy.buffers.Put(buffer)
 	var free []byte
 	for {
-		n, err := c.read((*buffer)[:])
+		n, err := c.read(*buffer)
 		c.tapMu.Lock()
 		free = c.tap.Pass(free[:0], (*buffer)[:n])
 		c.tapMu.Unlock()
 		c.write(free)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
