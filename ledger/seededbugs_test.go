@@ -24,7 +24,7 @@ type seededBug struct {
 
 func seededBugs() []seededBug {
 	return []seededBug{
-		{"no marker written", "settle", "  mark('c ' .. entry_seq .. ' ' .. ARGV[9], ARGV[14])\n", "", lawOnce},
+		{"no marker written", "settle", "  mark('c ' .. entry_seq .. ' ' .. ARGV[9], tonumber(ARGV[14]))\n", "", lawOnce},
 		{"`..` on an amount", "charge", "str(fee), concat(lines, ',')", "fee .. '', concat(lines, ',')", lawExactFee},
 		{"tostring prints numbers", "lib", "return format('%d', n)", "return tostring(n)", lawExactFee},
 		{

@@ -26,6 +26,7 @@ end
 
 -- touched lists the balances after, of the packs drawn and the wallets that paid.
 local function touched(drawn, from_recharge, from_bonus)
+  if #drawn == 0 and from_bonus == 0 then return from_recharge > 0 and 'r=' .. str(account.recharge) or '' end
   local t = {}
   for i = 1, #drawn do t[i] = drawn[i][1] .. '=' .. str(packs[drawn[i][1]].b) end
   if from_bonus > 0 then t[#t + 1] = 'b=' .. str(account.bonus) end
@@ -35,6 +36,7 @@ end
 
 -- paid_text is who paid: packs, then bonus, then recharge.
 local function paid_text(drawn, from_recharge, from_bonus)
+  if #drawn == 0 and from_bonus == 0 then return from_recharge > 0 and 'r=' .. str(from_recharge) or '' end
   local t = {}
   for i = 1, #drawn do t[i] = drawn[i][1] .. '=' .. str(drawn[i][2]) end
   if from_bonus > 0 then t[#t + 1] = 'b=' .. str(from_bonus) end
@@ -100,10 +102,10 @@ local function charge(kind, hold, static, groups, tokens, told, field, value)
   local k, f, l = key and key.suffix or '', str(fee), concat(lines, ',')
   local p, z = paid_text(drawn, from_recharge, from_bonus), touched(drawn, from_recharge, from_bonus)
   local h, o = hold and str(hold.cash) or '', hold and fee > hold.cash and str(fee - hold.cash) or ''
-  local fields = {'s', static, 'a', owner, 'k', k, 'r', request, 'f', f, 'l', l, 'p', p, 'z', z, field, value}
-  if hold then fields[#fields + 1], fields[#fields + 2] = 'h', h end
-  if o ~= '' then fields[#fields + 1], fields[#fields + 2] = 'o', o end
-  return note(kind, fields), fee, p, concat({k, f, l, p, z, h, o}, '\t')
+  -- What of h and o is empty is left out: at the end of a list, nothing is nothing.
+  local fields = {'s', static, 'a', owner, 'k', k, 'r', request, 'f', f, 'l', l, 'p', p, 'z', z, field, value,
+    hold and 'h' or nil, hold and h or nil, o ~= '' and 'o' or nil, o ~= '' and o or nil}
+  return note(kind, fields), fee, p, k .. '\t' .. f .. '\t' .. l .. '\t' .. p .. '\t' .. z .. '\t' .. h .. '\t' .. o
 end
 
 -- read_abandon parses the marker of a hold that was swept and charged; nil for any other.

@@ -44,6 +44,7 @@ end
 local KEYS, ARGV, META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER
 local owner, request
 local seq, now                  -- the journal's head and Redis's clock
+local wide                      -- whether an amount is text: then sums must look at what they add
 local account, key              -- see pay.lua, use.lua
 local packs, pack_order         -- see pay.lua
 local entries, puts, put_order  -- the unit of work, see note() and put()
@@ -52,8 +53,10 @@ local entries, puts, put_order  -- the unit of work, see note() and put()
 local function begin(keys, argv)
   KEYS, ARGV, owner, request = keys, argv, argv[4], argv[5]
   META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = unpack(keys, 1, 9)
-  account, key, packs, pack_order, entries, puts, put_order = nil, nil, {}, {}, {}, {}, {}
+  account, key, wide, packs, pack_order, entries, puts, put_order = nil, nil, false, {}, {}, {}, {}, {}
 end
+
+local NONE = {} -- an empty list; nobody adds to it
 
 -- memo keeps what make(text) returned: of functions that depend on nothing but that text.
 local function memo(make)
@@ -76,14 +79,17 @@ local function long(text) return text .. sub(SPACES, #text + 1) end
 
 -- str prints an amount. %d is exact for every whole double below 2^63, and takes half the time of %.0f.
 local function str(n)
-  if type(n) == 'string' then return n end
+  if wide and type(n) == 'string' then return n end
   return format('%d', n)
 end
 
 -- amount reads one.
 local function amount(text)
   local n = tonumber(text)
-  if n > MAX or n < -MAX then return text end
+  if n > MAX or n < -MAX then
+    wide = true
+    return text
+  end
   return n
 end
 
@@ -97,6 +103,7 @@ end
 
 -- long_add is add for what a double does not hold.
 local function long_add(a, b)
+  wide = true
   local hi_a, lo_a = halves(str(a))
   local hi_b, lo_b = halves(str(b))
   local hi, lo = hi_a + hi_b, lo_a + lo_b
@@ -109,7 +116,7 @@ end
 
 -- add is the exact sum of two amounts.
 local function add(a, b)
-  if type(a) == 'number' and type(b) == 'number' then
+  if not wide or type(a) == 'number' and type(b) == 'number' then
     local sum = a + b
     if sum <= MAX and sum >= -MAX then return sum end
   end
@@ -118,14 +125,14 @@ end
 
 -- negate turns the sign of an amount.
 local function negate(x)
-  if type(x) == 'number' then return -x end
+  if not wide or type(x) == 'number' then return -x end
   if sub(x, 1, 1) == '-' then return sub(x, 2) end
   return '-' .. x
 end
 
 -- clamp is an amount as a number, cut to ±(2^53-1). Compared with anything below 2^53 it decides as the exact value would.
 local function clamp(x)
-  if type(x) == 'number' then return x end
+  if not wide or type(x) == 'number' then return x end
   return sub(x, 1, 1) == '-' and -MAX or MAX
 end
 
@@ -236,17 +243,18 @@ local function note(kind, fields)
   return seq + #entries
 end
 
--- put sets a field of a hash at commit; the last word on a field counts.
-local function put(key, field, value)
+-- put_list sets fields of a hash at commit, {field, value, …}; the list is put's to keep. The last word on a field counts.
+local function put_list(key, list)
   local hash = puts[key]
-  if not hash then
-    hash = {}
-    puts[key] = hash
-    put_order[#put_order + 1] = key
+  if hash then
+    for i = 1, #list do hash[#hash + 1] = list[i] end
+  else
+    puts[key], put_order[#put_order + 1] = list, key
   end
-  local n = #hash
-  hash[n + 1], hash[n + 2] = field, value
 end
+
+-- put sets one field.
+local function put(key, field, value) put_list(key, {field, value}) end
 
 -- commit writes entries, then fields. The XADD goes first: it alone can be refused (an id that is
 -- not beyond the stream's last, when meta and journal disagree), and then nothing has been written.

@@ -30,10 +30,15 @@ local function load_account()
   return true
 end
 
+-- put_account writes the balances that changed.
 local function put_account()
-  if account.recharge ~= account.recharge_was then put(ACCOUNT, 'recharge', str(account.recharge)) end
-  if account.bonus ~= account.bonus_was then put(ACCOUNT, 'bonus', str(account.bonus)) end
-  if account.held ~= account.held_was then put(ACCOUNT, 'held', str(account.held)) end
+  if account.bonus ~= account.bonus_was then
+    put_list(ACCOUNT, {'recharge', str(account.recharge), 'bonus', str(account.bonus), 'held', str(account.held)})
+  elseif account.recharge ~= account.recharge_was then
+    put_list(ACCOUNT, {'recharge', str(account.recharge), 'held', str(account.held)})
+  elseif account.held ~= account.held_was then
+    put_list(ACCOUNT, {'held', str(account.held)})
+  end
 end
 
 -- beyond tells whether a wallet would hold more than ±9e18.
@@ -158,6 +163,7 @@ end
 
 -- load_packs reads the packs of a list of ids that are not in hand yet.
 local function load_packs(ids)
+  if #ids == 0 then return end
   local fields, fresh = {}, {}
   for i = 1, #ids do
     local id = ids[i]
@@ -196,15 +202,21 @@ local function put_packs()
   end
 end
 
+-- group_of finds the group of a unit, or makes it.
+local function group_of(groups, unit)
+  for i = 1, #groups do
+    if groups[i].unit == unit then return groups[i] end
+  end
+  local group = {unit = unit, total = 0, listed = 0, due = 0, covered = 0, packs = no_packs}
+  groups[#groups + 1] = group
+  return group
+end
+
 -- read_lines parses "unit quantity pico per amount" a line into groups by unit, in order of appearance.
 local function read_lines(text)
-  local groups, lines, by_unit = {}, {}, {}
+  local groups, lines, group = {}, {}, nil
   for unit, quantity, pico, per, amount in gmatch(text, '(%S+) (%d+) (%d+) (%d+) (%d+)') do
-    local group = by_unit[unit]
-    if not group then
-      group = {unit = unit, total = 0, listed = 0, due = 0, covered = 0, packs = no_packs}
-      by_unit[unit], groups[#groups + 1] = group, group
-    end
+    if not group or group.unit ~= unit then group = group_of(groups, unit) end
     quantity, amount = tonumber(quantity), tonumber(amount)
     local line = {quantity = quantity, pico = pico, per = per, amount = amount, covered = 0, cash = amount}
     group[#group + 1], lines[#lines + 1] = line, line
@@ -224,7 +236,7 @@ end)
 
 -- find_packs gives each group its candidates: those of the hold for units the hold knows, else by scope.
 local function find_packs(groups, held, model)
-  local known = held and read_held(held) or {}
+  local known = held and read_held(held) or NONE
   for i = 1, #groups do
     local group = groups[i]
     group.packs = known[group.unit] or scope_of(group.unit, model)
@@ -235,6 +247,7 @@ end
 
 -- candidates_of writes down what find_packs found, for the hold; a unit without packs too, so that none granted later pays.
 local function candidates_of(groups)
+  if #groups == 1 then return groups[1].unit .. '=' .. groups[1].packs.text end
   local t = {}
   for i = 1, #groups do t[i] = groups[i].unit .. '=' .. groups[i].packs.text end
   return concat(t, '|')
@@ -340,6 +353,7 @@ end
 
 -- draws lists the packs that pay what price() decided, in the order in which they burn: {{id, quantity}, …}.
 local function draws(groups)
+  if #pack_order == 0 then return NONE end
   local list = {}
   for i = 1, #groups do
     local group = groups[i]
@@ -373,12 +387,14 @@ local function cash_free() return total(account.recharge, account.bonus, account
 
 -- pairs_of parses "p1=300,p2=5" into {{id, quantity}, …}.
 local function pairs_of(text)
+  if text == '' then return NONE end
   local list = {}
   for id, n in gmatch(text, '([%w]+)=(%d+)') do list[#list + 1] = {id, tonumber(n)} end
   return list
 end
 
 local function text_of(list)
+  if #list == 0 then return '' end
   local t = {}
   for i = 1, #list do t[i] = list[i][1] .. '=' .. str(list[i][2]) end
   return concat(t, ',')
@@ -424,10 +440,19 @@ local function close_hold()
   call('ZREM', DUE, due_member())
 end
 
--- mark writes the terminal answer of the request. The bucket lives on for ttl ms after its last word.
+-- mark writes the terminal answer of the request. The bucket lives on for ttl ms, or up to an hour more, after its last word:
+-- deaths remembers until when each will, so that not every word has to say it.
+local deaths, buckets = {}, 0
 local function mark(answer, ttl)
   call('HSET', MARKER, request, answer)
-  call('PEXPIRE', MARKER, ttl)
+  local death = deaths[MARKER]
+  if death and death >= now + ttl then return end
+  if not death then
+    if buckets == MEMO_LIMIT then deaths, buckets = {}, 0 end
+    buckets = buckets + 1
+  end
+  deaths[MARKER] = now + ttl + 3600000
+  call('PEXPIRE', MARKER, str(ttl + 3600000))
 end
 
 -- The standing ends every reply of the data plane, one tab-separated string that Go takes apart: split, recharge, bonus,
@@ -443,5 +468,6 @@ local function pack_standing(groups)
 end
 
 local function standing(groups, key_part)
-  return concat({account.split, str(account.recharge), str(account.bonus), str(account.held), pack_standing(groups), key_part}, '\t')
+  return account.split .. '\t' .. str(account.recharge) .. '\t' .. str(account.bonus) .. '\t' .. str(account.held) .. '\t' ..
+    pack_standing(groups) .. '\t' .. key_part
 end

@@ -143,7 +143,7 @@ local function book(marker, paid, given, back)
       now_is = concat({'a', charge_seq, str(abandon.fee - cash), str(abandon.tokens), abandon.day, abandon.month, abandon.key,
         left_text, abandon.candidates}, ' ')
     end
-    mark(now_is, ARGV[18])
+    mark(now_is, tonumber(ARGV[18]))
   end
   remember(ARGV[19], n, ARGV[21], ARGV[22])
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}

@@ -25,7 +25,7 @@ local function release()
   if abandon then take_back(abandon, 'released after it had been abandoned') end
   if hold or abandon then finish() end
   if hold then close_hold() end
-  if marker ~= 'r' then mark('r', ARGV[7]) end
+  if marker ~= 'r' then mark('r', tonumber(ARGV[7])) end
   return {'OK', str(seq), standing(groups, key_standing())}
 end
 

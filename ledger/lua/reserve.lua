@@ -108,7 +108,8 @@ local function place(groups, fee, tokens)
   local rpm = key.terms.rpm
   if rpm > 0 then key.rb = bucket(level(key.rb, rpm) - UNIT_OF_RATE) end
   key_gains(-tokens)
-  local hold = long(concat({key.suffix, str(fee), ARGV[13], str(now), text_of(drawn), candidates_of(groups), ARGV[8], ''}, '\t'))
+  local hold = long(key.suffix .. '\t' .. str(fee) .. '\t' .. ARGV[13] .. '\t' .. str(now) .. '\t' .. text_of(drawn) .. '\t' ..
+    candidates_of(groups) .. '\t' .. ARGV[8] .. '\t')
   local deadline = str(now + tonumber(ARGV[12]))
   put_account()
   put_packs()

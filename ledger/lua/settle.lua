@@ -42,7 +42,7 @@ local function book(hold, marker)
   local entry_seq = str(n)
   finish()
   if hold then close_hold() end
-  mark('c ' .. entry_seq .. ' ' .. ARGV[9], ARGV[14])
+  mark('c ' .. entry_seq .. ' ' .. ARGV[9], tonumber(ARGV[14]))
   return {'OK', str(seq), standing(groups, key_standing()), entry_seq, str(now) .. '\t' .. booked}
 end
 

@@ -38,7 +38,7 @@ local function sweep()
   end
   finish()
   close_hold()
-  mark(answer, ARGV[8])
+  mark(answer, tonumber(ARGV[8]))
   return {outcome, str(seq)}
 end
 

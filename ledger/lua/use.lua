@@ -12,14 +12,10 @@
 
 local UNIT_OF_RATE = 60000
 
--- What a key has used: amounts, but for the two buckets, which stay text.
-local COUNTERS = {'s', 'd', 'ds', 'm', 'ms', 'sh', 't', 'th', 'n', 'p', 'rb', 'tb'}
-local AMOUNTS = 10
-
 -- key_fields are the fields of a key by its suffix: definition, revocation, counters.
 local key_fields = memo(function(suffix)
-  local fields = {suffix, suffix .. ':x'}
-  for i = 1, #COUNTERS do fields[i + 2] = suffix .. ':' .. COUNTERS[i] end
+  local fields = {suffix}
+  for _, name in ipairs({'x', 's', 'd', 'ds', 'm', 'ms', 'sh', 't', 'th', 'n', 'p', 'rb', 'tb'}) do fields[#fields + 1] = suffix .. ':' .. name end
   return fields
 end)
 
@@ -52,34 +48,33 @@ local function calendar(offset)
   return day, month_of(day)
 end
 
+local function counter(value) return value and amount(value) or 0 end
+
 -- load_key reads a key by its suffix, with the counters of today and this month; false when there is none.
 local function load_key(suffix, offset)
-  local v = call('HMGET', KEYRING, unpack(key_fields(suffix)))
+  local fields = key_fields(suffix)
+  local v = call('HMGET', KEYRING, unpack(fields))
   if not v[1] then return false end
-  local was = {}
-  key = {suffix = suffix, terms = read_terms(v[1]), revoked = v[2], was = was}
-  for i = 1, #COUNTERS do
-    local name, value = COUNTERS[i], v[i + 2]
-    if i > AMOUNTS then
-      value = value or '0'
-    else
-      value = value and amount(value) or 0
-    end
-    key[name], was[name] = value, value
-  end
   local day, month = calendar(offset)
-  if key.d ~= day then key.d, key.ds = day, 0 end
-  if key.m ~= month then key.m, key.ms = month, 0 end
+  local d, m = counter(v[4]), counter(v[6])
+  key = {suffix = suffix, fields = fields, terms = read_terms(v[1]), revoked = v[2],
+    s = counter(v[3]), d = day, ds = d == day and counter(v[5]) or 0, m = month, ms = m == month and counter(v[7]) or 0,
+    sh = counter(v[8]), t = counter(v[9]), th = counter(v[10]), n = counter(v[11]), p = counter(v[12]),
+    rb = v[13] or '0', tb = v[14] or '0', rb_was = v[13] or '0', tb_was = v[14] or '0', counted = false}
   return true
 end
 
--- put_key writes the counters that changed.
+-- put_key writes what is held, and what else has changed.
 local function put_key()
-  local fields, was = key_fields(key.suffix), key.was
-  for i = 1, #COUNTERS do
-    local name = COUNTERS[i]
-    if key[name] ~= was[name] then put(KEYRING, fields[i + 2], str(key[name])) end
+  local f = key.fields
+  if key.counted then
+    put_list(KEYRING, {f[8], str(key.sh), f[10], str(key.th), f[12], str(key.p), f[3], str(key.s), f[4], str(key.d), f[5], str(key.ds),
+      f[6], str(key.m), f[7], str(key.ms), f[9], str(key.t), f[11], str(key.n)})
+  else
+    put_list(KEYRING, {f[8], str(key.sh), f[10], str(key.th), f[12], str(key.p)})
   end
+  if key.rb ~= key.rb_was then put(KEYRING, f[13], key.rb) end
+  if key.tb ~= key.tb_was then put(KEYRING, f[14], key.tb) end
 end
 
 -- level is what a bucket holds now.
@@ -129,8 +124,9 @@ end
 
 -- spend_left lists the key's spend limits.
 local function spend_left()
-  local list, terms = {}, key.terms
-  if not terms.spends then return list end
+  local terms = key.terms
+  if not terms.spends then return NONE end
+  local list = {}
   spend_limit(list, 'key.spend_total', terms.total, key.s)
   spend_limit(list, 'key.spend_daily', terms.daily, key.ds)
   spend_limit(list, 'key.spend_monthly', terms.monthly, key.ms)
@@ -156,13 +152,13 @@ end
 -- key_charges counts a charge. What a token bucket gave at the reserve is corrected to what was used.
 local function key_charges(cash, tokens, tokens_reserved)
   key.s, key.ds, key.ms = add(key.s, cash), add(key.ds, cash), add(key.ms, cash)
-  key.t, key.n = add(key.t, tokens), add(key.n, 1)
+  key.t, key.n, key.counted = add(key.t, tokens), add(key.n, 1), true
   key_gains(tokens_reserved - tokens)
 end
 
 -- key_refunds takes cash off the spend, of the charge's day and month too if they are not over.
 local function key_refunds(cash, day, month)
-  key.s = add(key.s, -cash)
+  key.s, key.counted = add(key.s, -cash), true
   if tonumber(day) == key.d then key.ds = add(key.ds, -cash) end
   if tonumber(month) == key.m then key.ms = add(key.ms, -cash) end
 end
@@ -185,7 +181,8 @@ local function key_standing()
   if not key then return '0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0' end
   local terms, spend = key.terms, '0\t0\t0\t0\t0\t0\t0\t'
   if terms.spends then
-    spend = concat({str(terms.total), str(terms.daily), str(terms.monthly), str(key.s), str(key.ds), str(key.ms), str(key.sh), ''}, '\t')
+    spend = str(terms.total) .. '\t' .. str(terms.daily) .. '\t' .. str(terms.monthly) .. '\t' .. str(key.s) .. '\t' ..
+      str(key.ds) .. '\t' .. str(key.ms) .. '\t' .. str(key.sh) .. '\t'
   end
   return spend .. rate_text(key.rb, terms.rpm) .. '\t' .. rate_text(key.tb, terms.tpm) .. '\t' .. terms.receipt
 end
