@@ -84,6 +84,7 @@ func clientOptions(addresses ...string) *redis.UniversalOptions {
 		MaxRetries:            1,
 		MaxRedirects:          3,
 		PoolSize:              poolSize,
+		Protocol:              2, // nobody pushes us anything: RESP3 would look for it before each reply
 		DisableIdentity:       true,
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
