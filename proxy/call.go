@@ -351,9 +351,13 @@ func (c *call) deliver() {
 	if isEventStream(contentType) {
 		c.sendHead()
 	}
-	answer := c.proxy.answers.Get().(*[]byte)
-	defer c.proxy.answers.Put(answer)
-	err := c.keep(answer)
+	var answer *[]byte
+	var err error
+	if !c.streaming {
+		answer = c.proxy.answers.Get().(*[]byte)
+		defer c.proxy.answers.Put(answer)
+		err = c.keep(answer)
+	}
 	if err == nil && c.streaming {
 		err = c.pump()
 	}

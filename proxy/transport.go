@@ -27,6 +27,8 @@ type transport struct {
 	tls     *tls.Config
 	proxied http.RoundTripper
 
+	writers sync.Pool // *bufio.Writer: a connection needs one only while a request goes out
+
 	mu   sync.Mutex
 	idle map[string][]*upstreamConn // by scheme and host, the last used last
 }
@@ -43,9 +45,10 @@ const (
 
 func newTransport() *transport {
 	return &transport{
-		dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second},
-		tls:    &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(256)},
-		idle:   make(map[string][]*upstreamConn),
+		writers: sync.Pool{New: func() any { return bufio.NewWriterSize(nil, connBufferSize) }},
+		dialer:  net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second},
+		tls:     &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(256)},
+		idle:    make(map[string][]*upstreamConn),
 		proxied: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableCompression: true, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: maxIdlePerHost, IdleConnTimeout: idleLife, TLSHandshakeTimeout: dialTimeout,
@@ -95,7 +98,6 @@ type upstreamConn struct {
 	of     *transport
 	host   string
 	reader *bufio.Reader
-	writer *bufio.Writer
 	since  time.Time // idle since
 }
 
@@ -163,7 +165,7 @@ func (t *transport) dial(ctx context.Context, to *url.URL, host string) (*upstre
 	}
 	return &upstreamConn{
 		Conn: raw, of: t, host: host,
-		reader: bufio.NewReaderSize(raw, connBufferSize), writer: bufio.NewWriterSize(raw, connBufferSize),
+		reader: bufio.NewReaderSize(raw, connBufferSize),
 	}, nil
 }
 
@@ -227,7 +229,9 @@ func (c *upstreamConn) exchange(r *http.Request) (*http.Response, error) {
 // write sends a request whose body is in memory. net/http has checked what the
 // client sent of the headers, and the rest is ours: no name or value can end its line.
 func (c *upstreamConn) write(r *http.Request) error {
-	w := c.writer
+	w := c.of.writers.Get().(*bufio.Writer)
+	defer c.of.writers.Put(w)
+	w.Reset(c.Conn)
 	for _, text := range [...]string{r.Method, " ", r.URL.RequestURI(), " HTTP/1.1\r\nHost: ", r.URL.Host, "\r\n"} {
 		_, _ = w.WriteString(text) // a writer keeps its first error, for Flush
 	}
