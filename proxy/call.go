@@ -350,36 +350,41 @@ func (c *call) deliver() {
 	c.tapMu.Unlock()
 	if isEventStream(contentType) {
 		c.sendHead()
+		c.passStream()
+		return
 	}
-	var answer *[]byte
-	var err error
-	if !c.streaming {
-		answer = c.proxy.answers.Get().(*[]byte)
-		defer c.proxy.answers.Put(answer)
-		err = c.keep(answer)
+	answer := c.proxy.answers.Get().(*[]byte)
+	defer c.proxy.answers.Put(answer)
+	err := c.keep(answer)
+	switch {
+	case err != nil:
+		c.breakOff(err)
+	case c.streaming: // it is too large to be kept
+		c.passStream()
+	case c.settle(c.usage()) != nil:
+		c.withhold()
+	default:
+		c.sendWhole(*answer)
 	}
-	if err == nil && c.streaming {
-		err = c.pump()
-	}
-	if err != nil {
+}
+
+// passStream passes on what is to come, and the end with its receipt.
+func (c *call) passStream() {
+	if err := c.pump(); err != nil {
 		c.breakOff(err)
 		return
 	}
-	if err := c.settle(c.usage()); err != nil {
+	if c.settle(c.usage()) != nil {
 		c.withhold()
 		return
 	}
-	if c.streaming {
-		var cost []byte
-		if c.costInBody {
-			cost = costMembers(c.currency(), c.receipt, c.feeIsCertain())
-		}
-		c.write(c.tapEnd(cost))
-		c.allowWrite()               // for the trailers
-		c.writeReceipt(c.w.Header()) // announced as trailers
-		return
+	var cost []byte
+	if c.costInBody {
+		cost = costMembers(c.currency(), c.receipt, c.feeIsCertain())
 	}
-	c.sendWhole(*answer)
+	c.write(c.tapEnd(cost))
+	c.allowWrite()               // for the trailers
+	c.writeReceipt(c.w.Header()) // announced as trailers
 }
 
 // keep reads an answer that is no stream to its end. One that is larger than
