@@ -346,3 +346,20 @@ func TestKeysAreListed(t *testing.T) {
 	_, _, err = f.ledger.Authenticate(f.ctx(), credential, netip.MustParseAddr("11.9.9.9"))
 	_ = isReason(t, err, NetworkNotAllowed, "key.networks")
 }
+
+// A limit beyond 2^53 is kept as text by the scripts, also by those that have met the key before.
+func TestLimitBeyondADouble(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "100", "0", AccountOptions{})
+	limit := f.nano("8999999999.999999999")
+	key := f.key("acme", KeyLimits{SpendTotal: limit, SpendDaily: f.nano("8999999999.999999998")})
+	for spent := meter.Nano(0); spent < 5; {
+		hold := f.reserve(key, cost(f, "0.000000001"))
+		receipt := f.settle(hold, cost(f, "0.000000001"))
+		spent++
+		if left := receipt.Standing.KeySpendLeft; left == nil || *left != limit-1-spent {
+			t.Fatalf("after %d nano, %v is left of %s", spent, left, limit)
+		}
+	}
+	f.audit()
+}

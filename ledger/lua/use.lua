@@ -24,7 +24,10 @@ local read_terms = memo(function(definition)
   local t = {}
   t.hash, t.expires, t.models, t.endpoints, t.networks, t.total, t.daily, t.monthly, t.tokens, t.rpm, t.tpm, t.parallel, t.receipt =
     match(definition, '^' .. rep('([^\t]*)\t', 12) .. '([^\t]*)$')
-  for _, name in ipairs({'expires', 'total', 'daily', 'monthly', 'tokens', 'rpm', 'tpm', 'parallel'}) do t[name] = amount(t[name]) end
+  for _, name in ipairs({'expires', 'total', 'daily', 'monthly', 'tokens', 'rpm', 'tpm', 'parallel'}) do
+    t[name] = amount(t[name])
+    t.wide = t.wide or type(t[name]) == 'string'
+  end
   t.spends = t.total ~= 0 or t.daily ~= 0 or t.monthly ~= 0
   return t
 end)
@@ -57,7 +60,9 @@ local function load_key(suffix, offset)
   if not v[1] then return false end
   local day, month = calendar(offset)
   local d, m = counter(v[4]), counter(v[6])
-  key = {suffix = suffix, fields = fields, terms = read_terms(v[1]), revoked = v[2],
+  local terms = read_terms(v[1])
+  wide = wide or terms.wide
+  key = {suffix = suffix, fields = fields, terms = terms, revoked = v[2],
     s = counter(v[3]), d = day, ds = d == day and counter(v[5]) or 0, m = month, ms = m == month and counter(v[7]) or 0,
     sh = counter(v[8]), t = counter(v[9]), th = counter(v[10]), n = counter(v[11]), p = counter(v[12]),
     rb = v[13] or '0', tb = v[14] or '0', rb_was = v[13] or '0', tb_was = v[14] or '0', counted = false}
