@@ -56,7 +56,7 @@ type Ledger struct {
 	// heads is the highest journal sequence seen, by shard. It is sent along
 	// with every script, which refuses to work on a shard that is behind it.
 	heads []atomic.Int64
-	// admitting is held by whoever looks at a server that has lost its scripts.
+	// admitting is held by whoever looks at a server whose library is closed.
 	admitting chan struct{}
 	// circuits remember which servers are away.
 	circuits circuits
@@ -89,7 +89,7 @@ type Ledger struct {
 }
 
 // Open connects to the ledger, makes it if there is none, checks that it is
-// what the options say, and loads the scripts. It returns ErrInvalid for
+// what the options say, and opens the library. It returns ErrInvalid for
 // options that cannot be or do not fit what is recorded, and ErrUnavailable
 // when Redis cannot be reached or is not a whole ledger.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
@@ -161,7 +161,7 @@ func (l *Ledger) setDefaults() {
 	}
 }
 
-// settleIn finds the ledger or makes it, and loads the scripts.
+// settleIn finds the ledger or makes it, and opens the library.
 func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	first, err := l.client.HGetAll(ctx, shardTags(1)[0]+"meta").Result()
 	if err != nil {

@@ -130,7 +130,7 @@ func (l *Ledger) foundRebuilt(ctx context.Context, archived string) error {
 			return err
 		}
 	}
-	// A server that was emptied may still have its scripts.
+	// A server that was emptied may still have its library, and open.
 	err = l.eachMaster(ctx, l.scripts.close)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -16,13 +16,13 @@ import (
 
 // A server that has come up anew may have gone back in time: it answers
 // NOSCRIPT, and nobody books on it before one has compared its shards with the
-// archive, put back what they lack, and loaded the scripts.
+// archive, put back what they lack, and opened the library.
 //
 // What keeps two from doing so at cross purposes is the epoch: a recovery
 // raises it in the archive, which shuts out archivers that read before, and
 // writes it to the shard, which shuts out recoveries that began before. The
 // lock only spares the others the work. What keeps a server that fell while it
-// was being recovered from being opened is that the scripts are loaded on the
+// was being recovered from being opened is that the library is opened on the
 // very connection on which the shards were found right.
 
 const (
@@ -120,7 +120,7 @@ func (l *Ledger) fence(ctx context.Context, n *node, shard int, least position) 
 	if there >= least || there.epoch() != least.epoch() {
 		return nil
 	}
-	l.logger.Error("a shard has gone back in time while its server kept running: its scripts are unloaded until it is recovered",
+	l.logger.Error("a shard has gone back in time while its server kept running: its library is taken away until it is recovered",
 		zap.Int("shard", shard), zap.Int64("seq", there.seq()), zap.Int64("was", least.seq()))
 	if err := l.scripts.close(ctx, n.client); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -514,9 +514,9 @@ func putBackAnswer(r *reply, e *archive.Entry) error {
 	return fmt.Errorf("entry %d-0 was not put back: %.200v", e.Seq, r.values)
 }
 
-// lift loads the scripts, if the server is the process that was recovered, and
+// lift opens the library, if the server is the process that was recovered, and
 // nobody has taken over: lock, epochs and journals are looked at on the one
-// connection on which the scripts are then loaded, and a server that fell since
+// connection on which the library is then opened, and a server that fell since
 // has broken it.
 func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends []shardFound, lock, token string) error {
 	at := make([]position, len(heads))
@@ -602,9 +602,8 @@ func (l *Ledger) learnRecovery(shard int, r *reply) error {
 	return nil
 }
 
-// admit opens the servers to this process at its start: those that lack
-// scripts are recovered, and so is one that has its scripts and yet is behind
-// the archive.
+// admit opens the servers to this process at its start: those that are closed
+// are recovered, and so is one that is open and yet is behind the archive.
 func (l *Ledger) admit(ctx context.Context) error {
 	list, err := l.nodes(ctx)
 	if err != nil {

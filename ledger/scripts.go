@@ -52,8 +52,8 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 	start := time.Now()
 	r, err := l.runOnce(ctx, s, shard, keys, args)
 	if isNoScript(err) {
-		// The server has come up anew since its scripts were loaded, and has
-		// lost its script cache with that: nobody may write to it before it
+		// The server has come up anew since its library was opened, and has it
+		// closed: nobody may write to it before it
 		// has been looked at again. This is the one way back in.
 		l.suspect()
 		if s.brief && l.circuits.watched.Load() {
