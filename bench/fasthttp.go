@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"net/url"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -14,17 +12,7 @@ import (
 // speaks to the upstream in the handler's own goroutine. Answers are passed on
 // as they come.
 func serveFastHTTP(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) < 2 {
-		return errors.New("want an address to listen on and the upstream's URL")
-	}
-	target, err := url.Parse(args[1])
-	if err != nil {
-		return err
-	}
-	if err := tellAllocations(ctx, stdout); err != nil {
-		return err
-	}
-	listener, err := listen(ctx, args, stdout)
+	listener, target, err := openProxy(ctx, args, stdout)
 	if err != nil {
 		return err
 	}

@@ -14,23 +14,30 @@ import (
 	"time"
 )
 
+// openProxy begins a bare proxy's role: its listener, and the upstream that its
+// arguments name.
+func openProxy(ctx context.Context, args []string, stdout io.Writer) (net.Listener, *url.URL, error) {
+	if len(args) < 2 {
+		return nil, nil, errors.New("want an address to listen on and the upstream's URL")
+	}
+	target, err := url.Parse(args[1])
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := tellAllocations(ctx, stdout); err != nil {
+		return nil, nil, err
+	}
+	listener, err := listen(ctx, args, stdout)
+	return listener, target, err
+}
+
 // serveReverseProxy is the unit of the benchmark: httputil.ReverseProxy as a
 // careful engineer writes it. Its pool of idle connections is larger than the
 // number of clients (with the default of two it would dial anew for most
 // requests: a straw man), its copy buffers are pooled, and it does not ask the
 // upstream for compression.
 func serveReverseProxy(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) < 2 {
-		return errors.New("want an address to listen on and the upstream's URL")
-	}
-	target, err := url.Parse(args[1])
-	if err != nil {
-		return err
-	}
-	if err := tellAllocations(ctx, stdout); err != nil {
-		return err
-	}
-	listener, err := listen(ctx, args, stdout)
+	listener, target, err := openProxy(ctx, args, stdout)
 	if err != nil {
 		return err
 	}
