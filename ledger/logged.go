@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/tollgate/tollgate/meter"
 )
 
 // How the data plane uses the settlement log: the log first, then Redis; and
@@ -124,7 +122,6 @@ func (l *Ledger) ended(b *booking, shard int, receipt *Receipt) {
 // what it comes to at list price. Who pays is decided when it is booked.
 func (l *Ledger) promise(shard int, s *Settlement) *Receipt {
 	fee := s.Charge.Fee
-	var used meter.Quantities
 	e := Entry{
 		Shard: shard, Time: l.now().UTC(), At: s.At, Type: TypeCharge, Account: s.Account, Key: s.Key, RequestID: s.ID,
 		Model: s.Model, AnswerModel: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream,
@@ -133,8 +130,8 @@ func (l *Ledger) promise(shard int, s *Settlement) *Receipt {
 	}
 	for i := range s.Charge.Lines {
 		e.Lines[i].Line = s.Charge.Lines[i]
-		used[s.Charge.Lines[i].Dimension] += s.Charge.Lines[i].Quantity
 	}
+	used := e.Used()
 	e.Usage = used.Map()
 	return &Receipt{Entry: e, Pending: true}
 }

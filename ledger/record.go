@@ -266,7 +266,6 @@ func (r *record) statement(e *Entry, said *statement) {
 		r.check("l", fmt.Errorf("%d lines are stated", len(said.Lines)))
 		return
 	}
-	var used meter.Quantities
 	e.Lines = make([]ChargeLine, len(said.Lines))
 	for i, line := range said.Lines {
 		cash, covered, _ := strings.Cut(parts[i], ":")
@@ -278,8 +277,8 @@ func (r *record) statement(e *Entry, said *statement) {
 			Dimension: line.Dimension, Tool: line.Tool, Quantity: line.Quantity, Rate: line.Rate,
 			Amount: meter.Nano(amount), BilledAs: line.BilledAs, Unpriced: line.Unpriced,
 		}}
-		used[line.Dimension] += line.Quantity
 	}
+	used := e.Used()
 	e.Usage = used.Map()
 }
 

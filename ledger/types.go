@@ -366,6 +366,14 @@ func (e *Entry) FeeDue() meter.Nano {
 	return *e.Fee
 }
 
+// Used adds up what the lines are for, by dimension.
+func (e *Entry) Used() (used meter.Quantities) {
+	for i := range e.Lines {
+		used[e.Lines[i].Dimension] += e.Lines[i].Quantity
+	}
+	return used
+}
+
 // PaidBy adds up who paid: units from packs, cash from the wallets.
 func (e *Entry) PaidBy() (pack int64, bonus, recharge meter.Nano) {
 	for _, p := range e.Paid {

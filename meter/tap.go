@@ -63,6 +63,9 @@ func (r *Request) NewTap(contentType string) *Tap {
 	return t
 }
 
+// IsStream reports whether the answer is events.
+func (t *Tap) IsStream() bool { return t.stream }
+
 // Pass takes the next bytes from upstream and appends to dst those that may
 // go to the client now. It keeps no reference to p.
 func (t *Tap) Pass(dst, p []byte) []byte {

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -341,14 +340,13 @@ func (c *call) passUpstreamError() {
 // out as they come; a JSON answer is kept, up to a bound, so that its cost can
 // stand in its headers. Either way the end goes out only when it is booked.
 func (c *call) deliver() {
-	contentType := c.answer.Header.Get("Content-Type")
 	if c.costInBody {
 		c.request.AskedUsage = true // who wants the cost in the usage chunk wants the chunk
 	}
 	c.tapMu.Lock()
-	c.tap = c.request.NewTap(contentType)
+	c.tap = c.request.NewTap(c.answer.Header.Get("Content-Type"))
 	c.tapMu.Unlock()
-	if isEventStream(contentType) {
+	if c.tap.IsStream() {
 		c.sendHead()
 		c.passStream()
 		return
@@ -691,8 +689,3 @@ const (
 	// clientPatience is how long a client may take no bytes before it counts as gone.
 	clientPatience = time.Minute
 )
-
-func isEventStream(contentType string) bool {
-	media, _, _ := strings.Cut(contentType, ";")
-	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
-}

@@ -126,10 +126,7 @@ func writeHold(h http.Header, hold *ledger.Hold) {
 // it becomes either. certain says that no pack can pay a part of a pending one.
 func writeReceipt(h http.Header, e *meter.Endpoint, currency string, r *ledger.Receipt, certain bool) {
 	w := writing(h)
-	var used meter.Quantities
-	for i := range r.Lines {
-		used[r.Lines[i].Dimension] += r.Lines[i].Quantity
-	}
+	used := r.Used()
 	input, cached, output, total := meter.UsageView(e, &used)
 	w.count("X-Tollgate-Usage-Input", input)
 	w.count("X-Tollgate-Usage-Cached-Input", cached)

@@ -7,7 +7,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tollgate/tollgate/ledger"
-	"github.com/tollgate/tollgate/meter"
 )
 
 // report tells how the call ended: metrics, one log line, and who else wants to
@@ -85,10 +84,7 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 // usageOf is what was used by dimension, without the detour of a map's encoding.
 func usageOf(r *ledger.Receipt) zapcore.ObjectMarshalerFunc {
 	return func(to zapcore.ObjectEncoder) error {
-		var used meter.Quantities
-		for i := range r.Lines {
-			used[r.Lines[i].Dimension] += r.Lines[i].Quantity
-		}
+		used := r.Used()
 		for d, n := range used.NonZero() {
 			to.AddInt64(d.String(), n)
 		}
