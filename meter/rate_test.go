@@ -149,11 +149,11 @@ func rateRat(text string) *big.Rat {
 	return r.Quo(r, big.NewRat(per, 1))
 }
 
-// halfUp rounds an amount in currency units to nano.
-func halfUp(r *big.Rat) Nano {
+// halfUp rounds an amount in currency units to nano; it may be more than any Nano.
+func halfUp(r *big.Rat) *big.Int {
 	n := new(big.Rat).Mul(r, big.NewRat(1_000_000_000, 1))
 	n.Add(n, big.NewRat(1, 2))
-	return Nano(new(big.Int).Div(n.Num(), n.Denom()).Int64())
+	return new(big.Int).Div(n.Num(), n.Denom())
 }
 
 func TestAmountIsExactHalfUp(t *testing.T) {
@@ -164,14 +164,15 @@ func TestAmountIsExactHalfUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := halfUp(new(big.Rat).Mul(rateRat(text), new(big.Rat).SetInt64(quantity)))
+		exact := halfUp(new(big.Rat).Mul(rateRat(text), new(big.Rat).SetInt64(quantity)))
 		got, err := r.Amount(quantity)
-		if want > MaxCharge || want < 0 {
+		if exact.Cmp(big.NewInt(int64(MaxCharge))) > 0 {
 			if err == nil {
 				t.Fatalf("%d × %s = %s was not refused", quantity, text, got)
 			}
 			return
 		}
+		want := Nano(exact.Int64())
 		if err != nil || got != want {
 			t.Fatalf("%d × %s: got %s, %v; want %s", quantity, text, got, err, want)
 		}
