@@ -18,7 +18,7 @@ func TestAdjust(t *testing.T) {
 		e, err := f.tryAdjust(Recharge, "-0.25")
 		f.must(err)
 		if e.Type != TypeAdjust || *e.Amount != f.nano("-0.25") || e.Wallet != Recharge || e.Reason != "a mistake" ||
-			e.BalancesAfter["recharge"] != "0.75" {
+			after(e, "recharge") != "0.75" {
 			f.Errorf("entry %+v", e)
 		}
 		_, err = f.tryAdjust(Bonus, "0.5")

@@ -229,7 +229,8 @@ func (a *auditor) checkFee(e *Entry) {
 
 // chain checks the balances after the entry. A break is told once for each balance.
 func (a *auditor) chain(b *books, e *Entry) {
-	for what, stated := range e.BalancesAfter {
+	for i := range e.BalancesAfter {
+		what, stated := e.BalancesAfter[i].From, e.BalancesAfter[i].amount()
 		var replayed any
 		switch id, isPack := strings.CutPrefix(what, "pack:"); {
 		case isPack:

@@ -94,7 +94,7 @@ func (b *billing) add(ctx context.Context, e *Entry) error {
 		b.count(e, e, 1)
 		line := b.line(e, e)
 		line.Requests++
-		line.use(e.Usage, 1)
+		line.use(&e.Usage, 1)
 		return nil
 	}
 	charge, err := b.chargeOf(ctx, e)
@@ -106,7 +106,7 @@ func (b *billing) add(ctx context.Context, e *Entry) error {
 		// The charge never was: a call that had been swept ended otherwise.
 		line := b.line(e, charge)
 		line.Requests--
-		line.use(charge.Usage, -1)
+		line.use(&charge.Usage, -1)
 	}
 	return nil
 }
@@ -154,10 +154,11 @@ func (b *billing) line(e, of *Entry) *BillLine {
 	return b.lines[key]
 }
 
-func (l *BillLine) use(usage map[string]int64, sign int64) {
-	for dimension, n := range usage {
-		if l.Usage[dimension] += sign * n; l.Usage[dimension] == 0 {
-			delete(l.Usage, dimension)
+func (l *BillLine) use(usage *Usage, sign int64) {
+	for d, n := range usage.NonZero() {
+		name := d.String()
+		if l.Usage[name] += sign * n; l.Usage[name] == 0 {
+			delete(l.Usage, name)
 		}
 	}
 }

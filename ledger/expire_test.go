@@ -49,7 +49,7 @@ func TestPackExpires(t *testing.T) {
 		f.packStatus("p1", "expired")
 		f.pack("acme", "p2", 50, 50)
 		list := f.entries("acme", TypeExpire)
-		if len(list) != 1 || list[0].Pack != "p1" || *list[0].Quantity != -70 || list[0].BalancesAfter["pack:p1"] != int64(0) || list[0].Reason == "" {
+		if len(list) != 1 || list[0].Pack != "p1" || *list[0].Quantity != -70 || after(list[0], "pack:p1") != int64(0) || list[0].Reason == "" {
 			f.Errorf("entries %+v", list)
 		}
 		f.pass(2 * time.Hour)

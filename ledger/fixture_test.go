@@ -330,6 +330,16 @@ func paid(list []Payment) string {
 	return strings.Join(parts, ", ")
 }
 
+// after is a balance after the entry, as JSON has it; nil when the entry does not tell it.
+func after(e *Entry, of string) any {
+	for i := range e.BalancesAfter {
+		if e.BalancesAfter[i].From == of {
+			return e.BalancesAfter[i].amount()
+		}
+	}
+	return nil
+}
+
 // isReason checks that err is a refusal for a reason and limit.
 func isReason(t testing.TB, err error, reason Reason, limit string) *Refusal {
 	t.Helper()

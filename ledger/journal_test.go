@@ -64,7 +64,7 @@ func TestJournalOfTheRest(t *testing.T) {
 	if e := list[0]; e.Type != TypeAccount || e.Detail["split"] != "bonus_first" || e.Detail["overdraft"] != "0.000000005" {
 		t.Errorf("account %+v", e)
 	}
-	if e := list[1]; e.Type != TypeTopup || *e.Amount != f.nano("2.5") || e.Wallet != Bonus || e.Ref != "r1" || e.BalancesAfter["bonus"] != "2.5" {
+	if e := list[1]; e.Type != TypeTopup || *e.Amount != f.nano("2.5") || e.Wallet != Bonus || e.Ref != "r1" || after(e, "bonus") != "2.5" {
 		t.Errorf("topup %+v", e)
 	}
 	if e := list[2]; e.Type != TypeGrant || *e.Quantity != 5 || e.Pack != "p1" || e.Ref != "r2" || e.Detail["unit"] != "image" {

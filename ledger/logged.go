@@ -90,7 +90,7 @@ func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*
 	// A log that cannot be written leaves Redis to be asked, whatever is known of it.
 	if logErr != nil || !l.away(shard) {
 		var receipt *Receipt
-		receipt, err = l.book(ctx, b)
+		receipt, err = l.book(ctx, s, b)
 		if errors.Is(err, ErrConflict) {
 			l.tally.conflicts.Add(1)
 		}
@@ -121,18 +121,8 @@ func (l *Ledger) ended(b *booking, shard int, receipt *Receipt) {
 // promise is the receipt of a charge that is in the log and not in the ledger:
 // what it comes to at list price. Who pays is decided when it is booked.
 func (l *Ledger) promise(shard int, s *Settlement) *Receipt {
-	fee := s.Charge.Fee
-	e := Entry{
-		Shard: shard, Time: l.now().UTC(), At: s.At, Type: TypeCharge, Account: s.Account, Key: s.Key, RequestID: s.ID,
-		Model: s.Model, AnswerModel: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream,
-		UsageSource: s.Source, Anomalies: s.Anomalies, PriceVersion: s.Charge.PriceVersion, Fee: &fee,
-		Lines: make([]ChargeLine, len(s.Charge.Lines)),
-	}
-	for i := range s.Charge.Lines {
-		e.Lines[i].Line = s.Charge.Lines[i]
-	}
-	used := e.Used()
-	e.Usage = used.Map()
+	e, fee := stated(shard, s), s.Charge.Fee
+	e.Time, e.Fee = l.now().UTC(), &fee
 	return &Receipt{Entry: e, Pending: true}
 }
 

@@ -205,7 +205,7 @@ func TestPackRevocation(t *testing.T) {
 		settled, released := f.reserve(key, charge(f, "input 300 2/1M")), f.reserve(key, charge(f, "input 200 2/1M"))
 		entry, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "contract ended")
 		f.must(err)
-		if *entry.Quantity != -500 || entry.Reason != "contract ended" || entry.BalancesAfter["pack:p1"] != int64(500) {
+		if *entry.Quantity != -500 || entry.Reason != "contract ended" || after(entry, "pack:p1") != int64(500) {
 			f.Errorf("entry %+v", entry)
 		}
 		again, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "contract ended")

@@ -44,7 +44,7 @@ type putback struct {
 // putBackArgs returns KEYS and ARGV of lua/putback.lua for an archived entry.
 func (l *Ledger) putBackArgs(epoch int64, e *archive.Entry) (keys []string, args []any, err error) {
 	fields := fieldMap(e.Fields)
-	entry, err := entryOf(e.Shard, strconv.FormatUint(e.Seq, 10), fields, nil)
+	entry, err := entryOf(e.Shard, strconv.FormatUint(e.Seq, 10), fields)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -280,11 +280,11 @@ func (p *putback) given() (err error) {
 
 // leftOf is what paid less what was given back, both as "p1=300,b=5"; "-" for nothing.
 func leftOf(paid, given string) string {
-	r := &record{fields: map[string]string{"paid": strings.Trim(paid, "-"), "given": strings.Trim(given, "-")}}
+	r := new(record)
 	back := make(map[string]int64)
-	r.pairs("given", func(name string, n int64) { back[name] += n })
+	r.pairs("given", strings.Trim(given, "-"), func(name string, n int64) { back[name] += n })
 	var left []string
-	r.pairs("paid", func(name string, n int64) {
+	r.pairs("paid", strings.Trim(paid, "-"), func(name string, n int64) {
 		if n > back[name] {
 			left = append(left, fmt.Sprintf("%s=%d", name, n-back[name]))
 		}

@@ -13,7 +13,8 @@ import (
 // lua/charge.lua). What a script does not need to know goes through it as one
 // field, s, of JSON: a statement for charges, a detail for the rest.
 
-// statement is what a charge says but the script does not compute.
+// statement is what a charge says but the script does not compute: what
+// appendStatement writes.
 type statement struct {
 	Model     string          `json:"m,omitempty"`
 	Answer    string          `json:"am,omitempty"`
@@ -35,91 +36,60 @@ type statementLine struct {
 	Unpriced  bool            `json:"x,omitempty"`
 }
 
-func newStatement(s *Settlement) *statement {
-	out := &statement{
-		Model: s.Model, Answer: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream,
-		Source: s.Source, Anomalies: s.Anomalies, Version: s.Charge.PriceVersion,
-		Lines: make([]statementLine, len(s.Charge.Lines)),
+// appendStatement writes the statement of a settlement as json.Marshal would,
+// without looking at types: every call that is charged needs it.
+func appendStatement(b []byte, s *Settlement) []byte {
+	b = appendText(append(b, '{'), "m", s.Model)
+	b = appendText(b, "am", s.AnswerModel)
+	b = appendText(b, "e", s.Endpoint)
+	b = appendText(b, "u", s.Upstream)
+	if at := s.At.UnixMilli(); at != 0 && !s.At.IsZero() {
+		b = strconv.AppendInt(appendName(b, "at"), at, 10)
 	}
-	if !s.At.IsZero() {
-		out.AtMS = s.At.UnixMilli()
-	}
-	for i := range s.Charge.Lines {
-		line := &s.Charge.Lines[i]
-		out.Lines[i] = statementLine{
-			Dimension: line.Dimension, Quantity: line.Quantity, Rate: line.Rate,
-			Tool: line.Tool, BilledAs: line.BilledAs, Unpriced: line.Unpriced,
-		}
-	}
-	return out
-}
-
-// appendJSON writes the statement as json.Marshal does, without looking at
-// types: every call that is charged needs it.
-func (s *statement) appendJSON(b []byte) []byte {
-	members := jsonMembers{append(b, '{')}
-	members.text("m", s.Model)
-	members.text("am", s.Answer)
-	members.text("e", s.Endpoint)
-	members.text("u", s.Upstream)
-	members.number("at", s.AtMS)
-	members.text("us", string(s.Source))
+	b = appendText(b, "us", string(s.Source))
 	if len(s.Anomalies) > 0 {
-		members.name("an")
+		b = appendName(b, "an")
 		for i, anomaly := range s.Anomalies {
-			members.b = appendQuoted(append(members.b, "[,"[min(i, 1)]), anomaly)
+			b = appendQuoted(append(b, "[,"[min(i, 1)]), anomaly)
 		}
-		members.b = append(members.b, ']')
+		b = append(b, ']')
 	}
-	members.text("pv", s.Version)
-	if len(s.Lines) > 0 {
-		members.name("l")
-		for i := range s.Lines {
-			members.b = s.Lines[i].appendJSON(append(members.b, "[,"[min(i, 1)]))
+	b = appendText(b, "pv", s.Charge.PriceVersion)
+	if lines := s.Charge.Lines; len(lines) > 0 {
+		b = appendName(b, "l")
+		for i := range lines {
+			b = appendStatementLine(append(b, "[,"[min(i, 1)]), &lines[i])
 		}
-		members.b = append(members.b, ']')
+		b = append(b, ']')
 	}
-	return append(members.b, '}')
+	return append(b, '}')
 }
 
-func (l *statementLine) appendJSON(b []byte) []byte {
-	members := jsonMembers{append(b, '{')}
-	members.text("d", l.Dimension.String())
-	members.name("n")
-	members.b = strconv.AppendInt(members.b, l.Quantity, 10)
-	members.name("r")
-	members.b = appendQuoted(members.b, l.Rate.String())
-	members.text("t", l.Tool)
-	members.text("b", l.BilledAs)
+func appendStatementLine(b []byte, l *meter.Line) []byte {
+	b = appendText(append(b, '{'), "d", l.Dimension.String())
+	b = strconv.AppendInt(appendName(b, "n"), l.Quantity, 10)
+	b = appendQuoted(appendName(b, "r"), l.Rate.String())
+	b = appendText(b, "t", l.Tool)
+	b = appendText(b, "b", l.BilledAs)
 	if l.Unpriced {
-		members.name("x")
-		members.b = append(members.b, "true"...)
+		b = append(appendName(b, "x"), "true"...)
 	}
-	return append(members.b, '}')
+	return append(b, '}')
 }
 
-// jsonMembers writes the members of an object; empty ones are left out.
-type jsonMembers struct{ b []byte }
-
-func (j *jsonMembers) name(name string) {
-	if j.b[len(j.b)-1] != '{' {
-		j.b = append(j.b, ',')
+// appendText writes a member of an object, unless it is empty.
+func appendText(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
 	}
-	j.b = append(append(append(j.b, '"'), name...), '"', ':')
+	return appendQuoted(appendName(b, name), value)
 }
 
-func (j *jsonMembers) text(name, value string) {
-	if value != "" {
-		j.name(name)
-		j.b = appendQuoted(j.b, value)
+func appendName(b []byte, name string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
 	}
-}
-
-func (j *jsonMembers) number(name string, n int64) {
-	if n != 0 {
-		j.name(name)
-		j.b = strconv.AppendInt(j.b, n, 10)
-	}
+	return append(append(append(b, '"'), name...), '"', ':')
 }
 
 func appendQuoted(b []byte, text string) []byte {
@@ -132,9 +102,8 @@ func appendQuoted(b []byte, text string) []byte {
 	return append(append(append(b, '"'), text...), '"')
 }
 
-// entryOf reads a journal entry. said is its statement where the caller has
-// it; else it is read from the entry.
-func entryOf(shard int, seq string, fields map[string]string, said *statement) (*Entry, error) {
+// entryOf reads a journal entry.
+func entryOf(shard int, seq string, fields map[string]string) (*Entry, error) {
 	r := &record{fields: fields}
 	e := &Entry{
 		ID: seq + "-0", Shard: shard, Type: fields["t"], Time: millis(r.integer("m")),
@@ -142,31 +111,29 @@ func entryOf(shard int, seq string, fields map[string]string, said *statement) (
 		Wallet: Wallet(fields["w"]), Pack: fields["g"], Reason: fields["v"], Ref: fields["e"],
 	}
 	e.Key = keyID(e.Account, fields["k"])
-	e.Amount, e.Fee, e.Hold = r.nano("n"), r.nano("f"), r.nano("h")
-	if over := r.nano("o"); over != nil {
-		e.Overrun = *over
-	}
+	e.Amount, e.Fee = r.nano("n", fields["n"]), r.nano("f", fields["f"])
+	r.held(e, fields["h"], fields["o"])
 	if fields["q"] != "" {
 		quantity := r.integer("q")
 		e.Quantity = &quantity
 	}
-	e.Paid = r.paid()
-	e.BalancesAfter = r.balances()
+	e.Paid = r.payments("p", fields["p"])
+	e.BalancesAfter = r.payments("z", fields["z"])
 	switch e.Type {
 	case TypeCharge, TypeAbandon:
-		r.statement(e, said)
+		r.statement(e)
 	case TypeRefund:
 		if charge, _, found := strings.Cut(fields["x"], " "); found {
 			e.Charge = charge + "-0"
 		}
 		e.takenBack = fields["u"] != "" && fields["x"] == ""
 		if e.At = e.Time; fields["s"] != "" {
-			r.statement(e, nil) // the charge's model and endpoint
+			r.statement(e) // the charge's model and endpoint
 		}
 	default:
 		e.At = e.Time
 		if text := fields["s"]; text != "" {
-			r.check("s", json.Unmarshal([]byte(text), &e.Detail))
+			r.check("s", text, json.Unmarshal([]byte(text), &e.Detail))
 		}
 	}
 	if r.err != nil {
@@ -175,49 +142,62 @@ func entryOf(shard int, seq string, fields map[string]string, said *statement) (
 	return e, nil
 }
 
-// record reads the fields of an entry; the first that cannot be read is kept in err.
+// record reads the fields of an entry, or of something else that is texts by
+// name; the first that cannot be read is kept in err.
 type record struct {
 	fields map[string]string
 	err    error
 }
 
-func (r *record) check(field string, err error) {
+func (r *record) check(field, text string, err error) {
 	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("field %s %q: %w", field, r.fields[field], err)
+		r.err = fmt.Errorf("field %s %q: %w", field, text, err)
 	}
 }
 
-func (r *record) integer(field string) int64 {
-	n, err := strconv.ParseInt(r.fields[field], 10, 64)
-	r.check(field, err)
+// integer reads a field of the record's own.
+func (r *record) integer(field string) int64 { return r.number(field, r.fields[field]) }
+
+// number reads text, the value of a field.
+func (r *record) number(field, text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	r.check(field, text, err)
 	return n
 }
 
-func (r *record) nano(field string) *meter.Nano {
-	if r.fields[field] == "" {
+func (r *record) nano(field, text string) *meter.Nano {
+	if text == "" {
 		return nil
 	}
-	n := meter.Nano(r.integer(field))
+	n := meter.Nano(r.number(field, text))
 	return &n
 }
 
 // pairs reads "name=number,name=number".
-func (r *record) pairs(field string, each func(name string, n int64)) {
-	text := r.fields[field]
-	if text == "" {
-		return
-	}
-	for part := range strings.SplitSeq(text, ",") {
+func (r *record) pairs(field, text string, each func(name string, n int64)) {
+	for more := text != ""; more; {
+		var part string
+		part, text, more = strings.Cut(text, ",")
 		name, number, _ := strings.Cut(part, "=")
-		n, err := strconv.ParseInt(number, 10, 64)
-		r.check(field, err)
-		each(name, n)
+		each(name, r.number(field, number))
 	}
 }
 
-func (r *record) paid() (list []Payment) {
-	r.pairs("p", func(name string, n int64) { list = append(list, paymentOf(name, n)) })
+func (r *record) payments(field, text string) []Payment {
+	if text == "" {
+		return nil
+	}
+	list := make([]Payment, 0, 1+strings.Count(text, ","))
+	r.pairs(field, text, func(name string, n int64) { list = append(list, paymentOf(name, n)) })
 	return list
+}
+
+// held reads the cash that had been held, and what the fee went above it.
+func (r *record) held(e *Entry, hold, overrun string) {
+	e.Hold = r.nano("h", hold)
+	if overrun != "" {
+		e.Overrun = meter.Nano(r.number("o", overrun))
+	}
 }
 
 // paymentOf names who pays as people see it: "r" is recharge, "b" bonus, the rest packs.
@@ -231,55 +211,52 @@ func paymentOf(name string, n int64) Payment {
 	return Payment{From: "pack:" + name, Quantity: n}
 }
 
-func (r *record) balances() map[string]any {
-	if r.fields["z"] == "" {
-		return nil
-	}
-	m := make(map[string]any)
-	r.pairs("z", func(name string, n int64) {
-		if p := paymentOf(name, n); name == "r" || name == "b" {
-			m[p.From] = p.Amount.String()
-		} else {
-			m[p.From] = n
-		}
-	})
-	return m
-}
-
 // statement fills in what the charge says, and the cash and pack part of each line.
-func (r *record) statement(e *Entry, said *statement) {
-	if said == nil {
-		said = new(statement)
-		r.check("s", json.Unmarshal([]byte(r.fields["s"]), said))
-	}
+func (r *record) statement(e *Entry) {
+	said := new(statement)
+	r.check("s", r.fields["s"], json.Unmarshal([]byte(r.fields["s"]), said))
 	e.Model, e.AnswerModel, e.Endpoint, e.Upstream = said.Model, said.Answer, said.Endpoint, said.Upstream
 	e.UsageSource, e.Anomalies, e.PriceVersion = said.Source, said.Anomalies, said.Version
 	e.At = e.Time
 	if said.AtMS != 0 {
 		e.At = millis(said.AtMS)
 	}
-	parts := strings.Split(r.fields["l"], ",")
-	if len(said.Lines) == 0 {
-		return
-	}
-	if len(parts) != len(said.Lines) {
-		r.check("l", fmt.Errorf("%d lines are stated", len(said.Lines)))
-		return
-	}
-	e.Lines = make([]ChargeLine, len(said.Lines))
-	for i, line := range said.Lines {
-		cash, covered, _ := strings.Cut(parts[i], ":")
-		amount, err := strconv.ParseInt(cash, 10, 64)
-		r.check("l", err)
-		quantity, err := strconv.ParseInt(covered, 10, 64)
-		r.check("l", err)
-		e.Lines[i] = ChargeLine{PackQuantity: quantity, Line: meter.Line{
+	lines := make([]meter.Line, len(said.Lines))
+	for i := range said.Lines {
+		line := &said.Lines[i]
+		lines[i] = meter.Line{
 			Dimension: line.Dimension, Tool: line.Tool, Quantity: line.Quantity, Rate: line.Rate,
-			Amount: meter.Nano(amount), BilledAs: line.BilledAs, Unpriced: line.Unpriced,
-		}}
+			BilledAs: line.BilledAs, Unpriced: line.Unpriced,
+		}
 	}
-	used := e.Used()
-	e.Usage = used.Map()
+	e.state(lines)
+	r.shares(e.Lines, r.fields["l"])
+}
+
+// state takes in the lines, and what they come to.
+func (e *Entry) state(lines []meter.Line) {
+	if len(lines) == 0 {
+		return
+	}
+	e.Lines = make([]ChargeLine, len(lines))
+	for i := range lines {
+		e.Lines[i].Line = lines[i]
+		e.Usage.Quantities[lines[i].Dimension] += lines[i].Quantity
+	}
+}
+
+// shares reads the cash and the pack part of each line: "cash:quantity,cash:quantity".
+func (r *record) shares(lines []ChargeLine, text string) {
+	if stated, booked := len(lines), 1+strings.Count(text, ","); stated > 0 && stated != booked {
+		r.check("l", text, fmt.Errorf("%d lines are stated", stated))
+		return
+	}
+	for i := range lines {
+		var part string
+		part, text, _ = strings.Cut(text, ",")
+		cash, covered, _ := strings.Cut(part, ":")
+		lines[i].Amount, lines[i].PackQuantity = meter.Nano(r.number("l", cash)), r.number("l", covered)
+	}
 }
 
 // tokens is the number of tokens that a charge was for.

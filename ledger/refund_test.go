@@ -61,7 +61,7 @@ func TestRefundWhole(t *testing.T) {
 			f.Errorf("refunded %s, fee %s", got, e.Fee)
 		}
 		if e.Type != TypeRefund || e.RequestID != receipt.RequestID || e.Charge != receipt.ID || e.Reason != "wrong answer" ||
-			e.Key != receipt.Key || e.Model != "glm-4" || e.Endpoint != "chat" || e.BalancesAfter["pack:p1"] != int64(100) {
+			e.Key != receipt.Key || e.Model != "glm-4" || e.Endpoint != "chat" || after(e, "pack:p1") != int64(100) {
 			f.Errorf("entry %+v", e)
 		}
 		f.balances("acme", "6 4 0")

@@ -322,14 +322,14 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 	if err != nil {
 		return err
 	}
-	var fields map[string]string
 	switch outcome := answer.text(0); outcome {
 	case "OK":
-		fields = answer.booked(4, &rec.booking)
+		v := answer.verdict(4)
+		told = v.told()
 		r.done.Settled++
 		l.tally.replayed.Add(1)
 	case "SAME":
-		fields = answer.fields(4)
+		told = toldOf(answer.fields(4))
 		r.done.There++
 	case "CONFLICT":
 		return r.doubt(rec, "the request has ended otherwise: "+answer.text(2))
@@ -343,7 +343,7 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 		return err
 	}
 	r.log.found(segment, shard, seq)
-	r.log.booked(&rec.booking, shard, seq, toldOf(fields))
+	r.log.booked(&rec.booking, shard, seq, told)
 	return nil
 }
 

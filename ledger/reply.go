@@ -97,14 +97,7 @@ func (r *reply) standing(i int) Standing {
 		return Standing{}
 	}
 	var values [18]string
-	n := 0
-	for part := range strings.SplitSeq(text, "\t") {
-		if n < len(values) {
-			values[n] = part
-		}
-		n++
-	}
-	if n != len(values) {
+	if !parts(text, values[:]) {
 		r.fail("a standing", i)
 		return Standing{}
 	}
@@ -124,6 +117,19 @@ func (r *reply) standing(i int) Standing {
 	limits, used := [3]meter.Nano{money(6), money(7), money(8)}, [3]meter.Nano{money(9), money(10), money(11)}
 	s.KeySpendLeft = spendLeft(limits, used, money(12))
 	return s
+}
+
+// parts takes a tab-separated text apart; false unless it has just as many parts as fit.
+func parts(text string, into []string) bool {
+	last := len(into) - 1
+	for i := range last {
+		var more bool
+		if into[i], text, more = strings.Cut(text, "\t"); !more {
+			return false
+		}
+	}
+	into[last] = text
+	return strings.IndexByte(text, '\t') < 0
 }
 
 // spendLeft is what the tightest of a key's spend limits leaves, never below zero; nil without any.

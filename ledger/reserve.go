@@ -110,7 +110,8 @@ func encodeLines(c *meter.Charge, model, endpoint string) (string, error) {
 	if len(c.Lines) > maxLines {
 		return "", fmt.Errorf("%w: %d lines: want at most %d", ErrInvalid, len(c.Lines), maxLines)
 	}
-	text := make([]byte, 0, 40*len(c.Lines))
+	var space [512]byte
+	text := space[:0]
 	var fee meter.Nano
 	var units int64
 	for i := range c.Lines {
@@ -155,14 +156,14 @@ type heldAmounts struct {
 }
 
 func readHold(text string) (*heldAmounts, error) {
-	parts := strings.SplitN(text, "\t", 8)
-	if len(parts) != 8 {
+	var t [8]string
+	if !parts(text, t[:]) {
 		return nil, fmt.Errorf("%q is not a hold", text)
 	}
-	r := &record{fields: map[string]string{"cash": parts[1], "tokens": parts[2], "placed": parts[3], "p": parts[4]}}
+	r := new(record)
 	h := &heldAmounts{
-		key: parts[0], cash: meter.Nano(r.integer("cash")), tokens: r.integer("tokens"),
-		placed: millis(r.integer("placed")), packs: r.paid(), model: parts[6],
+		key: t[0], cash: meter.Nano(r.number("cash", t[1])), tokens: r.number("tokens", t[2]),
+		placed: millis(r.number("placed", t[3])), packs: r.payments("packs", t[4]), model: t[6],
 	}
 	return h, r.err
 }

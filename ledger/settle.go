@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -30,7 +29,7 @@ func (l *Ledger) Settle(ctx context.Context, s Settlement) (*Receipt, error) {
 	if l.log != nil {
 		return l.settleLogged(ctx, &s, b)
 	}
-	return l.book(ctx, b)
+	return l.book(ctx, &s, b)
 }
 
 // A booking is a settlement or a checkpoint as the scripts take it, with
@@ -40,7 +39,6 @@ type booking struct {
 	static, lines              string // the statement in JSON, and the lines as encodeLines writes them
 	tokens                     int64
 	idMS                       int64
-	said                       *statement // nil when the booking was read from the log
 }
 
 func (l *Ledger) bookingOf(s *Settlement) (*booking, error) {
@@ -48,11 +46,10 @@ func (l *Ledger) bookingOf(s *Settlement) (*booking, error) {
 	if err != nil {
 		return nil, err
 	}
-	said := newStatement(s)
-	static := said.appendJSON(make([]byte, 0, 256))
+	var space [1 << 10]byte
 	return &booking{
-		id: s.ID, account: s.Account, suffix: suffix, model: s.Model, static: string(static), lines: lines,
-		tokens: s.Charge.Tokens(), idMS: idMS, said: said,
+		id: s.ID, account: s.Account, suffix: suffix, model: s.Model, static: string(appendStatement(space[:0], s)), lines: lines,
+		tokens: s.Charge.Tokens(), idMS: idMS,
 	}, nil
 }
 
@@ -69,7 +66,7 @@ func (l *Ledger) runSettle(ctx context.Context, b *booking, life time.Duration, 
 }
 
 // book asks Redis to book a charge, and reads the receipt.
-func (l *Ledger) book(ctx context.Context, b *booking) (*Receipt, error) {
+func (l *Ledger) book(ctx context.Context, s *Settlement, b *booking) (*Receipt, error) {
 	r, err := l.runSettle(ctx, b, markerLife, "")
 	if err != nil {
 		return nil, err
@@ -77,7 +74,7 @@ func (l *Ledger) book(ctx context.Context, b *booking) (*Receipt, error) {
 	shard := l.shardOf(b.account)
 	switch outcome := r.text(0); outcome {
 	case "OK":
-		return receiptOf(shard, r, b)
+		return receiptOf(shard, r, s)
 	case "SAME":
 		return l.repeatedReceipt(ctx, shard, r)
 	case "CONFLICT":
@@ -110,38 +107,60 @@ func (l *Ledger) checkSettlement(s *Settlement) (idMS int64, lines, suffix strin
 	return idMS, lines, suffix, err
 }
 
-// receiptOf reads the answer to a charge that has just been booked: OK, seq,
-// standing, entry seq, and what of the entry only the script knows.
-func receiptOf(shard int, r *reply, b *booking) (*Receipt, error) {
-	out := &Receipt{Standing: r.standing(2)}
-	fields := r.booked(4, b)
-	if err := r.problem(); err != nil {
-		return nil, err
+// receiptOf is the receipt of a charge that has just been booked: what was said,
+// and what the script answered, which is OK, seq, standing, entry seq, verdict.
+func receiptOf(shard int, r *reply, s *Settlement) (*Receipt, error) {
+	out := &Receipt{Entry: stated(shard, s), Standing: r.standing(2)}
+	v := r.verdict(4)
+	out.ID, out.told = r.text(3)+"-0", v.told()
+	if err := errors.Join(r.err, v.tell(&out.Entry)); err != nil {
+		return nil, fmt.Errorf("%w: journal entry %s of shard %d: %w", ErrUnavailable, out.ID, shard, err)
 	}
-	entry, err := entryOf(shard, r.text(3), fields, b.said)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	out.Entry, out.told = *entry, toldOf(fields)
 	return out, nil
 }
 
-// booked are the fields of the entry, as far as anybody reads them: those that
-// the script tells, tab-separated, and those that it was told.
-func (r *reply) booked(i int, b *booking) map[string]string {
-	fields := map[string]string{"t": TypeCharge, "a": b.account, "r": b.id, "s": b.static}
-	names, n := "mkflpzho", 0
-	for value := range strings.SplitSeq(r.text(i), "\t") {
-		if n < len(names) {
-			fields[names[n:n+1]] = value
-		}
-		n++
+// stated is a charge's entry as far as a settlement says it: the lines are at
+// list price, before packs.
+func stated(shard int, s *Settlement) Entry {
+	e := Entry{
+		Shard: shard, At: s.At, Type: TypeCharge, Account: s.Account, Key: s.Key, RequestID: s.ID,
+		Model: s.Model, AnswerModel: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream,
+		UsageSource: s.Source, Anomalies: s.Anomalies, PriceVersion: s.Charge.PriceVersion,
 	}
-	if n != len(names) {
-		r.fail("a booked entry", i)
-	}
-	return fields
+	e.state(s.Charge.Lines)
+	return e
 }
+
+// A verdict is what of a charge's entry only the script knows: the entry's
+// fields m k f l p z h o.
+type verdict struct{ time, key, fee, lines, paid, balances, hold, overrun string }
+
+func (r *reply) verdict(i int) verdict {
+	var t [8]string
+	if !parts(r.text(i), t[:]) {
+		r.fail("a verdict on a charge", i)
+	}
+	return verdict{t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]}
+}
+
+// tell completes an entry that is stated.
+func (v *verdict) tell(e *Entry) error {
+	r := new(record)
+	e.Time = millis(r.number("m", v.time))
+	if e.At.IsZero() {
+		e.At = e.Time
+	} else {
+		e.At = millis(e.At.UnixMilli()) // as it stands in the journal
+	}
+	e.Key, e.Fee = keyID(e.Account, v.key), r.nano("f", v.fee)
+	r.held(e, v.hold, v.overrun)
+	e.Paid, e.BalancesAfter = r.payments("p", v.paid), r.payments("z", v.balances)
+	r.shares(e.Lines, v.lines)
+	return r.err
+}
+
+// told is who paid, as replay needs it to make the same pay again.
+func (v *verdict) told() string { return v.fee + "\t" + v.lines + "\t" + v.paid }
 
 // repeatedReceipt reads the answer to a charge that had been booked before:
 // SAME, seq, standing, entry seq, entry fields ….
@@ -157,9 +176,10 @@ func (l *Ledger) repeatedReceipt(ctx context.Context, shard int, r *reply) (*Rec
 	return out, r.problem()
 }
 
-// toldOf is who paid, as replay needs it to make the same pay again.
+// toldOf is verdict.told of an entry as it stands in the journal.
 func toldOf(fields map[string]string) string {
-	return fields["f"] + "\t" + fields["l"] + "\t" + fields["p"]
+	v := verdict{fee: fields["f"], lines: fields["l"], paid: fields["p"]}
+	return v.told()
 }
 
 // entry reads an entry's seq at i and its fields behind it.
@@ -171,7 +191,7 @@ func (r *reply) entry(shard, i int) (*Entry, error) {
 	if len(fields) == 0 {
 		return nil, fmt.Errorf("%w: journal entry %s-0 of shard %d is not in Redis any more", ErrUnavailable, seq, shard)
 	}
-	e, err := entryOf(shard, seq, fields, nil)
+	e, err := entryOf(shard, seq, fields)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -180,13 +200,13 @@ func (r *reply) entry(shard, i int) (*Entry, error) {
 
 // digest tells contents apart that were sent under one id.
 func digest(parts ...string) string {
-	h := sha256.New()
+	var space [512]byte
+	content := space[:0]
 	for _, p := range parts {
-		_, _ = h.Write(strconv.AppendInt(nil, int64(len(p)), 10))
-		_, _ = h.Write([]byte{':'})
-		_, _ = h.Write([]byte(p))
+		content = append(append(strconv.AppendInt(content, int64(len(p)), 10), ':'), p...)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Release gives a hold back: the call costs nothing. It may be called again,

@@ -101,7 +101,7 @@ func TestOutageIsBookedLaterOnce(t *testing.T) {
 				receipt, err = l.Settle(p.ctx(), settlement(settled, cost(t, "1")))
 				p.must(err)
 			})
-			if !receipt.Pending || receipt.ID != "" || receipt.FeeDue() != p.nano("1") || len(receipt.Lines) != 1 || receipt.Usage["call"] == 0 {
+			if !receipt.Pending || receipt.ID != "" || receipt.FeeDue() != p.nano("1") || len(receipt.Lines) != 1 || receipt.Usage.Quantities[meter.Call] == 0 {
 				t.Errorf("receipt %+v", receipt)
 			}
 			_, err := l.Release(p.ctx(), "acme", released.ID)

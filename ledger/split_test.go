@@ -138,7 +138,7 @@ func TestLargeNumbersPrintRight(t *testing.T) {
 			f.Errorf("paid %s", got)
 		}
 		f.balances("acme", "8999900000 123456.789012345 0")
-		if got := receipt.BalancesAfter["recharge"]; got != "8999900000" {
+		if got := after(&receipt.Entry, "recharge"); got != "8999900000" {
 			f.Errorf("balance after %v", got)
 		}
 		image := charge(f, "image 100000000000000 0.000000001")

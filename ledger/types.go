@@ -1,9 +1,13 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/meter"
@@ -151,12 +155,19 @@ type Reservation struct {
 	Quote meter.Charge
 }
 
+// Usage is what was used. In JSON it is an object of what is not zero.
+type Usage struct{ meter.Quantities }
+
 // Payment is the part of a charge that one pack or wallet pays.
 type Payment struct {
 	From     string     `json:"from"`               // pack:<id>, bonus, recharge
 	Quantity int64      `json:"quantity,omitempty"` // of packs
 	Amount   meter.Nano `json:"amount,omitzero"`    // of wallets
 }
+
+// Balances are what packs and wallets have left. In JSON they are an object:
+// "recharge" and "bonus" as decimal strings, "pack:<id>" as numbers.
+type Balances []Payment
 
 // Standing is what is left, read by the very script that changed it.
 type Standing struct {
@@ -254,17 +265,17 @@ type Entry struct {
 	At    time.Time `json:"at"`   // when the call came
 	Type  string    `json:"type"`
 
-	Account      string           `json:"account"`
-	Key          string           `json:"key,omitempty"`
-	RequestID    string           `json:"request_id,omitempty"`
-	Model        string           `json:"model,omitempty"`
-	AnswerModel  string           `json:"answer_model,omitempty"`
-	Endpoint     string           `json:"endpoint,omitempty"`
-	Upstream     string           `json:"upstream,omitempty"`
-	Usage        map[string]int64 `json:"usage,omitempty"`
-	UsageSource  meter.Source     `json:"usage_source,omitempty"`
-	Anomalies    []string         `json:"anomalies,omitempty"`
-	PriceVersion string           `json:"price_version,omitempty"`
+	Account      string       `json:"account"`
+	Key          string       `json:"key,omitempty"`
+	RequestID    string       `json:"request_id,omitempty"`
+	Model        string       `json:"model,omitempty"`
+	AnswerModel  string       `json:"answer_model,omitempty"`
+	Endpoint     string       `json:"endpoint,omitempty"`
+	Upstream     string       `json:"upstream,omitempty"`
+	Usage        Usage        `json:"usage,omitzero"`
+	UsageSource  meter.Source `json:"usage_source,omitempty"`
+	Anomalies    []string     `json:"anomalies,omitempty"`
+	PriceVersion string       `json:"price_version,omitempty"`
 	// Fee is the cash due: what the packs did not cover. Set for charge, abandon and refund.
 	Fee   *meter.Nano  `json:"fee,omitempty"`
 	Lines []ChargeLine `json:"lines,omitempty"`
@@ -284,9 +295,8 @@ type Entry struct {
 	Reason   string      `json:"reason,omitempty"`
 	Ref      string      `json:"ref,omitempty"`
 
-	// BalancesAfter holds, of the wallets and packs that the entry touched, the
-	// balances after it: "recharge", "bonus" as decimal strings, "pack:<id>" as numbers.
-	BalancesAfter map[string]any `json:"balances_after,omitempty"`
+	// BalancesAfter are those of the wallets and packs that the entry touched.
+	BalancesAfter Balances `json:"balances_after,omitempty"`
 
 	// takenBack says that a refund undoes its charge as if it had never been: the
 	// call had been swept, and ended otherwise.
@@ -366,12 +376,52 @@ func (e *Entry) FeeDue() meter.Nano {
 	return *e.Fee
 }
 
-// Used adds up what the lines are for, by dimension.
-func (e *Entry) Used() (used meter.Quantities) {
-	for i := range e.Lines {
-		used[e.Lines[i].Dimension] += e.Lines[i].Quantity
+// MarshalJSON writes the quantities that are not zero.
+func (u Usage) MarshalJSON() ([]byte, error) { return json.Marshal(u.Map()) }
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (u *Usage) UnmarshalJSON(text []byte) error {
+	var quantities map[meter.Dimension]int64
+	err := json.Unmarshal(text, &quantities)
+	*u = Usage{}
+	for d, n := range quantities {
+		u.Quantities[d] = n
 	}
-	return used
+	return err
+}
+
+// MarshalJSON writes them by name.
+func (b Balances) MarshalJSON() ([]byte, error) {
+	named := make(map[string]any, len(b))
+	for i := range b {
+		named[b[i].From] = b[i].amount()
+	}
+	return json.Marshal(named)
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (b *Balances) UnmarshalJSON(text []byte) error {
+	var named map[string]json.RawMessage
+	err := json.Unmarshal(text, &named)
+	*b = nil
+	for _, from := range slices.Sorted(maps.Keys(named)) {
+		p := Payment{From: from}
+		if strings.HasPrefix(from, "pack:") {
+			err = errors.Join(err, json.Unmarshal(named[from], &p.Quantity))
+		} else {
+			err = errors.Join(err, json.Unmarshal(named[from], &p.Amount))
+		}
+		*b = append(*b, p)
+	}
+	return err
+}
+
+// amount is the quantity of a pack, or the cash of a wallet as a decimal string.
+func (p *Payment) amount() any {
+	if strings.HasPrefix(p.From, "pack:") {
+		return p.Quantity
+	}
+	return p.Amount.String()
 }
 
 // PaidBy adds up who paid: units from packs, cash from the wallets.

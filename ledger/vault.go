@@ -337,7 +337,7 @@ func (l *Ledger) bookedLongAgo(ctx context.Context, b *booking) (*Receipt, error
 
 // fromArchive reads an archived entry.
 func fromArchive(e *archive.Entry) (*Entry, error) {
-	out, err := entryOf(e.Shard, fmt.Sprint(e.Seq), fieldMap(e.Fields), nil)
+	out, err := entryOf(e.Shard, fmt.Sprint(e.Seq), fieldMap(e.Fields))
 	if err != nil {
 		return nil, fmt.Errorf("%w: archive: %w", ErrUnavailable, err)
 	}

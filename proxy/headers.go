@@ -126,8 +126,7 @@ func writeHold(h http.Header, hold *ledger.Hold) {
 // it becomes either. certain says that no pack can pay a part of a pending one.
 func writeReceipt(h http.Header, e *meter.Endpoint, currency string, r *ledger.Receipt, certain bool) {
 	w := writing(h)
-	used := r.Used()
-	input, cached, output, total := meter.UsageView(e, &used)
+	input, cached, output, total := meter.UsageView(e, &r.Usage.Quantities)
 	w.count("X-Tollgate-Usage-Input", input)
 	w.count("X-Tollgate-Usage-Cached-Input", cached)
 	w.count("X-Tollgate-Usage-Output", output)

@@ -84,8 +84,7 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 // usageOf is what was used by dimension, without the detour of a map's encoding.
 func usageOf(r *ledger.Receipt) zapcore.ObjectMarshalerFunc {
 	return func(to zapcore.ObjectEncoder) error {
-		used := r.Used()
-		for d, n := range used.NonZero() {
+		for d, n := range r.Usage.NonZero() {
 			to.AddInt64(d.String(), n)
 		}
 		return nil

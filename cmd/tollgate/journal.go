@@ -134,7 +134,7 @@ func entryText(e *ledger.Entry, o *operator) string {
 		}
 	}
 	add(e.Model != "", "%s", e.Model)
-	add(len(e.Usage) > 0, "%s", usageText(e.Usage))
+	add(!e.Usage.IsZero(), "%s", usageText(&e.Usage))
 	add(e.UsageSource != "" && e.UsageSource != "upstream", "(%s)", e.UsageSource)
 	if e.Fee != nil {
 		add(true, "fee %s", o.money(*e.Fee))

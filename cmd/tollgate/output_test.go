@@ -84,7 +84,7 @@ func TestReceiptLine(t *testing.T) {
 	r := &ledger.Receipt{
 		Entry: ledger.Entry{
 			Time: time.Date(2026, 11, 2, 3, 4, 5, 0, time.Local), Endpoint: "chat", Model: "glm-4.5",
-			Usage: map[string]int64{"output": 48, "input": 1200, "cached_input": 3}, UsageSource: meter.Estimated, Fee: &fee,
+			Usage: ledger.Usage{Quantities: meter.Quantities{meter.Output: 48, meter.Input: 1200, meter.CachedInput: 3}}, UsageSource: meter.Estimated, Fee: &fee,
 			Paid: []ledger.Payment{{From: "pack:p1", Quantity: 168}, {From: "bonus", Amount: 624_000}},
 		},
 		Standing: ledger.Standing{Recharge: 50 * meter.NanoPerUnit, Bonus: 49_999_376_000, HasPacks: true, PackFree: 332},

@@ -9,22 +9,12 @@ import (
 )
 
 // usageText is what was used, in the order of a bill: "input 120, output 48".
-func usageText(usage map[string]int64) string {
+func usageText(usage *ledger.Usage) string {
 	var words []string
-	for _, d := range dimensions() {
-		if n := usage[d.String()]; n != 0 {
-			words = append(words, strings.ReplaceAll(d.String(), "_", " ")+" "+count(n))
-		}
+	for d, n := range usage.NonZero() {
+		words = append(words, strings.ReplaceAll(d.String(), "_", " ")+" "+count(n))
 	}
 	return strings.Join(words, ", ")
-}
-
-func dimensions() []meter.Dimension {
-	all := make([]meter.Dimension, len(meter.Quantities{}))
-	for i := range all {
-		all[i] = meter.Dimension(i)
-	}
-	return all
 }
 
 // paidText is who paid what: "pack p1 168 + bonus 0.5 CNY".
@@ -51,7 +41,7 @@ func receiptLine(r *ledger.Receipt, currency string) string {
 		fee = *r.Fee
 	}
 	line := fmt.Sprintf("%s  %-11s %-24s %-28s fee %-18s paid by %s",
-		r.Time.Local().Format("15:04:05"), r.Endpoint, r.Model, usageText(r.Usage), money(fee, currency), paidText(r.Paid, currency))
+		r.Time.Local().Format("15:04:05"), r.Endpoint, r.Model, usageText(&r.Usage), money(fee, currency), paidText(r.Paid, currency))
 	if r.UsageSource == meter.Estimated {
 		line += " (estimated)"
 	}
