@@ -52,6 +52,7 @@ type settleLog struct {
 	doubts   map[string]bool        // request ids that replay has given up
 	segments map[uint64]*segmentUse
 	notes    []byte // records that ride along with the next write
+	payload  []byte // reused by write
 	begun    time.Time
 	// isDue says that the replay at the start did not come to its end. It is set
 	// before anything else uses the log.
@@ -209,13 +210,12 @@ func (g *settleLog) forget(id string, shard int, seq int64) {
 // write appends a record, and the notes that wait with it. mu is held.
 func (g *settleLog) write(r *logRecord) (wal.Position, error) {
 	now := time.Now()
-	payload := append(make([]byte, 0, 1+len(g.notes)+256+len(r.static)+len(r.lines)), recordVersion)
-	payload = append(payload, g.notes...)
+	g.payload = append(append(g.payload[:0], recordVersion), g.notes...)
 	if r.kind != 0 {
 		r.atMS = now.UnixMilli()
-		payload = r.appendTo(payload)
+		g.payload = r.appendTo(g.payload)
 	}
-	at, err := g.wal.Append(payload)
+	at, err := g.wal.Append(g.payload)
 	if err != nil {
 		return at, err
 	}
