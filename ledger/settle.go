@@ -46,7 +46,7 @@ func (l *Ledger) bookingOf(s *Settlement) (*booking, error) {
 	if err != nil {
 		return nil, err
 	}
-	var space [1 << 10]byte
+	var space [512]byte
 	return &booking{
 		id: s.ID, account: s.Account, suffix: suffix, model: s.Model, static: string(appendStatement(space[:0], s)), lines: lines,
 		tokens: s.Charge.Tokens(), idMS: idMS,
