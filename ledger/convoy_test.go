@@ -3,20 +3,18 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tollgate/tollgate/internal/redistest"
 )
 
-// gate lets what goes to the server pass one by one, and remembers how many commands went together.
+// gate lets what goes to the server pass one by one, and remembers what it was.
 type gate struct {
 	open chan struct{}
 	mu   sync.Mutex
-	took []int
+	took []string // names of functions
 }
 
 func (*gate) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -36,31 +34,49 @@ func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 }
 
 func (g *gate) pass(commands ...redis.Cmder) {
-	if name := commands[0].Name(); name != "echo" && name != "ping" && name != "nonsense" {
+	if commands[0].Name() != "fcall" {
 		return // a new connection's own
 	}
 	g.mu.Lock()
-	g.took = append(g.took, len(commands))
+	for _, command := range commands {
+		g.took = append(g.took, command.Args()[1].(string))
+	}
 	g.mu.Unlock()
 	<-g.open
 }
 
-func (g *gate) sent() (n int) {
+func (g *gate) sent() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.took)
 }
 
-func gatedConvoy(t *testing.T) (*convoy, *gate) {
-	client, closeClient, err := connect(redistest.Start(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = closeClient() })
-	g := &gate{open: make(chan struct{}, 1000)}
-	client.AddHook(g)
-	return &convoy{client: client}, g
+// A convoyFixture has a gate before its Redis, and convoys whose queue can be seen.
+type convoyFixture struct {
+	*fixture
+	gate *gate
+	key  Credential
+	// first is a hold that stands from the start.
+	first *Hold
 }
+
+func newConvoyFixture(t *testing.T) *convoyFixture {
+	f := &convoyFixture{fixture: newFixture(t, Options{Shards: 4}), gate: &gate{open: make(chan struct{}, 1000)}}
+	f.key = f.payer("acme")
+	f.first = f.reserve(f.key, cost(f, "1"))
+	return f
+}
+
+// shut lets nothing pass any more but through the gate.
+func (f *convoyFixture) shut() { f.ledger.client.AddHook(f.gate) }
+
+// payer opens an account of 1000 with a key.
+func (f *convoyFixture) payer(id string) Credential {
+	f.account(id, "1000", "0", AccountOptions{})
+	return f.fixture.key(id, KeyLimits{})
+}
+
+func (f *convoyFixture) convoy() *convoy { return &f.ledger.circuits.of(0).convoy }
 
 func (v *convoy) queue() int {
 	v.mu.Lock()
@@ -68,95 +84,236 @@ func (v *convoy) queue() int {
 	return len(v.waiting)
 }
 
-// What comes while others are on their way goes together, and each gets its own reply.
-func TestConvoyGoesTogether(t *testing.T) {
-	v, g := gatedConvoy(t)
-	var group sync.WaitGroup
-	for i := range convoysAtOnce + 10 {
-		group.Go(func() {
-			command := redis.NewCmd(t.Context(), "echo", i)
-			if err := v.send(t.Context(), command); err != nil || command.Val() != fmt.Sprint(i) {
-				t.Errorf("%d: %v, %v", i, command.Val(), err)
-			}
-		})
-		if i < convoysAtOnce {
-			eventually(t, "the first are on their way", func() bool { return g.sent() == i+1 })
-		}
-	}
-	eventually(t, "the others wait", func() bool { return v.queue() == 10 })
-	g.open <- struct{}{}
-	eventually(t, "the others are on their way", func() bool { return g.sent() == convoysAtOnce+1 })
-	close(g.open)
-	group.Wait()
-	if last := g.took[convoysAtOnce]; last != 10 {
-		t.Errorf("%d went together, want 10", last)
-	}
-	if v.onWay != 0 || v.queue() != 0 {
-		t.Errorf("%d on their way and %d waiting at the end", v.onWay, v.queue())
+// occupy sends as many calls as may be on their way at once, and so stops all that come later.
+func (f *convoyFixture) occupy(group *sync.WaitGroup) {
+	for i := range convoysAtOnce {
+		group.Go(func() { f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(f.first, cost(f, "1"))})) })
+		eventually(f, "they are on their way", func() bool { return f.gate.sent() == i+1 })
 	}
 }
 
-// An error of one is not the others'.
-func TestConvoyErrorIsOnesOwn(t *testing.T) {
-	v, g := gatedConvoy(t)
-	close(g.open)
+func (f *convoyFixture) idle() {
+	f.Helper()
+	if v := f.convoy(); v.onWay != 0 || v.queue() != 0 {
+		f.Errorf("%d on their way and %d waiting at the end", v.onWay, v.queue())
+	}
+}
+
+// What comes while others are on their way makes one trip, of several accounts, shards and scripts, and each gets its own answer.
+func TestConvoyMakesOneTrip(t *testing.T) {
+	f := newConvoyFixture(t)
+	keys := []Credential{f.key}
+	for _, id := range []string{"b", "c", "d", "e"} {
+		keys = append(keys, f.payer(id))
+	}
+	var held []*Hold
+	for range 2 * len(keys) {
+		held = append(held, f.reserve(keys[len(held)%len(keys)], cost(f, "3")))
+	}
+	f.shut()
 	var group sync.WaitGroup
-	for i := range 200 {
+	f.occupy(&group)
+	for i, h := range held {
 		group.Go(func() {
-			command := redis.NewCmd(t.Context(), "echo", i)
-			if i%3 == 0 {
-				command = redis.NewCmd(t.Context(), "nonsense")
+			if i < len(keys) {
+				r, err := f.ledger.Settle(f.ctx(), settlement(h, cost(f, "2")))
+				if err != nil || r.RequestID != h.ID || r.Account != h.Account || r.FeeDue() != f.nano("2") {
+					f.Errorf("settle %s: %+v, %v", h.ID, r, err)
+				}
+				return
 			}
-			if err := v.send(t.Context(), command); (err != nil) != (i%3 == 0) {
-				t.Errorf("%d: %v", i, err)
+			if _, err := f.ledger.Release(f.ctx(), h.Account, h.ID); err != nil {
+				f.Errorf("release: %v", err)
 			}
 		})
 	}
+	for _, key := range keys {
+		for _, amount := range []string{"1", "2000"} {
+			r := f.reservation(key, cost(f, amount))
+			group.Go(func() {
+				h, err := f.ledger.Reserve(f.ctx(), r)
+				refused := (*Refusal)(nil)
+				if amount == "1" && (err != nil || h.ID != r.ID || h.Cash != f.nano("1")) || amount != "1" && !errors.As(err, &refused) {
+					f.Errorf("reserve %s: %+v, %v", amount, h, err)
+				}
+			})
+		}
+	}
+	eventually(t, "the others wait", func() bool { return f.convoy().queue() == 4*len(keys) })
+	close(f.gate.open)
 	group.Wait()
+	if took := f.gate.took[convoysAtOnce:]; len(took) != 1 || !strings.HasSuffix(took[0], "_trip") {
+		t.Errorf("the others went by %v, want one trip", took)
+	}
+	f.idle()
+	for i, key := range keys {
+		want, holds := "998", "1"
+		if i == 0 {
+			holds = "2" // with the first
+		}
+		a := f.read(key.Account)
+		if a.Wallets[Recharge].Balance != f.nano(want) || a.Held != f.nano(holds) {
+			t.Errorf("%s: %s, held %s; want %s and %s", key.Account, a.Wallets[Recharge].Balance, a.Held, want, holds)
+		}
+	}
+}
+
+// A trip that Redis refuses goes by single calls, and only those that have a part in the reason fail.
+func TestConvoyErrorIsOnesOwn(t *testing.T) {
+	f := newConvoyFixture(t)
+	broken := f.payer("broken")
+	f.must(f.server.Client().HSet(f.ctx(), f.ledger.accountKey(f.ledger.shardOf("broken"), "broken"), "recharge", "nonsense").Err())
+	f.broken = true
+	f.shut()
+	var group sync.WaitGroup
+	f.occupy(&group)
+	for i := range 9 {
+		r := f.reservation(f.key, cost(f, "1"))
+		if i%3 == 0 {
+			r = f.reservation(broken, cost(f, "1"))
+		}
+		group.Go(func() {
+			if _, err := f.ledger.Reserve(f.ctx(), r); (err != nil) != (i%3 == 0) {
+				f.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+	eventually(t, "the others wait", func() bool { return f.convoy().queue() == 9 })
+	close(f.gate.open)
+	group.Wait()
+	f.idle()
+	if a := f.read(f.key.Account); a.Held != f.nano("1")*7 {
+		t.Errorf("held %s", a.Held)
+	}
+}
+
+// Settlements that make a trip while Redis is full are booked; the reserves beside them are refused.
+func TestConvoyWhenRedisIsFull(t *testing.T) {
+	f := newConvoyFixture(t)
+	var held []*Hold
+	for range 4 {
+		held = append(held, f.reserve(f.key, cost(f, "1")))
+	}
+	f.shut()
+	for _, withReserve := range []bool{false, true} {
+		var group sync.WaitGroup
+		f.occupy(&group)
+		f.must(f.server.Client().ConfigSet(f.ctx(), "maxmemory", "1").Err())
+		for _, h := range held[:2] {
+			group.Go(func() {
+				if _, err := f.ledger.Settle(f.ctx(), settlement(h, cost(f, "1"))); err != nil {
+					f.Errorf("settle: %v", err)
+				}
+			})
+		}
+		want := 2
+		if withReserve {
+			want++
+			r := f.reservation(f.key, cost(f, "1"))
+			group.Go(func() {
+				if _, err := f.ledger.Reserve(f.ctx(), r); err == nil {
+					f.Error("a reserve came in")
+				}
+			})
+		}
+		eventually(t, "the others wait", func() bool { return f.convoy().queue() == want })
+		held = held[2:]
+		passes := convoysAtOnce + 1
+		if withReserve {
+			passes++ // the trip is refused, and its calls go one by one
+		}
+		for range passes {
+			f.gate.open <- struct{}{}
+		}
+		group.Wait()
+		f.must(f.server.Client().ConfigSet(f.ctx(), "maxmemory", "0").Err())
+		f.idle()
+		f.gate.took = nil
+	}
+	close(f.gate.open)
+}
+
+// One request twice in a trip: a client that tries again while the first try is on its way.
+func TestConvoySameRequestTwice(t *testing.T) {
+	f := newConvoyFixture(t)
+	h := f.reserve(f.key, cost(f, "1"))
+	f.shut()
+	var group sync.WaitGroup
+	f.occupy(&group)
+	receipts := make([]*Receipt, 3)
+	r := f.reservation(f.key, cost(f, "1"))
+	for i := range receipts {
+		group.Go(func() {
+			var err error
+			if receipts[i], err = f.ledger.Settle(f.ctx(), settlement(h, cost(f, "1"))); err != nil {
+				f.Error(err)
+			}
+		})
+		group.Go(func() {
+			if _, err := f.ledger.Reserve(f.ctx(), r); err != nil {
+				f.Error(err)
+			}
+		})
+	}
+	eventually(t, "the others wait", func() bool { return f.convoy().queue() == 6 })
+	close(f.gate.open)
+	group.Wait()
+	repeated := 0
+	for _, receipt := range receipts {
+		if receipt.Repeated {
+			repeated++
+		}
+		if receipt.ID != receipts[0].ID {
+			t.Errorf("entries %s and %s of one settlement", receipt.ID, receipts[0].ID)
+		}
+	}
+	a := f.read(f.key.Account)
+	if repeated != 2 || a.Wallets[Recharge].Balance != f.nano("999") || a.Held != f.nano("1")*2 {
+		t.Errorf("%d repeated; %s left, %s held", repeated, a.Wallets[Recharge].Balance, a.Held)
+	}
 }
 
 // Who leaves while waiting keeps nobody, wherever in the queue he was.
 func TestConvoyLeaving(t *testing.T) {
-	v, g := gatedConvoy(t)
+	f := newConvoyFixture(t)
+	f.shut()
 	var group sync.WaitGroup
-	send := func(ctx context.Context, want error) {
+	f.occupy(&group)
+	leaving, leave := context.WithCancel(t.Context())
+	for i := range 9 {
+		ctx, want := t.Context(), error(nil)
+		if i%2 == 0 {
+			ctx, want = leaving, context.Canceled
+		}
+		r := f.reservation(f.key, cost(f, "1"))
 		group.Go(func() {
-			if err := v.send(ctx, redis.NewCmd(ctx, "ping")); !errors.Is(err, want) {
+			if _, err := f.convoy().send(ctx, f.reserveCall(r)); !errors.Is(err, want) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		})
-	}
-	for i := range convoysAtOnce {
-		send(t.Context(), nil)
-		eventually(t, "on its way", func() bool { return g.sent() == i+1 })
-	}
-	leaving, leave := context.WithCancel(t.Context())
-	for i := range 9 {
-		if i%2 == 0 {
-			send(leaving, context.Canceled)
-		} else {
-			send(t.Context(), nil)
-		}
-		eventually(t, "it waits", func() bool { return v.queue() == i+1 })
+		eventually(t, "it waits", func() bool { return f.convoy().queue() == i+1 })
 	}
 	leave()
-	eventually(t, "they left", func() bool { return v.queue() == 4 })
-	close(g.open)
+	eventually(t, "they left", func() bool { return f.convoy().queue() == 4 })
+	close(f.gate.open)
 	group.Wait()
+	f.idle()
 }
 
 // Whoever is told to lead in the moment in which he leaves passes it on.
 func TestConvoyLeavingLeader(t *testing.T) {
-	v, g := gatedConvoy(t)
-	close(g.open)
+	f := newConvoyFixture(t)
+	f.shut()
+	close(f.gate.open)
 	for range 300 {
 		ctx, cancel := context.WithCancel(t.Context())
 		var group sync.WaitGroup
 		for i := range 12 {
+			call := f.reserveCall(f.reservation(f.key, cost(f, "0.001")))
 			group.Go(func() {
 				if i%2 == 0 {
-					_ = v.send(ctx, redis.NewCmd(ctx, "ping"))
-				} else if err := v.send(t.Context(), redis.NewCmd(t.Context(), "ping")); err != nil {
+					_, _ = f.convoy().send(ctx, call)
+				} else if _, err := f.convoy().send(t.Context(), call); err != nil {
 					t.Error(err)
 				}
 			})
@@ -164,7 +321,18 @@ func TestConvoyLeavingLeader(t *testing.T) {
 		cancel()
 		group.Wait()
 	}
-	if v.onWay != 0 || v.queue() != 0 {
-		t.Errorf("%d on their way and %d waiting at the end", v.onWay, v.queue())
-	}
+	f.idle()
+}
+
+// reserveCall is the call that Reserve makes.
+func (f *convoyFixture) reserveCall(r Reservation) *scriptCall {
+	f.Helper()
+	lines, err := encodeLines(&r.Quote, r.Model, r.Endpoint)
+	f.must(err)
+	idMS, err := idMillis(r.ID)
+	f.must(err)
+	account := r.Credential.Account
+	args := f.ledger.reserveArgs(&r, lines, idMS)
+	args[1] = "0 0"
+	return &scriptCall{script: f.ledger.scripts.reserve, keys: f.ledger.keysOf(f.ledger.shardOf(account), account, idMS), args: args}
 }

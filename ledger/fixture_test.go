@@ -370,7 +370,7 @@ func (f *fixture) luaFunction(expression string, args ...any) string {
 		f.must(err)
 		source += string(text)
 	}
-	got, err := f.server.Client().Eval(f.ctx(), source+"\nwake()\nbegin(keys, argv)\nreturn "+expression, []string{"{t}m", "{t}j"}, args...).Text()
+	got, err := f.server.Client().Eval(f.ctx(), source+"\nwake()\nset_out()\nbegin(keys, 0, argv)\nreturn "+expression, []string{"{t}m", "{t}j"}, args...).Text()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		f.Fatalf("%s of %v: %v", expression, args, err)
 	}

@@ -34,8 +34,12 @@ type script struct {
 	function string // its name in the library; "" for a script that goes by its SHA-1
 	source   string
 	sha      string
+	// of is what it is a function of; nil for a script that goes by its SHA-1.
+	of *scripts
 	// brief scripts are those that a client waits for: one try is bounded by tryTimeout.
 	brief bool
+	// full scripts run also while Redis is full.
+	full bool
 }
 
 // scripts holds all of them.
@@ -124,9 +128,10 @@ func (b *scriptBuilder) parts() string {
 // script is one of the library's functions, or in the embedded ledger a text of its own.
 func (b *scriptBuilder) script(name string) *script {
 	s, body := &script{name: name}, b.body(name)
+	s.full = strings.Contains(body.flags, "allow-oom")
 	b.all, b.bodies = append(b.all, s), append(b.bodies, body)
 	if b.embedded {
-		s.set("", b.parts(), "local main = (function()\n"+body.text+"end)()\nwake()\nbegin(keys, argv)\nreturn enter() or main()\n")
+		s.set("", b.parts(), "local main = (function()\n"+body.text+"end)()\nwake()\nset_out()\nbegin(keys, 0, argv)\nlocal reply = enter() or main()\nfinish()\nreturn reply\n")
 	}
 	return s
 }
@@ -137,7 +142,7 @@ func (b *scriptBuilder) alone(name string) *script {
 	if !b.embedded { // which does not know it, and has no cluster to protect
 		shebang = "#!lua flags=" + body.flags + "\n"
 	}
-	s.set(shebang, b.parts(), "wake()\nbegin(keys, argv)\n"+body.text)
+	s.set(shebang, b.parts(), "wake()\nset_out()\nbegin(keys, 0, argv)\n"+body.text)
 	return s
 }
 
@@ -162,19 +167,28 @@ func (b *scriptBuilder) bind(s *scripts) {
 	var text strings.Builder
 	text.WriteString("#!lua name=" + s.name + "\n" + parts)
 	for i, one := range b.all {
-		one.function = s.name + "_" + one.name
+		one.of, one.function = s, s.name+"_"+one.name
 		flags := ""
 		if b.bodies[i].flags != "" {
 			flags = "'" + strings.ReplaceAll(b.bodies[i].flags, ",", "', '") + "'"
 		}
-		fmt.Fprintf(&text, "script('%s', {%s}, (function()\n%send)())\n", one.function, flags, b.bodies[i].text)
+		fmt.Fprintf(&text, "script('%s', '%s', {%s}, (function()\n%send)())\n", one.function, one.name, flags, b.bodies[i].text)
 	}
+	fmt.Fprintf(&text, "trip('%s', {})\ntrip('%s', {'allow-oom'})\n", s.toTravel(false), s.toTravel(true))
 	fmt.Fprintf(&text, "gate('%s', '%s')\n", s.toOpen(), s.toAsk())
 	s.library = text.String()
 }
 
 func (s *scripts) toOpen() string { return s.name + "_open" }
 func (s *scripts) toAsk() string  { return s.name + "_is_open" }
+
+// toTravel is the function that takes several calls at once; full: also while Redis is full.
+func (s *scripts) toTravel(full bool) string {
+	if full {
+		return s.name + "_trip_when_full"
+	}
+	return s.name + "_trip"
+}
 
 // command is a call of the script.
 func (s *script) command(ctx context.Context, keys []string, args []any) *redis.Cmd {

@@ -48,12 +48,17 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 	if err := l.archiveAdmits(); err != nil {
 		return nil, err
 	}
-	args := texts(l.args(13), account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
-		addressText(r.Client), l.zoneOffset(), ms(l.holdTTL), whole(r.Quote.Tokens()), lines, whole(idMS), ms(admissible))
+	args := l.reserveArgs(&r, lines, idMS)
 	b := &booking{id: r.ID, account: account, suffix: r.Credential.suffix(), model: r.Model, idMS: idMS}
 	return l.reserveLogged(&r, b, func() (*reply, error) {
 		return l.run(ctx, l.scripts.reserve, shard, l.keysOf(shard, account, idMS), args)
 	})
+}
+
+// reserveArgs is ARGV of the script.
+func (l *Ledger) reserveArgs(r *Reservation, lines string, idMS int64) []any {
+	return texts(l.args(13), r.Credential.Account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
+		addressText(r.Client), l.zoneOffset(), ms(l.holdTTL), whole(r.Quote.Tokens()), lines, whole(idMS), ms(admissible))
 }
 
 func (l *Ledger) holdOf(r *Reservation, reply *reply) (*Hold, error) {

@@ -86,15 +86,12 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
 	seen := l.at(shard)
 	args[1] = seen.String()
-	command := s.command(ctx, keys, args)
-	ask := l.client.Process
+	call := &scriptCall{script: s, keys: keys, args: args}
+	ask := l.alone
 	if s.brief {
 		ctx, ask = brieflyIn(ctx, tryTimeout), l.circuits.of(shard).convoy.send
 	}
-	if err := ask(ctx, command); err != nil {
-		return nil, err
-	}
-	values, err := command.Slice()
+	values, err := ask(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +114,12 @@ func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []strin
 	}
 	l.see(shard, positionAt(seen.epoch(), seq))
 	return r, nil
+}
+
+// alone makes a call by itself.
+func (l *Ledger) alone(ctx context.Context, c *scriptCall) ([]any, error) {
+	c.alone(ctx, l.client)
+	return c.reply, c.err
 }
 
 // readmit looks at the servers when one is closed, and opens them when they

@@ -36,10 +36,10 @@ func seededBugs() []seededBug {
 			"muldiv(quantity, sum, group.total, group.total - 1)", "SPLIT-FAIR",
 		},
 		{
-			"hold released by TTL", "reserve", "  call('ZADD', DUE, deadline, due_member())\n",
-			"  call('ZADD', DUE, deadline, due_member())\n  call('PEXPIRE', HOLDS, ARGV[12])\n", lawHoldSum,
+			"hold released by TTL", "lib", "  if #of.comes > 0 then",
+			"  if #of.comes > 0 then\n    for i = 1, #of.order do call('PEXPIRE', of.order[i].name .. ':holds', 30) end\n  end\n  if #of.comes > 0 then", lawHoldSum,
 		},
-		{"MAXLEN trim", "lib", "call('XADD', JOURNAL, ", "call('XADD', JOURNAL, 'MAXLEN', '20', ", lawDense},
+		{"MAXLEN trim", "lib", "call('XADD', of.journal, ", "call('XADD', of.journal, 'MAXLEN', '20', ", lawDense},
 		{
 			"remainder to the last source, capped", "pay", "  return fee - from_bonus, from_bonus\n",
 			"  return min(recharge, fee - from_bonus), from_bonus\n", "SPLIT-SUM",

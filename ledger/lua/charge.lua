@@ -131,7 +131,7 @@ local function take_back(abandon, reason)
   end
   returning(drawn, 'came back by a refund')
   for i = 1, #drawn do
-    if packs[drawn[i][1]].b == 0 then call('DEL', SCOPE) end -- it can pay again
+    if packs[drawn[i][1]].b == 0 then forget_scope() end -- it can pay again
     drawn[i] = {drawn[i][1], -drawn[i][2]}
   end
   pay(drawn, -from_recharge, -from_bonus)
@@ -143,8 +143,15 @@ end
 
 -- finish writes everything in hand.
 local function finish()
-  put_account()
-  put_packs()
-  if key then put_key() end
+  for i = 1, #work_order do
+    work = work_order[i]
+    for j = 1, #work.order do
+      local of = work.order[j]
+      put_account(of)
+      put_packs(of)
+      put_scope(of)
+      for k = 1, #of.key_order do put_key(of.key_order[k]) end
+    end
+  end
   commit()
 end

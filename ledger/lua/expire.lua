@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- expire.lua: a pack's time has passed. What is free of it goes, with an entry; what requests in flight hold stays with them,
--- and what comes back from them goes then (put_packs in pay.lua).
+-- and what comes back from them goes then (expel in pay.lua).
 --
 -- Idea: whether its time has passed is decided here, by Redis's clock, so sweepers may race each other and everything else.
 --
@@ -15,12 +15,12 @@ local function expire()
   local deadline = call('ZSCORE', EXPIRY, member)
   if not deadline or tonumber(deadline) > now then return {'SKIPPED', str(seq)} end
   local free = 0
-  if call('HEXISTS', PACKS, id) == 1 then
+  if load_account() and call('HEXISTS', PACKS, id) == 1 then
     returning({{id, 0}}, 'past its expiry')
     local pack = packs[id]
     if pack.over and not pack.x then free = pack.b - pack.h end
-    put_packs()
-    commit()
+    expel()
+    finish()
   end
   call('ZREM', EXPIRY, member)
   return {free > 0 and 'EXPIRED' or 'SKIPPED', str(seq)}

@@ -9,8 +9,7 @@
 local function extend()
   if call('HEXISTS', HOLDS, request) == 0 then return {'LOST', str(seq)} end
   put(HOLDS, request .. ':c', ARGV[7] .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
-  commit()
-  call('ZADD', DUE, str(now + tonumber(ARGV[6])), due_member())
+  comes_due(str(now + tonumber(ARGV[6])), due_member())
   return {'OK', str(seq)}
 end
 

@@ -11,7 +11,7 @@ local function grant()
   local before = booked_before(ARGV[7], ARGV[9])
   if before then return before end
   if not load_account() then return {'LOST', str(seq)} end
-  local number = str(account.packs + 1)
+  local number = str(account.granted + 1)
   local id = 'p' .. number
   put(ACCOUNT, 'packs', number)
   put(PACKS, id, long(ARGV[6] .. '\t' .. str(now) .. '\t'))

@@ -4,6 +4,11 @@
 -- commit(), journal first: a script error does not roll back what was written before it,
 -- so nothing that can fail stands behind the first write.
 --
+-- A trip is one call of a script, or several of the data plane's that came at the same time (library.lua). The calls of a
+-- trip go through their scripts one after the other, as they would alone. But what one has read, the next finds in hand, and
+-- what they change is written once, at the end: of one account's calls, most of the work is the same. So whoever refuses
+-- must not have changed anything in hand.
+--
 -- A script is a file that ends in `return main`, where main returns the reply. In Redis all of them are functions of one
 -- library, which is compiled once and stays in the server's memory: what is outside of main is made once and not at each
 -- call, and a local that a call leaves set, the next call finds. So begin() clears what belongs to one call.
@@ -31,32 +36,40 @@ local MEMO_LIMIT = 100       -- texts of which one memo keeps what they mean: mo
 
 -- What Lua and Redis offer. A library does not see it while it is being loaded: wake() names it before the first call.
 local floor, ceil, min, max, format, match, gmatch, gsub, find, rep, sub, concat, sort, call
-local tonumber, type, unpack, pairs, ipairs
+local tonumber, type, unpack, pairs, ipairs, select
 
 local function wake()
   floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
   format, match, gmatch, gsub = string.format, string.match, string.gmatch, string.gsub
   find, rep, sub, concat, sort, call = string.find, string.rep, string.sub, table.concat, table.sort, redis.call
-  tonumber, type, unpack, pairs, ipairs = _G.tonumber, _G.type, _G.unpack, _G.pairs, _G.ipairs
+  tonumber, type, unpack, pairs, ipairs, select = _G.tonumber, _G.type, _G.unpack, _G.pairs, _G.ipairs, _G.select
 end
+
+local NONE = {} -- an empty list; nobody adds to it
+
+-- The trip in hand: set by set_out() and enter().
+local works, work_order         -- what is to be written, by META, and in the order in which the shards came up
+local now                       -- Redis's clock
+local wide                      -- whether an amount is text: then sums must look at what they add
 
 -- The call in hand: set by begin() and enter(), and by the load_… functions of the other parts.
 local KEYS, ARGV, META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER
 local owner, request
-local seq, now                  -- the journal's head and Redis's clock
-local wide                      -- whether an amount is text: then sums must look at what they add
+local work, seq                 -- of its shard: see enter(), and the journal's head
 local account, key              -- see pay.lua, use.lua
 local packs, pack_order         -- see pay.lua
-local entries, puts, put_order  -- the unit of work, see note() and put()
 
--- begin takes a call in hand.
-local function begin(keys, argv)
-  KEYS, ARGV, owner, request = keys, argv, argv[4], argv[5]
-  META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = unpack(keys, 1, 9)
-  account, key, wide, packs, pack_order, entries, puts, put_order = nil, nil, false, {}, {}, {}, {}, {}
+-- set_out begins a trip.
+local function set_out()
+  works, work_order, now, wide = {}, {}, nil, false
 end
 
-local NONE = {} -- an empty list; nobody adds to it
+-- begin takes a call in hand. Its keys stand behind the first `from` of keys.
+local function begin(keys, from, argv)
+  KEYS, ARGV, owner, request = keys, argv, argv[4], argv[5]
+  META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = unpack(keys, from + 1, from + 9)
+  account, key, packs, pack_order = nil, nil, NONE, NONE
+end
 
 -- memo keeps what make(text) returned: of functions that depend on nothing but that text.
 local function memo(make)
@@ -218,58 +231,130 @@ local function muldiv(a, b, d, c)
   return q
 end
 
+-- A work is what a trip is about to write in one shard: entries, what HSET puts into hashes, and what else is to be done. It
+-- keeps the accounts in hand, too, see pay.lua.
+local function empty(of)
+  of.entries, of.puts, of.put_order, of.drops, of.comes, of.goes, of.lives = {}, {}, {}, {}, {}, {}, {}
+end
+
+local function work_of_shard()
+  local meta = call('HMGET', META, 'id', 'seq', 'epoch')
+  local fresh = {id = meta[1], head = meta[2], epoch = meta[3], seq = tonumber(meta[2] or '0'), meta = META, journal = JOURNAL, due = DUE,
+    accounts = {}, order = {}}
+  empty(fresh)
+  works[META], work_order[#work_order + 1] = fresh, fresh
+  return fresh
+end
+
+-- strange says why the shard is not the ledger that the caller knows; nil, or the reply. told is "<epoch> <seq>".
+local function strange(told)
+  if not work.id then return {'AWAY', '0', 'the shard is empty: its meta is gone'} end
+  if work.id ~= ARGV[1] then return {'AWAY', '0', 'the shard belongs to another ledger'} end
+  local epoch, seen = match(told, '^(%d+) (%d+)$')
+  local behind = tonumber(epoch) - tonumber(work.epoch or '0')
+  if behind > 0 then return {'AWAY', '0', 'the shard has gone back in time, to before it was recovered'} end
+  if not work.head or behind == 0 and tonumber(work.head) < tonumber(seen) then
+    return {'AWAY', '0', 'the shard has gone back in time'}
+  end
+  if behind < 0 then return {'EPOCH', work.head, work.epoch} end
+end
+
 -- enter checks that this shard is the ledger the caller knows, and reads seq and clock.
 -- It returns nil, or the AWAY reply.
 local function enter()
-  local meta = call('HMGET', META, 'id', 'seq', 'epoch')
-  if not meta[1] then return {'AWAY', '0', 'the shard is empty: its meta is gone'} end
-  if meta[1] ~= ARGV[1] then return {'AWAY', '0', 'the shard belongs to another ledger'} end
-  local epoch, seen = match(ARGV[2], '^(%d+) (%d+)$')
-  local behind = tonumber(epoch) - tonumber(meta[3] or '0')
-  if behind > 0 then return {'AWAY', '0', 'the shard has gone back in time, to before it was recovered'} end
-  if not meta[2] or behind == 0 and tonumber(meta[2]) < tonumber(seen) then
-    return {'AWAY', '0', 'the shard has gone back in time'}
+  work = works[META] or work_of_shard()
+  if work.told ~= ARGV[2] then -- most calls of a trip have been told the same
+    local reply = strange(ARGV[2])
+    if reply then return reply end
+    work.told = ARGV[2]
   end
-  if behind < 0 then return {'EPOCH', meta[2], meta[3]} end
-  seq = tonumber(meta[2])
-  local time = call('TIME')
-  now = tonumber(time[1]) * 1000 + floor(tonumber(time[2]) / 1000) + tonumber(ARGV[3])
+  seq = work.seq
+  if not now then
+    local time = call('TIME')
+    now = tonumber(time[1]) * 1000 + floor(tonumber(time[2]) / 1000) + tonumber(ARGV[3])
+  end
   return nil
 end
 
 -- note adds a journal entry of a type, with field-value pairs; returns its seq.
 local function note(kind, fields)
-  entries[#entries + 1] = {kind, fields}
-  return seq + #entries
+  seq = seq + 1
+  work.seq = seq
+  work.entries[#work.entries + 1] = {kind, fields}
+  return seq
 end
 
 -- put_list sets fields of a hash at commit, {field, value, …}; the list is put's to keep. The last word on a field counts.
 local function put_list(key, list)
+  local puts = work.puts
   local hash = puts[key]
   if hash then
-    for i = 1, #list do hash[#hash + 1] = list[i] end
+    local n = #hash
+    for i = 1, #list do hash[n + i] = list[i] end
   else
-    puts[key], put_order[#put_order + 1] = list, key
+    puts[key], work.put_order[#work.put_order + 1] = list, key
   end
 end
 
 -- put sets one field.
 local function put(key, field, value) put_list(key, {field, value}) end
 
--- commit writes entries, then fields. The XADD goes first: it alone can be refused (an id that is
--- not beyond the stream's last, when meta and journal disagree), and then nothing has been written.
-local function commit()
+-- drop deletes fields of a hash at commit, after what is put.
+local function drop(key, ...)
+  local list = work.drops[key]
+  if not list then
+    work.drops[key] = {...}
+    return
+  end
+  for i = 1, select('#', ...) do list[#list + 1] = select(i, ...) end
+end
+
+-- comes_due puts a member into the list of what is due at commit; is_gone takes one out.
+local function comes_due(deadline, member)
+  local list = work.comes
+  list[#list + 1], list[#list + 2] = deadline, member
+end
+
+local function is_gone(member) work.goes[#work.goes + 1] = member end
+
+-- deaths remembers until when the buckets of markers live, so that not every word has to say it.
+local deaths, buckets = {}, 0
+
+-- live lets a bucket live on for ttl, ms, or up to an hour more, after its last word.
+local function live(bucket, ttl)
+  local death = deaths[bucket]
+  if death and death >= now + ttl then return end
+  if not death then
+    if buckets == MEMO_LIMIT then deaths, buckets = {}, 0 end
+    buckets = buckets + 1
+  end
+  call('PEXPIRE', bucket, str(ttl + 3600000))
+  deaths[bucket] = now + ttl + 3600000
+end
+
+-- write does a shard's work. The XADD goes first: it alone can be refused (an id that is not beyond the
+-- stream's last, when meta and journal disagree), and then nothing has been written in this shard.
+local function write(of)
+  local entries = of.entries
   if #entries > 0 then
-    local time = str(now)
+    local time, before = str(now), of.seq - #entries
     for i = 1, #entries do
-      call('XADD', JOURNAL, str(seq + i) .. '-0', 't', entries[i][1], 'm', time, unpack(entries[i][2]))
+      call('XADD', of.journal, str(before + i) .. '-0', 't', entries[i][1], 'm', time, unpack(entries[i][2]))
     end
-    seq = seq + #entries
-    call('HSET', META, 'seq', str(seq))
+    call('HSET', of.meta, 'seq', str(of.seq))
   end
-  for i = 1, #put_order do
-    call('HSET', put_order[i], unpack(puts[put_order[i]]))
-  end
+  local order = of.put_order
+  for i = 1, #order do call('HSET', order[i], unpack(of.puts[order[i]])) end
+  for hash, fields in pairs(of.drops) do call('HDEL', hash, unpack(fields)) end
+  if #of.comes > 0 then call('ZADD', of.due, unpack(of.comes)) end
+  if #of.goes > 0 then call('ZREM', of.due, unpack(of.goes)) end
+  for bucket, ttl in pairs(of.lives) do live(bucket, ttl) end
+  empty(of)
+end
+
+-- commit writes what is to be written.
+local function commit()
+  for i = 1, #work_order do write(work_order[i]) end
 end
 
 -- entry_at returns the fields of the journal entry with a seq, or nil when it has been trimmed.

@@ -20,25 +20,33 @@
 
 local SCOPE_LIMIT = 1000 -- entries of the scope cache; model names come from clients
 
--- load_account reads the account; false when there is none.
+-- load_account takes the account in hand; false when there is none. granted is how many packs it ever had, packs are those in
+-- hand (below), keys likewise (use.lua).
 local function load_account()
-  local v = call('HMGET', ACCOUNT, 'status', 'split', 'overdraft', 'recharge', 'bonus', 'held', 'packs')
-  if not v[1] then return false end
-  local recharge, bonus, held = amount(v[4]), amount(v[5]), amount(v[6])
-  account = {status = v[1], split = v[2], overdraft = amount(v[3]), recharge = recharge, bonus = bonus, held = held, packs = tonumber(v[7]),
-    recharge_was = recharge, bonus_was = bonus, held_was = held}
+  account = work.accounts[ACCOUNT]
+  if not account then
+    local v = call('HMGET', ACCOUNT, 'status', 'split', 'overdraft', 'recharge', 'bonus', 'held', 'packs')
+    if not v[1] then return false end
+    local recharge, bonus, held = amount(v[4]), amount(v[5]), amount(v[6])
+    account = {name = ACCOUNT, status = v[1], split = v[2], overdraft = amount(v[3]), recharge = recharge, bonus = bonus, held = held,
+      granted = tonumber(v[7]), recharge_was = recharge, bonus_was = bonus, held_was = held, keys = {}, key_order = {},
+      packs = NONE, pack_order = NONE, pack_hash = PACKS, scope = SCOPE, forgotten = false}
+    work.accounts[ACCOUNT], work.order[#work.order + 1] = account, account
+  end
+  packs, pack_order = account.packs, account.pack_order
   return true
 end
 
 -- put_account writes the balances that changed.
-local function put_account()
-  if account.bonus ~= account.bonus_was then
-    put_list(ACCOUNT, {'recharge', str(account.recharge), 'bonus', str(account.bonus), 'held', str(account.held)})
-  elseif account.recharge ~= account.recharge_was then
-    put_list(ACCOUNT, {'recharge', str(account.recharge), 'held', str(account.held)})
-  elseif account.held ~= account.held_was then
-    put_list(ACCOUNT, {'held', str(account.held)})
+local function put_account(of)
+  if of.bonus ~= of.bonus_was then
+    put_list(of.name, {'recharge', str(of.recharge), 'bonus', str(of.bonus), 'held', str(of.held)})
+  elseif of.recharge ~= of.recharge_was then
+    put_list(of.name, {'recharge', str(of.recharge), 'held', str(of.held)})
+  elseif of.held ~= of.held_was then
+    put_list(of.name, {'held', str(of.held)})
   end
+  of.recharge_was, of.bonus_was, of.held_was = of.recharge, of.bonus, of.held
 end
 
 -- beyond tells whether a wallet would hold more than ±9e18.
@@ -86,6 +94,7 @@ end
 
 -- Packs in hand: id -> {b = remaining, h = held}, numbers; x = whether it is revoked, over = whether its time has passed,
 -- looked up for what comes back; why = why that goes again, if it did not come from a hold. pack_order lists their ids.
+-- What becomes of the scope is in hand, too: account.fills are entries to add to it, unless account.forgotten says that it goes.
 
 local pack_fields = memo(function(id) return {id .. ':b', id .. ':h'} end)
 
@@ -146,15 +155,25 @@ local function unexpired(text)
   return concat(left, ' ')
 end
 
+-- forget_scope lets the scope go at commit, with what was about to be added.
+local function forget_scope() account.forgotten = true end
+
+-- fill_scope adds an entry at commit.
+local function fill_scope(field, text)
+  if call('HLEN', SCOPE) >= SCOPE_LIMIT then return forget_scope() end
+  local fills = account.fills or {}
+  fills[#fills + 1], fills[#fills + 2] = field, text
+  account.fills = fills
+end
+
 -- scope_of returns the candidates for unit and model that are valid now.
 local function scope_of(unit, model)
-  if account.packs == 0 then return no_packs end
+  if account.granted == 0 then return no_packs end
   local field = unit .. ' ' .. model
-  local text = call('HGET', SCOPE, field)
+  local text = not account.forgotten and call('HGET', SCOPE, field)
   if not text then
     text = build_scope(unit, model)
-    if call('HLEN', SCOPE) >= SCOPE_LIMIT then call('DEL', SCOPE) end
-    call('HSET', SCOPE, field, text)
+    fill_scope(field, text)
   end
   local scope = read_scope(text)
   if scope.first <= now then scope = read_scope(unexpired(text)) end
@@ -164,6 +183,10 @@ end
 -- load_packs reads the packs of a list of ids that are not in hand yet.
 local function load_packs(ids)
   if #ids == 0 then return end
+  if packs == NONE then
+    packs, pack_order = {}, {}
+    account.packs, account.pack_order = packs, pack_order
+  end
   local fields, fresh = {}, {}
   for i = 1, #ids do
     local id = ids[i]
@@ -183,11 +206,14 @@ local function load_packs(ids)
   end
 end
 
--- put_packs writes the packs that changed; one that is used up leaves the scope. A pack that is revoked, or past its expiry,
--- has no free quantity: what comes back to it goes at once, with an entry of its own.
-local function put_packs()
-  for i = 1, #pack_order do
-    local id = pack_order[i]
+-- expel takes away at once, with an entry of its own, what has come back to packs that are revoked or past their expiry: those
+-- have no free quantity.
+local function expel()
+  local back = account.came_back
+  if not back then return end
+  account.came_back = nil
+  for i = 1, #back do
+    local id = back[i]
     local pack = packs[id]
     local free = pack.b - pack.h
     if (pack.x or pack.over) and free > 0 then
@@ -195,11 +221,30 @@ local function put_packs()
       note(pack.x and 'revoke' or 'expire', {'a', owner, 'g', id, 'q', str(-free), 'v', pack.why or 'came back from a hold',
         'z', id .. '=' .. str(pack.b)})
     end
-    if pack.b ~= pack.b0 then put(PACKS, id .. ':b', str(pack.b)) end
-    local returned = pack.over ~= nil -- then the scope may have been filled with it meanwhile
-    if pack.b0 == 0 and (pack.b ~= 0 or returned) or pack.b == 0 and pack.b0 ~= 0 then call('DEL', SCOPE) end
-    if pack.h ~= pack.h0 then put(PACKS, id .. ':h', str(pack.h)) end
   end
+end
+
+-- put_packs writes the packs that changed. One that is used up leaves the scope, and so does one to which something came back
+-- when it was: the scope may have been filled without it meanwhile.
+local function put_packs(of)
+  for i = 1, #of.pack_order do
+    local id = of.pack_order[i]
+    local pack = of.packs[id]
+    if pack.b ~= pack.b0 then put(of.pack_hash, id .. ':b', str(pack.b)) end
+    if pack.b0 == 0 and (pack.b ~= 0 or pack.over ~= nil) or pack.b == 0 and pack.b0 ~= 0 then of.forgotten = true end
+    if pack.h ~= pack.h0 then put(of.pack_hash, id .. ':h', str(pack.h)) end
+    pack.b0, pack.h0 = pack.b, pack.h
+  end
+end
+
+-- put_scope writes what becomes of the scope.
+local function put_scope(of)
+  if of.forgotten then
+    call('DEL', of.scope)
+  elseif of.fills then
+    put_list(of.scope, of.fills)
+  end
+  of.forgotten, of.fills = false, nil
 end
 
 -- group_of finds the group of a unit, or makes it.
@@ -411,14 +456,18 @@ end
 -- returning takes packs in hand to which something comes back: {{id, quantity}, …}.
 local function returning(list, why)
   if #list == 0 then return end
-  local ids, fields = {}, {}
-  for i = 1, #list do ids[i], fields[2 * i - 1], fields[2 * i] = list[i][1], list[i][1], list[i][1] .. ':x' end
+  local ids, fields, back = {}, {}, account.came_back or {}
+  for i = 1, #list do
+    local id = list[i][1]
+    ids[i], back[#back + 1], fields[2 * i - 1], fields[2 * i] = id, id, id, id .. ':x'
+  end
   load_packs(ids)
   local values = call('HMGET', PACKS, unpack(fields))
   for i = 1, #ids do
     local pack, expires = packs[ids[i]], expiry_of(values[2 * i - 1] or '')
     pack.x, pack.over, pack.why = values[2 * i], expires ~= 0 and expires <= now, why
   end
+  account.came_back = back
 end
 
 -- give_back takes a hold off what is held, in hand.
@@ -434,25 +483,16 @@ end
 -- due_member is the request in the list of what is due.
 local function due_member() return long(owner .. ' ' .. request) end
 
--- close_hold removes a hold. Only to be called beside commit().
+-- close_hold removes a hold.
 local function close_hold()
-  call('HDEL', HOLDS, request, request .. ':c')
-  call('ZREM', DUE, due_member())
+  drop(HOLDS, request, request .. ':c')
+  is_gone(due_member())
 end
 
--- mark writes the terminal answer of the request. The bucket lives on for ttl ms, or up to an hour more, after its last word:
--- deaths remembers until when each will, so that not every word has to say it.
-local deaths, buckets = {}, 0
+-- mark writes the terminal answer of the request. Its bucket lives on for ttl, ms, at least.
 local function mark(answer, ttl)
-  call('HSET', MARKER, request, answer)
-  local death = deaths[MARKER]
-  if death and death >= now + ttl then return end
-  if not death then
-    if buckets == MEMO_LIMIT then deaths, buckets = {}, 0 end
-    buckets = buckets + 1
-  end
-  deaths[MARKER] = now + ttl + 3600000
-  call('PEXPIRE', MARKER, str(ttl + 3600000))
+  put(MARKER, request, answer)
+  work.lives[MARKER] = ttl
 end
 
 -- The standing ends every reply of the data plane, one tab-separated string that Go takes apart: split, recharge, bonus,

@@ -4,7 +4,7 @@
 -- Idea: what has been given back of a charge is remembered with who paid it, under the charge's seq, for ever; no source
 -- gets more than it paid. The caller read the charge, perhaps from the archive; what it says is held against the entry, the
 -- marker and that memory, as far as they are still here. A pack that was revoked or has expired meanwhile gets its part, and
--- loses it at once by an entry of its own (put_packs).
+-- loses it at once by an entry of its own (expel).
 --
 -- KEYS: [1] meta … [9] marker of the charge's request, see lib.lua and pay.lua; [10] refs, see ref.lua; [11] refunds, hash of the
 --       account: "<seq of the charge>" -> "<who paid> <given back>", both "p1=300,b=5,r=5" in one order, '-' for nothing
@@ -106,8 +106,9 @@ local function give(back)
     local name, n = back[i][1], back[i][2]
     if name == 'b' then to_bonus = n elseif name == 'r' then to_recharge = n elseif n > 0 then drawn[#drawn + 1] = back[i] end
   end
-  account.bonus, account.recharge = add(account.bonus, to_bonus), add(account.recharge, to_recharge)
-  if beyond(account.bonus) or beyond(account.recharge) then return false end
+  local bonus, recharge = add(account.bonus, to_bonus), add(account.recharge, to_recharge)
+  if beyond(bonus) or beyond(recharge) then return false end
+  account.bonus, account.recharge = bonus, recharge
   returning(drawn, 'came back by a refund')
   for i = 1, #drawn do
     local pack = packs[drawn[i][1]]
@@ -135,6 +136,7 @@ local function book(marker, paid, given, back)
   end
   local n = note('refund', fields)
   put(REFUNDS, charge_seq, paid_by .. ' ' .. given_text)
+  expel()
   finish()
   local abandon = marker and read_abandon(marker)
   if abandon then

@@ -23,7 +23,7 @@ local function release()
     if key then key_gains(hold.tokens) end
   end
   if abandon then take_back(abandon, 'released after it had been abandoned') end
-  if hold or abandon then finish() end
+  if hold or abandon then expel() end
   if hold then close_hold() end
   if marker ~= 'r' then mark('r', tonumber(ARGV[7])) end
   return {'OK', str(seq), standing(groups, key_standing())}

@@ -111,12 +111,8 @@ local function place(groups, fee, tokens)
   local hold = long(key.suffix .. '\t' .. str(fee) .. '\t' .. ARGV[13] .. '\t' .. str(now) .. '\t' .. text_of(drawn) .. '\t' ..
     candidates_of(groups) .. '\t' .. ARGV[8] .. '\t')
   local deadline = str(now + tonumber(ARGV[12]))
-  put_account()
-  put_packs()
-  put_key()
   put(HOLDS, request, hold)
-  commit()
-  call('ZADD', DUE, deadline, due_member())
+  comes_due(deadline, due_member())
   return {'OK', str(seq), hold, deadline, standing(groups, key_standing())}
 end
 

@@ -40,7 +40,7 @@ local function book(hold, marker)
   find_packs(groups, held_candidates(hold, abandon, marker), ARGV[7])
   local n, _, _, booked = charge('charge', hold, ARGV[8], groups, tonumber(ARGV[11]), ARGV[15], 'd', ARGV[9])
   local entry_seq = str(n)
-  finish()
+  expel()
   if hold then close_hold() end
   mark('c ' .. entry_seq .. ' ' .. ARGV[9], tonumber(ARGV[14]))
   return {'OK', str(seq), standing(groups, key_standing()), entry_seq, str(now) .. '\t' .. booked}

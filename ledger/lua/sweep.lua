@@ -36,7 +36,7 @@ local function sweep()
   elseif key then
     key_gains(hold.tokens)
   end
-  finish()
+  expel()
   close_hold()
   mark(answer, tonumber(ARGV[8]))
   return {outcome, str(seq)}

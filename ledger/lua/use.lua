@@ -53,8 +53,11 @@ end
 
 local function counter(value) return value and amount(value) or 0 end
 
--- load_key reads a key by its suffix, with the counters of today and this month; false when there is none.
+-- load_key takes a key of the account in hand, by its suffix, with the counters of today and this month; false when there is none.
 local function load_key(suffix, offset)
+  if not account then return false end
+  key = account.keys[suffix]
+  if key then return true end
   local fields = key_fields(suffix)
   local v = call('HMGET', KEYRING, unpack(fields))
   if not v[1] then return false end
@@ -62,24 +65,26 @@ local function load_key(suffix, offset)
   local d, m = counter(v[4]), counter(v[6])
   local terms = read_terms(v[1])
   wide = wide or terms.wide
-  key = {suffix = suffix, fields = fields, terms = terms, revoked = v[2],
+  key = {ring = KEYRING, suffix = suffix, fields = fields, terms = terms, revoked = v[2],
     s = counter(v[3]), d = day, ds = d == day and counter(v[5]) or 0, m = month, ms = m == month and counter(v[7]) or 0,
     sh = counter(v[8]), t = counter(v[9]), th = counter(v[10]), n = counter(v[11]), p = counter(v[12]),
-    rb = v[13] or '0', tb = v[14] or '0', rb_was = v[13] or '0', tb_was = v[14] or '0', counted = false}
+    rb = v[13] or '0', tb = v[14] or '0', rb_was = v[13] or '0', tb_was = v[14] or '0', held = false, counted = false}
+  account.keys[suffix], account.key_order[#account.key_order + 1] = key, key
   return true
 end
 
--- put_key writes what is held, and what else has changed.
-local function put_key()
-  local f = key.fields
-  if key.counted then
-    put_list(KEYRING, {f[8], str(key.sh), f[10], str(key.th), f[12], str(key.p), f[3], str(key.s), f[4], str(key.d), f[5], str(key.ds),
-      f[6], str(key.m), f[7], str(key.ms), f[9], str(key.t), f[11], str(key.n)})
-  else
-    put_list(KEYRING, {f[8], str(key.sh), f[10], str(key.th), f[12], str(key.p)})
+-- put_key writes what has changed: what is held, what is counted, and the buckets.
+local function put_key(of)
+  local f = of.fields
+  if of.counted then
+    put_list(of.ring, {f[8], str(of.sh), f[10], str(of.th), f[12], str(of.p), f[3], str(of.s), f[4], str(of.d), f[5], str(of.ds),
+      f[6], str(of.m), f[7], str(of.ms), f[9], str(of.t), f[11], str(of.n)})
+  elseif of.held then
+    put_list(of.ring, {f[8], str(of.sh), f[10], str(of.th), f[12], str(of.p)})
   end
-  if key.rb ~= key.rb_was then put(KEYRING, f[13], key.rb) end
-  if key.tb ~= key.tb_was then put(KEYRING, f[14], key.tb) end
+  if of.rb ~= of.rb_was then put(of.ring, f[13], of.rb) end
+  if of.tb ~= of.tb_was then put(of.ring, f[14], of.tb) end
+  of.held, of.counted, of.rb_was, of.tb_was = false, false, of.rb, of.tb
 end
 
 -- level is what a bucket holds now.
@@ -140,11 +145,11 @@ end
 
 -- key_holds counts a hold in; key_returns counts it out again.
 local function key_holds(cash, tokens)
-  key.sh, key.th, key.p = add(key.sh, cash), add(key.th, tokens), add(key.p, 1)
+  key.sh, key.th, key.p, key.held = add(key.sh, cash), add(key.th, tokens), add(key.p, 1), true
 end
 
 local function key_returns(cash, tokens)
-  key.sh, key.th, key.p = add(key.sh, -cash), add(key.th, -tokens), add(key.p, -1)
+  key.sh, key.th, key.p, key.held = add(key.sh, -cash), add(key.th, -tokens), add(key.p, -1), true
 end
 
 -- key_gains gives tokens back to a key's token bucket, or takes more of it; it never holds more than its limit.
