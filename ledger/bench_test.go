@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,19 +31,28 @@ func BenchmarkReserveSettle(b *testing.B) {
 	}
 }
 
-// BenchmarkReserveSettleParallel shares one account among all goroutines.
-func BenchmarkReserveSettleParallel(b *testing.B) {
-	l, key := benchLedger(b, 1)
-	used := charge(b, "input 1000 2/1M", "output 500 8/1M")
-	b.ReportAllocs()
-	b.SetParallelism(16)
-	before := serverCPU(b, l)
-	b.RunParallel(func(p *testing.PB) {
-		for p.Next() {
-			benchRequest(b, l, key, used)
-		}
-	})
-	reportServerCPU(b, l, before)
+// BenchmarkTrips is the same, of many clients at once: of one account, which their trips have in common, and of a thousand.
+func BenchmarkTrips(b *testing.B) {
+	for _, c := range []struct{ accounts, packs int }{{1, 0}, {1, 1}, {1, 20}, {1000, 0}} {
+		b.Run(fmt.Sprintf("accounts=%d/packs=%d", c.accounts, c.packs), func(b *testing.B) {
+			l, key := benchLedger(b, c.packs)
+			keys := []Credential{key}
+			for len(keys) < c.accounts {
+				keys = append(keys, benchAccount(b, l, fmt.Sprint("a", len(keys)), c.packs))
+			}
+			used := charge(b, "input 1000 2/1M", "output 500 8/1M")
+			b.ReportAllocs()
+			b.SetParallelism(32)
+			var turn atomic.Int64
+			before := serverCPU(b, l)
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					benchRequest(b, l, keys[int(turn.Add(1))%len(keys)], used)
+				}
+			})
+			reportServerCPU(b, l, before)
+		})
+	}
 }
 
 // serverCPU is the CPU time that Redis has used so far, by the kernel's accounting.
@@ -146,25 +156,32 @@ func benchLedger(b *testing.B, packs int) (*Ledger, Credential) {
 	b.Helper()
 	server := redistest.Start(b)
 	l, err := Open(b.Context(), Options{URL: server.URL(), Currency: "CNY"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = l.Close() })
+	return l, benchAccount(b, l, "acme", packs)
+}
+
+func benchAccount(b *testing.B, l *Ledger, id string, packs int) Credential {
+	b.Helper()
 	check := func(err error) {
 		if err != nil {
 			b.Fatal(err)
 		}
 	}
-	check(err)
-	b.Cleanup(func() { _ = l.Close() })
-	_, err = l.CreateAccount(b.Context(), "acme", AccountOptions{})
+	_, err := l.CreateAccount(b.Context(), id, AccountOptions{})
 	check(err)
 	for _, w := range []Wallet{Recharge, Bonus} {
-		_, err = l.TopUp(b.Context(), Topup{Account: "acme", Wallet: w, Amount: 1_000_000 * meter.NanoPerUnit})
+		_, err = l.TopUp(b.Context(), Topup{Account: id, Wallet: w, Amount: 1_000_000 * meter.NanoPerUnit})
 		check(err)
 	}
 	for range packs {
-		_, err = l.GrantPack(b.Context(), Grant{Account: "acme", Quantity: maxPackQuantity, Models: []string{"glm*"}})
+		_, err = l.GrantPack(b.Context(), Grant{Account: id, Quantity: maxPackQuantity, Models: []string{"glm*"}})
 		check(err)
 	}
-	_, secret, err := l.CreateKey(b.Context(), "acme", NewKey{Limits: KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: 1_000_000 * meter.NanoPerUnit}})
+	_, secret, err := l.CreateKey(b.Context(), id, NewKey{Limits: KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: 1_000_000 * meter.NanoPerUnit}})
 	check(err)
 	key, _ := ParseCredential(secret)
-	return l, key
+	return key
 }

@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
 const (
-	// convoysAtOnce is how many of a server's convoys may be on their way: with
-	// more, calls would travel alone; with one, a call that comes just after a
-	// convoy has left would wait for all of it.
-	convoysAtOnce = 2
+	// convoyPatience is how long those who wait believe that the convoy before
+	// them is merely on its way: a connection that died must not stop them.
+	convoyPatience = 10 * time.Millisecond
+	// convoysAtOnce is how many of a server's convoys may be on their way then.
+	convoysAtOnce = 4
 	// convoySize bounds the calls of one, so that the first reply does not wait
 	// for too many others, and nobody else's script for all of them.
 	convoySize = 32
@@ -23,14 +25,16 @@ const (
 // one trip (lua/lib.lua): Redis and this process both spend less on a call
 // then. Nobody waits for company. A call that finds the way free goes at once,
 // in its caller's own goroutine; calls that come meanwhile wait, and go
-// together as soon as the way is free again, with the first of them. That is
-// bounded: the way is free again after tryTimeout at the latest.
+// together as soon as the way is free again, with the first of them, or when
+// that takes too long, with the next that comes. The way is free again after
+// tryTimeout at the latest.
 type convoy struct {
 	client redis.UniversalClient
 
 	mu      sync.Mutex
 	waiting []*traveller
 	onWay   int
+	left    time.Time // when the last one left
 }
 
 // A scriptCall is one call of a script, and then what came of it.
@@ -64,15 +68,15 @@ type traveller struct {
 // send makes a call. It returns when that has its reply or ctx ends, and then
 // nobody knows whether it ran.
 func (v *convoy) send(ctx context.Context, c *scriptCall) ([]any, error) {
+	t := &traveller{scriptCall: c}
 	v.mu.Lock()
-	if v.onWay < convoysAtOnce {
+	if v.onWay == 0 || v.onWay < convoysAtOnce && time.Since(v.left) > convoyPatience {
 		v.onWay++
 		v.mu.Unlock()
-		c.alone(ctx, v.client)
-		v.next()
+		v.lead(ctx, t)
 		return c.reply, c.err
 	}
-	t := &traveller{c, make(chan bool, 1)}
+	t.turn = make(chan bool, 1)
 	v.waiting = append(v.waiting, t)
 	v.mu.Unlock()
 	select {
@@ -102,6 +106,7 @@ func (v *convoy) next() {
 // lead takes along all that wait.
 func (v *convoy) lead(ctx context.Context, leader *traveller) {
 	v.mu.Lock()
+	v.left = time.Now()
 	n := min(len(v.waiting), convoySize-1)
 	all := append(make([]*traveller, 0, n+1), leader)
 	all = append(all, v.waiting[:n]...)
