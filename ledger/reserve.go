@@ -57,8 +57,8 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 
 // reserveArgs is ARGV of the script.
 func (l *Ledger) reserveArgs(r *Reservation, lines string, idMS int64) []any {
-	return texts(l.args(13), r.Credential.Account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
-		addressText(r.Client), l.zoneOffset(), ms(l.holdTTL), whole(r.Quote.Tokens()), lines, whole(idMS), ms(admissible))
+	return texts(l.args(14), r.Credential.Account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
+		addressText(r.Client), l.zoneOffset(), ms(l.holdTTL), whole(r.Quote.Tokens()), lines, whole(idMS), ms(admissible), plainLines(lines))
 }
 
 func (l *Ledger) holdOf(r *Reservation, reply *reply) (*Hold, error) {
@@ -138,6 +138,28 @@ func encodeLines(c *meter.Charge, model, endpoint string) (string, error) {
 		return "", fmt.Errorf("%w: fee %s, but the lines add up to %s", ErrInvalid, c.Fee, fee)
 	}
 	return string(text), nil
+}
+
+// plainLines says what encoded lines come to where nobody but the wallets can
+// pay: "fee units lines", the latter as the entry has them.
+func plainLines(lines string) string {
+	if lines == "" {
+		return "0  "
+	}
+	var fee int64
+	var units string
+	booked := make([]byte, 0, 64)
+	for line := range strings.SplitSeq(strings.TrimSuffix(lines, "\n"), "\n") {
+		unit, rest, _ := strings.Cut(line, " ")
+		amount := rest[strings.LastIndexByte(rest, ' ')+1:]
+		if !strings.Contains("|"+units+"|", "|"+unit+"|") {
+			units = strings.Trim(units+"|"+unit, "|")
+		}
+		n, _ := strconv.ParseInt(amount, 10, 64) // it was written by encodeLines
+		fee += n
+		booked = append(append(booked, amount...), ":0,"...)
+	}
+	return strconv.FormatInt(fee, 10) + " " + units + " " + strings.TrimSuffix(string(booked), ",")
 }
 
 // addressText is an address as the scripts compare it: 32 hex digits, IPv4

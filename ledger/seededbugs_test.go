@@ -25,7 +25,7 @@ type seededBug struct {
 func seededBugs() []seededBug {
 	return []seededBug{
 		{"no marker written", "settle", "  mark('c ' .. entry_seq .. ' ' .. ARGV[9], tonumber(ARGV[14]))\n", "", lawOnce},
-		{"`..` on an amount", "charge", "str(fee), concat(lines, ',')", "fee .. '', concat(lines, ',')", lawExactFee},
+		{"`..` on an amount", "charge", "str(fee), groups.plain", "fee .. '', groups.plain", lawExactFee},
 		{"tostring prints numbers", "lib", "return format('%d', n)", "return tostring(n)", lawExactFee},
 		{
 			"floor and ceil swapped, of a fee", "pay", "wanted = muldiv(fee, account.bonus, add(account.recharge, account.bonus), 0)",

@@ -60,8 +60,8 @@ func (b *booking) digest() string { return digest(b.account, b.model, b.lines) }
 // when it was booked before, "" when it was not.
 func (l *Ledger) runSettle(ctx context.Context, b *booking, life time.Duration, told string) (*reply, error) {
 	shard := l.shardOf(b.account)
-	args := texts(l.args(12), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
-		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told)
+	args := texts(l.args(13), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
+		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told, plainLines(b.lines))
 	return l.run(ctx, l.scripts.settle, shard, l.keysOf(shard, b.account, b.idMS), args)
 }
 

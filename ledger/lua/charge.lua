@@ -87,6 +87,13 @@ local function who_pays(groups)
   return fee, draws(groups), split(fee)
 end
 
+-- lines_text is what each line came to, and what packs covered of it.
+local function lines_text(lines)
+  local t = {}
+  for i = 1, #lines do t[i] = str(lines[i].cash) .. ':' .. str(lines[i].covered) end
+  return concat(t, ',')
+end
+
 -- charge books lines (groups) for the request, in hand: packs, wallets, key, and the entry. told is '', or see as_told.
 -- field and value are one more for the entry.
 -- Returns the entry's seq, the fee, who paid, and the entry's fields k f l p z h o as one tab-separated text.
@@ -97,9 +104,7 @@ local function charge(kind, hold, static, groups, tokens, told, field, value)
   pay(drawn, from_recharge, from_bonus)
   if key then key_charges(fee, tokens, hold and hold.tokens or 0) end
 
-  local lines, list = {}, groups.lines
-  for i = 1, #list do lines[i] = str(list[i].cash) .. ':' .. str(list[i].covered) end
-  local k, f, l = key and key.suffix or '', str(fee), concat(lines, ',')
+  local k, f, l = key and key.suffix or '', str(fee), groups.plain or lines_text(groups.lines)
   local p, z = paid_text(drawn, from_recharge, from_bonus), touched(drawn, from_recharge, from_bonus)
   local h, o = hold and str(hold.cash) or '', hold and fee > hold.cash and str(fee - hold.cash) or ''
   -- What of h and o is empty is left out: at the end of a list, nothing is nothing.

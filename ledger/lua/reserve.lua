@@ -9,7 +9,8 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] key suffix; [7] SHA-256 of the key; [8] model; [9] endpoint;
 --       [10] client address, hex of 16 bytes, or ''; [11] the zone's offset from UTC, s; [12] ttl of the hold, ms;
 --       [13] tokens at most; [14] lines of the quote, see read_lines; [15] time in the request id, ms;
---       [16] the oldest request id that may be admitted, ms ago (its marker might be forgotten beyond that)
+--       [16] the oldest request id that may be admitted, ms ago (its marker might be forgotten beyond that);
+--       [17] the lines for an account without packs, see read_charge
 -- Output: OK, seq, hold, deadline, standing
 --         NO, seq, reason, limit, required, available, held, counted (1: units, 0: nano), retry after ms, cash, pack free, now, standing
 --         ENDED, seq, marker                 OLD, seq
@@ -29,7 +30,6 @@ local function already(groups)
     if now - tonumber(ARGV[15]) > tonumber(ARGV[16]) then return {'OLD', str(seq)} end
     return nil
   end
-  load_account()
   load_key(ARGV[6], ARGV[11])
   find_packs(groups, read_hold(hold).candidates, ARGV[8])
   return {'OK', str(seq), hold, call('ZSCORE', DUE, due_member()), standing(groups, key_standing())}
@@ -118,7 +118,6 @@ end
 
 -- admit goes through the checks.
 local function admit(groups)
-  load_account()
   load_key(ARGV[6], ARGV[11])
   local reason, limit = refuse_holder(ARGV[7], ARGV[10])
   if reason then return no(reason, limit) end
@@ -144,7 +143,7 @@ local function admit(groups)
 end
 
 local function reserve()
-  local groups = read_lines(ARGV[14])
+  local groups = load_account() and read_charge(ARGV[14], ARGV[17]) or NONE
   return already(groups) or admit(groups)
 end
 

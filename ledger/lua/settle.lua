@@ -9,7 +9,8 @@
 -- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] key suffix or ''; [7] model; [8] static JSON; [9] digest of the
 --       content; [10] lines of the charge; [11] tokens; [12] the zone's offset, s; [13] time in the request id, ms;
---       [14] life of a marker, ms; [15] who paid when it was booked before, see as_told in charge.lua, or ''
+--       [14] life of a marker, ms; [15] who paid when it was booked before, see as_told in charge.lua, or '';
+--       [16] the lines for an account without packs, see read_charge
 -- Output: OK, seq, standing, entry seq, what of the entry the caller cannot know: its fields m k f l p z h o, tab-separated
 --         SAME, seq, standing, entry seq, entry fields …     CONFLICT, seq, marker     LOST, seq (no such account)
 --         OLD, seq (whether it has been booked cannot be known here any more)
@@ -19,7 +20,7 @@ local function repeated(entry_seq)
   local reply = {'SAME', str(seq), '', entry_seq, unpack(entry_at(entry_seq) or {})}
   load_account()
   load_key(ARGV[6], ARGV[12])
-  local groups = read_lines(ARGV[10])
+  local groups = read_charge(ARGV[10], ARGV[16])
   find_packs(groups, nil, ARGV[7])
   reply[3] = standing(groups, key_standing())
   return reply
@@ -36,7 +37,7 @@ local function book(hold, marker)
   local abandon = marker and read_abandon(marker)
   if not in_hand(hold, abandon and abandon.key ~= '-' and abandon.key or ARGV[6], ARGV[12]) then return {'LOST', str(seq)} end
   if abandon then take_back(abandon, 'settled after it had been abandoned') end
-  local groups = read_lines(ARGV[10])
+  local groups = ARGV[15] == '' and read_charge(ARGV[10], ARGV[16]) or read_lines(ARGV[10])
   find_packs(groups, held_candidates(hold, abandon, marker), ARGV[7])
   local n, _, _, booked = charge('charge', hold, ARGV[8], groups, tonumber(ARGV[11]), ARGV[15], 'd', ARGV[9])
   local entry_seq = str(n)

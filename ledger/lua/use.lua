@@ -13,17 +13,16 @@
 local UNIT_OF_RATE = 60000
 
 -- key_fields are the fields of a key by its suffix: definition, revocation, counters.
-local key_fields = memo(function(suffix)
-  local fields = {suffix}
-  for _, name in ipairs({'x', 's', 'd', 'ds', 'm', 'ms', 'sh', 't', 'th', 'n', 'p', 'rb', 'tb'}) do fields[#fields + 1] = suffix .. ':' .. name end
-  return fields
+local key_fields = memo(function(s)
+  return {s, s .. ':x', s .. ':s', s .. ':d', s .. ':ds', s .. ':m', s .. ':ms', s .. ':sh', s .. ':t', s .. ':th', s .. ':n', s .. ':p',
+    s .. ':rb', s .. ':tb'}
 end)
 
--- read_terms parses a definition: what the key may do.
+-- read_terms parses a definition without the hash: what the key may do. Many keys have the same terms.
 local read_terms = memo(function(definition)
   local t = {}
-  t.hash, t.expires, t.models, t.endpoints, t.networks, t.total, t.daily, t.monthly, t.tokens, t.rpm, t.tpm, t.parallel, t.receipt =
-    match(definition, '^' .. rep('([^\t]*)\t', 12) .. '([^\t]*)$')
+  t.expires, t.models, t.endpoints, t.networks, t.total, t.daily, t.monthly, t.tokens, t.rpm, t.tpm, t.parallel, t.receipt =
+    match(definition, '^' .. rep('([^\t]*)\t', 11) .. '([^\t]*)$')
   for _, name in ipairs({'expires', 'total', 'daily', 'monthly', 'tokens', 'rpm', 'tpm', 'parallel'}) do
     t[name] = amount(t[name])
     t.wide = t.wide or type(t[name]) == 'string'
@@ -63,9 +62,10 @@ local function load_key(suffix, offset)
   if not v[1] then return false end
   local day, month = calendar(offset)
   local d, m = counter(v[4]), counter(v[6])
-  local terms = read_terms(v[1])
+  local tab = find(v[1], '\t', 1, true)
+  local terms = read_terms(sub(v[1], tab + 1))
   wide = wide or terms.wide
-  key = {ring = KEYRING, suffix = suffix, fields = fields, terms = terms, revoked = v[2],
+  key = {ring = KEYRING, suffix = suffix, fields = fields, hash = sub(v[1], 1, tab - 1), terms = terms, revoked = v[2],
     s = counter(v[3]), d = day, ds = d == day and counter(v[5]) or 0, m = month, ms = m == month and counter(v[7]) or 0,
     sh = counter(v[8]), t = counter(v[9]), th = counter(v[10]), n = counter(v[11]), p = counter(v[12]),
     rb = v[13] or '0', tb = v[14] or '0', rb_was = v[13] or '0', tb_was = v[14] or '0', held = false, counted = false}
@@ -119,7 +119,7 @@ end
 -- suspended account, other network. Needs load_account and load_key to have been tried.
 local function refuse_holder(hash, client)
   if not account then return 'key_invalid', 'account' end
-  if not key or key.terms.hash ~= hash then return 'key_invalid', 'key' end
+  if not key or key.hash ~= hash then return 'key_invalid', 'key' end
   if key.revoked then return 'key_revoked', 'key' end
   if key.terms.expires ~= 0 and key.terms.expires <= now then return 'key_expired', 'key.expires' end
   if account.status ~= 'active' then return 'account_suspended', 'account' end
