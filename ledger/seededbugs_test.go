@@ -59,8 +59,8 @@ func seededBugs() []seededBug {
 		{"lost reply of a reserve holds twice", "reserve", "return already(groups) or admit(groups)", "return admit(groups)", "STICKY"},
 		{"a refund is not remembered", "refund", "  put(REFUNDS, charge_seq, paid_by .. ' ' .. given_text)\n", "", lawRefundCap},
 		{"a refund goes to recharge alone", "refund", "    if paid[i][1] == 'b' then\n", "    if false then\n", "SPLIT-FAIR"},
-		{"an expired pack keeps what is free", "pay", "      pack.b = pack.h\n", "", lawConserve},
-		{"a pack expires with what is held", "pay", "      pack.b = pack.h\n", "      free, pack.b = pack.b, 0\n", lawHoldCover},
+		{"an expired pack keeps what is free", "pay", "      fill_pack(pack, -free)\n", "", lawConserve},
+		{"a pack expires with what is held", "pay", "      fill_pack(pack, -free)\n", "      free = pack.b\n      fill_pack(pack, -free)\n", lawHoldCover},
 		{"an adjustment takes what is held", "adjust", "clamp(add(balance, change)) >= 0 and clamp(add(free, change)) >= 0", "clamp(add(balance, change)) >= 0", lawHoldCover},
 	}
 }

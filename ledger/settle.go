@@ -60,9 +60,21 @@ func (b *booking) digest() string { return digest(b.account, b.model, b.lines) }
 // when it was booked before, "" when it was not.
 func (l *Ledger) runSettle(ctx context.Context, b *booking, life time.Duration, told string) (*reply, error) {
 	shard := l.shardOf(b.account)
-	args := texts(l.args(13), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
+	return l.run(ctx, l.scripts.settle, shard, l.keysOf(shard, b.account, b.idMS), l.settleArgs(b, life, told))
+}
+
+// settleArgs, and those below, are ARGV of the script.
+func (l *Ledger) settleArgs(b *booking, life time.Duration, told string) []any {
+	return texts(l.args(13), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
 		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told, plainLines(b.lines))
-	return l.run(ctx, l.scripts.settle, shard, l.keysOf(shard, b.account, b.idMS), args)
+}
+
+func (l *Ledger) releaseArgs(account, requestID string) []any {
+	return append(l.args(4), account, requestID, l.zoneOffset(), markerLife.Milliseconds())
+}
+
+func (l *Ledger) extendArgs(b *booking) []any {
+	return append(l.args(6), b.account, b.id, l.holdTTL.Milliseconds(), b.tokens, b.lines, b.static)
 }
 
 // book asks Redis to book a charge, and reads the receipt.
@@ -231,8 +243,7 @@ func (l *Ledger) Release(ctx context.Context, account, requestID string) (*Stand
 // giveBack asks Redis to release a hold.
 func (l *Ledger) giveBack(ctx context.Context, account, requestID string, idMS int64) (*Standing, error) {
 	shard := l.shardOf(account)
-	args := append(l.args(4), account, requestID, l.zoneOffset(), markerLife.Milliseconds())
-	r, err := l.run(ctx, l.scripts.release, shard, l.keysOf(shard, account, idMS), args)
+	r, err := l.run(ctx, l.scripts.release, shard, l.keysOf(shard, account, idMS), l.releaseArgs(account, requestID))
 	if err != nil {
 		return nil, err
 	}
@@ -269,8 +280,7 @@ func (l *Ledger) Extend(ctx context.Context, c Checkpoint) error {
 
 func (l *Ledger) extend(ctx context.Context, b *booking) error {
 	shard := l.shardOf(b.account)
-	args := append(l.args(6), b.account, b.id, l.holdTTL.Milliseconds(), b.tokens, b.lines, b.static)
-	r, err := l.run(ctx, l.scripts.extend, shard, l.keysOf(shard, b.account, b.idMS), args)
+	r, err := l.run(ctx, l.scripts.extend, shard, l.keysOf(shard, b.account, b.idMS), l.extendArgs(b))
 	if err != nil {
 		return err
 	}

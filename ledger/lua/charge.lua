@@ -49,8 +49,7 @@ local function pay(drawn, from_recharge, from_bonus)
   account.recharge = add(account.recharge, -from_recharge)
   account.bonus = add(account.bonus, -from_bonus)
   for i = 1, #drawn do
-    local pack = packs[drawn[i][1]]
-    pack.b = pack.b - drawn[i][2]
+    fill_pack(packs[drawn[i][1]], -drawn[i][2])
   end
 end
 
@@ -136,7 +135,6 @@ local function take_back(abandon, reason)
   end
   returning(drawn, 'came back by a refund')
   for i = 1, #drawn do
-    if packs[drawn[i][1]].b == 0 then forget_scope() end -- it can pay again
     drawn[i] = {drawn[i][1], -drawn[i][2]}
   end
   pay(drawn, -from_recharge, -from_bonus)

@@ -206,6 +206,14 @@ local function load_packs(ids)
   end
 end
 
+-- fill_pack changes what remains of a pack in hand. One that is used up by that leaves the scope, and comes back into it when it
+-- is filled again.
+local function fill_pack(pack, by)
+  if by == 0 then return end
+  if pack.b == 0 or pack.b + by == 0 then forget_scope() end
+  pack.b = pack.b + by
+end
+
 -- expel takes away at once, with an entry of its own, what has come back to packs that are revoked or past their expiry: those
 -- have no free quantity.
 local function expel()
@@ -217,21 +225,19 @@ local function expel()
     local pack = packs[id]
     local free = pack.b - pack.h
     if (pack.x or pack.over) and free > 0 then
-      pack.b = pack.h
+      fill_pack(pack, -free)
       note(pack.x and 'revoke' or 'expire', {'a', owner, 'g', id, 'q', str(-free), 'v', pack.why or 'came back from a hold',
         'z', id .. '=' .. str(pack.b)})
     end
   end
 end
 
--- put_packs writes the packs that changed. One that is used up leaves the scope, and so does one to which something came back
--- when it was: the scope may have been filled without it meanwhile.
+-- put_packs writes the packs that changed.
 local function put_packs(of)
   for i = 1, #of.pack_order do
     local id = of.pack_order[i]
     local pack = of.packs[id]
     if pack.b ~= pack.b0 then put(of.pack_hash, id .. ':b', str(pack.b)) end
-    if pack.b0 == 0 and (pack.b ~= 0 or pack.over ~= nil) or pack.b == 0 and pack.b0 ~= 0 then of.forgotten = true end
     if pack.h ~= pack.h0 then put(of.pack_hash, id .. ':h', str(pack.h)) end
     pack.b0, pack.h0 = pack.b, pack.h
   end

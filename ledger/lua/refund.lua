@@ -111,8 +111,7 @@ local function give(back)
   account.bonus, account.recharge = bonus, recharge
   returning(drawn, 'came back by a refund')
   for i = 1, #drawn do
-    local pack = packs[drawn[i][1]]
-    pack.b = pack.b + drawn[i][2]
+    fill_pack(packs[drawn[i][1]], drawn[i][2])
   end
   return true, to_recharge + to_bonus, paid_text(drawn, to_recharge, to_bonus), touched(drawn, to_recharge, to_bonus)
 end
