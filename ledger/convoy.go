@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,24 +166,23 @@ func (v *convoy) pipeline(ctx context.Context, all []*traveller) {
 
 // tripOf is one command for several calls, see trip in lua/library.lua.
 func tripOf(ctx context.Context, all []*traveller) *redis.Cmd {
-	keys, args := make([]any, 0, 2*scriptKeys+3), make([]any, 0, 20*len(all))
+	keys, args := make([]any, 0, 2*scriptKeys), make([]any, 0, 20*len(all))
+	identity, offset := all[0].args[0], all[0].args[2] // the same for all
 	full := true
-	var groups [][]string
-	for _, t := range all {
+	var groups []int // the first that came with each group of keys
+	for i, t := range all {
 		full = full && t.script.full
-		group := 0
-		for group < len(groups) && !sameKeys(groups[group], t.keys) {
-			group++
-		}
-		if group == len(groups) {
-			groups = append(groups, t.keys)
+		g := slices.IndexFunc(groups, func(first int) bool { return sameKeys(all[first].keys, t.keys) })
+		if g < 0 {
+			g, groups = len(groups), append(groups, i)
 			keys = texts(keys, t.keys...)
 		}
-		args = append(append(args, &t.script.name, group, len(t.args)), t.args...)
+		own := t.args[3:]
+		args = append(append(args, &t.script.name, g*scriptKeys, 1+len(own), t.args[1]), own...)
 	}
-	list := make([]any, 0, 3+len(keys)+len(args))
-	list = append(list, "fcall", all[0].script.of.toTravel(full), len(keys))
-	trip := redis.NewCmd(ctx, append(append(list, keys...), args...)...)
+	list := make([]any, 0, 5+len(keys)+len(args))
+	list = append(append(list, "fcall", all[0].script.of.toTravel(full), len(keys)), keys...)
+	trip := redis.NewCmd(ctx, append(append(list, identity, offset), args...)...)
 	trip.SetFirstKeyPos(3) // which says what node of a cluster it goes to
 	return trip
 }

@@ -7,7 +7,7 @@
 -- Output: OK, seq     LOST, seq (no such hold)
 
 local function extend()
-  if call('HEXISTS', HOLDS, request) == 0 then return {'LOST', str(seq)} end
+  if not look(HOLDS, request) then return {'LOST', str(seq)} end
   put(HOLDS, request .. ':c', ARGV[7] .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
   comes_due(str(now + tonumber(ARGV[6])), due_member())
   return {'OK', str(seq)}

@@ -51,6 +51,7 @@ local NONE = {} -- an empty list; nobody adds to it
 local works, work_order         -- what is to be written, by META, and in the order in which the shards came up
 local now                       -- Redis's clock
 local wide                      -- whether an amount is text: then sums must look at what they add
+local found                     -- what has been looked up ahead, by key and field: see look()
 
 -- The call in hand: set by begin() and enter(), and by the load_… functions of the other parts.
 local KEYS, ARGV, META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER
@@ -61,7 +62,7 @@ local packs, pack_order         -- see pay.lua
 
 -- set_out begins a trip.
 local function set_out()
-  works, work_order, now, wide = {}, {}, nil, false
+  works, work_order, now, wide, found = {}, {}, nil, false, NONE
 end
 
 -- begin takes a call in hand. Its keys stand behind the first `from` of keys.
@@ -355,6 +356,25 @@ end
 -- commit writes what is to be written.
 local function commit()
   for i = 1, #work_order do write(work_order[i]) end
+end
+
+-- look reads a field of a hash which the trip may have looked up for all of its calls; false when it is not there.
+local function look(key, field)
+  local there = found[key]
+  if there and there[field] ~= nil then return there[field] end
+  return call('HGET', key, field)
+end
+
+-- look_ahead does so: fields by key. A single one is as well read when it is its turn.
+local function look_ahead(wanted)
+  found = {}
+  for key, fields in pairs(wanted) do
+    if #fields > 1 then
+      local values, there = call('HMGET', key, unpack(fields)), {}
+      for i = 1, #fields do there[fields[i]] = values[i] end
+      found[key] = there
+    end
+  end
 end
 
 -- entry_at returns the fields of the journal entry with a seq, or nil when it has been trimmed.

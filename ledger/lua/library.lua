@@ -29,26 +29,56 @@ local function script(name, short, flags, main)
   end}
 end
 
+-- calls_of goes through the calls of a trip: where each begins in argv, where its keys do, and its last argument.
+local function calls_of(argv)
+  local next_at = 3
+  return function()
+    local at = next_at
+    if not argv[at] then return nil end
+    next_at = at + 3 + tonumber(argv[at + 2])
+    return at, tonumber(argv[at + 1]), next_at - 1
+  end
+end
+
+-- requests_of lists the request ids of a trip by the keys in which each call looks them up: holds and marker.
+local function requests_of(keys, argv)
+  local wanted = {}
+  for at, from in calls_of(argv) do
+    for i = from + 8, from + 9 do
+      local ids = wanted[keys[i]]
+      if ids then
+        ids[#ids + 1] = argv[at + 5]
+      else
+        wanted[keys[i]] = {argv[at + 5]}
+      end
+    end
+  end
+  return wanted
+end
+
 -- trip makes the function that takes several calls of the data plane's scripts at once, see lib.lua.
 --
 -- Idea: they succeed or fail as one. A script error, or a journal that refuses an entry, comes before anything is written, but for
 -- shards before that; the caller then sends each call by itself, which is safe, as it always is to send one again.
 --
 -- KEYS: nine for each account and hour, see pay.lua
--- ARGV: for each call: short name of the script, which nine keys (0 for the first), number of its arguments, these
+-- ARGV: [1] the ledger's identity [2] clock offset, ms; then for each call: short name of the script, where its nine keys begin
+--       (0 for the first), number of its own arguments, and these: position (ARGV[2] of the script), account, request id, …
 -- Output: the replies, in this order
 local function trip(name, flags)
   redis.register_function{function_name = name, flags = flags, callback = function(keys, argv)
     if not open then return closed() end
     set_out()
-    local replies, met, at = {}, {}, 1
-    while argv[at] do
-      local first, last = at + 3, at + 2 + tonumber(argv[at + 2])
-      local id = argv[first + 4]
-      if met[id] then finish() end -- what it looks up in Redis must be there
+    look_ahead(requests_of(keys, argv))
+    local replies, met = {}, {}
+    for at, from, last in calls_of(argv) do
+      local id = argv[at + 5]
+      if met[id] then
+        finish()
+        found = NONE -- what it looks up must be what is there now
+      end
       met[id] = true
-      replies[#replies + 1] = turn(mains[argv[at]], keys, 9 * tonumber(argv[at + 1]), {unpack(argv, first, last)})
-      at = last + 1
+      replies[#replies + 1] = turn(mains[argv[at]], keys, from, {argv[1], argv[at + 3], argv[2], unpack(argv, at + 4, last)})
     end
     finish()
     return replies

@@ -10,9 +10,9 @@
 -- Output: OK, seq, standing     CONFLICT, seq, marker (it has been charged)     LOST, seq (no such account)
 
 local function release()
-  local marker = call('HGET', MARKER, request)
+  local marker = look(MARKER, request)
   if marker and sub(marker, 1, 2) == 'c ' then return {'CONFLICT', str(seq), marker} end
-  local text, abandon = call('HGET', HOLDS, request), marker and read_abandon(marker)
+  local text, abandon = look(HOLDS, request), marker and read_abandon(marker)
   local hold = text and read_hold(text)
   if not in_hand(hold, abandon and abandon.key or '', ARGV[6]) then return {'LOST', str(seq)} end
 

@@ -24,7 +24,7 @@ end
 
 -- already answers for a request that has been here before.
 local function already(groups)
-  local marker, hold = call('HGET', MARKER, request), call('HGET', HOLDS, request)
+  local marker, hold = look(MARKER, request), look(HOLDS, request)
   if marker then return {'ENDED', str(seq), marker} end
   if not hold then
     if now - tonumber(ARGV[15]) > tonumber(ARGV[16]) then return {'OLD', str(seq)} end

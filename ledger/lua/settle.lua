@@ -48,13 +48,13 @@ local function book(hold, marker)
 end
 
 local function settle()
-  local marker = call('HGET', MARKER, request)
+  local marker = look(MARKER, request)
   if marker then
     local entry_seq, digest = match(marker, '^c (%d+) (%S+)$')
     if entry_seq and digest == ARGV[9] then return repeated(entry_seq) end
     if entry_seq or marker == 'r' then return {'CONFLICT', str(seq), marker} end
   end
-  local hold = call('HGET', HOLDS, request)
+  local hold = look(HOLDS, request)
   if not hold and not marker and now - tonumber(ARGV[13]) > tonumber(ARGV[14]) then return {'OLD', str(seq)} end
   return book(hold and read_hold(hold), marker)
 end
