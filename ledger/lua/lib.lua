@@ -36,13 +36,13 @@ local MEMO_LIMIT = 100       -- texts of which one memo keeps what they mean: mo
 
 -- What Lua and Redis offer. A library does not see it while it is being loaded: wake() names it before the first call.
 local floor, ceil, min, max, format, match, gmatch, gsub, find, rep, sub, concat, sort, call
-local tonumber, type, unpack, pairs, ipairs, select
+local tonumber, type, unpack, pairs, ipairs
 
 local function wake()
   floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
   format, match, gmatch, gsub = string.format, string.match, string.gmatch, string.gsub
   find, rep, sub, concat, sort, call = string.find, string.rep, string.sub, table.concat, table.sort, redis.call
-  tonumber, type, unpack, pairs, ipairs, select = _G.tonumber, _G.type, _G.unpack, _G.pairs, _G.ipairs, _G.select
+  tonumber, type, unpack, pairs, ipairs = _G.tonumber, _G.type, _G.unpack, _G.pairs, _G.ipairs
 end
 
 local NONE = {} -- an empty list; nobody adds to it
@@ -89,7 +89,10 @@ end
 -- long makes a text longer than 64 bytes, by blanks. Redis keeps up to some hundred short texts in a list, and looks through
 -- that from its start: calls in flight would cost each other time.
 local SPACES = '                                                                 '
-local function long(text) return text .. sub(SPACES, #text + 1) end
+local function long(text)
+  if #text >= #SPACES then return text end
+  return text .. sub(SPACES, #text + 1)
+end
 
 -- str prints an amount. %d is exact for every whole double below 2^63, and takes half the time of %.0f.
 local function str(n)
@@ -281,7 +284,8 @@ end
 local function note(kind, fields)
   seq = seq + 1
   work.seq = seq
-  work.entries[#work.entries + 1] = {kind, fields}
+  local entries = work.entries
+  entries[#entries + 1], entries[#entries + 2] = kind, fields
   return seq
 end
 
@@ -298,16 +302,22 @@ local function put_list(key, list)
 end
 
 -- put sets one field.
-local function put(key, field, value) put_list(key, {field, value}) end
+local function put(key, field, value)
+  local hash = work.puts[key]
+  if not hash then return put_list(key, {field, value}) end
+  local n = #hash
+  hash[n + 1], hash[n + 2] = field, value
+end
 
--- drop deletes fields of a hash at commit, after what is put.
-local function drop(key, ...)
+-- drop deletes two fields of a hash at commit, after what is put.
+local function drop(key, one, other)
   local list = work.drops[key]
-  if not list then
-    work.drops[key] = {...}
-    return
+  if list then
+    local n = #list
+    list[n + 1], list[n + 2] = one, other
+  else
+    work.drops[key] = {one, other}
   end
-  for i = 1, select('#', ...) do list[#list + 1] = select(i, ...) end
 end
 
 -- comes_due puts a member into the list of what is due at commit; is_gone takes one out.
@@ -338,9 +348,10 @@ end
 local function write(of)
   local entries = of.entries
   if #entries > 0 then
-    local time, before = str(now), of.seq - #entries
-    for i = 1, #entries do
-      call('XADD', of.journal, str(before + i) .. '-0', 't', entries[i][1], 'm', time, unpack(entries[i][2]))
+    local time, id = str(now), of.seq - #entries / 2
+    for i = 1, #entries, 2 do
+      id = id + 1
+      call('XADD', of.journal, str(id) .. '-0', 't', entries[i], 'm', time, unpack(entries[i + 1]))
     end
     call('HSET', of.meta, 'seq', str(of.seq))
   end

@@ -278,21 +278,23 @@ local function read_lines(text)
   return groups
 end
 
--- units_of splits a list of units, "token|call".
-local units_of = memo(function(text)
-  local units = {}
-  for unit in gmatch(text, '[^|]+') do units[#units + 1] = unit end
-  return units
+-- plain_groups are groups for a list of units, "token|call". One call at a time uses them.
+local plain_groups = memo(function(units)
+  local groups = {}
+  for unit in gmatch(units, '[^|]+') do
+    groups[#groups + 1] = {unit = unit, total = 0, listed = 0, due = 0, covered = 0, packs = no_packs}
+  end
+  return groups
 end)
 
 -- read_charge is read_lines, unless the account in hand never had a pack: of the lines nothing matters then but what they come
 -- to, which `plain` says: "<fee> <units> <lines as the entry has them>" (plainLines in reserve.go).
 local function read_charge(lines, plain)
   if account.granted ~= 0 then return read_lines(lines) end
-  local fee, text, booked = match(plain, '^(%d+) (%S*) (%S*)$')
-  local units, groups = units_of(text), {plain = booked}
-  for i = 1, #units do groups[i] = {unit = units[i], total = 0, listed = 0, due = 0, covered = 0, packs = no_packs} end
-  if groups[1] then groups[1].listed, groups[1].due = tonumber(fee), tonumber(fee) end
+  local fee, units, booked = match(plain, '^(%d+) (%S*) (%S*)$')
+  local groups = plain_groups(units)
+  groups.plain, fee = booked, tonumber(fee)
+  if groups[1] then groups[1].listed, groups[1].due = fee, fee end
   return groups
 end
 

@@ -28,6 +28,7 @@ local read_terms = memo(function(definition)
     t.wide = t.wide or type(t[name]) == 'string'
   end
   t.spends = t.total ~= 0 or t.daily ~= 0 or t.monthly ~= 0
+  if not t.spends and t.rpm == 0 and t.tpm == 0 then t.standing = rep('0\t', 11) .. t.receipt end
   return t
 end)
 
@@ -190,6 +191,7 @@ end
 local function key_standing()
   if not key then return '0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0' end
   local terms, spend = key.terms, '0\t0\t0\t0\t0\t0\t0\t'
+  if terms.standing then return terms.standing end -- the same for all calls
   if terms.spends then
     spend = str(terms.total) .. '\t' .. str(terms.daily) .. '\t' .. str(terms.monthly) .. '\t' .. str(key.s) .. '\t' ..
       str(key.ds) .. '\t' .. str(key.ms) .. '\t' .. str(key.sh) .. '\t'
