@@ -155,6 +155,10 @@ end
 
 -- total is clamp of the exact sum of up to four amounts.
 local function total(a, b, c, d)
+  if not wide then
+    local one, other = a + b, (c or 0) + (d or 0)
+    if one <= MAX and one >= -MAX and other <= MAX and other >= -MAX then return max(-MAX, min(MAX, one + other)) end
+  end
   return clamp(add(add(a, b), add(c or 0, d or 0)))
 end
 
