@@ -36,6 +36,9 @@ type scanner struct {
 	// usageOpen and usageClose are the places in the piece last fed of the
 	// braces of the last usage object; -1 where there was none.
 	usageOpen, usageClose int
+	// textOpen is the place in the piece last fed where the first text begins
+	// that the model wrote; -1 if none begins there.
+	textOpen int
 }
 
 type openContainer struct {
@@ -61,9 +64,12 @@ func (s *scanner) reset() {
 	s.state, s.depth, s.skipped, s.node, s.escaped, s.n, s.tooLong = wantValue, 0, 0, rootNode, false, 0, false
 }
 
+// isAtStart reports whether a document may begin with the next byte.
+func (s *scanner) isAtStart() bool { return s.state == wantValue && s.depth == 0 }
+
 // feed reads the next piece.
 func (s *scanner) feed(p []byte, f *answerFacts) {
-	s.usageOpen, s.usageClose = -1, -1
+	s.usageOpen, s.usageClose, s.textOpen = -1, -1, -1
 	for i := 0; i < len(p); {
 		switch s.state {
 		case wantValue:
@@ -116,6 +122,9 @@ func (s *scanner) value(p []byte, i int, f *answerFacts) int {
 		s.enter(b == '[', i, f)
 	case '"':
 		s.state = inString
+		if s.textOpen < 0 && s.schema.at(s.node).fact == factText {
+			s.textOpen = i + 1
+		}
 	default:
 		s.state = inScalar
 		return i

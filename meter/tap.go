@@ -27,6 +27,8 @@ type Tap struct {
 	request *Request
 	scanner scanner
 	facts   answerFacts
+	// opening is nil of an answer that is no stream.
+	opening *opening
 
 	// held is what has come and not gone out. Offsets below are into it.
 	held []byte
@@ -60,6 +62,9 @@ func (r *Request) NewTap(contentType string) *Tap {
 	t.stream = strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
 	t.frames.strip = t.stream && r.canAskUsage()
 	t.frames.hold = noHold
+	if t.stream {
+		t.opening = &opening{credit: maxOpeningCredit}
+	}
 	return t
 }
 

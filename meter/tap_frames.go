@@ -215,7 +215,21 @@ func (t *Tap) readData(i, end int) {
 		f.n = 1 // The value has begun.
 	}
 	f.payload += int64(end - i)
-	t.scan(i, end)
+	t.readPayload(i, end)
+}
+
+// readPayload scans held[i:end], but for what all events of the stream begin with.
+func (t *Tap) readPayload(i, end int) {
+	p := t.held[i:end]
+	if !t.scanner.isAtStart() {
+		t.learn(p, i)
+		return
+	}
+	rest := t.opening.skip(p, &t.scanner, &t.facts)
+	t.learn(rest, end-len(rest))
+	if text := t.scanner.textOpen; text >= 0 && len(rest) == len(p) {
+		t.opening.learn(p[:text], t.scanner.schema)
+	}
 }
 
 // endLine is told of the end of a line that was not blank; i is what follows.
