@@ -40,17 +40,18 @@ type call struct {
 
 	upstream candidate
 	attempts int
-	silence  *time.Timer
-	upCtx    context.Context
-	cut      context.CancelCauseFunc // ends the upstream's work, with a cause
-	sent     bool                    // the upstream has the whole request
-	unwatch  func() bool             // stops waiting for the client to leave
+	silence  term        // of the upstream
+	cut      cut         // ends the upstream's work, with a cause
+	sent     bool        // the upstream has the whole request
+	unwatch  func() bool // stops waiting for the client to leave
 	leave    sync.Once
 	left     atomic.Bool // the client is gone
+	drain    term        // of the answer that a client has left
 
 	answer     *http.Response
 	firstByte  time.Duration // until the upstream's head
 	streaming  bool          // the head went out before the cost was known
+	headWaits  bool          // it goes out with the first bytes, which are there
 	delivered  atomic.Bool   // some of the answer went out
 	tapMu      sync.Mutex    // guards tap and upstream: the heartbeat reads them beside the handler
 	tap        *meter.Tap
@@ -177,8 +178,7 @@ func (c *call) admit() error {
 		return err
 	}
 	c.costInBody = c.hold.Standing.ReceiptInBody || c.r.Header.Get("X-Tollgate-Receipt") == "body"
-	c.upCtx, c.cut = context.WithCancelCause(c.detached)
-	c.proxy.inFlight.add(c)
+	c.proxy.inFlight.add(c, c.proxy.patrol)
 	c.proxy.metrics.held.Inc()
 	return nil
 }
@@ -194,12 +194,14 @@ func clientAddr(r *http.Request) netip.Addr {
 // forward tries the upstreams in turn until one answers. It moves on only
 // before the first byte of an answer; one hold serves all attempts.
 func (c *call) forward() error {
-	c.unwatch = context.AfterFunc(c.r.Context(), c.clientLeft)
+	if c.proxy.policy.OnDisconnect == DisconnectCancel { // to drain, the patrol notices soon enough
+		c.unwatch = context.AfterFunc(c.r.Context(), c.clientLeft)
+	}
 	var failure error
 	for i, candidate := range c.candidates {
 		response, err := c.attempt(candidate)
 		if err != nil {
-			if cause := context.Cause(c.upCtx); cause != nil {
+			if cause := c.cut.cause(); cause != nil {
 				return cause
 			}
 			c.proxy.metrics.attempt(candidate.Name, "error")
@@ -246,20 +248,14 @@ func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := c.proxy.transport.RoundTrip(request)
+	response, err := c.proxy.transport.send(request, &c.cut)
 	var sent sentError
 	c.sent = err == nil || errors.As(err, &sent)
 	return response, err
 }
 
 // restartSilence gives the upstream its full time again.
-func (c *call) restartSilence(timeout time.Duration) {
-	if c.silence == nil {
-		c.silence = time.AfterFunc(timeout, func() { c.cut(errUpstreamTimeout) })
-		return
-	}
-	c.silence.Reset(timeout)
-}
+func (c *call) restartSilence(timeout time.Duration) { c.silence.run(c.proxy.now(), timeout) }
 
 // clientLeft applies the policy for a client that is gone: the upstream is
 // drained for a while to learn the true usage, or cut at once.
@@ -267,12 +263,19 @@ func (c *call) clientLeft() {
 	c.leave.Do(func() {
 		c.left.Store(true)
 		if c.proxy.policy.OnDisconnect == DisconnectCancel {
-			c.cut(errClientLeft)
+			c.cut.now(errClientLeft)
 			return
 		}
-		timer := time.AfterFunc(c.proxy.policy.Drain, func() { c.cut(errDrainOver) })
-		context.AfterFunc(c.upCtx, func() { timer.Stop() })
+		c.drain.run(c.proxy.now(), c.proxy.policy.Drain)
 	})
+}
+
+// hasLeft reports whether the client is gone, were it just now.
+func (c *call) hasLeft() bool {
+	if !c.left.Load() && c.r.Context().Err() != nil {
+		c.clientLeft()
+	}
+	return c.left.Load()
 }
 
 // giveUp ends a call that got no answer. Nothing is charged, unless it was the
@@ -434,6 +437,10 @@ func (c *call) pump() error {
 		free = c.tap.Pass(free[:0], (*buffer)[:n])
 		c.tapMu.Unlock()
 		c.write(free)
+		if c.headWaits { // all that came with it is withheld
+			c.headWaits = false
+			_ = c.control.Flush()
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -447,12 +454,13 @@ func (c *call) pump() error {
 // the upstream's silence.
 func (c *call) read(p []byte) (int, error) {
 	c.restartSilence(c.upstream.Timeout)
-	defer c.silence.Stop()
+	defer c.silence.stop()
 	return c.answer.Body.Read(p)
 }
 
 // sendHead sends the head of an answer whose cost is not known yet: what is
-// held stands in it, the receipt follows in trailers.
+// held stands in it, the receipt follows in trailers. It goes out at once, or
+// with the first bytes of the body if those came with it from the upstream.
 func (c *call) sendHead() {
 	h := c.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id)
@@ -461,7 +469,9 @@ func (c *call) sendHead() {
 	c.streaming = true
 	c.allowWrite()
 	c.w.WriteHeader(c.answer.StatusCode)
-	_ = c.control.Flush() // a writer that cannot is told by the first write
+	if c.headWaits = isHere(c.answer.Body); !c.headWaits {
+		_ = c.control.Flush() // a writer that cannot is told by the first write
+	}
 }
 
 // sendWhole sends a JSON answer with its receipt in the headers.
@@ -502,6 +512,7 @@ func (c *call) write(p []byte) {
 		return
 	}
 	c.delivered.Store(true)
+	c.headWaits = false
 	c.allowWrite()
 	if _, err := c.w.Write(p); err != nil || c.control.Flush() != nil {
 		c.clientLeft()
@@ -520,8 +531,8 @@ func (c *call) allowWrite() {
 // made for a client that left, is charged; an answer of which the client got
 // nothing is not.
 func (c *call) breakOff(err error) {
-	cause := context.Cause(c.upCtx)
-	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.left.Load()
+	cause := c.cut.cause()
+	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.hasLeft()
 	if clientsDoing || c.delivered.Load() {
 		_ = c.settle(c.partialUsage())
 		panic(http.ErrAbortHandler) // the client must not take the part for the whole
@@ -653,10 +664,7 @@ func (c *call) end() {
 		if c.unwatch != nil {
 			c.unwatch()
 		}
-		if c.silence != nil {
-			c.silence.Stop()
-		}
-		c.cut(errCallOver)
+		c.cut.now(errCallOver)
 		c.proxy.inFlight.remove(c)
 		c.proxy.metrics.held.Dec()
 	}

@@ -79,11 +79,10 @@ func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, error
 	passHeaders(header, c.r.Header, fromClient)
 	header["Content-Type"] = []string{contentType}
 	u.authorize(header)
-	request := http.Request{
+	return &http.Request{
 		Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header,
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-	}
-	return request.WithContext(c.upCtx), nil
+	}, nil
 }
 
 // copyAnswerHeaders takes over the upstream's headers, under our own request id.

@@ -9,6 +9,8 @@
 //	headers.go    the receipt as headers and trailers
 //	keyholder.go  what a key holder may ask: models, key, credits, receipts, quote
 //	heartbeat.go  keeps the holds of long calls alive
+//	patrol.go     looks after silent upstreams and clients that left
+//	transport.go  the way to the upstreams; cut.go interrupts it
 //	metrics.go    the receipt as metrics
 package proxy
 
@@ -84,9 +86,11 @@ type Proxy struct {
 	metrics   *Metrics
 	onReceipt func(*ledger.Receipt)
 	onRefusal func(Refused)
-	transport http.RoundTripper
+	transport *transport
+	began     time.Time
 	mux       *http.ServeMux
-	answers   sync.Pool // *[]byte, of answers that are kept until they are booked
+	endpoints map[string]*meter.Endpoint // by path; what calls are of, before the mux
+	answers   sync.Pool                  // *[]byte, of answers that are kept until they are booked
 	// buffers are small: a stream keeps its own while it waits for the next chunk.
 	buffers   sync.Pool // *[]byte of streamReadSize
 	logFields sync.Pool // *[]zap.Field
@@ -115,7 +119,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		ledger: o.Ledger, policy: policy, log: o.Logger, metrics: o.Metrics,
-		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(),
+		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(), began: time.Now(),
 	}
 	p.answers.New = func() any { b := make([]byte, 0, readSize); return &b }
 	p.buffers.New = func() any { b := make([]byte, streamReadSize); return &b }
@@ -125,7 +129,7 @@ func New(o Options) (*Proxy, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	p.mux = p.routes()
+	p.mux, p.endpoints = p.routes(), endpointsByPath()
 	return p, nil
 }
 
@@ -181,6 +185,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.refuseRoute(w, r) // the mux would redirect: no SDK follows that with its body
 		return
 	}
+	if e := p.endpoints[r.URL.Path]; e != nil && r.Method == http.MethodPost {
+		p.serveCall(w, r, e)
+		return
+	}
 	p.mux.ServeHTTP(w, r)
 }
 
@@ -188,7 +196,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) SetDraining(on bool) { p.draining.Store(on) }
 
 // Abort cuts the calls in flight: each is charged for what was delivered, or released.
-func (p *Proxy) Abort() { p.inFlight.each(func(c *call) { c.cut(errShutdown) }) }
+func (p *Proxy) Abort() { p.inFlight.each(func(c *call) { c.cut.now(errShutdown) }) }
 
 // Wait returns when no call is in flight, that is when every hold of this
 // process has been settled or released; or with ctx's error.
@@ -207,14 +215,20 @@ func (p *Proxy) Wait(ctx context.Context) error {
 
 // inFlight knows the calls between admission and their end.
 type inFlight struct {
-	mu    sync.Mutex
-	calls map[*call]struct{}
+	mu        sync.Mutex
+	calls     map[*call]struct{}
+	patrolled bool
 }
 
-func (f *inFlight) add(c *call) {
+// add notes a call; patrol begins with the first.
+func (f *inFlight) add(c *call, patrol func()) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls[c] = struct{}{}
-	f.mu.Unlock()
+	if !f.patrolled {
+		f.patrolled = true
+		time.AfterFunc(patrolEvery, patrol)
+	}
 }
 
 func (f *inFlight) remove(c *call) {

@@ -11,13 +11,12 @@ import (
 // prefixes are the ways a client may begin its paths; BigModel's SDKs use the second.
 var prefixes = []string{"/v1", "/api/paas/v4"}
 
-// routes is the whole surface: the rows of the endpoint table, and what a key
-// holder may ask. Whatever is not here is refused, never passed on.
+// routes is what a key holder may ask, and the refusal of other methods than
+// POST on the rows of the endpoint table. Whatever is not here is refused, never passed on.
 func (p *Proxy) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, prefix := range prefixes {
 		for _, e := range meter.Endpoints() {
-			mux.HandleFunc("POST "+prefix+e.Path, func(w http.ResponseWriter, r *http.Request) { p.serveCall(w, r, e) })
 			mux.HandleFunc(prefix+e.Path, p.refuseMethod("POST"))
 		}
 		for path, ask := range map[string]holderRoute{
@@ -35,6 +34,17 @@ func (p *Proxy) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("/", p.refuseRoute)
 	return mux
+}
+
+// endpointsByPath are the routes of calls. They need no more than a look-up.
+func endpointsByPath() map[string]*meter.Endpoint {
+	byPath := make(map[string]*meter.Endpoint)
+	for _, prefix := range prefixes {
+		for _, e := range meter.Endpoints() {
+			byPath[prefix+e.Path] = e
+		}
+	}
+	return byPath
 }
 
 func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {

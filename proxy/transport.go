@@ -62,34 +62,63 @@ type sentError struct{ error }
 
 func (e sentError) Unwrap() error { return e.error }
 
-// RoundTrip sends a request and returns the answer's head; the body is read
-// from the connection as the caller asks for it. Ending the request's context
-// interrupts either, with the context's cause. Errors after the whole request
-// went out are sentErrors.
-func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+// send sends a request and returns the answer's head; the body is read from
+// the connection as the caller asks for it. The cut interrupts either, with
+// its cause. Errors after the whole request went out are sentErrors.
+func (t *transport) send(r *http.Request, cut *cut) (*http.Response, error) {
 	if proxy, err := http.ProxyFromEnvironment(r); err != nil || proxy != nil {
-		response, err := t.proxied.RoundTrip(r)
-		if err != nil && r.Context().Err() != nil {
-			err = sentError{context.Cause(r.Context())} // it is not known: the side of caution
-		}
-		return response, err
+		return t.sendProxied(r, cut)
 	}
-	conn, err := t.connection(r.Context(), r.URL)
+	conn, err := t.connection(r, cut)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(r.Context(), conn.interrupt)
+	if err := cut.begin(conn); err != nil {
+		_ = conn.Close() // it would have to be looked at before it can be kept
+		return nil, err
+	}
 	response, err := conn.exchange(r)
 	if err != nil {
-		stop()
+		if !cut.end() {
+			err = errors.Join(cut.cause(), err)
+		}
 		_ = conn.Close() // it is of no use any more
-		if cause := context.Cause(r.Context()); cause != nil {
-			err = errors.Join(cause, err)
+		return nil, err
+	}
+	response.Body = &upstreamBody{conn: conn, response: response, body: response.Body, cut: cut}
+	return response, nil
+}
+
+// sendProxied sends a request by way of the environment's egress proxy.
+func (t *transport) sendProxied(r *http.Request, cut *cut) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	if err := cut.begin(interruptFunc(cancel)); err != nil {
+		cancel()
+		return nil, err
+	}
+	response, err := t.proxied.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		if cancel(); !cut.end() {
+			err = sentError{cut.cause()} // it is not known: the side of caution
 		}
 		return nil, err
 	}
-	response.Body = &upstreamBody{conn: conn, response: response, body: response.Body, ctx: r.Context(), stop: stop}
+	response.Body = &proxiedBody{ReadCloser: response.Body, cancel: cancel, cut: cut}
 	return response, nil
+}
+
+// proxiedBody is the body of an answer that came by way of an egress proxy.
+type proxiedBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+	cut    *cut
+}
+
+// Close ends the answer, read or not.
+func (b *proxiedBody) Close() error {
+	b.cut.end()
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 // upstreamConn is a connection that one request at a time has for itself.
@@ -102,12 +131,12 @@ type upstreamConn struct {
 }
 
 // connection takes the connection that was used last, or makes one.
-func (t *transport) connection(ctx context.Context, to *url.URL) (*upstreamConn, error) {
-	host := to.Scheme + "://" + to.Host
+func (t *transport) connection(r *http.Request, cut *cut) (*upstreamConn, error) {
+	host := r.URL.Scheme + "://" + r.URL.Host
 	for {
 		conn := t.takeIdle(host)
 		if conn == nil {
-			return t.dial(ctx, to, host)
+			return t.dialUnder(cut, r, host)
 		}
 		idle := time.Since(conn.since)
 		if idle < unsureAfter || idle < idleLife && conn.quiet() {
@@ -147,6 +176,20 @@ func (t *transport) putIdle(conn *upstreamConn) {
 	if old != nil {
 		_ = old.Close()
 	}
+}
+
+// dialUnder makes a connection, unless it is cut.
+func (t *transport) dialUnder(cut *cut, r *http.Request, host string) (*upstreamConn, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	if err := cut.begin(interruptFunc(cancel)); err != nil {
+		return nil, err
+	}
+	conn, err := t.dial(ctx, r.URL, host)
+	if !cut.end() && err != nil {
+		err = errors.Join(cut.cause(), err)
+	}
+	return conn, err
 }
 
 func (t *transport) dial(ctx context.Context, to *url.URL, host string) (*upstreamConn, error) {
@@ -276,8 +319,7 @@ type upstreamBody struct {
 	conn     *upstreamConn
 	response *http.Response
 	body     io.ReadCloser
-	ctx      context.Context //nolint:containedctx // it is the request's, whose answer this is
-	stop     func() bool
+	cut      *cut
 	over     bool
 }
 
@@ -290,11 +332,18 @@ func (b *upstreamBody) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	b.finish(errors.Is(err, io.EOF) && !b.response.Close)
-	if cause := context.Cause(b.ctx); cause != nil && !errors.Is(err, io.EOF) {
+	ended := errors.Is(err, io.EOF)
+	b.finish(ended && !b.response.Close)
+	if cause := b.cut.cause(); cause != nil && !ended {
 		err = errors.Join(cause, err)
 	}
 	return n, err
+}
+
+// isHere reports whether some of an answer's body has come already.
+func isHere(body io.Reader) bool {
+	b, ok := body.(*upstreamBody)
+	return ok && !b.over && b.conn.reader.Buffered() > 0
 }
 
 // Close ends the answer, read or not.
@@ -308,7 +357,7 @@ func (b *upstreamBody) Close() error {
 func (b *upstreamBody) finish(reusable bool) {
 	b.over = true
 	// Once the interruption has begun, its deadline may strike at any time.
-	if b.stop() && reusable {
+	if b.cut.end() && reusable {
 		b.conn.of.putIdle(b.conn)
 		return
 	}

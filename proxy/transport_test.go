@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,13 +51,13 @@ func transportFor(t *testing.T, s *upstreamServer) *transport {
 	return tr
 }
 
-func post(ctx context.Context, t *testing.T, tr http.RoundTripper, url, body string) (*http.Response, error) {
+func post(t *testing.T, c *cut, tr *transport, url, body string) (*http.Response, error) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tr.RoundTrip(r)
+	return tr.send(r, c)
 }
 
 func readAll(t *testing.T, response *http.Response) string {
@@ -91,7 +90,7 @@ func TestTransportUsesAConnectionAgain(t *testing.T) {
 			if i%2 == 1 {
 				path = "/chunked"
 			}
-			response, err := post(t.Context(), t, tr, s.URL+path, body)
+			response, err := post(t, new(cut), tr, s.URL+path, body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +108,7 @@ func TestTransportClosesWhatWasNotReadToItsEnd(t *testing.T) {
 	s := serveUpstream(t, false, echo)
 	tr := transportFor(t, s)
 	for range 3 {
-		response, err := post(t.Context(), t, tr, s.URL, strings.Repeat("x", 100_000))
+		response, err := post(t, new(cut), tr, s.URL, strings.Repeat("x", 100_000))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +126,7 @@ func TestTransportClosesWhatWasNotReadToItsEnd(t *testing.T) {
 func TestTransportNoticesAConnectionThatWasClosed(t *testing.T) {
 	s := serveUpstream(t, false, echo)
 	tr := transportFor(t, s)
-	response, err := post(t.Context(), t, tr, s.URL, "one")
+	response, err := post(t, new(cut), tr, s.URL, "one")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +139,7 @@ func TestTransportNoticesAConnectionThatWasClosed(t *testing.T) {
 		}
 	}
 	tr.mu.Unlock()
-	if response, err = post(t.Context(), t, tr, s.URL, "two"); err != nil {
+	if response, err = post(t, new(cut), tr, s.URL, "two"); err != nil {
 		t.Fatal(err)
 	}
 	if got := readAll(t, response); got != "two" {
@@ -155,14 +154,14 @@ func TestTransportTellsWhetherTheRequestWasSent(t *testing.T) {
 	}
 	_ = listener.Close()
 	var sent sentError
-	if _, err := post(t.Context(), t, transportFor(t, nil), "http://"+listener.Addr().String(), "x"); err == nil || errors.As(err, &sent) {
+	if _, err := post(t, new(cut), transportFor(t, nil), "http://"+listener.Addr().String(), "x"); err == nil || errors.As(err, &sent) {
 		t.Errorf("nobody listens: %v, want an error that says it was not sent", err)
 	}
 	s := serveUpstream(t, false, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body)
 		panic(http.ErrAbortHandler)
 	})
-	if _, err := post(t.Context(), t, transportFor(t, s), s.URL, "x"); !errors.As(err, &sent) {
+	if _, err := post(t, new(cut), transportFor(t, s), s.URL, "x"); !errors.As(err, &sent) {
 		t.Errorf("the upstream broke off: %v, want an error that says it was sent", err)
 	}
 }
@@ -180,19 +179,18 @@ func TestTransportIsInterruptedWithTheCause(t *testing.T) {
 	defer close(release)
 	tr := transportFor(t, s)
 
-	ctx, cut := context.WithCancelCause(t.Context())
-	time.AfterFunc(20*time.Millisecond, func() { cut(cause) })
+	var first, second cut
+	time.AfterFunc(20*time.Millisecond, func() { first.now(cause) })
 	var sent sentError
-	if _, err := post(ctx, t, tr, s.URL+"/head", "x"); !errors.Is(err, cause) || !errors.As(err, &sent) {
+	if _, err := post(t, &first, tr, s.URL+"/head", "x"); !errors.Is(err, cause) || !errors.As(err, &sent) {
 		t.Errorf("waiting for the head: %v, want the cause, and that it was sent", err)
 	}
 
-	ctx, cut = context.WithCancelCause(t.Context())
-	response, err := post(ctx, t, tr, s.URL+"/body", "x")
+	response, err := post(t, &second, tr, s.URL+"/body", "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(20*time.Millisecond, func() { cut(cause) })
+	time.AfterFunc(20*time.Millisecond, func() { second.now(cause) })
 	if body, err := io.ReadAll(response.Body); string(body) != "part" || !errors.Is(err, cause) {
 		t.Errorf("reading the body: %q, %v, want the part and the cause", body, err)
 	}
@@ -238,7 +236,7 @@ func TestTransportReadsAnEarlyRefusal(t *testing.T) {
 		_ = conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, conn)
 	})
-	response, err := post(t.Context(), t, transportFor(t, nil), address, strings.Repeat("x", 4<<20))
+	response, err := post(t, new(cut), transportFor(t, nil), address, strings.Repeat("x", 4<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +258,7 @@ func TestTransportReadsOddAnswers(t *testing.T) {
 				_, _ = conn.Read(make([]byte, 1000))
 				_, _ = io.WriteString(conn, tc.answer)
 			})
-			response, err := post(t.Context(), t, transportFor(t, nil), address, "x")
+			response, err := post(t, new(cut), transportFor(t, nil), address, "x")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -284,7 +282,7 @@ func TestTransportServesManyAtOnce(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					response, err := tr.RoundTrip(r)
+					response, err := tr.send(r, new(cut))
 					if err != nil {
 						return err
 					}
@@ -308,8 +306,9 @@ func BenchmarkTransport(b *testing.B) {
 	answer := bytes.Repeat([]byte("x"), 600)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(answer) }))
 	defer s.Close()
-	for name, tr := range map[string]http.RoundTripper{
-		"ours": newTransport(), "net-http": &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true},
+	ours, standard := newTransport(), &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}
+	for name, send := range map[string]func(*http.Request) (*http.Response, error){
+		"ours": func(r *http.Request) (*http.Response, error) { return ours.send(r, new(cut)) }, "net-http": standard.RoundTrip,
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -320,7 +319,7 @@ func BenchmarkTransport(b *testing.B) {
 						b.Error(err)
 						return
 					}
-					response, err := tr.RoundTrip(r)
+					response, err := send(r)
 					if err != nil {
 						b.Error(err)
 						return

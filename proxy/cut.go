@@ -1,0 +1,59 @@
+package proxy
+
+import "sync"
+
+// cut ends the upstream's work for a call, once and with a cause. It is what a
+// context with a cause would be for the one thing at a time that there is to
+// interrupt, without a context's price: nothing is made anew for a call.
+type cut struct {
+	mu   sync.Mutex
+	err  error       // why it was cut
+	work interrupter // what is to be interrupted, if anything
+}
+
+// An interrupter is work that can be told to return at once.
+type interrupter interface{ interrupt() }
+
+type interruptFunc func()
+
+func (f interruptFunc) interrupt() { f() }
+
+// now cuts. The first cause stays.
+func (c *cut) now(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.err = cause
+	if c.work != nil {
+		c.work.interrupt()
+	}
+}
+
+// cause is why it was cut, or nil.
+func (c *cut) cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// begin puts work under the cut until its end. What is cut already does not
+// begin: the cause is returned.
+func (c *cut) begin(w interrupter) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.work = w
+	}
+	return c.err
+}
+
+// end takes the work out again: from now on nothing interrupts it. False says
+// that it has been interrupted.
+func (c *cut) end() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.work = nil
+	return c.err == nil
+}

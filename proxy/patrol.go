@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// patrolEvery is how often calls in flight are looked at.
+const patrolEvery = 100 * time.Millisecond
+
+// patrol looks at the calls in flight while there are any: an upstream that is
+// silent for too long is cut, a client's leaving is noticed, the drain for one
+// that left comes to its end. Timers of each call's own would have to be moved
+// at every read.
+func (p *Proxy) patrol() {
+	now := p.now()
+	p.inFlight.each(func(c *call) { c.check(now) })
+	p.inFlight.mu.Lock()
+	defer p.inFlight.mu.Unlock()
+	if p.inFlight.patrolled = len(p.inFlight.calls) > 0; p.inFlight.patrolled {
+		time.AfterFunc(patrolEvery, p.patrol)
+	}
+}
+
+func (c *call) check(now time.Duration) {
+	c.hasLeft()
+	if c.drain.isOver(now) {
+		c.cut.now(errDrainOver)
+	}
+	if c.silence.isOver(now) {
+		c.cut.now(errUpstreamTimeout)
+	}
+}
+
+// now is the time on the proxy's own clock, which nobody sets.
+func (p *Proxy) now() time.Duration { return time.Since(p.began) }
+
+// A term is a time on the proxy's clock until which something may last; zero: none runs.
+type term struct{ until atomic.Int64 }
+
+func (t *term) run(from, lasting time.Duration) { t.until.Store(int64(from + lasting)) }
+func (t *term) stop()                           { t.until.Store(0) }
+
+func (t *term) isOver(now time.Duration) bool {
+	until := t.until.Load()
+	return until != 0 && int64(now) > until
+}
