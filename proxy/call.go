@@ -383,8 +383,8 @@ func (c *call) passStream() {
 	if c.costInBody {
 		cost = costMembers(c.currency(), c.receipt, c.feeIsCertain())
 	}
-	c.write(c.tapEnd(cost))
-	c.allowWrite()               // for the trailers
+	c.put(c.tapEnd(cost)) // goes out with the trailers
+	c.allowWrite()
 	c.writeReceipt(c.w.Header()) // announced as trailers
 }
 
@@ -428,15 +428,8 @@ func (c *call) growth(have int) int {
 
 // pump passes the answer on to its end, but for what the tap keeps back.
 func (c *call) pump() error {
-	buffer := c.proxy.buffers.Get().(*[]byte)
-	defer c.proxy.buffers.Put(buffer)
-	var free []byte
 	for {
-		n, err := c.read(*buffer)
-		c.tapMu.Lock()
-		free = c.tap.Pass(free[:0], (*buffer)[:n])
-		c.tapMu.Unlock()
-		c.write(free)
+		err := c.pass()
 		if c.headWaits { // all that came with it is withheld
 			c.headWaits = false
 			_ = c.control.Flush()
@@ -450,8 +443,24 @@ func (c *call) pump() error {
 	}
 }
 
-// read reads on in the answer. A client that takes its time meanwhile is not
-// the upstream's silence.
+// pass waits for the next bytes of the answer and passes them on. Buffers are
+// taken when there is something to put into them: most streams wait.
+func (c *call) pass() error {
+	c.restartSilence(c.upstream.Timeout)
+	await(c.answer.Body)
+	buffers := c.proxy.buffers.Get().(*streamBuffers)
+	defer c.proxy.buffers.Put(buffers)
+	n, err := c.answer.Body.Read(buffers.in[:])
+	c.silence.stop()
+	c.tapMu.Lock()
+	buffers.out = c.tap.Pass(buffers.out[:0], buffers.in[:n])
+	c.tapMu.Unlock()
+	c.write(buffers.out)
+	return err
+}
+
+// read reads on in the answer. A client that takes its time between two reads
+// is not the upstream's silence.
 func (c *call) read(p []byte) (int, error) {
 	c.restartSilence(c.upstream.Timeout)
 	defer c.silence.stop()
@@ -505,18 +514,27 @@ func (c *call) tapEnd(cost []byte) []byte {
 	return c.tap.End()
 }
 
-// write sends bytes to the client at once. A client that takes none for a
-// minute has left.
+// write sends bytes to the client at once.
 func (c *call) write(p []byte) {
+	if c.put(p) && c.control.Flush() != nil {
+		c.clientLeft()
+	}
+}
+
+// put writes bytes that go out with what follows. A client that takes none for
+// a minute has left.
+func (c *call) put(p []byte) (ok bool) {
 	if len(p) == 0 || c.left.Load() {
-		return
+		return false
 	}
 	c.delivered.Store(true)
 	c.headWaits = false
 	c.allowWrite()
-	if _, err := c.w.Write(p); err != nil || c.control.Flush() != nil {
+	_, err := c.w.Write(p)
+	if err != nil {
 		c.clientLeft()
 	}
+	return err == nil
 }
 
 // allowWrite gives the client its full time to take what is written next.

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bufio"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -58,6 +60,36 @@ func TestHeadOfAStream(t *testing.T) {
 			}
 			if more := len(client.seen); more > 0 {
 				t.Errorf("%d flushes more than one", more)
+			}
+		})
+	}
+}
+
+// The end of an answer is seen where nothing follows it, however its length is told.
+func TestEndOfAStream(t *testing.T) {
+	const frame = `data: {"choices":[{"delta":{"content":"a"}}]}` + "\n\n"
+	for name, rest := range map[string]string{
+		"empty":         "Content-Length: 0\r\n\r\n",
+		"of known size": fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(frame), frame),
+		"chunked":       fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(frame), frame),
+		"empty chunked": "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			end := make(chan struct{})
+			defer close(end)
+			c, _ := streamingCall(t, answerOnce(t, func(conn net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+					t.Error(err)
+				}
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"+rest)
+				<-end // the connection stays
+			}))
+			c.sendHead()
+			if err := c.pump(); err != nil {
+				t.Error(err)
+			}
+			if kept := c.proxy.transport.takeAll(); len(kept) != 1 {
+				t.Errorf("%d connections are kept, want the one", len(kept))
 			}
 		})
 	}

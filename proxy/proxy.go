@@ -91,9 +91,8 @@ type Proxy struct {
 	mux       *http.ServeMux
 	endpoints map[string]*meter.Endpoint // by path; what calls are of, before the mux
 	answers   sync.Pool                  // *[]byte, of answers that are kept until they are booked
-	// buffers are small: a stream keeps its own while it waits for the next chunk.
-	buffers   sync.Pool // *[]byte of streamReadSize
-	logFields sync.Pool // *[]zap.Field
+	buffers   sync.Pool                  // *streamBuffers
+	logFields sync.Pool                  // *[]zap.Field
 
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]
@@ -101,10 +100,13 @@ type Proxy struct {
 	inFlight inFlight
 }
 
-const (
-	readSize       = 16 << 10
-	streamReadSize = 4 << 10
-)
+const readSize = 16 << 10
+
+// streamBuffers are what a piece of a stream is read into, and what of it goes out.
+type streamBuffers struct {
+	in  [readSize]byte
+	out []byte
+}
 
 // New checks the options, all errors at once, and builds the handler.
 func New(o Options) (*Proxy, error) {
@@ -122,7 +124,7 @@ func New(o Options) (*Proxy, error) {
 		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(), began: time.Now(),
 	}
 	p.answers.New = func() any { b := make([]byte, 0, readSize); return &b }
-	p.buffers.New = func() any { b := make([]byte, streamReadSize); return &b }
+	p.buffers.New = func() any { return new(streamBuffers) }
 	p.logFields.New = func() any { f := make([]zap.Field, 0, 24); return &f }
 	p.inFlight.calls = make(map[*call]struct{})
 	problems = append(problems, p.Reload(o.Book, o.Upstreams))

@@ -340,6 +340,14 @@ func (b *upstreamBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// await returns when some of what follows in an answer has come, or nothing
+// will. It is for who has nothing to read into yet, and may return early.
+func await(body io.Reader) {
+	if b, ok := body.(*upstreamBody); ok && !b.over && b.response.ContentLength != 0 {
+		_, _ = b.conn.reader.Peek(1) // an error comes again
+	}
+}
+
 // isHere reports whether some of an answer's body has come already.
 func isHere(body io.Reader) bool {
 	b, ok := body.(*upstreamBody)
