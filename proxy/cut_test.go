@@ -19,10 +19,10 @@ func TestCut(t *testing.T) {
 	_ = c.begin(&work)
 	c.now(first)
 	c.now(second)
-	if c.cause() != first || c.end() {
+	if !errors.Is(c.cause(), first) || c.end() {
 		t.Errorf("cut by %v, want the first cause, and an end that knows of it", c.cause())
 	}
-	if err := c.begin(&late); err != first {
+	if err := c.begin(&late); !errors.Is(err, first) {
 		t.Errorf("what was cut began again: %v", err)
 	}
 	c.now(second)
