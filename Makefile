@@ -17,6 +17,7 @@ BENCHSTAT     := $(TOOLS)/benchstat-$(BENCHSTAT_VERSION)
 FUZZTIME     ?= 5m
 MODEL_RUNS   ?= 2200
 MODEL_STEPS  ?= 60
+TRIP_RUNS    ?= 2000
 CHAOS_CYCLES ?= 3
 BENCH_ARGS   ?=
 COUNT        ?= 6
@@ -50,8 +51,9 @@ e2e: test-deps e2e-deps ## The whole-program tests alone: real binary, real Redi
 	go test -race -count=1 -timeout 20m ./test/...
 
 .PHONY: model
-model: test-deps ## The ledger against a plain Go model: more than 100,000 random steps (MODEL_RUNS runs of about MODEL_STEPS)
+model: test-deps ## The ledger against a plain Go model, more than 100,000 random steps (MODEL_RUNS runs of about MODEL_STEPS), and trips against single calls
 	go test -timeout 0 -count=1 -run '^TestModel$$' -v ./ledger -rapid.checks=$(MODEL_RUNS) -rapid.steps=$(MODEL_STEPS)
+	go test -timeout 0 -count=1 -run '^TestTripIsItsCalls$$' -v ./ledger -rapid.checks=$(TRIP_RUNS)
 
 .PHONY: bugs
 bugs: test-deps ## Bugs put into the scripts one at a time, and the invariant that caught each

@@ -355,16 +355,3 @@ func TestConvoyLeavingLeader(t *testing.T) {
 	}
 	f.idle()
 }
-
-// reserveCall is the call that Reserve makes.
-func (f *convoyFixture) reserveCall(r Reservation) *scriptCall {
-	f.Helper()
-	lines, err := encodeLines(&r.Quote, r.Model, r.Endpoint)
-	f.must(err)
-	idMS, err := idMillis(r.ID)
-	f.must(err)
-	account := r.Credential.Account
-	args := f.ledger.reserveArgs(&r, lines, idMS)
-	args[1] = "0 0"
-	return &scriptCall{script: f.ledger.scripts.reserve, keys: f.ledger.keysOf(f.ledger.shardOf(account), account, idMS), args: args}
-}

@@ -360,6 +360,45 @@ func wants(t testing.TB, err, target error) {
 	}
 }
 
+// reserveCall and settleCall are the calls that Reserve and Settle make, to be sent by hand.
+func (f *fixture) reserveCall(r Reservation) *scriptCall {
+	f.Helper()
+	lines, err := encodeLines(&r.Quote, r.Model, r.Endpoint)
+	f.must(err)
+	idMS, err := idMillis(r.ID)
+	f.must(err)
+	return f.callOf(f.ledger.scripts.reserve, r.Credential.Account, idMS, f.ledger.reserveArgs(&r, lines, idMS))
+}
+
+func (f *fixture) settleCall(s Settlement) *scriptCall {
+	f.Helper()
+	b, err := f.ledger.bookingOf(&s)
+	f.must(err)
+	return f.callOf(f.ledger.scripts.settle, s.Account, b.idMS, f.ledger.settleArgs(b, markerLife, ""))
+}
+
+func (f *fixture) callOf(s *script, account string, idMS int64, args []any) *scriptCall {
+	args[1] = "0 0" // the caller has seen nothing yet
+	return &scriptCall{script: s, keys: f.ledger.keysOf(f.ledger.shardOf(account), account, idMS), args: args}
+}
+
+// trip sends calls together, and returns the outcome of each.
+func (f *fixture) trip(calls ...*scriptCall) []string {
+	f.Helper()
+	all, outcomes := make([]*traveller, len(calls)), make([]string, len(calls))
+	for i, c := range calls {
+		all[i] = &traveller{scriptCall: c}
+	}
+	f.ledger.circuits.of(0).convoy.travel(f.ctx(), all)
+	for i, c := range calls {
+		outcomes[i] = fmt.Sprint(c.err)
+		if c.err == nil {
+			outcomes[i], _ = c.reply[0].(string)
+		}
+	}
+	return outcomes
+}
+
 // luaFunction calls a function of the shared Lua on the fixture's Redis. It is
 // not a script of the ledger, so it goes by EVAL.
 func (f *fixture) luaFunction(expression string, args ...any) string {

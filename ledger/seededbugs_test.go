@@ -61,6 +61,8 @@ func seededBugs() []seededBug {
 		{"a refund goes to recharge alone", "refund", "    if paid[i][1] == 'b' then\n", "    if false then\n", "SPLIT-FAIR"},
 		{"an expired pack keeps what is free", "pay", "      fill_pack(pack, -free)\n", "", lawConserve},
 		{"a pack expires with what is held", "pay", "      fill_pack(pack, -free)\n", "      free = pack.b\n      fill_pack(pack, -free)\n", lawHoldCover},
+		{"calls of a trip do not see each other", "pay", "  account = work.accounts[ACCOUNT]\n", "  account = nil\n", "NONNEG"},
+		{"a request twice in a trip is not seen", "library", "      if met[id] then\n", "      if false then\n", lawOnce},
 		{"an adjustment takes what is held", "adjust", "clamp(add(balance, change)) >= 0 and clamp(add(free, change)) >= 0", "clamp(add(balance, change)) >= 0", lawHoldCover},
 	}
 }
@@ -103,7 +105,7 @@ func runSeeded(t *testing.T, bug seededBug) map[string]string {
 	w := &witness{fixture: f, found: make(map[string]string)}
 	for _, scenario := range []func(*witness){
 		(*witness).once, (*witness).late, (*witness).lateAbandon, (*witness).lostReply, (*witness).burn, (*witness).proRata,
-		(*witness).splits, (*witness).big, (*witness).admission, (*witness).corrections, (*witness).expiry, (*witness).patience,
+		(*witness).splits, (*witness).big, (*witness).admission, (*witness).corrections, (*witness).expiry, (*witness).patience, (*witness).together,
 	} {
 		w.number++
 		w.id = fmt.Sprintf("s%d", w.number)
@@ -350,6 +352,20 @@ func (w *witness) expiry() {
 	packs, err := w.ledger.Packs(w.ctx(), w.id)
 	w.must(err)
 	w.want(lawConserve, packs[0].Remaining == 0, "%d are left of an expired pack", packs[0].Remaining)
+}
+
+// together sends calls in one trip: one more than the balance is for, and one settlement twice.
+func (w *witness) together() {
+	w.open("3", "0")
+	h := w.reserve(w.key, cost(w, "1"))
+	settle := settlement(h, cost(w, "1"))
+	calls := []*scriptCall{w.settleCall(settle), w.settleCall(settle)}
+	for range 3 {
+		calls = append(calls, w.reserveCall(w.reservation(w.key, cost(w, "1"))))
+	}
+	got := w.trip(calls...)
+	w.want("NONNEG", slices.Equal(got[2:], []string{"OK", "OK", "NO"}), "a balance of 2 in a trip of three calls of 1: %v", got[2:])
+	w.want(lawOnce, slices.Equal(got[:2], []string{"OK", "SAME"}), "a settlement twice in a trip: %v", got[:2])
 }
 
 // patience waits longer than a hold lives, in Redis's own time.

@@ -62,7 +62,7 @@ func newTwins(f *fixture, t *rapid.T) *twins {
 	tw := &twins{f: f, alone: f.ledger}
 	for i, id := range []string{"plain", "packs", "both"} {
 		split := rapid.SampledFrom([]Split{Proportional, Equal, BonusFirst, RechargeFirst}).Draw(t, "split")
-		f.account(id, "0.00002", "0.00001", AccountOptions{Split: split, Overdraft: meter.Nano(rapid.SampledFrom([]int64{0, 700}).Draw(t, "overdraft"))})
+		f.account(id, "0.000006", "0.000003", AccountOptions{Split: split, Overdraft: meter.Nano(rapid.SampledFrom([]int64{0, 700}).Draw(t, "overdraft"))})
 		for range i {
 			limits := KeyLimits{
 				SpendDaily: meter.Nano(rapid.SampledFrom([]int64{0, 9000}).Draw(t, "daily")), Tokens: rapid.SampledFrom([]int64{0, 9000}).Draw(t, "tokens"),
