@@ -62,12 +62,12 @@ func newTwins(f *fixture, t *rapid.T) *twins {
 	tw := &twins{f: f, alone: f.ledger}
 	for i, id := range []string{"plain", "packs", "both"} {
 		split := rapid.SampledFrom([]Split{Proportional, Equal, BonusFirst, RechargeFirst}).Draw(t, "split")
-		f.account(id, "0.000006", "0.000003", AccountOptions{Split: split, Overdraft: meter.Nano(rapid.SampledFrom([]int64{0, 700}).Draw(t, "overdraft"))})
+		f.account(id, "0.0000006", "0.0000003", AccountOptions{Split: split, Overdraft: meter.Nano(rapid.SampledFrom([]int64{0, 700}).Draw(t, "overdraft"))})
 		for range i {
 			limits := KeyLimits{
-				SpendDaily: meter.Nano(rapid.SampledFrom([]int64{0, 9000}).Draw(t, "daily")), Tokens: rapid.SampledFrom([]int64{0, 9000}).Draw(t, "tokens"),
-				RPM: rapid.SampledFrom([]int64{0, 5}).Draw(t, "rpm"), TPM: rapid.SampledFrom([]int64{0, 5000}).Draw(t, "tpm"),
-				Parallel: rapid.SampledFrom([]int64{0, 3}).Draw(t, "parallel"),
+				SpendDaily: meter.Nano(rapid.SampledFrom([]int64{0, 500}).Draw(t, "daily")), Tokens: rapid.SampledFrom([]int64{0, 2000}).Draw(t, "tokens"),
+				RPM: rapid.SampledFrom([]int64{0, 2}).Draw(t, "rpm"), TPM: rapid.SampledFrom([]int64{0, 1500}).Draw(t, "tpm"),
+				Parallel: rapid.SampledFrom([]int64{0, 1}).Draw(t, "parallel"),
 			}
 			tw.keys = append(tw.keys, f.key(id, limits))
 		}
