@@ -23,7 +23,7 @@ const (
 )
 
 // A convoy lets calls of one server's scripts that come at the same time make
-// one trip (lua/lib.lua): Redis and this process both spend less on a call
+// one trip (lua/trip.lua): Redis and this process both spend less on a call
 // then. Nobody waits for company. A call that finds the way free goes at once,
 // in its caller's own goroutine; calls that come meanwhile wait, and go
 // together as soon as the way is free again, with the first of them, or when

@@ -8,9 +8,13 @@
 //	receipt, err := l.Settle(ctx, settlement)  // the charge replaces the hold
 //	standing, err := l.Release(ctx, …)         // or the hold comes back: nothing to pay
 //
-// What no proxy ends, Sweep ends. The Lua in lua/ says how: lib.lua has the
-// numbers and the unit of work, pay.lua who pays, use.lua what a key may do,
-// charge.lua the booking; each script's head says its keys, arguments, answers.
+// Calls that come at the same time make one trip: one script call for all of
+// them (convoy.go).
+//
+// What no proxy ends, Sweep ends. The Lua in lua/ says how: numbers.lua has the
+// amounts, trip.lua the unit of work, account.lua wallets and packs, pay.lua
+// who pays, hold.lua what is held, use.lua what a key may do, charge.lua the
+// booking; each script's head says its keys, arguments, answers.
 //
 // # Laws
 //

@@ -404,7 +404,7 @@ func (f *fixture) trip(calls ...*scriptCall) []string {
 func (f *fixture) luaFunction(expression string, args ...any) string {
 	f.Helper()
 	source := "#!lua\nlocal keys, argv = KEYS, ARGV\n"
-	for _, part := range []string{"lib", "pay", "use"} {
+	for _, part := range sharedParts {
 		text, err := luaFiles.ReadFile("lua/" + part + ".lua")
 		f.must(err)
 		source += string(text)

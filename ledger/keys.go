@@ -8,7 +8,7 @@ import (
 )
 
 // All Redis keys are built here. The tag {tg<n>} is the shard, so that all keys
-// of a script are in one slot. lua/pay.lua and lua/use.lua say what is in them.
+// of a script are in one slot. lua/account.lua and lua/use.lua say what is in them.
 
 // scriptKeys is the number of keys that the scripts of an account share.
 const scriptKeys = 9

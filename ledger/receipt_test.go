@@ -110,7 +110,7 @@ func TestTextsStay(t *testing.T) {
 	}
 }
 
-// A hold as it is kept, see lua/pay.lua.
+// A hold as it is kept, see lua/hold.lua.
 func TestReadHold(t *testing.T) {
 	h, err := readHold("0123456789ab\t5000\t1100\t1790000000000\tp1=1000,p2=3\tp1,p2;\tglm-4\t      ")
 	if err != nil {

@@ -37,7 +37,7 @@ const (
 var errLate = errors.New("another recovery has begun since")
 
 // errBehind is what the scripts answer for a shard that has gone back in time
-// since its last recovery; its text is that of lua/lib.lua.
+// since its last recovery; its text is that of lua/trip.lua.
 var errBehind = errors.New("the shard has gone back in time")
 
 // A node is a server and the shards that are on it.

@@ -172,7 +172,7 @@ func addressText(a netip.Addr) string {
 	return hex.EncodeToString(bytes[:])
 }
 
-// heldAmounts is a hold as it is kept, see lua/pay.lua.
+// heldAmounts is a hold as it is kept, see lua/hold.lua.
 type heldAmounts struct {
 	key    string
 	cash   meter.Nano

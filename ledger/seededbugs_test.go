@@ -26,7 +26,7 @@ func seededBugs() []seededBug {
 	return []seededBug{
 		{"no marker written", "settle", "  mark('c ' .. entry_seq .. ' ' .. ARGV[9], tonumber(ARGV[14]))\n", "", lawOnce},
 		{"`..` on an amount", "charge", "str(fee), groups.plain", "fee .. '', groups.plain", lawExactFee},
-		{"tostring prints numbers", "lib", "return format('%d', n)", "return tostring(n)", lawExactFee},
+		{"tostring prints numbers", "numbers", "return format('%d', n)", "return tostring(n)", lawExactFee},
 		{
 			"floor and ceil swapped, of a fee", "pay", "wanted = muldiv(fee, account.bonus, add(account.recharge, account.bonus), 0)",
 			"local sum = add(account.recharge, account.bonus)\n    wanted = muldiv(fee, account.bonus, sum, clamp(sum) - 1)", "SPLIT-FAIR",
@@ -36,10 +36,10 @@ func seededBugs() []seededBug {
 			"muldiv(quantity, sum, group.total, group.total - 1)", "SPLIT-FAIR",
 		},
 		{
-			"hold released by TTL", "lib", "  if #of.comes > 0 then",
+			"hold released by TTL", "trip", "  if #of.comes > 0 then",
 			"  if #of.comes > 0 then\n    for i = 1, #of.order do call('PEXPIRE', of.order[i].name .. ':holds', 30) end\n  end\n  if #of.comes > 0 then", lawHoldSum,
 		},
-		{"MAXLEN trim", "lib", "call('XADD', of.journal, ", "call('XADD', of.journal, 'MAXLEN', '20', ", lawDense},
+		{"MAXLEN trim", "trip", "call('XADD', of.journal, ", "call('XADD', of.journal, 'MAXLEN', '20', ", lawDense},
 		{
 			"remainder to the last source, capped", "pay", "  return fee - from_bonus, from_bonus\n",
 			"  return min(recharge, fee - from_bonus), from_bonus\n", "SPLIT-SUM",
@@ -48,20 +48,20 @@ func seededBugs() []seededBug {
 			"settle after expiry dropped", "settle", "if entry_seq or marker == 'r' then",
 			"if entry_seq or marker == 'r' or sub(marker, 1, 1) == 'x' then", "NO-LOST",
 		},
-		{"two packs burned in the wrong order", "pay", "return p.priority < q.priority", "return p.priority > q.priority", "BURN-ORDER"},
-		{"packs burn by id, not by expiry", "pay", "return p.expires < q.expires", "return p.number < q.number", "BURN-ORDER"},
+		{"two packs burned in the wrong order", "account", "return p.priority < q.priority", "return p.priority > q.priority", "BURN-ORDER"},
+		{"packs burn by id, not by expiry", "account", "return p.expires < q.expires", "return p.number < q.number", "BURN-ORDER"},
 		{
 			"admission forgets what is held", "pay", "total(account.recharge, account.bonus, account.overdraft, negate(account.held))",
 			"total(account.recharge, account.bonus, account.overdraft)", "NONNEG",
 		},
-		{"settle keeps the hold's cash", "pay", "  account.held = add(account.held, -hold.cash)\n", "", lawHoldSum},
+		{"settle keeps the hold's cash", "hold", "  account.held = add(account.held, -hold.cash)\n", "", lawHoldSum},
 		{"late settle leaves the abandon", "settle", "  if abandon then take_back(", "  if false then take_back(", lawOnce},
 		{"lost reply of a reserve holds twice", "reserve", "return already(groups) or admit(groups)", "return admit(groups)", "STICKY"},
 		{"a refund is not remembered", "refund", "  put(REFUNDS, charge_seq, paid_by .. ' ' .. given_text)\n", "", lawRefundCap},
 		{"a refund goes to recharge alone", "refund", "    if paid[i][1] == 'b' then\n", "    if false then\n", "SPLIT-FAIR"},
-		{"an expired pack keeps what is free", "pay", "      fill_pack(pack, -free)\n", "", lawConserve},
-		{"a pack expires with what is held", "pay", "      fill_pack(pack, -free)\n", "      free = pack.b\n      fill_pack(pack, -free)\n", lawHoldCover},
-		{"calls of a trip do not see each other", "pay", "  account = work.accounts[ACCOUNT]\n", "  account = nil\n", "NONNEG"},
+		{"an expired pack keeps what is free", "account", "      fill_pack(pack, -free)\n", "", lawConserve},
+		{"a pack expires with what is held", "account", "      fill_pack(pack, -free)\n", "      free = pack.b\n      fill_pack(pack, -free)\n", lawHoldCover},
+		{"calls of a trip do not see each other", "account", "  account = work.accounts[ACCOUNT]\n", "  account = nil\n", "NONNEG"},
 		{"a request twice in a trip is not seen", "library", "      if met[id] then\n", "      if false then\n", lawOnce},
 		{"an adjustment takes what is held", "adjust", "clamp(add(balance, change)) >= 0 and clamp(add(free, change)) >= 0", "clamp(add(balance, change)) >= 0", lawHoldCover},
 	}

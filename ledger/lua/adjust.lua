@@ -4,7 +4,7 @@
 -- Idea: what is taken must be there and free: no wallet falls below zero by it, and what is held stays covered, without the
 -- overdraft. Upwards anything goes, also while the account is in debt.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua; [10] refs, see ref.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua; [10] refs, see ref.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] wallet: recharge or bonus; [6] amount, nano, signed; [7] reference; [8] the same if
 --       people gave it, else ''; [9] digest of the content; [10] ttl of the reference, ms, 0 for ever; [11] reason
 -- Output: OK | SAME, seq, entry seq, entry fields …     CONFLICT, seq, value     LOST, seq     RANGE, seq (balance beyond ±9e18)

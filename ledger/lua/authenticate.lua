@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- authenticate.lua: who holds this credential, for the key holder's own routes. The same checks as admission, no hold.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] key suffix; [5] SHA-256 of the key; [6] client address as in reserve.lua; [7] the zone's offset, s
 -- Output: OK, seq, standing     NO, seq, reason, limit
 

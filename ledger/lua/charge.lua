@@ -9,7 +9,7 @@
 --   d digest of the content, i reference made up by Go, c candidates of an abandoned hold, u "<tokens> <day> <month>" of a
 --   charge that is taken back as if it had never been
 -- An operator's refund (refund.lua) also has x "<charge seq> <who paid> <given back so far, this included>": the second and
--- third word are what the refunds hash then has under the first; where the charge was an abandon, its marker follows (pay.lua).
+-- third word are what the refunds hash then has under the first; where the charge was an abandon, its marker follows (hold.lua).
 -- Of the key it takes f off the spend; when nothing of the charge is left it has u, and takes off tokens and request too;
 -- else it has j "<day> <month>" of the charge.
 

@@ -1,7 +1,7 @@
 #!lua
 -- create.lua: a new account.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua; [10] accounts, set of the shard's account ids
+-- KEYS: [1] meta … [9], see lib.lua and account.lua; [10] accounts, set of the shard's account ids
 -- ARGV: [1..3] see lib.lua; [4] account; [5] split; [6] overdraft, nano; [7] detail JSON for the journal
 -- Output: OK, seq     SAME, seq (it is there with these options)     CONFLICT, seq (with others)
 

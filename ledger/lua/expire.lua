@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- expire.lua: a pack's time has passed. What is free of it goes, with an entry; what requests in flight hold stays with them,
--- and what comes back from them goes then (expel in pay.lua).
+-- and what comes back from them goes then (expel in account.lua).
 --
 -- Idea: whether its time has passed is decided here, by Redis's clock, so sweepers may race each other and everything else.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua; [10] expiry, zset of the shard: "<account> <pack>" by expiry, ms. The grant adds
+-- KEYS: [1] meta … [9], see lib.lua and account.lua; [10] expiry, zset of the shard: "<account> <pack>" by expiry, ms. The grant adds
 --       to it; one that is there without need does no harm.
 -- ARGV: [1..3] see lib.lua; [4] account; [5] pack id
 -- Output: EXPIRED, seq     SKIPPED, seq (not yet, or nothing free)

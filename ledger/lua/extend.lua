@@ -2,7 +2,7 @@
 -- extend.lua: a heartbeat. The deadline moves to now + ttl, and what has been delivered so far is kept with the hold, to be
 -- charged by the sweeper if the call never settles.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- KEYS: [1] meta … [9] marker, see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] ttl, ms; [7] tokens; [8] lines; [9] static JSON
 -- Output: OK, seq     LOST, seq (no such hold)
 

@@ -1,7 +1,7 @@
 #!lua
 -- grant.lua: a pack for an account. Its id is p<n>, counting up within the account.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua; [10] refs, see ref.lua; [11] expiry, see expire.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua; [10] refs, see ref.lua; [11] expiry, see expire.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] quantity; [6] definition without the time of creation: unit, priority, expires (ms, 0
 --       never), order (a or b), models (space-separated), quantity, ref, tab-separated; [7] reference; [8] the same if people gave
 --       it, else ''; [9] digest of the content; [10] ttl of the reference, ms, 0 for ever; [11] detail JSON for the journal

@@ -1,7 +1,7 @@
 #!lua
 -- key_create.lua: a new key of an account. Run twice it finds its own hash there.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] suffix; [6] definition, see use.lua; [7] the same as JSON; [8] SHA-256 of the secret;
 --       [9] detail JSON for the journal
 -- Output: OK, seq     TAKEN, seq (another key has this suffix)     LOST, seq

@@ -1,7 +1,7 @@
 #!lua
 -- key_revoke.lua: a key ends, at once and for good. Requests in flight settle all the same.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] suffix
 -- Output: OK, seq     LOST, seq
 

@@ -56,12 +56,12 @@ local function requests_of(keys, argv)
   return wanted
 end
 
--- trip makes the function that takes several calls of the data plane's scripts at once, see lib.lua.
+-- trip makes the function that takes several calls of the data plane's scripts at once, see trip.lua.
 --
 -- Idea: they succeed or fail as one. A script error, or a journal that refuses an entry, comes before anything is written, but for
 -- shards before that; the caller then sends each call by itself, which is safe, as it always is to send one again.
 --
--- KEYS: nine for each account and hour, see pay.lua
+-- KEYS: nine for each account and hour, see account.lua
 -- ARGV: [1] the ledger's identity [2] clock offset, ms; then for each call: short name of the script, where its nine keys begin
 --       (0 for the first), number of its own arguments, and these: position (ARGV[2] of the script), account, request id, …
 -- Output: the replies, in this order

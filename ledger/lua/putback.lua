@@ -6,7 +6,7 @@
 -- says. All is read and computed before the first write, which is conditional on the journal's head being just before the
 -- entry, so two may do this at once, and one that is interrupted is followed by the next.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua; [10] accounts; [11] refs; [12] refunds;
+-- KEYS: [1] meta … [9] marker, see lib.lua and account.lua; [10] accounts; [11] refs; [12] refunds;
 --       [13] expiry; [14] the bucket of a made-up reference
 -- ARGV: [1] the ledger's identity; [2] epoch; [3] unused; [4] the entry's seq; [5] account; [6] request id whose hold it ended, or '';
 --       [7] number of fields and values of the entry, and then these; then changes, four each: what, index of the key, field, value

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- receipt.lua: the charge of a request, by its marker.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- KEYS: [1] meta … [9] marker, see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] request id
 -- Output: OK, seq, entry seq, entry fields … (none when it has been trimmed)     LOST, seq
 

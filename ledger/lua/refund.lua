@@ -6,7 +6,7 @@
 -- marker and that memory, as far as they are still here. A pack that was revoked or has expired meanwhile gets its part, and
 -- loses it at once by an entry of its own (expel).
 --
--- KEYS: [1] meta … [9] marker of the charge's request, see lib.lua and pay.lua; [10] refs, see ref.lua; [11] refunds, hash of the
+-- KEYS: [1] meta … [9] marker of the charge's request, see lib.lua and account.lua; [10] refs, see ref.lua; [11] refunds, hash of the
 --       account: "<seq of the charge>" -> "<who paid> <given back>", both "p1=300,b=5,r=5" in one order, '-' for nothing
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] amount of cash, nano, or '' for all that is left; [7] the charge: its
 --       seq, [8] type, [9] who paid ('-' for nobody), [10] key suffix, [11] tokens, [12] day and [13] month; [14] what has been

@@ -5,7 +5,7 @@
 -- one afterwards. Tokens go back to the key's token bucket; the request stays counted in its request bucket. A call that the
 -- sweeper had charged meanwhile is refunded: its proxy knows better.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- KEYS: [1] meta … [9] marker, see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] the zone's offset, s; [7] life of a marker, ms
 -- Output: OK, seq, standing     CONFLICT, seq, marker (it has been charged)     LOST, seq (no such account)
 

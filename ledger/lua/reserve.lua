@@ -5,7 +5,7 @@
 -- A truly exhausted limit is named before one that only requests in flight stand against. A refused request takes nothing.
 -- Run twice, it returns the first hold; run after the request has ended, it says so and places none.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- KEYS: [1] meta … [9] marker, see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] key suffix; [7] SHA-256 of the key; [8] model; [9] endpoint;
 --       [10] client address, hex of 16 bytes, or ''; [11] the zone's offset from UTC, s; [12] ttl of the hold, ms;
 --       [13] tokens at most; [14] lines of the quote, see read_lines; [15] time in the request id, ms;

@@ -1,8 +1,8 @@
 #!lua
 -- revoke.lua: a pack is withdrawn. What is free goes at once; what is held stays until its request ends, and what comes back
--- then is withdrawn too (expel in pay.lua).
+-- then is withdrawn too (expel in account.lua).
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] pack id; [6] reason
 -- Output: OK | SAME, seq, entry seq, entry fields …     LOST, seq
 

@@ -2,7 +2,7 @@
 -- set.lua: an account's split or overdraft changes. Its entry is of type account again, with the whole definition, but without
 -- balances: only the entry that made the account has those.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] split and [6] overdraft, nano, as the caller read them; [7] split and [8] overdraft
 --       as they are to be; [9] detail JSON for the journal
 -- Output: OK, seq     CHANGED, seq (somebody else was faster: read again)     LOST, seq

@@ -6,7 +6,7 @@
 -- is taken back first. Never twice: marker, entry and balances are written together, and a repeat returns the first entry.
 -- Memory limits do not stop it: admission is where a full Redis must stop.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- KEYS: [1] meta … [9] marker, see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] key suffix or ''; [7] model; [8] static JSON; [9] digest of the
 --       content; [10] lines of the charge; [11] tokens; [12] the zone's offset, s; [13] time in the request id, ms;
 --       [14] life of a marker, ms; [15] who paid when it was booked before, see as_told in charge.lua, or '';

@@ -1,7 +1,7 @@
 #!lua
 -- status.lua: an account is suspended or resumed. What is so already stays so, without an entry.
 --
--- KEYS: [1] meta … [9], see lib.lua and pay.lua
+-- KEYS: [1] meta … [9], see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] new status: active or suspended; [6] reason
 -- Output: OK, seq     LOST, seq
 

@@ -4,7 +4,7 @@
 -- Idea: whether the deadline has passed is decided here, by Redis's clock, so sweepers may race each other, heartbeats and
 -- settlements. The marker keeps who paid and which packs could, so that a late settlement can still put it right.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and pay.lua
+-- KEYS: [1] meta … [9] marker, see lib.lua and account.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] charge the checkpoint: 1 or 0; [7] the zone's offset, s; [8] life of a marker, ms;
 --       [9] 1: its proxy is known to be dead, end it before its deadline; else 0
 -- Output: ABANDONED | RELEASED | SKIPPED (not due, or gone), seq
