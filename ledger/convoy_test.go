@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -303,6 +304,31 @@ func TestConvoyDoesNotWaitForever(t *testing.T) {
 	close(f.gate.open)
 	group.Wait()
 	f.idle()
+}
+
+// A trip whose reply was lost is made again: every call gets the answer it had, and nothing is booked twice.
+func TestTripRunsTwice(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		f.grant(Grant{Account: "acme", Quantity: 5, Unit: "call"})
+		key := f.key("acme", KeyLimits{})
+		used := cost(f, "0.000000008")
+		first, second := f.reserve(key, used), f.reserve(key, used)
+		third := f.reservation(key, used)
+		calls := func() []*scriptCall {
+			return []*scriptCall{f.settleCall(settlement(first, used)), f.releaseCall(second), f.reserveCall(third)}
+		}
+		once := f.trip(calls()...)
+		balance, held, entries := f.read("acme").Wallets[Recharge].Balance, f.read("acme").Held, len(f.entries("acme"))
+		twice := f.trip(calls()...)
+		if fmt.Sprint(once) != "[OK OK OK]" || fmt.Sprint(twice) != "[SAME OK OK]" {
+			f.Errorf("once %v, twice %v", once, twice)
+		}
+		if a := f.read("acme"); a.Wallets[Recharge].Balance != balance || a.Held != held || len(f.entries("acme")) != entries {
+			f.Errorf("%s and %s held in %d entries; then %s and %s held in %d", balance, held, entries,
+				a.Wallets[Recharge].Balance, a.Held, len(f.entries("acme")))
+		}
+	})
 }
 
 // Who leaves while waiting keeps nobody, wherever in the queue he was.

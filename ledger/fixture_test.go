@@ -360,7 +360,7 @@ func wants(t testing.TB, err, target error) {
 	}
 }
 
-// reserveCall and settleCall are the calls that Reserve and Settle make, to be sent by hand.
+// reserveCall and its like are the calls that Reserve, Settle and Release make, to be sent by hand.
 func (f *fixture) reserveCall(r Reservation) *scriptCall {
 	f.Helper()
 	lines, err := encodeLines(&r.Quote, r.Model, r.Endpoint)
@@ -375,6 +375,13 @@ func (f *fixture) settleCall(s Settlement) *scriptCall {
 	b, err := f.ledger.bookingOf(&s)
 	f.must(err)
 	return f.callOf(f.ledger.scripts.settle, s.Account, b.idMS, f.ledger.settleArgs(b, markerLife, ""))
+}
+
+func (f *fixture) releaseCall(h *Hold) *scriptCall {
+	f.Helper()
+	idMS, err := idMillis(h.ID)
+	f.must(err)
+	return f.callOf(f.ledger.scripts.release, h.Account, idMS, f.ledger.releaseArgs(h.Account, h.ID))
 }
 
 func (f *fixture) callOf(s *script, account string, idMS int64, args []any) *scriptCall {
