@@ -42,7 +42,7 @@ local wide                      -- whether an amount is text: then sums must loo
 local found                     -- what has been looked up ahead, by key and field: see look()
 
 -- The call in hand: set by begin() and enter(), and by the load_… functions of the other parts.
-local KEYS, ARGV, META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER
+local KEYS, keys_from, ARGV, META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER
 local owner, request
 local work, seq                 -- of its shard: see enter(), and the journal's head
 local account, key              -- see account.lua, use.lua
@@ -53,10 +53,13 @@ local function set_out()
   works, work_order, now, wide, found = {}, {}, nil, false, NONE
 end
 
--- begin takes a call in hand. Its keys stand behind the first `from` of keys.
+-- begin takes a call in hand. Its keys stand behind the first `from` of keys; often they are those of the call before.
 local function begin(keys, from, argv)
-  KEYS, ARGV, owner, request = keys, argv, argv[4], argv[5]
-  META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = unpack(keys, from + 1, from + 9)
+  if keys ~= KEYS or from ~= keys_from then
+    META, JOURNAL, DUE, ACCOUNT, PACKS, SCOPE, KEYRING, HOLDS, MARKER = unpack(keys, from + 1, from + 9)
+    KEYS, keys_from = keys, from
+  end
+  ARGV, owner, request = argv, argv[4], argv[5]
   account, key, packs, pack_order = nil, nil, NONE, NONE
 end
 

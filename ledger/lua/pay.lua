@@ -26,12 +26,20 @@ local function read_lines(text)
   return groups
 end
 
+-- candidates_of writes down what find_packs found, for the hold; a unit without packs too, so that none granted later pays.
+local function candidates_of(groups)
+  if groups.candidates then return groups.candidates end
+  if #groups == 1 then return groups[1].unit .. '=' .. groups[1].packs.text end
+  local t = {}
+  for i = 1, #groups do t[i] = groups[i].unit .. '=' .. groups[i].packs.text end
+  return concat(t, '|')
+end
+
 -- plain_groups are groups for a list of units, "token|call". One call at a time uses them.
 local plain_groups = memo(function(units)
   local groups = {}
-  for unit in gmatch(units, '[^|]+') do
-    groups[#groups + 1] = {unit = unit, total = 0, listed = 0, due = 0, covered = 0, packs = no_packs}
-  end
+  for unit in gmatch(units, '[^|]+') do groups[#groups + 1] = {unit = unit, packs = no_packs} end
+  groups.candidates = candidates_of(groups)
   return groups
 end)
 
@@ -41,8 +49,7 @@ local function read_charge(lines, plain)
   if account.granted ~= 0 then return read_lines(lines) end
   local fee, units, booked = match(plain, '^(%d+) (%S*) (%S*)$')
   local groups = plain_groups(units)
-  groups.plain, fee = booked, tonumber(fee)
-  if groups[1] then groups[1].listed, groups[1].due = fee, fee end
+  groups.plain, groups.fee = booked, tonumber(fee)
   return groups
 end
 
@@ -55,6 +62,7 @@ end)
 
 -- find_packs gives each group its candidates: those of the hold for units the hold knows, else by scope.
 local function find_packs(groups, held, model)
+  if groups.plain then return end
   local known = held and read_held(held) or NONE
   for i = 1, #groups do
     local group = groups[i]
@@ -62,14 +70,6 @@ local function find_packs(groups, held, model)
     load_packs(group.packs.before)
     load_packs(group.packs.after)
   end
-end
-
--- candidates_of writes down what find_packs found, for the hold; a unit without packs too, so that none granted later pays.
-local function candidates_of(groups)
-  if #groups == 1 then return groups[1].unit .. '=' .. groups[1].packs.text end
-  local t = {}
-  for i = 1, #groups do t[i] = groups[i].unit .. '=' .. groups[i].packs.text end
-  return concat(t, '|')
 end
 
 -- uncover takes back what cover has laid on packs.
@@ -131,6 +131,7 @@ end
 -- price decides what packs cover and what is due in cash, where the wallets can give `cash`.
 -- A request that costs nothing draws on no pack. Returns the fee.
 local function price(groups, cash, with_held)
+  if groups.plain then return groups.fee end
   local listed = 0
   for i = 1, #groups do
     uncover(groups[i])
@@ -208,6 +209,7 @@ local function cash_free() return total(account.recharge, account.bonus, account
 -- held, free quantity of the fitting packs, whether there are any, and then the key's part (use.lua).
 -- The packs shown are those of the token lines, if there are any, else those of the first line's unit.
 local function pack_standing(groups)
+  if groups.plain then return '0\t0' end
   local shown
   for i = 1, #groups do
     if not shown or groups[i].unit == 'token' then shown = groups[i] end
