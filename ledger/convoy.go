@@ -72,7 +72,7 @@ func (v *convoy) send(ctx context.Context, c *scriptCall) ([]any, error) {
 	t := &traveller{scriptCall: c}
 	v.mu.Lock()
 	if v.onWay == 0 || v.onWay < convoysAtOnce && time.Since(v.left) > convoyPatience {
-		v.onWay++
+		v.onWay, v.left = v.onWay+1, time.Now()
 		v.mu.Unlock()
 		v.lead(ctx, t)
 		return c.reply, c.err
@@ -100,17 +100,15 @@ func (v *convoy) next() {
 		return
 	}
 	leader := v.waiting[0]
-	v.waiting = v.waiting[1:]
+	v.waiting, v.left = v.waiting[1:], time.Now()
 	leader.turn <- true
 }
 
 // lead takes along all that wait.
 func (v *convoy) lead(ctx context.Context, leader *traveller) {
 	v.mu.Lock()
-	v.left = time.Now()
 	n := min(len(v.waiting), convoySize-1)
-	all := append(make([]*traveller, 0, n+1), leader)
-	all = append(all, v.waiting[:n]...)
+	others := v.waiting[:n:n]
 	v.waiting = v.waiting[n:]
 	v.mu.Unlock()
 	if n == 0 {
@@ -118,10 +116,11 @@ func (v *convoy) lead(ctx context.Context, leader *traveller) {
 		v.next()
 		return
 	}
+	all := append([]*traveller{leader}, others...)
 	// The convoy is nobody's own: its leader's leaving must not stop the others.
 	v.travel(brieflyIn(context.WithoutCancel(ctx), tryTimeout), all)
 	v.next()
-	for _, t := range all[1:] {
+	for _, t := range others {
 		t.turn <- false
 	}
 }
