@@ -26,7 +26,7 @@ var luaFiles embed.FS
 const libraryPrefix = "tollgate_"
 
 // sharedParts are what the scripts are built on, in this order.
-var sharedParts = []string{"lib", "numbers", "trip", "account", "pay", "hold", "use", "charge", "ref"} //nolint:gochecknoglobals // it is a constant
+var sharedParts = []string{"lib", "numbers", "trip", "account", "pay", "hold", "use", "charge", "turn", "ref"} //nolint:gochecknoglobals // it is a constant
 
 // A script is one Lua file under lua/, as it is called.
 type script struct {
@@ -131,7 +131,7 @@ func (b *scriptBuilder) script(name string) *script {
 	s.full = strings.Contains(body.flags, "allow-oom")
 	b.all, b.bodies = append(b.all, s), append(b.bodies, body)
 	if b.embedded {
-		s.set("", b.parts(), "local main = (function()\n"+body.text+"end)()\nwake()\nset_out()\nbegin(keys, 0, argv)\nlocal reply = enter() or main()\nfinish()\nreturn reply\n")
+		s.set("", b.parts(), "local main = (function()\n"+body.text+"end)()\nwake()\nreturn alone(main, keys, argv)\n")
 	}
 	return s
 }

@@ -148,20 +148,18 @@ func (tw *twins) call(t *rapid.T) *scriptCall {
 	}
 	b, err := l.bookingOf(&s)
 	tw.f.must(err)
-	c := &scriptCall{keys: l.keysOf(l.shardOf(b.account), b.account, b.idMS)}
+	of := func(s *script, args []any) *scriptCall { return tw.f.callOf(s, b.account, b.idMS, args) }
 	switch rapid.IntRange(0, 9).Draw(t, "script") {
 	case 0, 1, 2:
 		r := Reservation{ID: b.id, Credential: key, Model: s.Model, Endpoint: "chat", Quote: s.Charge}
-		c.script, c.args = l.scripts.reserve, l.reserveArgs(&r, b.lines, b.idMS)
+		return of(l.scripts.reserve, l.reserveArgs(&r, b.lines, b.idMS))
 	case 3, 4, 5:
-		c.script, c.args = l.scripts.settle, l.settleArgs(b, markerLife, "")
+		return of(l.scripts.settle, l.settleArgs(b, markerLife, ""))
 	case 6, 7, 8:
-		c.script, c.args = l.scripts.extend, l.extendArgs(b)
+		return of(l.scripts.extend, l.extendArgs(b))
 	default:
-		c.script, c.args = l.scripts.release, l.releaseArgs(b.account, b.id)
+		return of(l.scripts.release, l.releaseArgs(b.account, b.id))
 	}
-	c.args[1] = "0 0"
-	return c
 }
 
 // compare makes the calls on both.

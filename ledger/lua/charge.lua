@@ -144,17 +144,3 @@ local function take_back(abandon, reason)
     'u', str(abandon.tokens) .. ' ' .. abandon.day .. ' ' .. abandon.month})
 end
 
--- finish writes everything in hand.
-local function finish()
-  for i = 1, #work_order do
-    work = work_order[i]
-    for j = 1, #work.order do
-      local of = work.order[j]
-      put_account(of)
-      put_packs(of)
-      put_scope(of)
-      for k = 1, #of.key_order do put_key(of.key_order[k]) end
-    end
-  end
-  commit()
-end

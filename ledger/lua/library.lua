@@ -9,12 +9,6 @@ local open = false
 -- closed is the answer while it is not.
 local function closed() return redis.error_reply('NOSCRIPT this server has come up anew and has not been verified') end
 
--- turn is one call.
-local function turn(main, keys, from, argv)
-  begin(keys, from, argv)
-  return enter() or main()
-end
-
 local mains = {} -- what the scripts do, by their short names
 
 -- script makes a function of a file's main.
@@ -22,10 +16,7 @@ local function script(name, short, flags, main)
   mains[short] = main
   redis.register_function{function_name = name, flags = flags, callback = function(keys, argv)
     if not open then return closed() end
-    set_out()
-    local reply = turn(main, keys, 0, argv)
-    finish()
-    return reply
+    return alone(main, keys, argv)
   end}
 end
 
