@@ -14,7 +14,15 @@ func TestDiskHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set("before")
+	sync := func(when string) {
+		t.Helper()
+		if err := s.Client().ConfigSet(t.Context(), "appendfsync", when).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sync("always")
+	set("before") // synced: its own sync must not be the one that hangs
+	sync("everysec")
 	s.HangDisk()
 	set("syncing") // written, and its sync hangs within a second
 	if err := s.AwaitHang(t.Context()); err != nil {
