@@ -40,10 +40,9 @@ type call struct {
 
 	upstream candidate
 	attempts int
-	silence  term        // of the upstream
-	cut      cut         // ends the upstream's work, with a cause
-	sent     bool        // the upstream has the whole request
-	unwatch  func() bool // stops waiting for the client to leave
+	silence  term // of the upstream
+	cut      cut  // ends the upstream's work, with a cause
+	sent     bool // the upstream has the whole request
 	leave    sync.Once
 	left     atomic.Bool // the client is gone
 	drain    term        // of the answer that a client has left
@@ -194,9 +193,6 @@ func clientAddr(r *http.Request) netip.Addr {
 // forward tries the upstreams in turn until one answers. It moves on only
 // before the first byte of an answer; one hold serves all attempts.
 func (c *call) forward() error {
-	if c.proxy.policy.OnDisconnect == DisconnectCancel { // to drain, the patrol notices soon enough
-		c.unwatch = context.AfterFunc(c.r.Context(), c.clientLeft)
-	}
 	var failure error
 	for i, candidate := range c.candidates {
 		response, err := c.attempt(candidate)
@@ -272,10 +268,19 @@ func (c *call) clientLeft() {
 
 // hasLeft reports whether the client is gone, were it just now.
 func (c *call) hasLeft() bool {
-	if !c.left.Load() && c.r.Context().Err() != nil {
+	if !c.left.Load() && c.clientGone() {
 		c.clientLeft()
 	}
 	return c.left.Load()
+}
+
+// clientGone asks the server, which tells either when it is asked or, as
+// net/http's does, by the request's context.
+func (c *call) clientGone() bool {
+	if server, ok := c.w.(interface{ ClientGone() bool }); ok {
+		return server.ClientGone()
+	}
+	return c.r.Context().Err() != nil
 }
 
 // giveUp ends a call that got no answer. Nothing is charged, unless it was the
@@ -678,9 +683,6 @@ func (c *call) end() {
 			_ = c.settle(c.partialUsage())
 		} else if !c.resolved.Load() {
 			c.release()
-		}
-		if c.unwatch != nil {
-			c.unwatch()
 		}
 		c.cut.now(errCallOver)
 		c.proxy.inFlight.remove(c)

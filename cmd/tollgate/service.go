@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/tollgate/tollgate/internal/http1"
 	"github.com/tollgate/tollgate/proxy"
 )
 
@@ -43,11 +44,20 @@ type service struct {
 // and are settled. A signal on cut ends the drain; what was delivered until then is charged.
 func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 	failed := make(chan error, 2)
-	public := s.serve(s.public, s.proxy, failed)
+	public := &http1.Server{
+		Handler: s.proxy, HeadTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHead: maxHead,
+		ErrorLog: zap.NewStdLog(s.log.Named("http")),
+	}
+	serve(public, s.public, failed)
 	defer public.Close() // after Shutdown there is nothing left to close
 	if s.admin != nil {
+		admin := &http.Server{
+			Handler: s.adminHandler, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHead,
+			ErrorLog: zap.NewStdLog(s.log.Named("http")),
+		}
 		// The admin side stays up during the drain: it tells that there is one.
-		defer s.serve(s.admin, s.adminHandler, failed).Close() // it serves no calls
+		serve(admin, s.admin, failed)
+		defer admin.Close() // it serves no calls
 	}
 	var failure error
 	select {
@@ -57,20 +67,16 @@ func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 	return errors.Join(failure, s.drain(context.WithoutCancel(ctx), public, cut))
 }
 
-func (s *service) serve(l net.Listener, h http.Handler, failed chan<- error) *http.Server {
-	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHead,
-		ErrorLog: zap.NewStdLog(s.log.Named("http")),
-	}
+// serve serves a listener; what ends it too early goes to failed.
+func serve(server interface{ Serve(net.Listener) error }, l net.Listener, failed chan<- error) {
 	go func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("listening on %s: %w", l.Addr(), err)
 		}
 	}()
-	return server
 }
 
-func (s *service) drain(ctx context.Context, public *http.Server, cut <-chan struct{}) error {
+func (s *service) drain(ctx context.Context, public *http1.Server, cut <-chan struct{}) error {
 	s.log.Info("draining: no new calls, those in flight end; a second signal cuts them")
 	s.draining.Store(true)
 	s.proxy.SetDraining(true)

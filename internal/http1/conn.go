@@ -1,0 +1,263 @@
+package http1
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	readerSize = 4 << 10
+	// maxDiscard is how much of a body that its handler did not want is read, so
+	// that the connection can be kept.
+	maxDiscard = 256 << 10
+	// lingerFor is how long a connection that is closed with something unread
+	// is read on: closed at once, it could take the answer with it.
+	lingerFor = 500 * time.Millisecond
+	// maxBlank is how many line ends may stand before a request: old clients
+	// send one after a body.
+	maxBlank = 4
+)
+
+// A conn is a client's connection. But for state, all of it belongs to the
+// goroutine that serves it.
+type conn struct {
+	server *Server
+	socket net.Conn
+	raw    syscall.RawConn // of the socket; nil: it is none of the system's
+	remote string
+	since  time.Time
+	state  atomic.Int32
+
+	in        *bufio.Reader
+	reading   part
+	headLeft  int       // how many bytes of the head may still be read
+	readUntil time.Time // the read deadline in force
+	response  response
+}
+
+// States, for who shuts the server down.
+const (
+	fresh  int32 = iota // no byte has come
+	idle                // between requests
+	active              // from a request's first byte to the end of its answer
+	closed
+)
+
+// part is what is being read.
+type part int
+
+const (
+	nothing part = iota // waiting for a request
+	head
+	body
+)
+
+func newConn(s *Server, socket net.Conn) *conn {
+	c := &conn{server: s, socket: socket, remote: socket.RemoteAddr().String(), since: time.Now()}
+	if system, ok := socket.(syscall.Conn); ok {
+		c.raw, _ = system.SyscallConn() // fails only on what is closed
+	}
+	c.in = bufio.NewReaderSize(c, readerSize)
+	c.response.conn = c
+	c.response.header = make(http.Header, 32)
+	return c
+}
+
+// closeIfIdle closes a connection that has no request, for good.
+func (c *conn) closeIfIdle(now time.Time) bool {
+	state := c.state.Load()
+	switch {
+	case state == closed:
+		return true
+	case state == active || state == fresh && now.Sub(c.since) < freshFor:
+		return false
+	case !c.state.CompareAndSwap(state, closed):
+		return false // a request has come just now
+	}
+	_ = c.socket.Close() // its goroutine finds out
+	return true
+}
+
+// serve answers request after request.
+func (c *conn) serve() {
+	defer c.end()
+	for c.awaitRequest() {
+		r, refusal := c.readHead()
+		if refusal != 0 {
+			c.refuse(refusal)
+			return
+		}
+		if !c.answer(r) {
+			return
+		}
+		c.state.Store(idle)
+		if c.server.closing.Load() && c.in.Buffered() == 0 {
+			return
+		}
+	}
+}
+
+// end closes the connection. A handler that panics ends here too: the client
+// must see that the answer is not whole.
+func (c *conn) end() {
+	if failure := recover(); failure != nil && failure != http.ErrAbortHandler { //nolint:errorlint // it is the very value that is panicked with
+		c.server.ErrorLog.Printf("panic serving %s: %v\n%s", c.remote, failure, debug.Stack())
+	}
+	_ = c.socket.Close() // there is nobody left to tell
+	c.server.removeConn(c)
+}
+
+// awaitRequest waits for a request's first byte.
+func (c *conn) awaitRequest() bool {
+	c.reading = nothing
+	for range maxBlank {
+		first, err := c.in.Peek(1)
+		if err != nil {
+			return false
+		}
+		if first[0] != '\r' && first[0] != '\n' {
+			break
+		}
+		_, _ = c.in.Discard(1) // it is there
+	}
+	return c.state.CompareAndSwap(idle, active) || c.state.CompareAndSwap(fresh, active)
+}
+
+// Read reads from the socket what the part that is being read allows.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.reading == head {
+		if c.headLeft <= 0 {
+			return 0, errHeadTooLarge
+		}
+		p = p[:min(len(p), c.headLeft)]
+		n, err := c.socket.Read(p)
+		c.headLeft -= n
+		return n, err
+	}
+	// A deadline that is far enough off stays: moving it costs more than asking for the time.
+	patience := c.server.IdleTimeout
+	if c.state.Load() == fresh {
+		patience = c.server.HeadTimeout
+	}
+	now := time.Now()
+	if left := c.readUntil.Sub(now); left < patience/2 {
+		c.setReadDeadline(now.Add(patience))
+	}
+	return c.socket.Read(p)
+}
+
+func (c *conn) setReadDeadline(t time.Time) {
+	c.readUntil = t
+	_ = c.socket.SetReadDeadline(t) // fails only on a closed connection, which the read tells
+}
+
+var errHeadTooLarge = errors.New("the head is too large")
+
+// readHead reads the head of a request whose first byte has come, or says with
+// which status it is refused; -1: with none, the client is gone.
+func (c *conn) readHead() (r *http.Request, refusal int) {
+	c.reading, c.headLeft = head, c.server.MaxHead
+	if !c.headIsHere() {
+		c.setReadDeadline(time.Now().Add(c.server.HeadTimeout))
+	}
+	r, err := http.ReadRequest(c.in)
+	var network net.Error
+	switch {
+	case err == nil:
+	case errors.Is(err, errHeadTooLarge), c.headLeft <= 0:
+		return nil, http.StatusRequestHeaderFieldsTooLarge
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
+		return nil, -1
+	default:
+		return nil, http.StatusBadRequest
+	}
+	if r.ProtoMajor != 1 {
+		return nil, http.StatusHTTPVersionNotSupported
+	}
+	if !wellFormed(r) {
+		return nil, http.StatusBadRequest
+	}
+	c.reading = body
+	r.RemoteAddr = c.remote
+	return r, 0
+}
+
+// headIsHere reports whether the whole head has come with its first bytes, as
+// it does unless it is long or its client slow.
+func (c *conn) headIsHere() bool {
+	have, _ := c.in.Peek(c.in.Buffered())
+	return bytes.Contains(have, []byte("\r\n\r\n"))
+}
+
+// wellFormed makes the checks that net/http leaves to its server. A name with a
+// blank before its colon could be understood otherwise by who comes after us.
+func wellFormed(r *http.Request) bool {
+	for name := range r.Header {
+		if strings.IndexByte(name, ' ') >= 0 {
+			return false
+		}
+	}
+	if r.Host == "" {
+		return !r.ProtoAtLeast(1, 1)
+	}
+	return strings.Trim(r.Host, hostBytes) == ""
+}
+
+// hostBytes are what a host may be made of, by RFC 3986, and its port.
+const hostBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:[]"
+
+// answer runs the handler and sends what is left of its answer. It reports
+// whether the connection can take another request.
+func (c *conn) answer(r *http.Request) bool {
+	w := &c.response
+	w.begin(r)
+	if expect := r.Header.Get("Expect"); expect != "" && !w.body.awaited {
+		w.WriteHeader(http.StatusExpectationFailed)
+	} else {
+		c.server.Handler.ServeHTTP(w, r)
+	}
+	return w.finish()
+}
+
+// refuse answers what is no request, and closes; -1 closes without a word.
+func (c *conn) refuse(status int) {
+	if status < 0 {
+		return
+	}
+	text := strconv.Itoa(status) + " " + http.StatusText(status)
+	_, _ = io.WriteString(c.socket, "HTTP/1.1 "+text+"\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+text) // it may be gone
+	c.linger()
+}
+
+// linger lets a client that is still sending read the answer before its
+// connection goes: with something unread, closing resets it.
+func (c *conn) linger() {
+	if tcp, ok := c.socket.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
+		_ = c.socket.SetReadDeadline(time.Now().Add(lingerFor))
+		_, _ = io.Copy(io.Discard, c.socket)
+	}
+}
+
+// clientGone looks whether the client has closed its side, and nothing that it
+// said before is still to be read.
+func (c *conn) clientGone() (gone bool) {
+	if c.raw == nil {
+		return false
+	}
+	err := c.raw.Control(func(fd uintptr) { // not Read: the handler may be in one
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		gone = n == 0 && err == nil || err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
+	})
+	return gone || err != nil
+}

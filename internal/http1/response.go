@@ -1,0 +1,367 @@
+package http1
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A response is the answer to a connection's request, and to the next one
+// afterwards. What goes out is gathered and sent in as few writes as can be: at
+// a Flush, at the end, or when much has come together.
+type response struct {
+	conn   *conn
+	header http.Header
+	names  []string    // of the header, while they are put in order
+	vector [2][]byte   // what one write sends from two places
+	pieces net.Buffers // of vector
+	answer
+}
+
+// answer is what of a response is of one request.
+type answer struct {
+	request *http.Request
+	body    requestBody
+
+	status   int
+	bodiless bool  // by its status, or because the head alone was asked for
+	length   int64 // of the body, if the handler said it; else -1
+	written  int64
+	closes   bool     // the connection goes with this answer
+	trailers []string // the Trailer headers that announced some
+
+	framed  bool    // the head is whole: it says how long the body is, or that it comes in chunks
+	chunked bool    // it comes in chunks
+	kept    []byte  // the body so far, while its length may still be said
+	out     []byte  // what is to be sent next
+	buffer  *[]byte // its memory, the server's
+	failure error   // of the first write that failed
+}
+
+const (
+	// keptSize is how much of a body is kept to say its length.
+	keptSize = 2 << 10
+	// gatherSize is how much is gathered before it is sent. What is larger is sent from where it is.
+	gatherSize = 8 << 10
+)
+
+// begin takes the next request.
+func (w *response) begin(r *http.Request) {
+	clear(w.header)
+	w.answer = answer{request: r, length: -1}
+	w.body = requestBody{of: r.Body, response: w, awaited: strings.EqualFold(r.Header.Get("Expect"), "100-continue") && r.ProtoAtLeast(1, 1)}
+	if r.Body == http.NoBody {
+		w.body.over = true
+		return
+	}
+	r.Body = &w.body
+}
+
+// Header are the answer's headers, and after its head its trailers, of which
+// those are sent that a Trailer header has announced.
+func (w *response) Header() http.Header { return w.header }
+
+// WriteHeader begins the answer. Informational answers are not sent.
+func (w *response) WriteHeader(status int) {
+	if w.status != 0 || status < http.StatusOK {
+		return
+	}
+	w.status = status
+	w.bodiless = w.request.Method == http.MethodHead || !bodyAllowed(status)
+	w.trailers = w.header["Trailer"]
+	w.closes = w.request.Close || w.conn.server.closing.Load() || w.header.Get("Connection") == "close"
+	w.readRest()
+	w.appendHead()
+	if w.length >= 0 || w.bodiless && w.request.Method != http.MethodHead {
+		w.frame(w.length)
+	}
+}
+
+func bodyAllowed(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// readRest reads what the handler has left of the request's body: there are
+// clients that send all before they read. If it is too much, or if the client
+// still waits to be asked for it, the connection goes.
+func (w *response) readRest() {
+	if w.body.over || w.closes {
+		return
+	}
+	if w.body.awaited || w.request.ContentLength > w.body.read+maxDiscard {
+		w.closes = true
+		return
+	}
+	_, _ = io.CopyN(io.Discard, &w.body, maxDiscard+1)
+	w.closes = !w.body.over
+}
+
+// appendHead puts the answer's head to what is to be sent, but for its framing.
+func (w *response) appendHead() {
+	w.length = w.lengthSaid()
+	b := w.gathered()
+	b = append(b, "HTTP/1."...)
+	b = strconv.AppendInt(b, int64(min(w.request.ProtoMinor, 1)), 10)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(w.status), 10)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(w.status)...)
+	b = append(b, "\r\n"...)
+	if w.header["Date"] == nil {
+		b = append(b, "Date: "...)
+		b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
+		b = append(b, "\r\n"...)
+	}
+	w.names = w.names[:0]
+	for name := range w.header {
+		if !isFraming(name) && validName(name) {
+			w.names = append(w.names, name)
+		}
+	}
+	slices.Sort(w.names)
+	for _, name := range w.names {
+		b = appendHeader(b, name, w.header[name])
+	}
+	w.out = b
+}
+
+// isFraming reports whether a header is the server's to write.
+func isFraming(name string) bool {
+	return name == "Content-Length" || name == "Transfer-Encoding" || name == "Connection"
+}
+
+// lengthSaid is the length that the handler has announced, or -1.
+func (w *response) lengthSaid() int64 {
+	n, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64)
+	if err != nil || n < 0 || !bodyAllowed(w.status) {
+		return -1
+	}
+	return n
+}
+
+func validName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c == ':' || c >= 0x7f {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func appendHeader(b []byte, name string, values []string) []byte {
+	for _, value := range values {
+		if strings.ContainsAny(value, "\r\n") {
+			value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value) // it must not end its line
+		}
+		b = append(b, name...)
+		b = append(b, ": "...)
+		b = append(b, value...)
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
+
+// frame ends the head: with the body's length, or if that is not known (-1) in
+// chunks, or for old clients with the end of the connection.
+func (w *response) frame(length int64) {
+	w.framed = true
+	b := w.gathered()
+	switch {
+	case length >= 0:
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, length, 10)
+		b = append(b, "\r\n"...)
+	case w.bodiless:
+	case w.request.ProtoAtLeast(1, 1):
+		w.chunked = true
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	default:
+		w.closes = true
+	}
+	switch {
+	case w.closes:
+		b = append(b, "Connection: close\r\n"...)
+	case !w.request.ProtoAtLeast(1, 1):
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	w.out = append(b, "\r\n"...)
+	if len(w.kept) > 0 {
+		w.add(w.kept)
+		w.kept = nil
+	}
+}
+
+// Write adds to the body.
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case w.failure != nil:
+		return 0, w.failure
+	case !bodyAllowed(w.status):
+		return 0, http.ErrBodyNotAllowed
+	case w.length >= 0 && w.written+int64(len(p)) > w.length:
+		return 0, http.ErrContentLength
+	}
+	w.written += int64(len(p))
+	switch {
+	case w.bodiless || len(p) == 0:
+		return len(p), nil
+	case !w.framed && len(w.kept)+len(p) <= keptSize:
+		w.kept = append(w.kept, p...)
+		return len(p), nil
+	case !w.framed:
+		w.frame(-1)
+	}
+	w.add(p)
+	return len(p), w.failure
+}
+
+// add puts a piece of the body to what is to be sent, and sends it if that has become much.
+func (w *response) add(p []byte) {
+	b := w.gathered()
+	if w.chunked {
+		b = strconv.AppendInt(b, int64(len(p)), 16)
+		b = append(b, "\r\n"...)
+	}
+	if len(b)+len(p) > gatherSize {
+		w.out = b
+		w.send(p)
+		b = w.gathered()
+	} else {
+		b = append(b, p...)
+	}
+	if w.chunked {
+		b = append(b, "\r\n"...)
+	}
+	w.out = b
+}
+
+// FlushError sends what has been written.
+func (w *response) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if !w.framed {
+		w.frame(-1)
+	}
+	w.send(nil)
+	return w.failure
+}
+
+// Flush sends what has been written.
+func (w *response) Flush() { _ = w.FlushError() }
+
+// finish sends the end of the answer, and reports whether the connection can
+// take another request.
+func (w *response) finish() bool {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if !w.framed {
+		w.frame(w.lengthAtEnd())
+	}
+	if w.chunked {
+		w.appendTrailers()
+	}
+	w.send(nil)
+	if form := w.request.MultipartForm; form != nil {
+		_ = form.RemoveAll() // temporary files: the system's to clean up
+	}
+	if !w.body.over {
+		w.conn.linger()
+	}
+	whole := w.bodiless || w.length < 0 || w.written == w.length
+	return whole && w.body.over && !w.closes && w.failure == nil
+}
+
+// lengthAtEnd is the body's length if all of it is here. Trailers need chunks.
+func (w *response) lengthAtEnd() int64 {
+	if w.trailers != nil || w.bodiless && w.written == 0 {
+		return -1
+	}
+	return w.written
+}
+
+func (w *response) appendTrailers() {
+	b := append(w.gathered(), "0\r\n"...)
+	for _, announced := range w.trailers {
+		for name := range strings.SplitSeq(announced, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if validName(name) && !isFraming(name) && name != "Trailer" {
+				b = appendHeader(b, name, w.header[name])
+			}
+		}
+	}
+	w.out = append(b, "\r\n"...)
+}
+
+// gathered is what is to be sent next, for more to be put to it.
+func (w *response) gathered() []byte {
+	if w.buffer == nil {
+		w.buffer = w.conn.server.takeBuffer()
+		w.out = (*w.buffer)[:0]
+	}
+	return w.out
+}
+
+// send sends what was gathered, and p after it. A connection that has nothing
+// to send has no buffer.
+func (w *response) send(p []byte) {
+	switch {
+	case w.failure != nil || len(w.out)+len(p) == 0:
+	case len(p) == 0:
+		_, w.failure = w.conn.socket.Write(w.out)
+	default:
+		w.vector = [2][]byte{w.out, p}
+		w.pieces = w.vector[:]
+		_, w.failure = w.pieces.WriteTo(w.conn.socket)
+		w.vector = [2][]byte{}
+	}
+	if w.buffer != nil {
+		*w.buffer = w.out[:0]
+		w.conn.server.buffers.Put(w.buffer)
+		w.buffer, w.out = nil, nil
+	}
+}
+
+// SetWriteDeadline bounds the time that what is written next may take.
+func (w *response) SetWriteDeadline(t time.Time) error { return w.conn.socket.SetWriteDeadline(t) }
+
+// ClientGone looks whether the client has closed the connection: as much as can
+// be known without its having been written to. It may be asked from any goroutine.
+func (w *response) ClientGone() bool { return w.conn.clientGone() }
+
+// requestBody is a request's body.
+type requestBody struct {
+	of       io.ReadCloser
+	response *response
+	awaited  bool // the client waits to be asked for it
+	over     bool // it has been read to its end
+	read     int64
+}
+
+// Read reads on. A client that waits to be asked for its body is asked now.
+func (b *requestBody) Read(p []byte) (int, error) {
+	if b.over {
+		return 0, io.EOF
+	}
+	if b.awaited {
+		b.awaited = false
+		if _, err := io.WriteString(b.response.conn.socket, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+			return 0, err
+		}
+	}
+	n, err := b.of.Read(p)
+	b.read += int64(n)
+	b.over = err == io.EOF //nolint:errorlint // net/http returns the very value at a body's end, and others for what broke off
+	return n, err
+}
+
+// Close leaves the rest of the body to the server.
+func (b *requestBody) Close() error { return nil }

@@ -1,0 +1,182 @@
+// Package http1 is an HTTP/1.1 server for net/http's handlers. A connection is
+// one goroutine, which reads a request, runs its handler, sends the answer and
+// reads the next. net/http's server has a second one to a connection, which
+// waits for the client's leaving while the handler works, and hands over to it
+// and back at every request; here the handler may ask, when it wishes to know
+// (ClientGone). Requests are parsed by net/http all the same.
+//
+//	server.go    listeners and connections, from the first to the last
+//	conn.go      a connection: request after request
+//	response.go  an answer: head, framing, trailers
+//
+// What differs from net/http's server, for handlers: a request's context does
+// not end with the request, an answer without a Content-Type is given none, a
+// response is not to be used once its handler has returned, and there is no
+// TLS, no HTTP/2 and no hijacking.
+package http1
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Server serves a handler on listeners. All fields are required and not to be
+// changed once it serves.
+type Server struct {
+	Handler http.Handler
+	// HeadTimeout is how long a client may take for a request's head, from its first byte.
+	HeadTimeout time.Duration
+	// IdleTimeout is how long a client may say nothing, between two requests or
+	// within a body. It may take half as long until it is noticed.
+	IdleTimeout time.Duration
+	// MaxHead bounds a request's head, in bytes, to a buffer.
+	MaxHead int
+	// ErrorLog takes a handler's panics and what goes wrong in accepting.
+	ErrorLog *log.Logger
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	closing   atomic.Bool
+	buffers   sync.Pool // *[]byte: what answers are gathered in, while there is something to send
+}
+
+const (
+	// freshFor is how long a connection without a request counts as one whose
+	// request is on its way, when the server shuts down.
+	freshFor = 5 * time.Second
+	// acceptPause is the wait after a listener had no more descriptors to give.
+	acceptPause = 50 * time.Millisecond
+	// shutdownPoll is how often Shutdown looks for connections that have become idle.
+	shutdownPoll = 10 * time.Millisecond
+)
+
+// Serve accepts connections until the listener fails or the server is shut
+// down or closed, which is http.ErrServerClosed. It closes the listener.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close() //nolint:errcheck // nobody can do anything about it
+	if !s.addListener(l) {
+		return http.ErrServerClosed
+	}
+	for {
+		socket, err := l.Accept()
+		switch {
+		case err == nil:
+			if c := s.addConn(socket); c != nil {
+				go c.serve()
+			}
+		case s.closing.Load():
+			return http.ErrServerClosed
+		case passes(err):
+			s.ErrorLog.Printf("accepting: %v; going on", err)
+			time.Sleep(acceptPause)
+		default:
+			return err
+		}
+	}
+}
+
+// passes reports whether an error of Accept is about one connection, or about
+// something that there will be more of, and not about the listener.
+func passes(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECONNABORTED)
+}
+
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	if s.listeners == nil {
+		s.listeners, s.conns = make(map[net.Listener]struct{}), make(map[*conn]struct{})
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+// addConn takes a connection in, unless the server is closing.
+func (s *Server) addConn(socket net.Conn) *conn {
+	c := newConn(s, socket)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		_ = socket.Close() // nothing has been read from it
+		return nil
+	}
+	s.conns[c] = struct{}{}
+	return c
+}
+
+func (s *Server) removeConn(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+}
+
+// Shutdown accepts no more, closes idle connections and waits for the others
+// to end their requests, or for ctx, whose error it then returns.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopListening()
+	tick := time.NewTicker(shutdownPoll)
+	defer tick.Stop()
+	for s.closeIdle(time.Now()) > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// Close closes listeners and connections, in the middle of what they do.
+func (s *Server) Close() error {
+	s.stopListening()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.socket.Close() // its goroutine finds out
+	}
+	return nil
+}
+
+func (s *Server) stopListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing.Store(true)
+	for l := range s.listeners {
+		_ = l.Close() // Serve returns
+		delete(s.listeners, l)
+	}
+}
+
+// closeIdle closes the connections that have no request, and says how many have one.
+func (s *Server) closeIdle(now time.Time) (busy int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.closeIfIdle(now) {
+			delete(s.conns, c)
+		} else {
+			busy++
+		}
+	}
+	return busy
+}
+
+func (s *Server) takeBuffer() *[]byte {
+	if b, ok := s.buffers.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, gatherSize)
+	return &b
+}
