@@ -187,18 +187,18 @@ func isHex(p []byte) bool {
 }
 
 // plainLength is the number of bytes before the first quote, backslash or
-// control character. It looks at eight bytes at a time: prompts are long.
+// control character. It looks at 32 bytes at a time: prompts are long.
 func plainLength(p []byte) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
+	for ; i+32 <= len(p); i += 32 {
+		q := p[i : i+32 : i+32]
+		if special(q)|special(q[8:])|special(q[16:])|special(q[24:]) != 0 {
+			break
+		}
+	}
 	for ; i+8 <= len(p); i += 8 {
-		w := binary.LittleEndian.Uint64(p[i:])
-		quote := w ^ ones*'"'
-		backslash := w ^ ones*'\\'
-		stop := (quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*0x20)&^w
-		if stop &= highs; stop != 0 {
-			// A borrow can only mark bytes behind the first that counts.
-			return i + bits.TrailingZeros64(stop)/8
+		if marks := special(p[i:]); marks != 0 {
+			return i + bits.TrailingZeros64(marks)/8
 		}
 	}
 	for ; i < len(p); i++ {
@@ -207,6 +207,15 @@ func plainLength(p []byte) int {
 		}
 	}
 	return i
+}
+
+// special marks, in the highest bit of each, those of eight bytes that end what
+// is plain. Only the first mark counts: its borrow may make others behind it.
+func special(p []byte) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	w := binary.LittleEndian.Uint64(p)
+	// With its second bit turned, a quote stands just above the control characters.
+	return ((w^ones*2 - ones*('"'^2+1)) | (w ^ ones*'\\' - ones)) &^ w & highs
 }
 
 // skip passes over a value, checking it.

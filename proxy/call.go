@@ -29,6 +29,7 @@ type call struct {
 	routing  *routing
 
 	credential ledger.Credential
+	body       *[]byte // of the request; used again once the call is over
 	request    *meter.Request
 	candidates []candidate
 	quote      meter.Charge
@@ -102,11 +103,12 @@ func (c *call) readRequest() error {
 	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return errInvalidRequest("", fmt.Sprintf("The request body is %s-encoded; send it unencoded.", encoding))
 	}
-	body, err := readBody(http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength)
-	if err != nil {
+	c.body = c.proxy.bodies.Get().(*[]byte)
+	if err := readBody(c.body, http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength); err != nil {
 		return err
 	}
-	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), body,
+	var err error
+	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), *c.body,
 		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
 	if err != nil {
 		return err
@@ -118,9 +120,11 @@ func (c *call) readRequest() error {
 	return err
 }
 
-func readBody(from io.Reader, length int64) ([]byte, error) {
+// readBody reads a body to its end into memory that is used again.
+func readBody(into *[]byte, from io.Reader, length int64) error {
 	var big *http.MaxBytesError
-	body := make([]byte, 0, max(min(length, 1<<20), 512)+1) // +1: room to see the end without growing
+	body := slices.Grow((*into)[:0], int(max(min(length, maxBodyKept), 0))+1) // +1: room to see the end without growing
+	defer func() { *into = body }()
 	for {
 		if len(body) == cap(body) {
 			body = append(body, 0)[:len(body)]
@@ -129,12 +133,23 @@ func readBody(from io.Reader, length int64) ([]byte, error) {
 		body = body[:len(body)+n]
 		switch {
 		case err == io.EOF:
-			return body, nil
+			return nil
 		case errors.As(err, &big):
-			return nil, err
+			return err
 		case err != nil:
-			return nil, errInvalidRequest("", "The request body could not be read to its end.")
+			return errInvalidRequest("", "The request body could not be read to its end.")
 		}
+	}
+}
+
+// forgetBody gives the body's memory back. The heartbeat may be reading in it.
+func (c *call) forgetBody() {
+	c.tapMu.Lock()
+	body := c.body
+	c.body = nil
+	c.tapMu.Unlock()
+	if body != nil && cap(*body) <= maxBodyKept {
+		c.proxy.bodies.Put(body)
 	}
 }
 
@@ -240,11 +255,11 @@ func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
 	c.tapMu.Unlock()
 	c.attempts++
 	c.restartSilence(u.Timeout)
-	request, err := c.upstreamRequest(u, askUsage)
+	request, body, err := c.upstreamRequest(u, askUsage)
 	if err != nil {
 		return nil, err
 	}
-	response, err := c.proxy.transport.send(request, &c.cut)
+	response, err := c.proxy.transport.send(request, body, &c.cut)
 	var sent sentError
 	c.sent = err == nil || errors.As(err, &sent)
 	return response, err
@@ -689,6 +704,7 @@ func (c *call) end() {
 		c.proxy.metrics.held.Dec()
 	}
 	c.report()
+	c.forgetBody()
 }
 
 func (c *call) writeReceipt(h http.Header) {
@@ -714,6 +730,8 @@ const (
 	ledgerPatience = 3 * time.Second
 	// settlePatience bounds the booking of an answer that is ready to end.
 	settlePatience = 10 * time.Second
+	// maxBodyKept is up to which size, in bytes, a body's memory is used again.
+	maxBodyKept = 1 << 20
 	// clientPatience is how long a client may take no bytes before it counts as gone.
 	clientPatience = time.Minute
 )

@@ -68,21 +68,18 @@ func passHeaders(to, from http.Header, not withheld) {
 	}
 }
 
-// upstreamRequest is the client's request as the upstream gets it.
-func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, error) {
+// upstreamRequest is the client's request as the upstream gets it, and its body.
+func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, []byte, error) {
 	body, contentType, err := c.request.UpstreamBody(u.model, askUsage)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
 	header := make(http.Header, len(c.r.Header)+2)
 	passHeaders(header, c.r.Header, fromClient)
 	header["Content-Type"] = []string{contentType}
 	u.authorize(header)
-	return &http.Request{
-		Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header,
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-	}, nil
+	return &http.Request{Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header}, body, nil
 }
 
 // copyAnswerHeaders takes over the upstream's headers, under our own request id.

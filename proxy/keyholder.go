@@ -186,7 +186,8 @@ type quoted struct {
 // body alone does not tell), which gives a ceiling; or {"model", "usage": {…}},
 // which gives the price of that usage.
 func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
-	body, err := readBody(http.MaxBytesReader(nil, r.Body, p.policy.MaxBody), r.ContentLength)
+	var body []byte
+	err := readBody(&body, http.MaxBytesReader(nil, r.Body, p.policy.MaxBody), r.ContentLength)
 	if err != nil {
 		return nil, err
 	}

@@ -90,6 +90,7 @@ type Proxy struct {
 	began     time.Time
 	mux       *http.ServeMux
 	endpoints map[string]*meter.Endpoint // by path; what calls are of, before the mux
+	bodies    sync.Pool                  // *[]byte, of requests
 	answers   sync.Pool                  // *[]byte, of answers that are kept until they are booked
 	buffers   sync.Pool                  // *streamBuffers
 	logFields sync.Pool                  // *[]zap.Field
@@ -123,6 +124,7 @@ func New(o Options) (*Proxy, error) {
 		ledger: o.Ledger, policy: policy, log: o.Logger, metrics: o.Metrics,
 		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(), began: time.Now(),
 	}
+	p.bodies.New = func() any { return new([]byte) }
 	p.answers.New = func() any { b := make([]byte, 0, readSize); return &b }
 	p.buffers.New = func() any { return new(streamBuffers) }
 	p.logFields.New = func() any { f := make([]zap.Field, 0, 24); return &f }

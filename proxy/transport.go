@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -27,7 +28,7 @@ type transport struct {
 	tls     *tls.Config
 	proxied http.RoundTripper
 
-	writers sync.Pool // *bufio.Writer: a connection needs one only while a request goes out
+	heads sync.Pool // *[]byte: what requests are put together in
 
 	mu   sync.Mutex
 	idle map[string][]*upstreamConn // by scheme and host, the last used last
@@ -41,14 +42,17 @@ const (
 	unsureAfter    = time.Second
 	dialTimeout    = 10 * time.Second
 	connBufferSize = 4 << 10
+	// requestSize is up to which size a request is put together to be sent; of a
+	// larger one the body is sent from where it is.
+	requestSize = 8 << 10
 )
 
 func newTransport() *transport {
 	return &transport{
-		writers: sync.Pool{New: func() any { return bufio.NewWriterSize(nil, connBufferSize) }},
-		dialer:  net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second},
-		tls:     &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(256)},
-		idle:    make(map[string][]*upstreamConn),
+		heads:  sync.Pool{New: func() any { b := make([]byte, 0, requestSize); return &b }},
+		dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second},
+		tls:    &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(256)},
+		idle:   make(map[string][]*upstreamConn),
 		proxied: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableCompression: true, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: maxIdlePerHost, IdleConnTimeout: idleLife, TLSHandshakeTimeout: dialTimeout,
@@ -62,12 +66,13 @@ type sentError struct{ error }
 
 func (e sentError) Unwrap() error { return e.error }
 
-// send sends a request and returns the answer's head; the body is read from
-// the connection as the caller asks for it. The cut interrupts either, with
-// its cause. Errors after the whole request went out are sentErrors.
-func (t *transport) send(r *http.Request, cut *cut) (*http.Response, error) {
+// send sends a request with that body and returns the answer's head; its body
+// is read from the connection as the caller asks for it. The cut interrupts
+// either, with its cause. Errors after the whole request went out are
+// sentErrors. Once it has returned, nothing refers to the request's body.
+func (t *transport) send(r *http.Request, body []byte, cut *cut) (*http.Response, error) {
 	if proxy, err := http.ProxyFromEnvironment(r); err != nil || proxy != nil {
-		return t.sendProxied(r, cut)
+		return t.sendProxied(r, body, cut)
 	}
 	conn, err := t.connection(r, cut)
 	if err != nil {
@@ -77,7 +82,7 @@ func (t *transport) send(r *http.Request, cut *cut) (*http.Response, error) {
 		_ = conn.Close() // it would have to be looked at before it can be kept
 		return nil, err
 	}
-	response, err := conn.exchange(r)
+	response, err := conn.exchange(r, body)
 	if err != nil {
 		if !cut.end() {
 			err = errors.Join(cut.cause(), err)
@@ -90,13 +95,15 @@ func (t *transport) send(r *http.Request, cut *cut) (*http.Response, error) {
 }
 
 // sendProxied sends a request by way of the environment's egress proxy.
-func (t *transport) sendProxied(r *http.Request, cut *cut) (*http.Response, error) {
+func (t *transport) sendProxied(r *http.Request, body []byte, cut *cut) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	if err := cut.begin(interruptFunc(cancel)); err != nil {
 		cancel()
 		return nil, err
 	}
-	response, err := t.proxied.RoundTrip(r.WithContext(ctx))
+	r = r.WithContext(ctx)
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(bytes.Clone(body))), int64(len(body)) // it may be read beyond the answer's head
+	response, err := t.proxied.RoundTrip(r)
 	if err != nil {
 		if cancel(); !cut.end() {
 			err = sentError{cut.cause()} // it is not known: the side of caution
@@ -253,8 +260,8 @@ func (c *upstreamConn) quiet() bool {
 func (c *upstreamConn) interrupt() { _ = c.SetDeadline(time.Unix(1, 0)) }
 
 // exchange writes the request and reads the answer's head.
-func (c *upstreamConn) exchange(r *http.Request) (*http.Response, error) {
-	if err := c.write(r); err != nil {
+func (c *upstreamConn) exchange(r *http.Request, body []byte) (*http.Response, error) {
+	if err := c.write(r, body); err != nil {
 		// An upstream may refuse a long request before it has read it all.
 		if response, early := c.head(r); early == nil && response.StatusCode >= http.StatusBadRequest {
 			response.Close = true
@@ -269,32 +276,33 @@ func (c *upstreamConn) exchange(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// write sends a request whose body is in memory. net/http has checked what the
-// client sent of the headers, and the rest is ours: no name or value can end its line.
-func (c *upstreamConn) write(r *http.Request) error {
-	w := c.of.writers.Get().(*bufio.Writer)
-	defer c.of.writers.Put(w)
-	w.Reset(c.Conn)
-	for _, text := range [...]string{r.Method, " ", r.URL.RequestURI(), " HTTP/1.1\r\nHost: ", r.URL.Host, "\r\n"} {
-		_, _ = w.WriteString(text) // a writer keeps its first error, for Flush
+// write sends a request. net/http has checked what the client sent of the
+// headers, and the rest is ours: no name or value can end its line.
+func (c *upstreamConn) write(r *http.Request, body []byte) error {
+	buffer := c.of.heads.Get().(*[]byte)
+	defer c.of.heads.Put(buffer)
+	*buffer = appendHead((*buffer)[:0], r, len(body))
+	if len(*buffer)+len(body) > cap(*buffer) {
+		pieces := net.Buffers{*buffer, body}
+		_, err := pieces.WriteTo(c.Conn)
+		return err
 	}
+	*buffer = append(*buffer, body...)
+	_, err := c.Conn.Write(*buffer)
+	return err
+}
+
+// appendHead puts a request's head to what is to be sent.
+func appendHead(b []byte, r *http.Request, length int) []byte {
+	b = append(append(append(b, r.Method...), ' '), r.URL.RequestURI()...)
+	b = append(append(append(b, " HTTP/1.1\r\nHost: "...), r.URL.Host...), "\r\n"...)
 	for name, values := range r.Header {
 		for _, value := range values {
-			for _, text := range [...]string{name, ": ", value, "\r\n"} {
-				_, _ = w.WriteString(text)
-			}
+			b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 		}
 	}
-	var length [20]byte
-	_, _ = w.WriteString("Content-Length: ")
-	_, _ = w.Write(strconv.AppendInt(length[:0], r.ContentLength, 10))
-	_, _ = w.WriteString("\r\n\r\n")
-	if r.Body != nil {
-		if _, err := io.Copy(w, r.Body); err != nil {
-			return err
-		}
-	}
-	return w.Flush()
+	b = strconv.AppendInt(append(b, "Content-Length: "...), int64(length), 10)
+	return append(b, "\r\n\r\n"...)
 }
 
 // head reads the head of the final answer, past those that only inform.
