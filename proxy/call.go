@@ -120,39 +120,6 @@ func (c *call) readRequest() error {
 	return err
 }
 
-// readBody reads a body to its end into memory that is used again.
-func readBody(into *[]byte, from io.Reader, length int64) error {
-	var big *http.MaxBytesError
-	body := slices.Grow((*into)[:0], int(max(min(length, maxBodyKept), 0))+1) // +1: room to see the end without growing
-	defer func() { *into = body }()
-	for {
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
-		}
-		n, err := from.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		switch {
-		case err == io.EOF:
-			return nil
-		case errors.As(err, &big):
-			return err
-		case err != nil:
-			return errInvalidRequest("", "The request body could not be read to its end.")
-		}
-	}
-}
-
-// forgetBody gives the body's memory back. The heartbeat may be reading in it.
-func (c *call) forgetBody() {
-	c.tapMu.Lock()
-	body := c.body
-	c.body = nil
-	c.tapMu.Unlock()
-	if body != nil && cap(*body) <= maxBodyKept {
-		c.proxy.bodies.Put(body)
-	}
-}
-
 // quoteFor is the most that a usage within ceiling can cost, at the dearest of
 // the upstreams that may serve it.
 func (c *call) quoteFor(ceiling *meter.Quantities) (dearest meter.Charge, err error) {
@@ -730,8 +697,6 @@ const (
 	ledgerPatience = 3 * time.Second
 	// settlePatience bounds the booking of an answer that is ready to end.
 	settlePatience = 10 * time.Second
-	// maxBodyKept is up to which size, in bytes, a body's memory is used again.
-	maxBodyKept = 1 << 20
 	// clientPatience is how long a client may take no bytes before it counts as gone.
 	clientPatience = time.Minute
 )

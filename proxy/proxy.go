@@ -3,6 +3,7 @@
 // bottom; everything else here serves that file.
 //
 //	call.go       the story: read, admit, forward, deliver, settle
+//	body.go       a request's body, in memory that is used again
 //	route.go      which paths there are, and what of them goes upstream
 //	upstream.go   the upstreams of a model, and the attempts on them
 //	errors.go     every refusal and failure as one HTTP answer
