@@ -188,7 +188,8 @@ func (w *response) frame(length int64) {
 	case !w.request.ProtoAtLeast(1, 1):
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
-	w.out = append(b, "\r\n"...)
+	b = append(b, "\r\n"...)
+	w.out = b
 	if len(w.kept) > 0 {
 		w.add(w.kept)
 		w.kept = nil
@@ -298,7 +299,8 @@ func (w *response) appendTrailers() {
 			}
 		}
 	}
-	w.out = append(b, "\r\n"...)
+	b = append(b, "\r\n"...)
+	w.out = b
 }
 
 // gathered is what is to be sent next, for more to be put to it.

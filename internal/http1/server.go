@@ -61,7 +61,7 @@ const (
 // Serve accepts connections until the listener fails or the server is shut
 // down or closed, which is http.ErrServerClosed. It closes the listener.
 func (s *Server) Serve(l net.Listener) error {
-	defer l.Close() //nolint:errcheck // nobody can do anything about it
+	defer l.Close() // nobody can do anything about its error
 	if !s.addListener(l) {
 		return http.ErrServerClosed
 	}
