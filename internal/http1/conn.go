@@ -171,7 +171,7 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 		c.setReadDeadline(time.Now().Add(c.server.HeadTimeout))
 	}
 	r, err := http.ReadRequest(c.in)
-	var network net.Error
+	var network *net.OpError // not net.Error, which the *url.Error of a malformed path is, too
 	switch {
 	case err == nil:
 	case errors.Is(err, errHeadTooLarge), c.headLeft <= 0:
