@@ -221,13 +221,16 @@ const hostBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 func (c *conn) answer(r *http.Request) bool {
 	w := &c.response
 	w.begin(r)
-	if expect := r.Header.Get("Expect"); expect != "" && !w.body.awaited {
+	if expect := r.Header.Get("Expect"); expect != "" && !expectsContinue(expect) {
+		w.closes = true // nobody knows whether the body comes
 		w.WriteHeader(http.StatusExpectationFailed)
 	} else {
 		c.server.Handler.ServeHTTP(w, r)
 	}
 	return w.finish()
 }
+
+func expectsContinue(expect string) bool { return strings.EqualFold(expect, "100-continue") }
 
 // refuse answers what is no request, and closes; -1 closes without a word.
 func (c *conn) refuse(status int) {

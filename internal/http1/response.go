@@ -53,7 +53,7 @@ const (
 func (w *response) begin(r *http.Request) {
 	clear(w.header)
 	w.answer = answer{request: r, length: -1}
-	w.body = requestBody{of: r.Body, response: w, awaited: strings.EqualFold(r.Header.Get("Expect"), "100-continue") && r.ProtoAtLeast(1, 1)}
+	w.body = requestBody{of: r.Body, response: w, awaited: expectsContinue(r.Header.Get("Expect")) && r.ProtoAtLeast(1, 1)}
 	if r.Body == http.NoBody {
 		w.body.over = true
 		return
@@ -73,7 +73,7 @@ func (w *response) WriteHeader(status int) {
 	w.status = status
 	w.bodiless = w.request.Method == http.MethodHead || !bodyAllowed(status)
 	w.trailers = w.header["Trailer"]
-	w.closes = w.request.Close || w.conn.server.closing.Load() || w.header.Get("Connection") == "close"
+	w.closes = w.closes || w.request.Close || w.conn.server.closing.Load() || w.header.Get("Connection") == "close"
 	w.readRest()
 	w.appendHead()
 	if w.length >= 0 || w.bodiless && w.request.Method != http.MethodHead {
