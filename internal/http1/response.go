@@ -98,6 +98,7 @@ func (w *response) readRest() {
 	}
 	_, _ = io.CopyN(io.Discard, &w.body, maxDiscard+1)
 	w.closes = !w.body.over
+	w.body.failure = http.ErrBodyReadAfterClose // who reads on must not take it for a whole body
 }
 
 // appendHead puts the answer's head to what is to be sent, but for its framing.
@@ -346,14 +347,19 @@ type requestBody struct {
 	awaited  bool // the client waits to be asked for it
 	over     bool // it has been read to its end
 	read     int64
+	failure  error // of every further read
 }
 
-// Read reads on. A client that waits to be asked for its body is asked now.
+// Read reads on. A client that waits to be asked for its body is asked now,
+// unless its answer has begun: it has not been asked then, and may send the
+// body or not.
 func (b *requestBody) Read(p []byte) (int, error) {
-	if b.over {
+	switch {
+	case b.failure != nil:
+		return 0, b.failure
+	case b.over:
 		return 0, io.EOF
-	}
-	if b.awaited {
+	case b.awaited && b.response.status == 0:
 		b.awaited = false
 		if _, err := io.WriteString(b.response.conn.socket, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
 			return 0, err
@@ -361,7 +367,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.of.Read(p)
 	b.read += int64(n)
-	b.over = err == io.EOF //nolint:errorlint // net/http returns the very value at a body's end, and others for what broke off
+	if err == io.EOF { // net/http returns the very value at a body's end, and others for what broke off
+		b.over = true
+	} else {
+		b.failure = err // what follows is not read as if nothing were missing
+	}
 	return n, err
 }
 
