@@ -203,7 +203,7 @@ func (w *response) Write(p []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	switch {
-	case w.failure != nil:
+	case len(p) == 0, w.failure != nil:
 		return 0, w.failure
 	case !bodyAllowed(w.status):
 		return 0, http.ErrBodyNotAllowed
@@ -212,7 +212,7 @@ func (w *response) Write(p []byte) (int, error) {
 	}
 	w.written += int64(len(p))
 	switch {
-	case w.bodiless || len(p) == 0:
+	case w.bodiless:
 		return len(p), nil
 	case !w.framed && len(w.kept)+len(p) <= keptSize:
 		w.kept = append(w.kept, p...)
