@@ -40,6 +40,7 @@ type answer struct {
 	out     []byte  // what is to be sent next
 	buffer  *[]byte // its memory, the server's
 	failure error   // of the first write that failed
+	bounded bool    // writes have a deadline
 }
 
 const (
@@ -272,6 +273,9 @@ func (w *response) finish() bool {
 		w.appendTrailers()
 	}
 	w.send(nil)
+	if w.bounded {
+		_ = w.conn.socket.SetWriteDeadline(time.Time{}) // it was this answer's
+	}
 	if form := w.request.MultipartForm; form != nil {
 		_ = form.RemoveAll() // temporary files: the system's to clean up
 	}
@@ -333,8 +337,11 @@ func (w *response) send(p []byte) {
 	}
 }
 
-// SetWriteDeadline bounds the time that what is written next may take.
-func (w *response) SetWriteDeadline(t time.Time) error { return w.conn.socket.SetWriteDeadline(t) }
+// SetWriteDeadline bounds the time that the answer's writes may take from now on.
+func (w *response) SetWriteDeadline(t time.Time) error {
+	w.bounded = true
+	return w.conn.socket.SetWriteDeadline(t)
+}
 
 // ClientGone looks whether the client has closed the connection: as much as can
 // be known without its having been written to. It may be asked from any goroutine.
