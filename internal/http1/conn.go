@@ -144,14 +144,16 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.headLeft -= n
 		return n, err
 	}
-	// A deadline that is far enough off stays: moving it costs more than asking for the time.
+	// A deadline that is far enough off stays: moving it costs more than asking
+	// for the time. It is set further off than need be, so that it can stay. One
+	// that is too far off is of another part.
 	patience := c.server.IdleTimeout
 	if c.state.Load() == fresh {
 		patience = c.server.HeadTimeout
 	}
-	now := time.Now()
-	if left := c.readUntil.Sub(now); left < patience/2 {
-		c.setReadDeadline(now.Add(patience))
+	now, most := time.Now(), patience+patience/2
+	if left := c.readUntil.Sub(now); left < patience || left > most {
+		c.setReadDeadline(now.Add(most))
 	}
 	return c.socket.Read(p)
 }

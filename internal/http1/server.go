@@ -34,7 +34,7 @@ type Server struct {
 	// HeadTimeout is how long a client may take for a request's head, from its first byte.
 	HeadTimeout time.Duration
 	// IdleTimeout is how long a client may say nothing, between two requests or
-	// within a body. It may take half as long until it is noticed.
+	// within a body. It may take half as long again until it is noticed.
 	IdleTimeout time.Duration
 	// MaxHead bounds a request's head, in bytes, to a buffer.
 	MaxHead int
