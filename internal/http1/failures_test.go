@@ -1,0 +1,99 @@
+package http1
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// logged is a log that may be read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestAPanicIsLogged(t *testing.T) {
+	var out logged
+	s, address := start(t, func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/abort" {
+			panic(http.ErrAbortHandler)
+		}
+		panic("for the log")
+	}, func(s *Server) { s.ErrorLog = log.New(&out, "", 0) })
+	for _, path := range []string{"/abort", "/panic"} {
+		c := dial(t, address)
+		c.send(get(path, ""))
+		c.wantClosed()
+	}
+	until(t, "the connections' end", func() bool { return s.connections() == 0 })
+	if text := out.String(); strings.Count(text, "panic serving") != 1 || !strings.Contains(text, "for the log") || !strings.Contains(text, "failures_test.go") {
+		t.Errorf("logged: %s", text)
+	}
+}
+
+// failing is a listener that fails before it accepts.
+type failing struct {
+	net.Listener
+	failures []error
+}
+
+func (l *failing) Accept() (net.Conn, error) {
+	if len(l.failures) > 0 {
+		err := l.failures[0]
+		l.failures = l.failures[1:]
+		return nil, err
+	}
+	return l.Listener.Accept()
+}
+
+func TestServeGoesOnWithoutDescriptors(t *testing.T) {
+	var out logged
+	s := &Server{Handler: http.NotFoundHandler(), HeadTimeout: soon, IdleTimeout: soon, MaxHead: testHead, ErrorLog: log.New(&out, "", 0)}
+	l := &failing{Listener: listen(t), failures: []error{
+		&net.OpError{Op: "accept", Err: syscall.EMFILE}, &net.OpError{Op: "accept", Err: syscall.ECONNABORTED},
+	}}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	if response, _ := dial(t, l.Addr().String()).get("/"); response.StatusCode != http.StatusNotFound {
+		t.Errorf("got %s", response.Status)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := wait(t, "Serve", served); !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Serve returned %v", err)
+	}
+	if text := out.String(); strings.Count(text, "going on") != 2 {
+		t.Errorf("logged: %s", text)
+	}
+}
+
+func TestServeEndsWithItsListener(t *testing.T) {
+	s := &Server{ErrorLog: log.New(io.Discard, "", 0)}
+	l := &failing{Listener: listen(t), failures: []error{syscall.EINVAL}}
+	if err := s.Serve(l); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := l.Accept(); err == nil {
+		t.Error("the listener is open")
+	}
+}

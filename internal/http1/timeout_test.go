@@ -1,0 +1,156 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// brief is a timeout that passes within a test, and not before a client has
+// sent the request that it is to send at once.
+const brief = 150 * time.Millisecond
+
+func briefHead(s *Server) { s.HeadTimeout = brief }
+func briefIdle(s *Server) { s.IdleTimeout = brief }
+
+func TestASlowHeadIsCut(t *testing.T) {
+	for _, half := range []string{"", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*readerSize)} {
+		_, address := start(t, newHeld().ServeHTTP, briefHead)
+		c := dial(t, address)
+		c.send(half)
+		c.wantCut()
+	}
+}
+
+// wantCut waits until the server has closed the connection. To half a line it
+// says that it is a bad one.
+func (c *client) wantCut() {
+	c.t.Helper()
+	if said, err := io.ReadAll(c.in); err != nil || len(said) > 0 && !strings.HasPrefix(string(said), "HTTP/1.1 400 ") {
+		c.t.Fatalf("the connection is not cut: %q, %v", said, err)
+	}
+}
+
+func TestASlowHeadIsCutAfterAnother(t *testing.T) {
+	_, address := start(t, newHeld().ServeHTTP, briefHead)
+	c := dial(t, address)
+	c.get("/quick")
+	c.send("GET / HTTP/1.1\r\n") // IdleTimeout, which was in force, is long
+	c.wantClosed()
+}
+
+func TestAnIdleConnectionIsClosed(t *testing.T) {
+	_, address := start(t, newHeld().ServeHTTP, briefIdle)
+	c := dial(t, address)
+	c.get("/quick")
+	c.wantClosed()
+}
+
+// A body whose reading has failed stays broken, whatever comes of it later.
+func TestAStalledBodyFails(t *testing.T) {
+	failures, resumed := make(chan error, 2), make(chan struct{})
+	_, address := start(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(r.Body)
+		failures <- err
+		<-resumed
+		_, err = r.Body.Read(make([]byte, 1))
+		failures <- err
+		w.WriteHeader(http.StatusRequestTimeout)
+	}, briefIdle)
+	c := dial(t, address)
+	c.send(post("Content-Length: 10\r\n", "half"))
+	first := wait(t, "the body's failure", failures)
+	c.send("---end")
+	close(resumed)
+	for _, err := range []error{first, wait(t, "the second read", failures)} {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if response, _ := c.answer(); response.StatusCode != http.StatusRequestTimeout || !response.Close {
+		t.Errorf("got %s, close %v", response.Status, response.Close)
+	}
+	c.wantClosed()
+}
+
+func TestAStalledBodyThatNobodyReads(t *testing.T) {
+	_, address := start(t, newHeld().ServeHTTP, briefIdle)
+	c := dial(t, address)
+	c.send("POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+	if response, body := c.answer(); body != "done" || !response.Close {
+		t.Errorf("got %q, close %v", body, response.Close)
+	}
+	c.wantClosed()
+}
+
+// Timeouts are about the client's silence while it is its turn.
+func TestASlowHandlerIsNotCut(t *testing.T) {
+	began, sent := make(chan struct{}, 2), make(chan struct{}, 2)
+	_, address := start(t, func(w http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		<-sent
+		for range 2 {
+			if r.URL.Path == "/stream" {
+				flush(w)
+			}
+			time.Sleep(2 * brief)
+			_, _ = io.WriteString(w, "x")
+		}
+	}, briefHead, briefIdle)
+	for _, path := range []string{"/", "/stream"} {
+		c := dial(t, address)
+		c.send(get(path, ""))
+		wait(t, "the first request", began)
+		c.send(get(path, "")) // is read when the deadline of the first is long over
+		for range 2 {
+			sent <- struct{}{} // there is one for each request
+		}
+		for range 2 {
+			if _, body := c.answer(); body != "xx" {
+				t.Errorf("%s: got %q", path, body)
+			}
+		}
+		wait(t, "the second request", began)
+		c.wantClosed()
+	}
+}
+
+// deadlines is a connection that keeps its read deadline.
+type deadlines struct {
+	script
+	until time.Time
+	set   int
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.until = t
+	d.set++
+	return nil
+}
+
+// The deadline is not moved at every read, and is never nearer than IdleTimeout.
+func TestTheDeadlineIsFarEnoughOff(t *testing.T) {
+	socket := &deadlines{script: script{in: []byte(strings.Repeat("x", 1000)), piece: 1}}
+	c := newConn(&Server{IdleTimeout: time.Hour, HeadTimeout: time.Minute}, socket)
+	c.state.Store(active)
+	c.reading = body
+	for _, left := range []time.Duration{-time.Hour, 0, time.Minute, 59 * time.Minute, 61 * time.Minute, 3 * time.Hour} {
+		c.readUntil, socket.until = time.Now().Add(left), time.Now().Add(left)
+		for range 100 {
+			now := time.Now()
+			if _, err := c.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if d := socket.until.Sub(now); d < time.Hour || d > 2*time.Hour {
+				t.Fatalf("a client may be silent for %v, %v were left", d, left)
+			}
+		}
+	}
+	if socket.set != 5 {
+		t.Errorf("the deadline was moved %d times, want 5", socket.set)
+	}
+}
