@@ -56,7 +56,6 @@ type call struct {
 	tapMu      sync.Mutex    // guards tap and upstream: the heartbeat reads them beside the handler
 	tap        *meter.Tap
 	costInBody bool
-	wroteUntil time.Time // the write deadline in force
 
 	receipt *ledger.Receipt
 	refused *apiError
@@ -370,8 +369,7 @@ func (c *call) passStream() {
 	if c.costInBody {
 		cost = costMembers(c.currency(), c.receipt, c.feeIsCertain())
 	}
-	c.put(c.tapEnd(cost)) // goes out with the trailers
-	c.allowWrite()
+	c.put(c.tapEnd(cost))        // goes out with the trailers
 	c.writeReceipt(c.w.Header()) // announced as trailers
 }
 
@@ -463,7 +461,6 @@ func (c *call) sendHead() {
 	h.Del("Content-Length")
 	writeHold(h, c.hold)
 	c.streaming = true
-	c.allowWrite()
 	c.w.WriteHeader(c.answer.StatusCode)
 	if c.headWaits = isHere(c.answer.Body); !c.headWaits {
 		_ = c.control.Flush() // a writer that cannot is told by the first write
@@ -479,7 +476,6 @@ func (c *call) sendWhole(body []byte) {
 	copyAnswerHeaders(h, c.answer.Header, c.id)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.writeReceipt(h)
-	c.allowWrite()
 	c.w.WriteHeader(c.answer.StatusCode)
 	_, _ = c.w.Write(body)
 }
@@ -508,28 +504,19 @@ func (c *call) write(p []byte) {
 	}
 }
 
-// put writes bytes that go out with what follows. A client that takes none for
-// a minute has left.
+// put writes bytes that go out with what follows. To a client that has left, or
+// takes nothing for too long, nothing can be written.
 func (c *call) put(p []byte) (ok bool) {
 	if len(p) == 0 || c.left.Load() {
 		return false
 	}
 	c.delivered.Store(true)
 	c.headWaits = false
-	c.allowWrite()
 	_, err := c.w.Write(p)
 	if err != nil {
 		c.clientLeft()
 	}
 	return err == nil
-}
-
-// allowWrite gives the client its full time to take what is written next.
-func (c *call) allowWrite() {
-	if now := time.Now(); now.Add(clientPatience / 2).After(c.wroteUntil) {
-		c.wroteUntil = now.Add(clientPatience)
-		_ = c.control.SetWriteDeadline(c.wroteUntil) // a writer without deadlines just waits
-	}
 }
 
 // breakOff ends a call whose answer came to no end. What went out, or was being
@@ -697,6 +684,4 @@ const (
 	ledgerPatience = 3 * time.Second
 	// settlePatience bounds the booking of an answer that is ready to end.
 	settlePatience = 10 * time.Second
-	// clientPatience is how long a client may take no bytes before it counts as gone.
-	clientPatience = time.Minute
 )

@@ -20,11 +20,14 @@ import (
 
 const (
 	// headTimeout is how long a client may take to send a request's head,
-	// idleTimeout how long a connection may be kept without one. There is no
-	// limit on an answer: a stream may take as long as it takes.
-	headTimeout = 10 * time.Second
-	idleTimeout = 2 * time.Minute
-	maxHead     = 64 << 10
+	// idleTimeout how long a connection may be kept without one, or a body may
+	// stall; writeTimeout is how long a client may take nothing of its answer until
+	// it counts as gone. There is no limit on an answer: a stream may take as
+	// long as it takes.
+	headTimeout  = 10 * time.Second
+	idleTimeout  = 2 * time.Minute
+	writeTimeout = time.Minute
+	maxHead      = 64 << 10
 	// cutTimeout is how long calls that were cut have to be settled.
 	cutTimeout = 15 * time.Second
 )
@@ -45,7 +48,7 @@ type service struct {
 func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 	failed := make(chan error, 2)
 	public := &http1.Server{
-		Handler: s.proxy, HeadTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHead: maxHead,
+		Handler: s.proxy, HeadTimeout: headTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHead: maxHead,
 		ErrorLog: zap.NewStdLog(s.log.Named("http")),
 	}
 	serve(public, s.public, failed)

@@ -1,11 +1,9 @@
 package http1
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,7 +57,7 @@ func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 		for i := range 3 {
 			_, _ = io.WriteString(w, r.URL.Path)
 			flush(w)
-			if own.buffer != nil || own.out != nil || own.kept != nil || own.vector[0] != nil || own.vector[1] != nil {
+			if own.buffer != nil || own.out != nil || own.kept != nil || own.conn.vector[0] != nil || own.conn.vector[1] != nil {
 				t.Errorf("after Flush %d: buffer %v, %d and %d bytes", i, own.buffer, cap(own.out), cap(own.kept))
 			}
 		}
@@ -69,34 +67,6 @@ func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 		if _, body := c.get(path); body != strings.Repeat(path, 3) {
 			t.Errorf("got %d bytes", len(body))
 		}
-	}
-}
-
-func TestAWriteDeadlineEndsAWrite(t *testing.T) {
-	failures := make(chan error, 1)
-	_, address := start(t, func(w http.ResponseWriter, _ *http.Request) {
-		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(brief)); err != nil {
-			t.Error(err)
-		}
-		piece := []byte(pattern(100_000))
-		for {
-			if _, err := w.Write(piece); err != nil {
-				failures <- errors.Join(err, http.NewResponseController(w).Flush())
-				return
-			}
-		}
-	})
-	c := dial(t, address)
-	c.send(get("/", "")) // and does not read
-	if err := wait(t, "the write's failure", failures); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	response, err := http.ReadResponse(c.in, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, response.Body); err == nil {
-		t.Error("the answer looks whole")
 	}
 }
 
@@ -111,34 +81,6 @@ func TestAnAnswerToWhatWasNotReadArrives(t *testing.T) {
 	}
 	if rest, err := io.ReadAll(c.in); err != nil || len(rest) > 0 {
 		t.Errorf("got %q, %v", rest, err)
-	}
-}
-
-// writeDeadline is a connection that keeps its write deadline.
-type writeDeadline struct {
-	*script
-	until time.Time
-}
-
-func (d *writeDeadline) SetWriteDeadline(t time.Time) error {
-	d.until = t
-	return nil
-}
-
-func TestAWriteDeadlineEndsWithItsAnswer(t *testing.T) {
-	socket := &writeDeadline{script: newScript([]byte(get("/1", "")+get("/2", "")), 0)}
-	served := 0
-	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if served++; !socket.until.IsZero() {
-			t.Errorf("request %d has the deadline of another", served)
-		}
-		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(soon)); err != nil || socket.until.IsZero() {
-			t.Errorf("no deadline, %v", err)
-		}
-	})}
-	newConn(s, socket).serve()
-	if served != 2 {
-		t.Errorf("served %d requests, want 2", served)
 	}
 }
 

@@ -17,14 +17,13 @@ import (
 
 const (
 	readerSize = 4 << 10
-	// maxDiscard is how much of a body that its handler did not want is read, so
-	// that the connection can be kept.
-	maxDiscard = 256 << 10
+	// pieceSize is how much is written at a time: the client has WriteTimeout for each.
+	pieceSize = 256 << 10
 	// lingerFor is how long a connection that is closed with something unread
 	// is read on: closed at once, it could take the answer with it.
 	lingerFor = 500 * time.Millisecond
-	// maxBlank is how many line ends may stand before a request: old clients
-	// send one after a body.
+	// maxBlank is how many bytes of line ends may stand before a request: old
+	// clients send one after a body.
 	maxBlank = 4
 )
 
@@ -38,11 +37,14 @@ type conn struct {
 	since  time.Time
 	state  atomic.Int32
 
-	in        *bufio.Reader
-	reading   part
-	headLeft  int       // how many bytes of the head may still be read
-	readUntil time.Time // the read deadline in force
-	response  response
+	in         *bufio.Reader
+	reading    part
+	headLeft   int         // how many bytes of the head may still be read
+	readUntil  time.Time   // the read deadline in force
+	writeUntil time.Time   // the write deadline in force
+	vector     [2][]byte   // what one write sends from two places
+	pieces     net.Buffers // of vector
+	response   response
 }
 
 // States, for who shuts the server down.
@@ -60,6 +62,7 @@ const (
 	nothing part = iota // waiting for a request
 	head
 	body
+	rest // of a body, which nobody wants
 )
 
 func newConn(s *Server, socket net.Conn) *conn {
@@ -120,12 +123,12 @@ func (c *conn) end() {
 // awaitRequest waits for a request's first byte.
 func (c *conn) awaitRequest() bool {
 	c.reading = nothing
-	for range maxBlank {
+	for blank := 0; ; blank++ {
 		first, err := c.in.Peek(1)
 		if err != nil {
 			return false
 		}
-		if first[0] != '\r' && first[0] != '\n' {
+		if blank == maxBlank || first[0] != '\r' && first[0] != '\n' {
 			break
 		}
 		_, _ = c.in.Discard(1) // it is there
@@ -135,27 +138,64 @@ func (c *conn) awaitRequest() bool {
 
 // Read reads from the socket what the part that is being read allows.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.reading == head {
+	switch c.reading {
+	case head:
 		if c.headLeft <= 0 {
 			return 0, errHeadTooLarge
 		}
-		p = p[:min(len(p), c.headLeft)]
-		n, err := c.socket.Read(p)
+		n, err := c.socket.Read(p[:min(len(p), c.headLeft)])
 		c.headLeft -= n
 		return n, err
+	case rest:
+		return c.socket.Read(p)
 	}
-	// A deadline that is far enough off stays: moving it costs more than asking
-	// for the time. It is set further off than need be, so that it can stay. One
-	// that is too far off is of another part.
 	patience := c.server.IdleTimeout
 	if c.state.Load() == fresh {
 		patience = c.server.HeadTimeout
 	}
-	now, most := time.Now(), patience+patience/2
-	if left := c.readUntil.Sub(now); left < patience || left > most {
-		c.setReadDeadline(now.Add(most))
+	// One that is too far off is of another part.
+	now := time.Now()
+	if left := c.readUntil.Sub(now); left < patience || left > farOff(patience) {
+		c.setReadDeadline(now.Add(farOff(patience)))
 	}
 	return c.socket.Read(p)
+}
+
+// farOff is where deadlines are set that have to be moved at every read or
+// write: further off than need be, so that most of the time they can stay.
+// Moving one costs more than asking for the time.
+func farOff(patience time.Duration) time.Duration { return patience + patience/2 }
+
+// write sends one text, and another after it, which may be long.
+func (c *conn) write(text, long []byte) error {
+	for first := true; first || len(long) > 0; first = false {
+		piece := long[:min(len(long), pieceSize)]
+		if err := c.writeBoth(text, piece); err != nil {
+			return err
+		}
+		text, long = nil, long[len(piece):]
+	}
+	return nil
+}
+
+func (c *conn) writeBoth(text, piece []byte) (err error) {
+	if len(text)+len(piece) == 0 {
+		return nil
+	}
+	now := time.Now()
+	if c.writeUntil.Sub(now) < c.server.WriteTimeout {
+		c.writeUntil = now.Add(farOff(c.server.WriteTimeout))
+		_ = c.socket.SetWriteDeadline(c.writeUntil) // fails only on a closed connection, which the write tells
+	}
+	if len(piece) == 0 {
+		_, err = c.socket.Write(text)
+		return err
+	}
+	c.vector = [2][]byte{text, piece}
+	c.pieces = c.vector[:]
+	_, err = c.pieces.WriteTo(c.socket)
+	c.vector = [2][]byte{}
+	return err
 }
 
 func (c *conn) setReadDeadline(t time.Time) {
@@ -240,7 +280,8 @@ func (c *conn) refuse(status int) {
 		return
 	}
 	text := strconv.Itoa(status) + " " + http.StatusText(status)
-	_, _ = io.WriteString(c.socket, "HTTP/1.1 "+text+"\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+text) // it may be gone
+	answer := "HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" + text
+	_ = c.write([]byte(answer), nil) // it may be gone
 	c.linger()
 }
 

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -67,7 +68,7 @@ func (l *failing) Accept() (net.Conn, error) {
 
 func TestServeGoesOnWithoutDescriptors(t *testing.T) {
 	var out logged
-	s := &Server{Handler: http.NotFoundHandler(), HeadTimeout: soon, IdleTimeout: soon, MaxHead: testHead, ErrorLog: log.New(&out, "", 0)}
+	s := &Server{Handler: http.NotFoundHandler(), HeadTimeout: soon, IdleTimeout: soon, WriteTimeout: soon, MaxHead: testHead, ErrorLog: log.New(&out, "", 0)}
 	l := &failing{Listener: listen(t), failures: []error{
 		&net.OpError{Op: "accept", Err: syscall.EMFILE}, &net.OpError{Op: "accept", Err: syscall.ECONNABORTED},
 	}}
@@ -95,5 +96,19 @@ func TestServeEndsWithItsListener(t *testing.T) {
 	}
 	if _, err := l.Accept(); err == nil {
 		t.Error("the listener is open")
+	}
+}
+
+func TestAnAnswerCannotBeginWithJustAnything(t *testing.T) {
+	for _, status := range []int{-1, 0, 99, 101, 1000} {
+		var out logged
+		_, address := start(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) },
+			func(s *Server) { s.ErrorLog = log.New(&out, "", 0) })
+		c := dial(t, address)
+		c.send(get("/", ""))
+		c.wantClosed()
+		if text := out.String(); !strings.Contains(text, "cannot begin with status "+strconv.Itoa(status)) {
+			t.Errorf("%d: logged %q", status, text)
+		}
 	}
 }

@@ -28,7 +28,7 @@ const (
 // start serves h with our server until the test ends.
 func start(t testing.TB, h http.HandlerFunc, changes ...func(*Server)) (s *Server, address string) {
 	t.Helper()
-	s = &Server{Handler: h, HeadTimeout: soon, IdleTimeout: soon, MaxHead: testHead, ErrorLog: log.New(io.Discard, "", 0)}
+	s = &Server{Handler: h, HeadTimeout: soon, IdleTimeout: soon, WriteTimeout: soon, MaxHead: testHead, ErrorLog: log.New(io.Discard, "", 0)}
 	for _, change := range changes {
 		change(s)
 	}

@@ -1,8 +1,7 @@
 package http1
 
 import (
-	"io"
-	"net"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,9 +15,7 @@ import (
 type response struct {
 	conn   *conn
 	header http.Header
-	names  []string    // of the header, while they are put in order
-	vector [2][]byte   // what one write sends from two places
-	pieces net.Buffers // of vector
+	names  []string // of the header, while they are put in order
 	answer
 }
 
@@ -40,7 +37,6 @@ type answer struct {
 	out     []byte  // what is to be sent next
 	buffer  *[]byte // its memory, the server's
 	failure error   // of the first write that failed
-	bounded bool    // writes have a deadline
 }
 
 const (
@@ -66,8 +62,12 @@ func (w *response) begin(r *http.Request) {
 // those are sent that a Trailer header has announced.
 func (w *response) Header() http.Header { return w.header }
 
-// WriteHeader begins the answer. Informational answers are not sent.
+// WriteHeader begins the answer, once. A body that has not been read is lost
+// then. Informational answers are not sent, and there is no switching of protocols.
 func (w *response) WriteHeader(status int) {
+	if status < 100 || status > 999 || status == http.StatusSwitchingProtocols {
+		panic(fmt.Sprintf("http1: an answer cannot begin with status %d", status))
+	}
 	if w.status != 0 || status < http.StatusOK {
 		return
 	}
@@ -84,22 +84,6 @@ func (w *response) WriteHeader(status int) {
 
 func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
-}
-
-// readRest reads what the handler has left of the request's body: there are
-// clients that send all before they read. If it is too much, or if the client
-// still waits to be asked for it, the connection goes.
-func (w *response) readRest() {
-	if w.body.over || w.closes {
-		return
-	}
-	if w.body.awaited || w.request.ContentLength > w.body.read+maxDiscard {
-		w.closes = true
-		return
-	}
-	_, _ = io.CopyN(io.Discard, &w.body, maxDiscard+1)
-	w.closes = !w.body.over
-	w.body.failure = http.ErrBodyReadAfterClose // who reads on must not take it for a whole body
 }
 
 // appendHead puts the answer's head to what is to be sent, but for its framing.
@@ -221,8 +205,10 @@ func (w *response) Write(p []byte) (int, error) {
 	case !w.framed:
 		w.frame(-1)
 	}
-	w.add(p)
-	return len(p), w.failure
+	if w.add(p); w.failure != nil {
+		return 0, w.failure
+	}
+	return len(p), nil
 }
 
 // add puts a piece of the body to what is to be sent, and sends it if that has become much.
@@ -273,9 +259,6 @@ func (w *response) finish() bool {
 		w.appendTrailers()
 	}
 	w.send(nil)
-	if w.bounded {
-		_ = w.conn.socket.SetWriteDeadline(time.Time{}) // it was this answer's
-	}
 	if form := w.request.MultipartForm; form != nil {
 		_ = form.RemoveAll() // temporary files: the system's to clean up
 	}
@@ -320,67 +303,16 @@ func (w *response) gathered() []byte {
 // send sends what was gathered, and p after it. A connection that has nothing
 // to send has no buffer.
 func (w *response) send(p []byte) {
-	switch {
-	case w.failure != nil || len(w.out)+len(p) == 0:
-	case len(p) == 0:
-		_, w.failure = w.conn.socket.Write(w.out)
-	default:
-		w.vector = [2][]byte{w.out, p}
-		w.pieces = w.vector[:]
-		_, w.failure = w.pieces.WriteTo(w.conn.socket)
-		w.vector = [2][]byte{}
+	if w.failure == nil {
+		w.failure = w.conn.write(w.out, p)
 	}
 	if w.buffer != nil {
 		*w.buffer = w.out[:0]
-		w.conn.server.buffers.Put(w.buffer)
+		w.conn.server.putBuffer(w.buffer)
 		w.buffer, w.out = nil, nil
 	}
 }
 
-// SetWriteDeadline bounds the time that the answer's writes may take from now on.
-func (w *response) SetWriteDeadline(t time.Time) error {
-	w.bounded = true
-	return w.conn.socket.SetWriteDeadline(t)
-}
-
-// ClientGone looks whether the client has closed the connection: as much as can
-// be known without its having been written to. It may be asked from any goroutine.
+// ClientGone looks whether the client has closed the connection, or its side of
+// it: as much as can be known without writing to it. It may be asked from any goroutine.
 func (w *response) ClientGone() bool { return w.conn.clientGone() }
-
-// requestBody is a request's body.
-type requestBody struct {
-	of       io.ReadCloser
-	response *response
-	awaited  bool // the client waits to be asked for it
-	over     bool // it has been read to its end
-	read     int64
-	failure  error // of every further read
-}
-
-// Read reads on. A client that waits to be asked for its body is asked now,
-// unless its answer has begun: it has not been asked then, and may send the
-// body or not.
-func (b *requestBody) Read(p []byte) (int, error) {
-	switch {
-	case b.failure != nil:
-		return 0, b.failure
-	case b.over:
-		return 0, io.EOF
-	case b.awaited && b.response.status == 0:
-		b.awaited = false
-		if _, err := io.WriteString(b.response.conn.socket, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
-			return 0, err
-		}
-	}
-	n, err := b.of.Read(p)
-	b.read += int64(n)
-	if err == io.EOF { // net/http returns the very value at a body's end, and others for what broke off
-		b.over = true
-	} else {
-		b.failure = err // what follows is not read as if nothing were missing
-	}
-	return n, err
-}
-
-// Close leaves the rest of the body to the server.
-func (b *requestBody) Close() error { return nil }

@@ -7,12 +7,14 @@
 //
 //	server.go    listeners and connections, from the first to the last
 //	conn.go      a connection: request after request
+//	body.go      a request's body
 //	response.go  an answer: head, framing, trailers
 //
 // What differs from net/http's server, for handlers: a request's context does
-// not end with the request, an answer without a Content-Type is given none, a
-// response is not to be used once its handler has returned, and there is no
-// TLS, no HTTP/2 and no hijacking.
+// not end with the request; the body is to be read before the answer begins, by
+// the handler's own goroutine; an answer without a Content-Type is given none; a
+// response is not to be used once its handler has returned; and there is no TLS,
+// no HTTP/2 and no hijacking.
 package http1
 
 import (
@@ -36,6 +38,9 @@ type Server struct {
 	// IdleTimeout is how long a client may say nothing, between two requests or
 	// within a body. It may take half as long again until it is noticed.
 	IdleTimeout time.Duration
+	// WriteTimeout is how long a client may take nothing of what is sent to it, by
+	// pieces of 256 KiB. It may take half as long again until it is noticed.
+	WriteTimeout time.Duration
 	// MaxHead bounds a request's head, in bytes, to a buffer.
 	MaxHead int
 	// ErrorLog takes a handler's panics and what goes wrong in accepting.
@@ -179,4 +184,11 @@ func (s *Server) takeBuffer() *[]byte {
 	}
 	b := make([]byte, 0, gatherSize)
 	return &b
+}
+
+// putBuffer keeps a buffer for the next answer, unless headers have made it large.
+func (s *Server) putBuffer(b *[]byte) {
+	if cap(*b) <= 4*gatherSize {
+		s.buffers.Put(b)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ const brief = 150 * time.Millisecond
 
 func briefHead(s *Server) { s.HeadTimeout = brief }
 func briefIdle(s *Server) { s.IdleTimeout = brief }
+
+func briefWrites(s *Server) { s.WriteTimeout = brief }
 
 func TestASlowHeadIsCut(t *testing.T) {
 	for _, half := range []string{"", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*readerSize)} {
@@ -78,7 +81,7 @@ func TestAStalledBodyFails(t *testing.T) {
 }
 
 func TestAStalledBodyThatNobodyReads(t *testing.T) {
-	_, address := start(t, newHeld().ServeHTTP, briefIdle)
+	_, address := start(t, newHeld().ServeHTTP, briefHead)
 	c := dial(t, address)
 	c.send("POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
 	if response, body := c.answer(); body != "done" || !response.Close {
@@ -152,5 +155,59 @@ func TestTheDeadlineIsFarEnoughOff(t *testing.T) {
 	}
 	if socket.set != 5 {
 		t.Errorf("the deadline was moved %d times, want 5", socket.set)
+	}
+}
+
+func TestAClientThatTakesNothingIsLeft(t *testing.T) {
+	failures := make(chan error, 1)
+	_, address := start(t, func(w http.ResponseWriter, _ *http.Request) {
+		piece := []byte(pattern(100_000))
+		for {
+			if _, err := w.Write(piece); err != nil {
+				failures <- errors.Join(err, http.NewResponseController(w).Flush())
+				return
+			}
+		}
+	}, briefWrites)
+	c := dial(t, address)
+	c.send(get("/", "")) // and does not read
+	if err := wait(t, "the write's failure", failures); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	response, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, response.Body); err == nil {
+		t.Error("the answer looks whole")
+	}
+}
+
+// patient is a connection that notes how long it may take at its writes.
+type patient struct {
+	*script
+	conn   *conn
+	least  time.Duration
+	writes int
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	p.writes++
+	p.least = min(p.least, time.Until(p.conn.writeUntil))
+	p.conn.writeUntil = p.conn.writeUntil.Add(-25 * time.Minute) // that long it took
+	return len(b), nil
+}
+
+// A slow client takes long for a large answer, and takes some of it all the time.
+func TestEachPieceHasItsTime(t *testing.T) {
+	socket := &patient{script: newScript([]byte(get("/", "")), 0), least: 100 * time.Hour}
+	s := &Server{WriteTimeout: time.Hour, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(8*pieceSize))
+		_, _ = w.Write(make([]byte, 8*pieceSize))
+	})}
+	socket.conn = newConn(s, socket)
+	socket.conn.serve()
+	if socket.writes < 9 || socket.least < time.Hour-time.Minute {
+		t.Errorf("%d writes, for one %v were left", socket.writes, socket.least)
 	}
 }

@@ -172,7 +172,7 @@ func playScript(data []byte, piece byte) (r run, cleaned []byte) {
 		}
 		h.look(w, r)
 	})
-	s := &Server{Handler: handler, HeadTimeout: soon, IdleTimeout: soon, MaxHead: testHead, ErrorLog: log.New(io.Discard, "", 0), conns: map[*conn]struct{}{}}
+	s := &Server{Handler: handler, HeadTimeout: soon, IdleTimeout: soon, WriteTimeout: soon, MaxHead: testHead, ErrorLog: log.New(io.Discard, "", 0), conns: map[*conn]struct{}{}}
 	c = s.addConn(socket)
 	c.serve()
 	return runOf(h, socket), append(cleaned, data[rest:]...)
