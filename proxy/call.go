@@ -46,6 +46,7 @@ type call struct {
 	sent     bool // the upstream has the whole request
 	leave    sync.Once
 	left     atomic.Bool // the client is gone
+	wrote    atomic.Bool // something went out to it since the last patrol
 	drain    term        // of the answer that a client has left
 
 	answer     *http.Response
@@ -233,36 +234,6 @@ func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
 
 // restartSilence gives the upstream its full time again.
 func (c *call) restartSilence(timeout time.Duration) { c.silence.run(c.proxy.now(), timeout) }
-
-// clientLeft applies the policy for a client that is gone: the upstream is
-// drained for a while to learn the true usage, or cut at once.
-func (c *call) clientLeft() {
-	c.leave.Do(func() {
-		c.left.Store(true)
-		if c.proxy.policy.OnDisconnect == DisconnectCancel {
-			c.cut.now(errClientLeft)
-			return
-		}
-		c.drain.run(c.proxy.now(), c.proxy.policy.Drain)
-	})
-}
-
-// hasLeft reports whether the client is gone, were it just now.
-func (c *call) hasLeft() bool {
-	if !c.left.Load() && c.clientGone() {
-		c.clientLeft()
-	}
-	return c.left.Load()
-}
-
-// clientGone asks the server, which tells either when it is asked or, as
-// net/http's does, by the request's context.
-func (c *call) clientGone() bool {
-	if server, ok := c.w.(interface{ ClientGone() bool }); ok {
-		return server.ClientGone()
-	}
-	return c.r.Context().Err() != nil
-}
 
 // giveUp ends a call that got no answer. Nothing is charged, unless it was the
 // client who left while the upstream was at work: that is charged as estimated.
@@ -499,9 +470,13 @@ func (c *call) tapEnd(cost []byte) []byte {
 
 // write sends bytes to the client at once.
 func (c *call) write(p []byte) {
-	if c.put(p) && c.control.Flush() != nil {
+	if !c.put(p) {
+		return
+	}
+	if c.control.Flush() != nil {
 		c.clientLeft()
 	}
+	c.wrote.Store(true)
 }
 
 // put writes bytes that go out with what follows. To a client that has left, or
