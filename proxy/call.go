@@ -353,7 +353,7 @@ func (c *call) keep(answer *[]byte) error {
 		if len(kept) == cap(kept) {
 			kept = slices.Grow(kept, c.growth(len(kept)))
 		}
-		n, err := c.read(kept[len(kept):cap(kept)])
+		n, err := c.read(kept[len(kept):min(cap(kept), len(kept)+lookSize)])
 		c.tapMu.Lock()
 		c.tap.Look(kept[len(kept) : len(kept)+n])
 		c.tapMu.Unlock()

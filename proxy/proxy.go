@@ -102,7 +102,12 @@ type Proxy struct {
 	inFlight inFlight
 }
 
-const readSize = 16 << 10
+const (
+	readSize = 16 << 10
+	// lookSize is how much of an answer that is kept is read at a time: little
+	// enough to be in the processor's cache still when the tap looks at it.
+	lookSize = 64 << 10
+)
 
 // streamBuffers are what a piece of a stream is read into, and what of it goes out.
 type streamBuffers struct {
