@@ -3,8 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -161,45 +159,6 @@ func (v *convoy) pipeline(ctx context.Context, all []*traveller) {
 	for i, t := range all {
 		t.reply, t.err = commands[i].Slice()
 	}
-}
-
-// tripOf is one command for several calls, see trip in lua/library.lua.
-func tripOf(ctx context.Context, all []*traveller) *redis.Cmd {
-	keys, args := make([]any, 0, 2*scriptKeys), make([]any, 0, 20*len(all))
-	identity, offset := all[0].args[0], all[0].args[2] // the same for all
-	full := true
-	var groups []int // the first that came with each group of keys
-	for i, t := range all {
-		full = full && t.script.full
-		g := slices.IndexFunc(groups, func(first int) bool { return sameKeys(all[first].keys, t.keys) })
-		if g < 0 {
-			g, groups = len(groups), append(groups, i)
-			keys = texts(keys, t.keys...)
-		}
-		own := t.args[3:]
-		args = append(append(args, &t.script.name, g*scriptKeys, 1+len(own), t.args[1]), own...)
-	}
-	list := make([]any, 0, 5+len(keys)+len(args))
-	list = append(append(list, "fcall", all[0].script.of.toTravel(full), len(keys)), keys...)
-	trip := redis.NewCmd(ctx, append(append(list, identity, offset), args...)...)
-	trip.SetFirstKeyPos(3) // which says what node of a cluster it goes to
-	return trip
-}
-
-// sameKeys reports whether two calls are of one account, and their markers in one bucket.
-func sameKeys(a, b []string) bool {
-	const account, marker = 3, scriptKeys - 1
-	return a[account] == b[account] && a[marker] == b[marker]
-}
-
-// answerIn is the i-th reply of a trip.
-func answerIn(replies []any, i int) ([]any, error) {
-	if i < len(replies) {
-		if reply, is := replies[i].([]any); is {
-			return reply, nil
-		}
-	}
-	return nil, fmt.Errorf("no reply to call %d of a trip in %.200v", i, replies)
 }
 
 // leave ends the waiting of a call whose time is over. One that was told to

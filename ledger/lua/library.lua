@@ -20,27 +20,19 @@ local function script(name, short, flags, main)
   end}
 end
 
--- calls_of goes through the calls of a trip: where each begins in argv, where its keys do, and its last argument.
-local function calls_of(argv)
-  local next_at = 3
-  return function()
-    local at = next_at
-    if not argv[at] then return nil end
-    next_at = at + 3 + tonumber(argv[at + 2])
-    return at, tonumber(argv[at + 1]), next_at - 1
-  end
-end
+local decode -- MessagePack's; a library does not see it while it is being loaded
 
 -- requests_of lists the request ids of a trip by the keys in which each call looks them up: holds and marker.
-local function requests_of(keys, argv)
+local function requests_of(keys, calls)
   local wanted = {}
-  for at, from in calls_of(argv) do
-    for i = from + 8, from + 9 do
-      local ids = wanted[keys[i]]
+  for i = 1, #calls do
+    local from, id = calls[i][3] * 9, calls[i][5]
+    for k = from + 8, from + 9 do
+      local ids = wanted[keys[k]]
       if ids then
-        ids[#ids + 1] = argv[at + 5]
+        ids[#ids + 1] = id
       else
-        wanted[keys[i]] = {argv[at + 5]}
+        wanted[keys[k]] = {id}
       end
     end
   end
@@ -53,23 +45,26 @@ end
 -- shards before that; the caller then sends each call by itself, which is safe, as it always is to send one again.
 --
 -- KEYS: nine for each account and hour, see account.lua
--- ARGV: [1] the ledger's identity [2] clock offset, ms; then for each call: short name of the script, where its nine keys begin
---       (0 for the first), number of its own arguments, and these: position (ARGV[2] of the script), account, request id, …
+-- ARGV: [1] the ledger's identity [2] clock offset, ms [3] the calls, a MessagePack array. Each is an array, too: ARGV of its script,
+--       but [1] is the script's short name, and [3] which nine of KEYS are its keys, from 0
 -- Output: the replies, in this order
 local function trip(name, flags)
   redis.register_function{function_name = name, flags = flags, callback = function(keys, argv)
     if not open then return closed() end
+    local calls = decode(argv[3])
     set_out()
-    look_ahead(requests_of(keys, argv))
+    look_ahead(requests_of(keys, calls))
     local replies, met = {}, {}
-    for at, from, last in calls_of(argv) do
-      local id = argv[at + 5]
+    for i = 1, #calls do
+      local own = calls[i]
+      local main, from, id = mains[own[1]], own[3] * 9, own[5]
       if met[id] then
         finish()
         found = NONE -- what it looks up must be what is there now
       end
       met[id] = true
-      replies[#replies + 1] = turn(mains[argv[at]], keys, from, {argv[1], argv[at + 3], argv[2], unpack(argv, at + 4, last)})
+      own[1], own[3] = argv[1], argv[2]
+      replies[i] = turn(main, keys, from, own)
     end
     finish()
     return replies
@@ -80,6 +75,7 @@ end
 local function gate(name_to_open, name_to_ask)
   redis.register_function{function_name = name_to_open, flags = {'no-writes'}, callback = function()
     wake()
+    decode = cmsgpack.unpack
     open = true
     return 'OK'
   end}
