@@ -13,8 +13,10 @@ import (
 func TestRedisUnpacksArguments(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		long := strings.Repeat("ü\x00\"", 30_000)
-		args := []any{"", "a", strings.Repeat("x", 31), strings.Repeat("x", 32), strings.Repeat("x", 255), strings.Repeat("x", 256), long, &long,
-			int64(-1 << 63), int64(1<<63 - 1), int64(1e14), 7}
+		args := []any{
+			"", "a", strings.Repeat("x", 31), strings.Repeat("x", 32), strings.Repeat("x", 255), strings.Repeat("x", 256), long, &long,
+			int64(-1 << 63), int64(1<<63 - 1), int64(1e14), 7,
+		}
 		packed, want := appendArray(nil, len(args)), make([]string, len(args))
 		for i, arg := range args {
 			packed, want[i] = appendArgument(packed, arg), fmt.Sprint(arg)

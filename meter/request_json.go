@@ -215,7 +215,7 @@ func special(p []byte) uint64 {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	w := binary.LittleEndian.Uint64(p)
 	// With its second bit turned, a quote stands just above the control characters.
-	return ((w^ones*2 - ones*('"'^2+1)) | (w ^ ones*'\\' - ones)) &^ w & highs
+	return ((w ^ ones*2 - ones*('"'^2+1)) | (w ^ ones*'\\' - ones)) &^ w & highs
 }
 
 // skip passes over a value, checking it.
