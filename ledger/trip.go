@@ -44,7 +44,7 @@ func tripOf(ctx context.Context, all []*traveller) *redis.Cmd {
 
 // appendArray begins an array of n elements.
 func appendArray(b []byte, n int) []byte {
-	return binary.BigEndian.AppendUint16(append(b, 0xdc), uint16(n)) //nolint:gosec // a call has some 20 arguments, a trip convoySize calls
+	return binary.BigEndian.AppendUint16(append(b, 0xdc), uint16(n))
 }
 
 // appendArgument appends an argument as the text that a script gets.
@@ -65,7 +65,7 @@ func appendPacked[T string | []byte](b []byte, text T) []byte {
 	if len(text) < 32 {
 		b = append(b, 0xa0|byte(len(text)))
 	} else {
-		b = binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(len(text))) //nolint:gosec // a statement is bounded far below
+		b = binary.BigEndian.AppendUint32(append(b, 0xdb), uint32(len(text)))
 	}
 	return append(b, text...)
 }

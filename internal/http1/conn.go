@@ -148,6 +148,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return n, err
 	case rest:
 		return c.socket.Read(p)
+	case nothing, body:
 	}
 	patience := c.server.IdleTimeout
 	if c.state.Load() == fresh {
