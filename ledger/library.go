@@ -192,13 +192,15 @@ func (s *scripts) toTravel(full bool) string {
 
 // command is a call of the script.
 func (s *script) command(ctx context.Context, keys []string, args []any) *redis.Cmd {
-	list := make([]any, 0, 3+len(keys)+len(args))
 	if s.function != "" {
-		list = append(list, "fcall", s.function, len(keys))
-	} else {
-		list = append(list, "evalsha", s.sha, len(keys))
+		return commandOf(ctx, "fcall", s.function, keys, args)
 	}
-	list = texts(list, keys...)
+	return commandOf(ctx, "evalsha", s.sha, keys, args)
+}
+
+func commandOf(ctx context.Context, verb, name string, keys []string, args []any) *redis.Cmd {
+	list := make([]any, 0, 3+len(keys)+len(args))
+	list = texts(append(list, verb, name, len(keys)), keys...)
 	command := redis.NewCmd(ctx, append(list, args...)...)
 	command.SetFirstKeyPos(3) // which says what node of a cluster it goes to
 	return command

@@ -15,7 +15,7 @@ import (
 // calls have is one: an array of their own ARGV in MessagePack, whose third is
 // the place of the call's group of keys.
 func tripOf(ctx context.Context, all []*traveller) *redis.Cmd {
-	keys := make([]any, 0, 2*scriptKeys)
+	keys := make([]string, 0, 2*scriptKeys)
 	calls := appendArray(make([]byte, 0, 512*len(all)), len(all))
 	full := true
 	var groups []int // the first that came with each group of keys
@@ -24,7 +24,7 @@ func tripOf(ctx context.Context, all []*traveller) *redis.Cmd {
 		g := slices.IndexFunc(groups, func(first int) bool { return sameKeys(all[first].keys, t.keys) })
 		if g < 0 {
 			g, groups = len(groups), append(groups, i)
-			keys = texts(keys, t.keys...)
+			keys = append(keys, t.keys...)
 		}
 		calls = appendArray(calls, len(t.args))
 		calls = appendPacked(calls, t.script.name)
@@ -34,12 +34,8 @@ func tripOf(ctx context.Context, all []*traveller) *redis.Cmd {
 			calls = appendArgument(calls, arg)
 		}
 	}
-	list := make([]any, 0, 6+len(keys))
-	list = append(append(list, "fcall", all[0].script.of.toTravel(full), len(keys)), keys...)
 	identity, offset := all[0].args[0], all[0].args[2] // the same for all
-	trip := redis.NewCmd(ctx, append(list, identity, offset, calls)...)
-	trip.SetFirstKeyPos(3) // which says what node of a cluster it goes to
-	return trip
+	return commandOf(ctx, "fcall", all[0].script.of.toTravel(full), keys, []any{identity, offset, calls})
 }
 
 // appendArray begins an array of n elements.
@@ -61,6 +57,7 @@ func appendArgument(b []byte, arg any) []byte {
 	return appendPacked(b, fmt.Sprint(arg))
 }
 
+// appendPacked appends a text, as a string of up to 31 bytes or of 32 bits' length.
 func appendPacked[T string | []byte](b []byte, text T) []byte {
 	if len(text) < 32 {
 		b = append(b, 0xa0|byte(len(text)))
