@@ -46,17 +46,17 @@ type service struct {
 // run serves until ctx is done, then drains: no new calls, those in flight end
 // and are settled. A signal on cut ends the drain; what was delivered until then is charged.
 func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
-	failed := make(chan error, 2)
+	failed, errorLog := make(chan error, 2), zap.NewStdLog(s.log.Named("http"))
 	public := &http1.Server{
 		Handler: s.proxy, HeadTimeout: headTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHead: maxHead,
-		ErrorLog: zap.NewStdLog(s.log.Named("http")),
+		ErrorLog: errorLog,
 	}
 	serve(public, s.public, failed)
 	defer public.Close() // after Shutdown there is nothing left to close
 	if s.admin != nil {
 		admin := &http.Server{
 			Handler: s.adminHandler, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHead,
-			ErrorLog: zap.NewStdLog(s.log.Named("http")),
+			ErrorLog: errorLog,
 		}
 		// The admin side stays up during the drain: it tells that there is one.
 		serve(admin, s.admin, failed)

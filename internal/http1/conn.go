@@ -169,7 +169,7 @@ func farOff(patience time.Duration) time.Duration { return patience + patience/2
 
 // write sends one text, and another after it, which may be long.
 func (c *conn) write(text, long []byte) error {
-	for first := true; first || len(long) > 0; first = false {
+	for len(text)+len(long) > 0 {
 		piece := long[:min(len(long), pieceSize)]
 		if err := c.writeBoth(text, piece); err != nil {
 			return err
@@ -180,9 +180,6 @@ func (c *conn) write(text, long []byte) error {
 }
 
 func (c *conn) writeBoth(text, piece []byte) (err error) {
-	if len(text)+len(piece) == 0 {
-		return nil
-	}
 	now := time.Now()
 	if c.writeUntil.Sub(now) < c.server.WriteTimeout {
 		c.writeUntil = now.Add(farOff(c.server.WriteTimeout))

@@ -77,7 +77,7 @@ func (w *response) WriteHeader(status int) {
 	w.closes = w.closes || w.request.Close || w.conn.server.closing.Load() || w.header.Get("Connection") == "close"
 	w.readRest()
 	w.appendHead()
-	if w.length >= 0 || w.bodiless && w.request.Method != http.MethodHead {
+	if w.length >= 0 || !bodyAllowed(status) {
 		w.frame(w.length)
 	}
 }

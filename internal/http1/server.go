@@ -169,9 +169,7 @@ func (s *Server) closeIdle(now time.Time) (busy int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if c.closeIfIdle(now) {
-			delete(s.conns, c)
-		} else {
+		if !c.closeIfIdle(now) {
 			busy++
 		}
 	}
