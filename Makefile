@@ -14,7 +14,7 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK   := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 BENCHSTAT     := $(TOOLS)/benchstat-$(BENCHSTAT_VERSION)
 
-FUZZTIME     ?= 5m
+FUZZ_RUNS    ?= 2000000
 MODEL_RUNS   ?= 2200
 MODEL_STEPS  ?= 60
 TRIP_RUNS    ?= 800
@@ -64,12 +64,12 @@ chaos: test-deps ## Faults under load, and a table of what was lost and charged 
 	CHAOS_CYCLES=$(CHAOS_CYCLES) TOLLGATE_E2E_NO_RACE=1 go test -tags chaos -count=1 -timeout 0 -run '^TestChaos$$' -v ./test
 
 .PHONY: fuzz
-fuzz: ## Every fuzz target for FUZZTIME each (5m)
-	.ci/fuzz $(FUZZTIME)
+fuzz: ## Every fuzz target with FUZZ_RUNS inputs each (2,000,000: some minutes a target)
+	.ci/fuzz $(FUZZ_RUNS)
 
 .PHONY: fuzz-ci
-fuzz-ci: ## Every fuzz target for a few seconds
-	.ci/fuzz 5s
+fuzz-ci: ## Every fuzz target with 20,000 inputs: a few seconds each
+	.ci/fuzz 20000
 
 .PHONY: cover
 cover: test-deps ## Coverage by package, and as .cache/coverage.html
