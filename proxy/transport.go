@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -13,8 +12,9 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/socket"
 )
 
 // transport sends requests over HTTP/1.1 and reads the answers in the caller's
@@ -28,7 +28,8 @@ type transport struct {
 	tls     *tls.Config
 	proxied http.RoundTripper
 
-	heads sync.Pool // *[]byte: what requests are put together in
+	heads   sync.Pool      // *[]byte: what requests are put together in
+	buffers socket.Buffers // what answers are read through
 
 	mu   sync.Mutex
 	idle map[string][]*upstreamConn // by scheme and host, the last used last
@@ -39,9 +40,8 @@ const (
 	idleLife       = 90 * time.Second
 	// unsureAfter is how long a connection may have been idle before it is
 	// looked at: an upstream does not close one that was just used.
-	unsureAfter    = time.Second
-	dialTimeout    = 10 * time.Second
-	connBufferSize = 4 << 10
+	unsureAfter = time.Second
+	dialTimeout = 10 * time.Second
 	// requestSize is up to which size a request is put together to be sent; of a
 	// larger one the body is sent from where it is.
 	requestSize = 8 << 10
@@ -133,7 +133,7 @@ type upstreamConn struct {
 	net.Conn
 	of     *transport
 	host   string
-	reader *bufio.Reader
+	reader *socket.Reader
 	since  time.Time // idle since
 }
 
@@ -146,7 +146,7 @@ func (t *transport) connection(r *http.Request, cut *cut) (*upstreamConn, error)
 			return t.dialUnder(cut, r, host)
 		}
 		idle := time.Since(conn.since)
-		if idle < unsureAfter || idle < idleLife && conn.quiet() {
+		if idle < unsureAfter || idle < idleLife && conn.reader.Quiet() {
 			return conn, nil
 		}
 		_ = conn.Close()
@@ -170,6 +170,7 @@ func (t *transport) takeIdle(host string) *upstreamConn {
 // been idle longest if its time is over or they are too many.
 func (t *transport) putIdle(conn *upstreamConn) {
 	conn.since = time.Now()
+	conn.reader.Release()
 	t.mu.Lock()
 	list := t.idle[conn.host]
 	list = append(list, conn)
@@ -213,10 +214,7 @@ func (t *transport) dial(ctx context.Context, to *url.URL, host string) (*upstre
 			return nil, err
 		}
 	}
-	return &upstreamConn{
-		Conn: raw, of: t, host: host,
-		reader: bufio.NewReaderSize(raw, connBufferSize),
-	}, nil
+	return &upstreamConn{Conn: raw, of: t, host: host, reader: t.buffers.NewReader(raw, raw)}, nil
 }
 
 func (t *transport) handshake(ctx context.Context, raw net.Conn, name string) (net.Conn, error) {
@@ -229,31 +227,6 @@ func (t *transport) handshake(ctx context.Context, raw net.Conn, name string) (n
 		return nil, errors.Join(fmt.Errorf("tls: %w", err), raw.Close())
 	}
 	return secured, nil
-}
-
-// quiet reports whether the upstream has neither closed the idle connection
-// nor said anything on it; either way it could not be used.
-func (c *upstreamConn) quiet() bool {
-	raw := c.Conn
-	if secured, ok := raw.(*tls.Conn); ok {
-		raw = secured.NetConn()
-	}
-	socket, ok := raw.(syscall.Conn)
-	if !ok || c.reader.Buffered() > 0 {
-		return false
-	}
-	control, err := socket.SyscallConn()
-	if err != nil {
-		return false
-	}
-	quiet := false
-	err = control.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = errors.Is(err, syscall.EAGAIN)
-		return true
-	})
-	return err == nil && quiet
 }
 
 // interrupt makes whoever reads or writes return at once.
@@ -308,7 +281,8 @@ func appendHead(b []byte, r *http.Request, length int) []byte {
 // head reads the head of the final answer, past those that only inform.
 func (c *upstreamConn) head(r *http.Request) (*http.Response, error) {
 	for {
-		response, err := http.ReadResponse(c.reader, r)
+		_ = c.reader.Await() // an error comes again
+		response, err := http.ReadResponse(&c.reader.Reader, r)
 		if err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
 				err = io.EOF
@@ -352,7 +326,7 @@ func (b *upstreamBody) Read(p []byte) (int, error) {
 // will. It is for who has nothing to read into yet, and may return early.
 func await(body io.Reader) {
 	if b, ok := body.(*upstreamBody); ok && !b.over && b.response.ContentLength != 0 {
-		_, _ = b.conn.reader.Peek(1) // an error comes again
+		_ = b.conn.reader.Await() // an error comes again
 	}
 }
 

@@ -38,11 +38,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.of.Read(p)
 	b.read += int64(n)
 	if err == io.EOF { // net/http returns the very value at a body's end, and others for what broke off
-		b.over = true
+		b.end()
 	} else {
 		b.failure = err // what follows is not read as if nothing were missing
 	}
 	return n, err
+}
+
+// end gives the connection's buffer back: answers take their time.
+func (b *requestBody) end() {
+	b.over = true
+	b.response.conn.in.Release()
 }
 
 // Close leaves the rest of the body to the server.

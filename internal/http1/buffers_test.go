@@ -57,15 +57,33 @@ func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 		for i := range 3 {
 			_, _ = io.WriteString(w, r.URL.Path)
 			flush(w)
-			if own.buffer != nil || own.out != nil || own.kept != nil || own.conn.vector[0] != nil || own.conn.vector[1] != nil {
-				t.Errorf("after Flush %d: buffer %v, %d and %d bytes", i, own.buffer, cap(own.out), cap(own.kept))
+			if own.conn.in.HasBuffer() || own.buffer != nil || own.out != nil || own.kept != nil || own.conn.vector[0] != nil || own.conn.vector[1] != nil {
+				t.Errorf("after Flush %d: reader's %v, buffer %v, %d and %d bytes", i, own.conn.in.HasBuffer(), own.buffer, cap(own.out), cap(own.kept))
 			}
 		}
 	})
 	c := dial(t, address)
-	for _, path := range []string{"/", "/" + strings.Repeat("x", 2*readerSize)} {
+	for _, path := range []string{"/", "/" + strings.Repeat("x", 8<<10)} {
 		if _, body := c.get(path); body != strings.Repeat(path, 3) {
 			t.Errorf("got %d bytes", len(body))
+		}
+	}
+}
+
+// What a client has sent of its next request stays, while the answer to this one goes out.
+func TestTheNextRequestIsNotLost(t *testing.T) {
+	_, address := start(t, func(w http.ResponseWriter, r *http.Request) {
+		flush(w)
+		_, _ = io.WriteString(w, r.URL.Path)
+	})
+	c := dial(t, address)
+	const requests = 20
+	for i := range requests {
+		c.send(fmt.Sprintf("GET /%d HTTP/1.1\r\nHost: x\r\n\r\n", i))
+	}
+	for i := range requests {
+		if _, body := c.answer(); body != "/"+strconv.Itoa(i) {
+			t.Errorf("answer %d: %q", i, body)
 		}
 	}
 }

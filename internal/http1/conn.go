@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -11,12 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/socket"
 )
 
 const (
-	readerSize = 4 << 10
+	// usualHeaders is how many headers an answer seldom has more of.
+	usualHeaders = 28
 	// pieceSize is how much is written at a time: the client has WriteTimeout for each.
 	pieceSize = 256 << 10
 	// lingerFor is how long a connection that is closed with something unread
@@ -32,12 +33,11 @@ const (
 type conn struct {
 	server *Server
 	socket net.Conn
-	raw    syscall.RawConn // of the socket; nil: it is none of the system's
 	remote string
 	since  time.Time
 	state  atomic.Int32
 
-	in         *bufio.Reader
+	in         *socket.Reader // has a buffer while a request is read
 	reading    part
 	headLeft   int         // how many bytes of the head may still be read
 	readUntil  time.Time   // the read deadline in force
@@ -65,14 +65,11 @@ const (
 	rest // of a body, which nobody wants
 )
 
-func newConn(s *Server, socket net.Conn) *conn {
-	c := &conn{server: s, socket: socket, remote: socket.RemoteAddr().String(), since: time.Now()}
-	if system, ok := socket.(syscall.Conn); ok {
-		c.raw, _ = system.SyscallConn() // fails only on what is closed
-	}
-	c.in = bufio.NewReaderSize(c, readerSize)
+func newConn(s *Server, accepted net.Conn) *conn {
+	c := &conn{server: s, socket: accepted, remote: accepted.RemoteAddr().String(), since: time.Now()}
+	c.in = s.readBuffers.NewReader(accepted, c)
 	c.response.conn = c
-	c.response.header = make(http.Header, 32)
+	c.response.header = make(http.Header, usualHeaders)
 	return c
 }
 
@@ -124,10 +121,11 @@ func (c *conn) end() {
 func (c *conn) awaitRequest() bool {
 	c.reading = nothing
 	for blank := 0; ; blank++ {
-		first, err := c.in.Peek(1)
-		if err != nil {
+		c.allowRead()
+		if c.in.Await() != nil {
 			return false
 		}
+		first, _ := c.in.Peek(1) // it is there
 		if blank == maxBlank || first[0] != '\r' && first[0] != '\n' {
 			break
 		}
@@ -146,10 +144,15 @@ func (c *conn) Read(p []byte) (int, error) {
 		n, err := c.socket.Read(p[:min(len(p), c.headLeft)])
 		c.headLeft -= n
 		return n, err
-	case rest:
-		return c.socket.Read(p)
-	case nothing, body:
+	case body:
+		c.allowRead()
+	case nothing, rest:
 	}
+	return c.socket.Read(p)
+}
+
+// allowRead gives the client its time to say something.
+func (c *conn) allowRead() {
 	patience := c.server.IdleTimeout
 	if c.state.Load() == fresh {
 		patience = c.server.HeadTimeout
@@ -159,7 +162,6 @@ func (c *conn) Read(p []byte) (int, error) {
 	if left := c.readUntil.Sub(now); left < patience || left > farOff(patience) {
 		c.setReadDeadline(now.Add(farOff(patience)))
 	}
-	return c.socket.Read(p)
 }
 
 // farOff is where deadlines are set that have to be moved at every read or
@@ -210,7 +212,7 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 	if !c.headIsHere() {
 		c.setReadDeadline(time.Now().Add(c.server.HeadTimeout))
 	}
-	r, err := http.ReadRequest(c.in)
+	r, err := http.ReadRequest(&c.in.Reader)
 	var network *net.OpError // not net.Error, which the *url.Error of a malformed path is, too
 	switch {
 	case err == nil:
@@ -290,18 +292,4 @@ func (c *conn) linger() {
 		_ = c.socket.SetReadDeadline(time.Now().Add(lingerFor))
 		_, _ = io.Copy(io.Discard, c.socket)
 	}
-}
-
-// clientGone looks whether the client has closed its side, and nothing that it
-// said before is still to be read.
-func (c *conn) clientGone() (gone bool) {
-	if c.raw == nil {
-		return false
-	}
-	err := c.raw.Control(func(fd uintptr) { // not Read: the handler may be in one
-		var b [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		gone = n == 0 && err == nil || err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
-	})
-	return gone || err != nil
 }

@@ -52,7 +52,7 @@ func (w *response) begin(r *http.Request) {
 	w.answer = answer{request: r, length: -1}
 	w.body = requestBody{of: r.Body, response: w, awaited: expectsContinue(r.Header.Get("Expect")) && r.ProtoAtLeast(1, 1)}
 	if r.Body == http.NoBody {
-		w.body.over = true
+		w.body.end()
 		return
 	}
 	r.Body = &w.body
@@ -315,4 +315,4 @@ func (w *response) send(p []byte) {
 
 // ClientGone looks whether the client has closed the connection, or its side of
 // it: as much as can be known without writing to it. It may be asked from any goroutine.
-func (w *response) ClientGone() bool { return w.conn.clientGone() }
+func (w *response) ClientGone() bool { return w.conn.in.Gone() }

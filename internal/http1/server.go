@@ -27,6 +27,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/socket"
 )
 
 // Server serves a handler on listeners. All fields are required and not to be
@@ -51,6 +53,8 @@ type Server struct {
 	conns     map[*conn]struct{}
 	closing   atomic.Bool
 	buffers   sync.Pool // *[]byte: what answers are gathered in, while there is something to send
+
+	readBuffers socket.Buffers // what requests are read through
 }
 
 const (

@@ -21,7 +21,7 @@ func briefIdle(s *Server) { s.IdleTimeout = brief }
 func briefWrites(s *Server) { s.WriteTimeout = brief }
 
 func TestASlowHeadIsCut(t *testing.T) {
-	for _, half := range []string{"", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*readerSize)} {
+	for _, half := range []string{"", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 8<<10)} {
 		_, address := start(t, newHeld().ServeHTTP, briefHead)
 		c := dial(t, address)
 		c.send(half)
