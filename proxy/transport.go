@@ -346,8 +346,9 @@ func (b *upstreamBody) Close() error {
 
 func (b *upstreamBody) finish(reusable bool) {
 	b.over = true
-	// Once the interruption has begun, its deadline may strike at any time.
-	if b.cut.end() && reusable {
+	// Once the interruption has begun, its deadline may strike at any time. What
+	// came after the answer nobody has asked for.
+	if b.cut.end() && reusable && b.conn.reader.Buffered() == 0 {
 		b.conn.of.putIdle(b.conn)
 		return
 	}

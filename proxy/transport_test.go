@@ -245,6 +245,26 @@ func TestTransportReadsAnEarlyRefusal(t *testing.T) {
 	}
 }
 
+// What an upstream says without being asked must not become the next call's answer.
+func TestTransportKeepsNoConnectionWithMoreThanTheAnswer(t *testing.T) {
+	address := answerOnce(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1000))
+		_, _ = io.WriteString(conn, strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst", 2))
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	tr := transportFor(t, nil)
+	response, err := post(t, new(cut), tr, address, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readAll(t, response); got != "first" {
+		t.Errorf("got %q", got)
+	}
+	if idle := tr.takeAll(); len(idle) > 0 {
+		t.Error("the connection is kept, and what came after the answer with it")
+	}
+}
+
 // answers of a hand-written upstream: what net/http's own server would not send.
 func TestTransportReadsOddAnswers(t *testing.T) {
 	for name, tc := range map[string]struct{ answer, want string }{
