@@ -27,8 +27,8 @@ type Tap struct {
 	request *Request
 	scanner scanner
 	facts   answerFacts
-	// opening is nil of an answer that is no stream.
-	opening *opening
+	// opening is unused by an answer that is no stream.
+	opening opening
 
 	// held is what has come and not gone out. Offsets below are into it.
 	held []byte
@@ -52,20 +52,35 @@ const maxHeld = 64 << 10
 // and so what is kept of a frame while it is not known to be another.
 const maxUndecided = 16 << 10
 
+// maxHeldAgain bounds the memory that a tap takes along into its next answer.
+const maxHeldAgain = 4 << 10
+
 // NewTap returns the tap for one answer to the request: events if that is
 // what contentType says, else one JSON document, or whatever it turns out to be.
 func (r *Request) NewTap(contentType string) *Tap {
-	t := &Tap{request: r, usageOpen: -1, usageClose: -1}
+	t := new(Tap)
+	t.Reset(r, contentType)
+	return t
+}
+
+// Reset makes t the tap for another answer, as NewTap would, in the memory that
+// it has. What it has returned of its former answer is not touched.
+func (t *Tap) Reset(r *Request, contentType string) {
+	held, sample, known := t.held[:0], t.facts.sample[:0], t.opening.text[:0]
+	if cap(held) > maxHeldAgain {
+		held = nil
+	}
+	if sample == nil {
+		sample = make([]byte, 0, 512) // grows up to maxSample
+	}
+	*t = Tap{request: r, held: held, usageOpen: -1, usageClose: -1}
 	t.scanner.schema = r.Endpoint.dialect.schema
-	t.facts.sample = make([]byte, 0, 512) // Grows up to maxSample.
+	t.facts.sample = sample
+	t.opening = opening{text: known, credit: maxOpeningCredit}
 	kind, _, _ := strings.Cut(contentType, ";")
 	t.stream = strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
 	t.frames.strip = t.stream && r.canAskUsage()
 	t.frames.hold = noHold
-	if t.stream {
-		t.opening = &opening{credit: maxOpeningCredit}
-	}
-	return t
 }
 
 // IsStream reports whether the answer is events.

@@ -33,12 +33,16 @@ func readBody(into *[]byte, from io.Reader, length int64) error {
 	}
 }
 
-// forgetBody gives the body's memory back. The heartbeat may be reading in it.
-func (c *call) forgetBody() {
+// giveBack gives the memory of the body and of the tap back. The heartbeat may
+// be reading in it.
+func (c *call) giveBack() {
 	c.tapMu.Lock()
-	body := c.body
-	c.body = nil
+	body, tap := c.body, c.tap
+	c.body, c.tap = nil, nil
 	c.tapMu.Unlock()
+	if tap != nil {
+		c.proxy.taps.Put(tap)
+	}
 	if body != nil && cap(*body) <= maxBodyKept {
 		c.proxy.bodies.Put(body)
 	}

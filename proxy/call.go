@@ -303,21 +303,29 @@ func (c *call) deliver() {
 	if c.costInBody {
 		c.request.AskedUsage = true // who wants the cost in the usage chunk wants the chunk
 	}
+	tap := c.proxy.taps.Get().(*meter.Tap)
+	tap.Reset(c.request, c.answer.Header.Get("Content-Type"))
 	c.tapMu.Lock()
-	c.tap = c.request.NewTap(c.answer.Header.Get("Content-Type"))
+	c.tap = tap
 	c.tapMu.Unlock()
 	if c.tap.IsStream() {
 		c.sendHead()
 		c.passStream()
 		return
 	}
+	c.passWhole()
+}
+
+// passWhole keeps a JSON answer and sends it with its receipt. One that is too
+// large to be kept becomes a stream.
+func (c *call) passWhole() {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	err := c.keep(answer)
 	switch {
 	case err != nil:
 		c.breakOff(err)
-	case c.streaming: // it is too large to be kept
+	case c.streaming:
 		c.passStream()
 	case c.settle(c.usage()) != nil:
 		c.withhold()
@@ -326,12 +334,19 @@ func (c *call) deliver() {
 	}
 }
 
-// passStream passes on what is to come, and the end with its receipt.
+// passStream passes on what is to come, and the end with its receipt. What it
+// calls while it waits is little: a stream's stack is a good part of its memory.
 func (c *call) passStream() {
 	if err := c.pump(); err != nil {
 		c.breakOff(err)
 		return
 	}
+	c.endStream()
+}
+
+// endStream books the charge and sends the end of a stream, with its receipt in
+// the trailers.
+func (c *call) endStream() {
 	if c.settle(c.usage()) != nil {
 		c.withhold()
 		return
@@ -433,6 +448,7 @@ func (c *call) sendHead() {
 	writeHold(h, c.hold)
 	c.streaming = true
 	c.w.WriteHeader(c.answer.StatusCode)
+	c.answer.Header = nil // it is not to live as long as its stream
 	if c.headWaits = isHere(c.answer.Body); !c.headWaits {
 		_ = c.control.Flush() // a writer that cannot is told by the first write
 	}
@@ -633,7 +649,7 @@ func (c *call) end() {
 		c.proxy.metrics.held.Dec()
 	}
 	c.report()
-	c.forgetBody()
+	c.giveBack()
 }
 
 func (c *call) writeReceipt(h http.Header) {

@@ -93,6 +93,7 @@ type Proxy struct {
 	endpoints map[string]*meter.Endpoint // by path; what calls are of, before the mux
 	bodies    sync.Pool                  // *[]byte, of requests
 	answers   sync.Pool                  // *[]byte, of answers that are kept until they are booked
+	taps      sync.Pool                  // *meter.Tap
 	buffers   sync.Pool                  // *streamBuffers
 	logFields sync.Pool                  // *[]zap.Field
 
@@ -132,6 +133,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.bodies.New = func() any { return new([]byte) }
 	p.answers.New = func() any { b := make([]byte, 0, readSize); return &b }
+	p.taps.New = func() any { return new(meter.Tap) }
 	p.buffers.New = func() any { return new(streamBuffers) }
 	p.logFields.New = func() any { f := make([]zap.Field, 0, 24); return &f }
 	p.inFlight.calls = make(map[*call]struct{})

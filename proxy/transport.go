@@ -90,6 +90,7 @@ func (t *transport) send(r *http.Request, body []byte, cut *cut) (*http.Response
 		_ = conn.Close() // it is of no use any more
 		return nil, err
 	}
+	response.Request = nil // it is not to live as long as its answer
 	response.Body = &upstreamBody{conn: conn, response: response, body: response.Body, cut: cut}
 	return response, nil
 }
