@@ -66,20 +66,11 @@ func announce(log *zap.Logger, cfg *config.Config) {
 	}
 }
 
-// collectLessOften lets the heap grow to five times what is alive, unless GOGC
-// says otherwise: what is alive is small here, some 10 MiB and 40 KiB a call in
-// flight, and collecting at twice that costs a tenth of the whole CPU time.
-func (p *program) collectLessOften() {
-	if p.getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-}
-
 // serveConfig is a server's life: everything that it opens is closed in
 // reverse order, the ledger after the last call was settled.
 func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logger) error {
 	ctx := caught.stop
-	p.collectLessOften()
+	p.paceCollector()
 	if len(upstreams(cfg)) == 0 {
 		return config.Problems{{File: cfg.File, Path: "upstreams", Message: "there is none that can be used, so every call would be refused: name one with name, base_url, api_key and models (see examples/minimal.yaml)"}}
 	}
