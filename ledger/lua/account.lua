@@ -23,7 +23,7 @@ local function load_account()
     local recharge, bonus, held = amount(v[4]), amount(v[5]), amount(v[6])
     account = {name = ACCOUNT, status = v[1], split = v[2], overdraft = amount(v[3]), recharge = recharge, bonus = bonus, held = held,
       granted = tonumber(v[7]), recharge_was = recharge, bonus_was = bonus, held_was = held, keys = {}, key_order = {},
-      packs = NONE, pack_order = NONE, pack_hash = PACKS, scope = SCOPE, forgotten = false}
+      packs = NONE, pack_order = NONE, pack_hash = PACKS, scope = SCOPE, scopes = NONE, loaded = NONE, forgotten = false}
     work.accounts[ACCOUNT], work.order[#work.order + 1] = account, account
   end
   packs, pack_order = account.packs, account.pack_order
@@ -88,6 +88,8 @@ end
 -- Packs in hand: id -> {b = remaining, h = held}, numbers; x = whether it is revoked, over = whether its time has passed,
 -- looked up for what comes back; why = why that goes again, if it did not come from a hold. pack_order lists their ids.
 -- What becomes of the scope is in hand, too: account.fills are entries to add to it, unless account.forgotten says that it goes.
+-- account.scopes are the candidates by unit and model that have been looked up already, account.loaded are those whose packs are
+-- in hand.
 
 local pack_fields = memo(function(id) return {id .. ':b', id .. ':h'} end)
 
@@ -149,7 +151,7 @@ local function unexpired(text)
 end
 
 -- forget_scope lets the scope go at commit, with what was about to be added.
-local function forget_scope() account.forgotten = true end
+local function forget_scope() account.forgotten, account.scopes = true, NONE end
 
 -- fill_scope adds an entry at commit.
 local function fill_scope(field, text)
@@ -163,6 +165,8 @@ end
 local function scope_of(unit, model)
   if account.granted == 0 then return no_packs end
   local field = unit .. ' ' .. model
+  local candidates = account.scopes[field]
+  if candidates then return candidates end
   local text = not account.forgotten and call('HGET', SCOPE, field)
   if not text then
     text = build_scope(unit, model)
@@ -170,6 +174,8 @@ local function scope_of(unit, model)
   end
   local scope = read_scope(text)
   if scope.first <= now then scope = read_scope(unexpired(text)) end
+  if account.scopes == NONE then account.scopes = {} end
+  account.scopes[field] = scope.candidates
   return scope.candidates
 end
 
@@ -197,6 +203,15 @@ local function load_packs(ids)
     pack.b, pack.h, pack.b0, pack.h0 = b, h, b, h
     pack_order[#pack_order + 1] = id
   end
+end
+
+-- load_candidates reads the packs of candidates.
+local function load_candidates(candidates)
+  if account.loaded[candidates] then return end
+  if account.loaded == NONE then account.loaded = {} end
+  account.loaded[candidates] = true
+  load_packs(candidates.before)
+  load_packs(candidates.after)
 end
 
 -- fill_pack changes what remains of a pack in hand. One that is used up by that leaves the scope, and comes back into it when it

@@ -33,18 +33,23 @@ end
 -- returning takes packs in hand to which something comes back: {{id, quantity}, …}.
 local function returning(list, why)
   if #list == 0 then return end
-  local ids, fields, back = {}, {}, account.came_back or {}
-  for i = 1, #list do
-    local id = list[i][1]
-    ids[i], back[#back + 1], fields[2 * i - 1], fields[2 * i] = id, id, id, id .. ':x'
-  end
+  local ids, back = {}, account.came_back or {}
+  for i = 1, #list do ids[i], back[#back + 1] = list[i][1], list[i][1] end
   load_packs(ids)
-  local values = call('HMGET', PACKS, unpack(fields))
-  for i = 1, #ids do
-    local pack, expires = packs[ids[i]], expiry_of(values[2 * i - 1] or '')
-    pack.x, pack.over, pack.why = values[2 * i], expires ~= 0 and expires <= now, why
-  end
   account.came_back = back
+  local fresh, fields = {}, {}
+  for i = 1, #ids do
+    local id = ids[i]
+    local pack, n = packs[id], #fields
+    pack.why = why
+    if pack.over == nil then fresh[#fresh + 1], fields[n + 1], fields[n + 2] = pack, id, id .. ':x' end
+  end
+  if #fresh == 0 then return end
+  local values = call('HMGET', PACKS, unpack(fields))
+  for i = 1, #fresh do
+    local expires = expiry_of(values[2 * i - 1] or '')
+    fresh[i].x, fresh[i].over = values[2 * i], expires ~= 0 and expires <= now
+  end
 end
 
 -- give_back takes a hold off what is held, in hand.

@@ -67,8 +67,7 @@ local function find_packs(groups, held, model)
   for i = 1, #groups do
     local group = groups[i]
     group.packs = known[group.unit] or scope_of(group.unit, model)
-    load_packs(group.packs.before)
-    load_packs(group.packs.after)
+    load_candidates(group.packs)
   end
 end
 
