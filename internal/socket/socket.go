@@ -67,7 +67,6 @@ func (r *Reader) Await() error {
 		_, err := r.Peek(1)
 		return err
 	}
-	r.Release()
 	err := r.raw.Read(r.look)
 	r.take()
 	if err != nil {
