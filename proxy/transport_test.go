@@ -265,6 +265,35 @@ func TestTransportKeepsNoConnectionWithMoreThanTheAnswer(t *testing.T) {
 	}
 }
 
+// An answer that ends with its connection is whole if the upstream closed it, and
+// not if it was reset, though the system tells of that once.
+func TestTransportTellsAResetFromAnEnd(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		here := make(chan struct{})
+		address := answerOnce(t, func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 1000))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\npart")
+			<-here
+			if reset {
+				_ = conn.(*net.TCPConn).SetLinger(0)
+			}
+		})
+		response, err := post(t, new(cut), transportFor(t, nil), address, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 4)
+		if _, err := io.ReadFull(response.Body, got); err != nil {
+			t.Fatal(err)
+		}
+		close(here)
+		await(response.Body)
+		if _, err := response.Body.Read(got); errors.Is(err, io.EOF) == reset || err == nil {
+			t.Errorf("reset %v: read %v", reset, err)
+		}
+	}
+}
+
 // answers of a hand-written upstream: what net/http's own server would not send.
 func TestTransportReadsOddAnswers(t *testing.T) {
 	for name, tc := range map[string]struct{ answer, want string }{
