@@ -15,6 +15,7 @@ const (
 	headroom       = 12 << 20 // bytes
 	leastGrowth    = 100      // percent: Go's own rule, beyond 12 MiB alive
 	greatestGrowth = 300      // percent, and what it begins with
+	growthStep     = 50       // percent: to set it stops everything for a moment
 )
 
 // paceCollector sets GOGC after each collection by what that has found alive,
@@ -41,7 +42,8 @@ func paceNext(now int) {
 
 // growthFor is by how many percent the heap may grow if so many bytes are alive.
 func growthFor(alive uint64) int {
-	return int(min(max(headroom*100/max(alive, 1), leastGrowth), greatestGrowth))
+	growth := headroom * 100 / max(alive, 1) / growthStep * growthStep
+	return int(min(max(growth, leastGrowth), greatestGrowth))
 }
 
 // aliveBytes is what the last collection has found alive.

@@ -10,7 +10,7 @@ import (
 
 func TestGrowthFollowsWhatIsAlive(t *testing.T) {
 	for alive, want := range map[uint64]int{
-		0: 300, 1 << 20: 300, 4 << 20: 300, 6 << 20: 200, 8 << 20: 150, 12 << 20: 100, 1 << 40: 100,
+		0: 300, 1 << 20: 300, 4 << 20: 300, 5 << 20: 200, 6 << 20: 200, 8 << 20: 150, 12 << 20: 100, 1 << 40: 100,
 	} {
 		if got := growthFor(alive); got != want {
 			t.Errorf("%d bytes alive: %d %%, want %d", alive, got, want)
