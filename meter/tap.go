@@ -73,10 +73,10 @@ func (t *Tap) Reset(r *Request, contentType string) {
 	if sample == nil {
 		sample = make([]byte, 0, 512) // grows up to maxSample
 	}
-	*t = Tap{request: r, held: held, usageOpen: -1, usageClose: -1}
-	t.scanner.schema = r.Endpoint.dialect.schema
-	t.facts.sample = sample
-	t.opening = opening{text: known, credit: maxOpeningCredit}
+	*t = Tap{
+		request: r, scanner: scanner{schema: r.Endpoint.dialect.schema}, facts: answerFacts{sample: sample},
+		opening: opening{text: known, credit: maxOpeningCredit}, held: held, usageOpen: -1, usageClose: -1,
+	}
 	kind, _, _ := strings.Cut(contentType, ";")
 	t.stream = strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
 	t.frames.strip = t.stream && r.canAskUsage()

@@ -31,10 +31,8 @@ func TestCollectorIsPaced(t *testing.T) {
 	}
 	alive := make([]byte, 64<<20)
 	waitForGOGC(t, leastGrowth)
-	runtime.KeepAlive(alive)
-	alive = nil
+	runtime.KeepAlive(alive) // up to here
 	waitForGOGC(t, greatestGrowth)
-	_ = alive
 }
 
 // waitForGOGC collects until GOGC is that: what is done after a collection comes a moment later.
