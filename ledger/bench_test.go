@@ -18,7 +18,7 @@ import (
 func BenchmarkReserveSettle(b *testing.B) {
 	for _, packs := range []int{0, 1, 20} {
 		b.Run(fmt.Sprintf("packs=%d", packs), func(b *testing.B) {
-			l, key := benchLedger(b, packs)
+			l, key := benchLedger(b, packs, farLimits())
 			used := charge(b, "input 1000 2/1M", "output 500 8/1M")
 			b.ReportAllocs()
 			before, ours := serverCPU(b, l), ownCPU(b)
@@ -31,14 +31,18 @@ func BenchmarkReserveSettle(b *testing.B) {
 	}
 }
 
-// BenchmarkTrips is the same, of many clients at once: of one account, which their trips have in common, and of a thousand.
+// BenchmarkTrips is the same, of many clients at once: of one account, which their trips have in common, and of a thousand;
+// with a key that may do anything, and with one that has limits.
 func BenchmarkTrips(b *testing.B) {
-	for _, c := range []struct{ accounts, packs int }{{1, 0}, {1, 1}, {1, 20}, {1000, 0}} {
-		b.Run(fmt.Sprintf("accounts=%d/packs=%d", c.accounts, c.packs), func(b *testing.B) {
-			l, key := benchLedger(b, c.packs)
+	for _, c := range []struct {
+		accounts, packs int
+		limits          KeyLimits
+	}{{1, 0, KeyLimits{}}, {1, 1, KeyLimits{}}, {1, 20, KeyLimits{}}, {1, 0, farLimits()}, {1000, 0, KeyLimits{}}} {
+		b.Run(fmt.Sprintf("accounts=%d/packs=%d/limits=%v", c.accounts, c.packs, c.limits.RPM > 0), func(b *testing.B) {
+			l, key := benchLedger(b, c.packs, c.limits)
 			keys := []Credential{key}
 			for len(keys) < c.accounts {
-				keys = append(keys, benchAccount(b, l, fmt.Sprint("a", len(keys)), c.packs))
+				keys = append(keys, benchAccount(b, l, fmt.Sprint("a", len(keys)), c.packs, c.limits))
 			}
 			used := charge(b, "input 1000 2/1M", "output 500 8/1M")
 			b.ReportAllocs()
@@ -97,7 +101,7 @@ const batch = 100
 
 // BenchmarkReserve is admission alone.
 func BenchmarkReserve(b *testing.B) {
-	l, key := benchLedger(b, 1)
+	l, key := benchLedger(b, 1, farLimits())
 	used := charge(b, "input 1000 2/1M", "output 500 8/1M")
 	held := make([]*Hold, 0, batch)
 	b.ReportAllocs()
@@ -117,7 +121,7 @@ func BenchmarkReserve(b *testing.B) {
 
 // BenchmarkSettle is booking alone.
 func BenchmarkSettle(b *testing.B) {
-	l, key := benchLedger(b, 1)
+	l, key := benchLedger(b, 1, farLimits())
 	used := charge(b, "input 1000 2/1M", "output 500 8/1M")
 	held := make([]*Hold, 0, batch)
 	b.ReportAllocs()
@@ -152,7 +156,12 @@ func benchSettle(b *testing.B, l *Ledger, h *Hold, used meter.Charge) {
 	}
 }
 
-func benchLedger(b *testing.B, packs int) (*Ledger, Credential) {
+// farLimits are limits of each kind, which no benchmark reaches.
+func farLimits() KeyLimits {
+	return KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: 1_000_000 * meter.NanoPerUnit}
+}
+
+func benchLedger(b *testing.B, packs int, limits KeyLimits) (*Ledger, Credential) {
 	b.Helper()
 	server := redistest.Start(b)
 	l, err := Open(b.Context(), Options{URL: server.URL(), Currency: "CNY"})
@@ -160,10 +169,10 @@ func benchLedger(b *testing.B, packs int) (*Ledger, Credential) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = l.Close() })
-	return l, benchAccount(b, l, "acme", packs)
+	return l, benchAccount(b, l, "acme", packs, limits)
 }
 
-func benchAccount(b *testing.B, l *Ledger, id string, packs int) Credential {
+func benchAccount(b *testing.B, l *Ledger, id string, packs int, limits KeyLimits) Credential {
 	b.Helper()
 	check := func(err error) {
 		if err != nil {
@@ -180,7 +189,7 @@ func benchAccount(b *testing.B, l *Ledger, id string, packs int) Credential {
 		_, err = l.GrantPack(b.Context(), Grant{Account: id, Quantity: maxPackQuantity, Models: []string{"glm*"}})
 		check(err)
 	}
-	_, secret, err := l.CreateKey(b.Context(), id, NewKey{Limits: KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: 1_000_000 * meter.NanoPerUnit}})
+	_, secret, err := l.CreateKey(b.Context(), id, NewKey{Limits: limits})
 	check(err)
 	key, _ := ParseCredential(secret)
 	return key

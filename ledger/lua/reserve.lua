@@ -68,11 +68,9 @@ local function spend(fee, tokens, limits)
 end
 
 -- wait tells how long, in ms, until a bucket has what is needed of it; nil when it has.
-local function wait(stored, limit, need)
-  if limit == 0 then return nil end
-  local had = level(stored, limit)
-  if need <= had then return nil end
-  return ceil((need - had) / limit), max(0, floor(had / UNIT_OF_RATE))
+local function wait(level, limit, need)
+  if limit == 0 or need <= level then return nil end
+  return ceil((need - level) / limit), max(0, floor(level / UNIT_OF_RATE))
 end
 
 -- short_of is what packs, wallets or the key's limits lack: nil, or the refusal. One that would stand without the requests
@@ -106,7 +104,7 @@ local function place(groups, fee, tokens)
   end
   key_holds(fee, tokens)
   local rpm = key.terms.rpm
-  if rpm > 0 then key.rb = bucket(level(key.rb, rpm) - UNIT_OF_RATE) end
+  if rpm > 0 then key.rb = key.rb - UNIT_OF_RATE end
   key_gains(-tokens)
   local hold = long(key.suffix .. '\t' .. str(fee) .. '\t' .. ARGV[13] .. '\t' .. str(now) .. '\t' .. text_of(drawn) .. '\t' ..
     candidates_of(groups) .. '\t' .. ARGV[8] .. '\t')

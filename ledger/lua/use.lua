@@ -11,6 +11,7 @@
 -- A bucket holds limit * 60000 at most and gains `limit` a millisecond; one request or token costs 60000: all whole numbers.
 
 local UNIT_OF_RATE = 60000
+local LEAST_LEVEL = -2^52 -- a bucket never falls so low that its numbers were not exact
 
 -- key_fields are the fields of a key by its suffix: definition, revocation, counters.
 local key_fields = memo(function(s)
@@ -23,6 +24,7 @@ local read_terms = memo(function(definition)
   local t = {}
   t.expires, t.models, t.endpoints, t.networks, t.total, t.daily, t.monthly, t.tokens, t.rpm, t.tpm, t.parallel, t.receipt =
     match(definition, '^' .. rep('([^\t]*)\t', 11) .. '([^\t]*)$')
+  t.spend_text, t.rpm_text, t.tpm_text = t.total .. '\t' .. t.daily .. '\t' .. t.monthly .. '\t', t.rpm .. '\t', t.tpm .. '\t'
   for _, name in ipairs({'expires', 'total', 'daily', 'monthly', 'tokens', 'rpm', 'tpm', 'parallel'}) do
     t[name] = amount(t[name])
     t.wide = t.wide or type(t[name]) == 'string'
@@ -53,6 +55,18 @@ end
 
 local function counter(value) return value and amount(value) or 0 end
 
+-- level is what a bucket holds now; nobody asks for one without a limit.
+local function level(stored, limit)
+  if limit == 0 then return 0 end
+  local full = limit * UNIT_OF_RATE
+  local had, at = match(stored or '', '^(%-?%d+) (%d+)$')
+  if not had then return full end
+  return min(full, tonumber(had) + max(0, now - tonumber(at)) * limit)
+end
+
+-- bucket writes a level down.
+local function bucket(value) return str(value) .. ' ' .. str(now) end
+
 -- load_key takes a key of the account in hand, by its suffix, with the counters of today and this month; false when there is none.
 local function load_key(suffix, offset)
   if not account then return false end
@@ -69,7 +83,8 @@ local function load_key(suffix, offset)
   key = {ring = KEYRING, suffix = suffix, fields = fields, hash = sub(v[1], 1, tab - 1), terms = terms, revoked = v[2],
     s = counter(v[3]), d = day, ds = d == day and counter(v[5]) or 0, m = month, ms = m == month and counter(v[7]) or 0,
     sh = counter(v[8]), t = counter(v[9]), th = counter(v[10]), n = counter(v[11]), p = counter(v[12]),
-    rb = v[13] or '0', tb = v[14] or '0', rb_was = v[13] or '0', tb_was = v[14] or '0', held = false, counted = false}
+    rb = level(v[13], terms.rpm), tb = level(v[14], terms.tpm), held = false, counted = false}
+  key.rb_was, key.tb_was = key.rb, key.tb
   account.keys[suffix], account.key_order[#account.key_order + 1] = key, key
   return true
 end
@@ -83,21 +98,10 @@ local function put_key(of)
   elseif of.held then
     put_list(of.ring, {f[8], str(of.sh), f[10], str(of.th), f[12], str(of.p)})
   end
-  if of.rb ~= of.rb_was then put(of.ring, f[13], of.rb) end
-  if of.tb ~= of.tb_was then put(of.ring, f[14], of.tb) end
+  if of.rb ~= of.rb_was then put(of.ring, f[13], bucket(of.rb)) end
+  if of.tb ~= of.tb_was then put(of.ring, f[14], bucket(of.tb)) end
   of.held, of.counted, of.rb_was, of.tb_was = false, false, of.rb, of.tb
 end
-
--- level is what a bucket holds now.
-local function level(stored, limit)
-  local full = limit * UNIT_OF_RATE
-  local had, at = match(stored, '^(%-?%d+) (%d+)$')
-  if not had then return full end
-  return min(full, tonumber(had) + max(0, now - tonumber(at)) * limit)
-end
-
--- bucket writes a level down. It never falls so low that its numbers were not exact.
-local function bucket(value) return str(max(-MAX / 2, value)) .. ' ' .. str(now) end
 
 -- listed tells whether a space-separated list of patterns allows a name; '' allows all.
 local function listed(patterns, name)
@@ -157,7 +161,7 @@ end
 local function key_gains(tokens)
   local tpm = key.terms.tpm
   if tpm == 0 or tokens == 0 then return end
-  key.tb = bucket(min(tpm * UNIT_OF_RATE, level(key.tb, tpm) + max(-MAX / 2, tokens * UNIT_OF_RATE)))
+  key.tb = max(LEAST_LEVEL, min(tpm * UNIT_OF_RATE, key.tb + max(LEAST_LEVEL, tokens * UNIT_OF_RATE)))
 end
 
 -- key_charges counts a charge. What a token bucket gave at the reserve is corrected to what was used.
@@ -180,12 +184,6 @@ local function key_uncharges(cash, tokens, day, month)
   key.t, key.n = add(key.t, -tokens), add(key.n, -1)
 end
 
--- rate_text is a limit and its bucket's level, for the standing.
-local function rate_text(stored, limit)
-  if limit == 0 then return '0\t0' end
-  return str(limit) .. '\t' .. str(level(stored, limit))
-end
-
 -- key_standing is the key's part of the standing: limits and use of spend, levels of the buckets, receipt. Where there is
 -- no limit nobody asks for the use.
 local function key_standing()
@@ -193,8 +191,7 @@ local function key_standing()
   local terms, spend = key.terms, '0\t0\t0\t0\t0\t0\t0\t'
   if terms.standing then return terms.standing end -- the same for all calls
   if terms.spends then
-    spend = str(terms.total) .. '\t' .. str(terms.daily) .. '\t' .. str(terms.monthly) .. '\t' .. str(key.s) .. '\t' ..
-      str(key.ds) .. '\t' .. str(key.ms) .. '\t' .. str(key.sh) .. '\t'
+    spend = terms.spend_text .. str(key.s) .. '\t' .. str(key.ds) .. '\t' .. str(key.ms) .. '\t' .. str(key.sh) .. '\t'
   end
-  return spend .. rate_text(key.rb, terms.rpm) .. '\t' .. rate_text(key.tb, terms.tpm) .. '\t' .. terms.receipt
+  return spend .. terms.rpm_text .. str(key.rb) .. '\t' .. terms.tpm_text .. str(key.tb) .. '\t' .. terms.receipt
 end
