@@ -12,9 +12,10 @@
 // them (convoy.go).
 //
 // What no proxy ends, Sweep ends. The Lua in lua/ says how: numbers.lua has the
-// amounts, trip.lua the unit of work, account.lua wallets and packs, pay.lua
-// who pays, hold.lua what is held, use.lua what a key may do, charge.lua the
-// booking; each script's head says its keys, arguments, answers.
+// amounts, trip.lua the unit of work, account.lua wallets and packs, lines.lua
+// what is to be paid, pay.lua who pays, hold.lua what is held, use.lua what a
+// key may do, charge.lua the booking; each script's head says its keys,
+// arguments, answers.
 //
 // # Laws
 //

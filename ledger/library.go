@@ -26,7 +26,7 @@ var luaFiles embed.FS
 const libraryPrefix = "tollgate_"
 
 // sharedParts are what the scripts are built on, in this order.
-var sharedParts = []string{"lib", "numbers", "trip", "account", "pay", "hold", "use", "charge", "turn", "ref"} //nolint:gochecknoglobals // it is a constant
+var sharedParts = []string{"lib", "numbers", "trip", "account", "lines", "pay", "hold", "use", "charge", "turn", "ref"} //nolint:gochecknoglobals // it is a constant
 
 // A script is one Lua file under lua/, as it is called.
 type script struct {

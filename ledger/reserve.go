@@ -5,8 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/meter"
@@ -58,7 +56,7 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 // reserveArgs is ARGV of the script.
 func (l *Ledger) reserveArgs(r *Reservation, lines string, idMS int64) []any {
 	return texts(l.args(14), r.Credential.Account, r.ID, r.Credential.suffix(), r.Credential.Hash, r.Model, r.Endpoint,
-		addressText(r.Client), l.zoneOffset(), ms(l.holdTTL), whole(r.Quote.Tokens()), lines, whole(idMS), ms(admissible), plainLines(lines))
+		addressText(r.Client), l.zoneOffset(), ms(l.holdTTL), whole(r.Quote.Tokens()), lines, whole(idMS), ms(admissible), summary(lines))
 }
 
 func (l *Ledger) holdOf(r *Reservation, reply *reply) (*Hold, error) {
@@ -104,62 +102,6 @@ func (l *Ledger) refusalOf(reply *reply) error {
 		return err
 	}
 	return no
-}
-
-// encodeLines checks that a quote or charge can be booked, and writes its
-// lines as the scripts read them: "unit quantity pico per amount" a line.
-func encodeLines(c *meter.Charge, model, endpoint string) (string, error) {
-	if len(model) > maxNameSize || len(endpoint) > maxNameSize || strings.ContainsAny(model+endpoint, "\t\n") {
-		return "", fmt.Errorf("%w: model and endpoint: want at most %d characters each, no tabs or line ends", ErrInvalid, maxNameSize)
-	}
-	if len(c.Lines) > maxLines {
-		return "", fmt.Errorf("%w: %d lines: want at most %d", ErrInvalid, len(c.Lines), maxLines)
-	}
-	var space [512]byte
-	text := space[:0]
-	var fee meter.Nano
-	var units int64
-	for i := range c.Lines {
-		line := &c.Lines[i]
-		per := max(line.Rate.Per, 1)
-		if line.Quantity < 0 || line.Quantity > maxUnits-units || line.Rate.Pico < 0 || per > maxPer ||
-			line.Amount < 0 || line.Amount > meter.MaxCharge-fee {
-			return "", fmt.Errorf("%w: line %s: quantity %d, rate %s, amount %s: out of what can be booked", ErrInvalid, line.Dimension, line.Quantity, line.Rate, line.Amount)
-		}
-		fee += line.Amount
-		units += line.Quantity
-		text = append(text, line.Dimension.Unit()...)
-		for _, n := range [...]int64{line.Quantity, line.Rate.Pico, per, int64(line.Amount)} {
-			text = strconv.AppendInt(append(text, ' '), n, 10)
-		}
-		text = append(text, '\n')
-	}
-	if fee != c.Fee {
-		return "", fmt.Errorf("%w: fee %s, but the lines add up to %s", ErrInvalid, c.Fee, fee)
-	}
-	return string(text), nil
-}
-
-// plainLines says what encoded lines come to where nobody but the wallets can
-// pay: "fee units lines", the latter as the entry has them.
-func plainLines(lines string) string {
-	if lines == "" {
-		return "0  "
-	}
-	var fee int64
-	var units string
-	booked := make([]byte, 0, 64)
-	for line := range strings.SplitSeq(strings.TrimSuffix(lines, "\n"), "\n") {
-		unit, rest, _ := strings.Cut(line, " ")
-		amount := rest[strings.LastIndexByte(rest, ' ')+1:]
-		if !strings.Contains("|"+units+"|", "|"+unit+"|") {
-			units = strings.Trim(units+"|"+unit, "|")
-		}
-		n, _ := strconv.ParseInt(amount, 10, 64) // it was written by encodeLines
-		fee += n
-		booked = append(append(booked, amount...), ":0,"...)
-	}
-	return strconv.FormatInt(fee, 10) + " " + units + " " + strings.TrimSuffix(string(booked), ",")
 }
 
 // addressText is an address as the scripts compare it: 32 hex digits, IPv4

@@ -25,7 +25,7 @@ type seededBug struct {
 func seededBugs() []seededBug {
 	return []seededBug{
 		{"no marker written", "settle", "  mark('c ' .. entry_seq .. ' ' .. ARGV[9], tonumber(ARGV[14]))\n", "", lawOnce},
-		{"`..` on an amount", "charge", "str(fee), groups.plain", "fee .. '', groups.plain", lawExactFee},
+		{"`..` on an amount", "charge", "str(fee), groups.booked", "fee .. '', groups.booked", lawExactFee},
 		{"tostring prints numbers", "numbers", "return format('%d', n)", "return tostring(n)", lawExactFee},
 		{
 			"floor and ceil swapped, of a fee", "pay", "wanted = muldiv(fee, account.bonus, add(account.recharge, account.bonus), 0)",
@@ -54,6 +54,8 @@ func seededBugs() []seededBug {
 			"admission forgets what is held", "pay", "total(account.recharge, account.bonus, account.overdraft, negate(account.held))",
 			"total(account.recharge, account.bonus, account.overdraft)", "NONNEG",
 		},
+		{"packs pay all that they do not have", "pay", "if not covers(group.packs.before, group.total, with_held) then", "if false then", lawExactFee},
+		{"packs pay all with what is held", "pay", "with_held and pack.b or pack.b - pack.h)\n", "pack.b)\n", "NONNEG"},
 		{"settle keeps the hold's cash", "hold", "  account.held = add(account.held, -hold.cash)\n", "", lawHoldSum},
 		{"late settle leaves the abandon", "settle", "  if abandon then take_back(", "  if false then take_back(", lawOnce},
 		{"lost reply of a reserve holds twice", "reserve", "return already(groups) or admit(groups)", "return admit(groups)", "STICKY"},
@@ -305,14 +307,25 @@ func (w *witness) big() {
 }
 
 func (w *witness) admission() {
+	own := w.id
 	w.open("2", "0")
-	admitted := 0
+	admitted := w.admitted(cost(w, "1"))
+	w.want("NONNEG", admitted == 2, "a balance of 2 admits %d calls of 1", admitted)
+	w.id = own + ".pack"
+	w.open("0", "0")
+	w.grant(Grant{Account: w.id, Quantity: 2})
+	admitted = w.admitted(charge(w, "input 1 0.001"))
+	w.want("NONNEG", admitted == 2, "a pack of 2 admits %d calls of 1", admitted)
+}
+
+// admitted is how many of five calls are.
+func (w *witness) admitted(quote meter.Charge) (n int) {
 	for range 5 {
-		if _, err := w.tryReserve(w.key, cost(w, "1")); err == nil {
-			admitted++
+		if _, err := w.tryReserve(w.key, quote); err == nil {
+			n++
 		}
 	}
-	w.want("NONNEG", admitted == 2, "a balance of 2 admits %d calls of 1", admitted)
+	return n
 }
 
 func (w *witness) corrections() {

@@ -66,7 +66,7 @@ func (l *Ledger) runSettle(ctx context.Context, b *booking, life time.Duration, 
 // settleArgs, and those below, are ARGV of the script.
 func (l *Ledger) settleArgs(b *booking, life time.Duration, told string) []any {
 	return texts(l.args(13), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
-		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told, plainLines(b.lines))
+		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told, summary(b.lines))
 }
 
 func (l *Ledger) releaseArgs(account, requestID string) []any {

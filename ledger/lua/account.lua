@@ -232,7 +232,7 @@ local function expel()
     local id = back[i]
     local pack = packs[id]
     local free = pack.b - pack.h
-    if (pack.x or pack.over) and free > 0 then
+    if free > 0 then
       fill_pack(pack, -free)
       note(pack.x and 'revoke' or 'expire', {'a', owner, 'g', id, 'q', str(-free), 'v', pack.why or 'came back from a hold',
         'z', id .. '=' .. str(pack.b)})

@@ -24,24 +24,23 @@ local function in_hand(hold, suffix, offset)
   return true
 end
 
--- touched lists the balances after, of the packs drawn and the wallets that paid.
-local function touched(drawn, from_recharge, from_bonus)
-  if #drawn == 0 and from_bonus == 0 then return from_recharge > 0 and 'r=' .. str(account.recharge) or '' end
-  local t = {}
-  for i = 1, #drawn do t[i] = drawn[i][1] .. '=' .. str(packs[drawn[i][1]].b) end
-  if from_bonus > 0 then t[#t + 1] = 'b=' .. str(account.bonus) end
-  if from_recharge > 0 then t[#t + 1] = 'r=' .. str(account.recharge) end
-  return concat(t, ',')
+-- with_wallets ends a list "p1=300,b=5,r=5" with the wallets that paid; false: it did not.
+local function with_wallets(text, bonus, recharge)
+  if bonus then text = (text == '' and 'b=' or text .. ',b=') .. str(bonus) end
+  if recharge then text = (text == '' and 'r=' or text .. ',r=') .. str(recharge) end
+  return text
 end
 
--- paid_text is who paid: packs, then bonus, then recharge.
+-- paid_text is who paid.
 local function paid_text(drawn, from_recharge, from_bonus)
-  if #drawn == 0 and from_bonus == 0 then return from_recharge > 0 and 'r=' .. str(from_recharge) or '' end
-  local t = {}
-  for i = 1, #drawn do t[i] = drawn[i][1] .. '=' .. str(drawn[i][2]) end
-  if from_bonus > 0 then t[#t + 1] = 'b=' .. str(from_bonus) end
-  if from_recharge > 0 then t[#t + 1] = 'r=' .. str(from_recharge) end
-  return concat(t, ',')
+  return with_wallets(text_of(drawn), from_bonus > 0 and from_bonus, from_recharge > 0 and from_recharge)
+end
+
+-- touched lists the balances after, of the packs drawn and the wallets that paid.
+local function touched(drawn, from_recharge, from_bonus)
+  local text = ''
+  for i = 1, #drawn do text = (i == 1 and '' or text .. ',') .. drawn[i][1] .. '=' .. str(packs[drawn[i][1]].b) end
+  return with_wallets(text, from_bonus > 0 and account.bonus, from_recharge > 0 and account.recharge)
 end
 
 -- pay takes from packs and wallets, in hand, what each is to pay; a negative part comes back.
@@ -58,7 +57,7 @@ end
 -- them cannot pay its part any more; then who pays is decided anew.
 local function as_told(groups, told)
   local fee, lines, paid = match(told, '^(%d+)\t([^\t]*)\t(.*)$')
-  local drawn, wallets, shares = {}, {r = 0, b = 0}, {}
+  local drawn, wallets, count = {}, {r = 0, b = 0}, 0
   for _, part in ipairs(pairs_of(paid or '')) do
     if wallets[part[1]] then
       wallets[part[1]] = part[2]
@@ -68,15 +67,15 @@ local function as_told(groups, told)
       drawn[#drawn + 1] = part
     end
   end
-  for cash, covered in gmatch(lines or '', '(%d+):(%d+)') do shares[#shares + 1] = {tonumber(cash), tonumber(covered)} end
-  if not fee or #shares ~= #groups.lines then return nil end
+  for _ in gmatch(lines or '', '%d+:%d+') do count = count + 1 end
+  if not fee or count ~= #groups.lines then return nil end
   returning(drawn)
   for i = 1, #drawn do
     local pack = packs[drawn[i][1]]
     if pack.b - pack.h < drawn[i][2] then return nil end
   end
   if wallets.r > max(0, clamp(account.recharge)) or wallets.b > max(0, clamp(account.bonus)) then return nil end
-  for i, line in ipairs(groups.lines) do line.cash, line.covered = shares[i][1], shares[i][2] end
+  groups.booked = lines
   return tonumber(fee), drawn, wallets.r, wallets.b
 end
 
@@ -84,13 +83,6 @@ end
 local function who_pays(groups)
   local fee = price(groups, cash_free())
   return fee, draws(groups), split(fee)
-end
-
--- lines_text is what each line came to, and what packs covered of it.
-local function lines_text(lines)
-  local t = {}
-  for i = 1, #lines do t[i] = str(lines[i].cash) .. ':' .. str(lines[i].covered) end
-  return concat(t, ',')
 end
 
 -- charge books lines (groups) for the request, in hand: packs, wallets, key, and the entry. told is '', or see as_told.
@@ -103,7 +95,7 @@ local function charge(kind, hold, static, groups, tokens, told, field, value)
   pay(drawn, from_recharge, from_bonus)
   if key then key_charges(fee, tokens, hold and hold.tokens or 0) end
 
-  local k, f, l = key and key.suffix or '', str(fee), groups.plain or lines_text(groups.lines)
+  local k, f, l = key and key.suffix or '', str(fee), groups.booked
   local p, z = paid_text(drawn, from_recharge, from_bonus), touched(drawn, from_recharge, from_bonus)
   local h, o = hold and str(hold.cash) or '', hold and fee > hold.cash and str(fee - hold.cash) or ''
   -- What of h and o is empty is left out: at the end of a list, nothing is nothing.

@@ -17,9 +17,9 @@ end
 
 local function text_of(list)
   if #list == 0 then return '' end
-  local t = {}
-  for i = 1, #list do t[i] = list[i][1] .. '=' .. str(list[i][2]) end
-  return concat(t, ',')
+  local text = list[1][1] .. '=' .. str(list[1][2])
+  for i = 2, #list do text = text .. ',' .. list[i][1] .. '=' .. str(list[i][2]) end
+  return text
 end
 
 -- read_hold parses a hold.
@@ -30,25 +30,34 @@ local function read_hold(text)
     candidates = candidates, model = model}
 end
 
--- returning takes packs in hand to which something comes back: {{id, quantity}, …}.
-local function returning(list, why)
-  if #list == 0 then return end
-  local ids, back = {}, account.came_back or {}
-  for i = 1, #list do ids[i], back[#back + 1] = list[i][1], list[i][1] end
+-- look_back takes packs in hand, and whether they are revoked or past their expiry.
+local function look_back(list)
+  local ids, fields = {}, {}
+  for i = 1, #list do ids[i], fields[2 * i - 1], fields[2 * i] = list[i][1], list[i][1], list[i][1] .. ':x' end
   load_packs(ids)
-  account.came_back = back
-  local fresh, fields = {}, {}
-  for i = 1, #ids do
-    local id = ids[i]
-    local pack, n = packs[id], #fields
-    pack.why = why
-    if pack.over == nil then fresh[#fresh + 1], fields[n + 1], fields[n + 2] = pack, id, id .. ':x' end
-  end
-  if #fresh == 0 then return end
   local values = call('HMGET', PACKS, unpack(fields))
-  for i = 1, #fresh do
-    local expires = expiry_of(values[2 * i - 1] or '')
-    fresh[i].x, fresh[i].over = values[2 * i], expires ~= 0 and expires <= now
+  for i = 1, #ids do
+    local pack, expires = packs[ids[i]], expiry_of(values[2 * i - 1] or '')
+    pack.x, pack.over = values[2 * i], expires ~= 0 and expires <= now
+  end
+end
+
+-- returning takes packs in hand to which something comes back: {{id, quantity}, …}. Those that must not keep it, expel() finds.
+local function returning(list, why)
+  for i = 1, #list do
+    local pack = packs[list[i][1]]
+    if not pack or pack.over == nil then
+      look_back(list)
+      break
+    end
+  end
+  for i = 1, #list do
+    local id = list[i][1]
+    local pack = packs[id]
+    if pack.x or pack.over then
+      local back = account.came_back or {}
+      back[#back + 1], pack.why, account.came_back = id, why, back
+    end
   end
 end
 

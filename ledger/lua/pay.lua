@@ -1,57 +1,4 @@
--- pay.lua: who pays. What the lines of a charge come to, what packs cover of it, how the wallets share the rest, and what is
--- left then.
-
--- group_of finds the group of a unit, or makes it.
-local function group_of(groups, unit)
-  for i = 1, #groups do
-    if groups[i].unit == unit then return groups[i] end
-  end
-  local group = {unit = unit, total = 0, listed = 0, due = 0, covered = 0, packs = no_packs}
-  groups[#groups + 1] = group
-  return group
-end
-
--- read_lines parses "unit quantity pico per amount" a line into groups by unit, in order of appearance.
-local function read_lines(text)
-  local groups, lines, group = {}, {}, nil
-  for unit, quantity, pico, per, amount in gmatch(text, '(%S+) (%d+) (%d+) (%d+) (%d+)') do
-    if not group or group.unit ~= unit then group = group_of(groups, unit) end
-    quantity, amount = tonumber(quantity), tonumber(amount)
-    local line = {quantity = quantity, pico = pico, per = per, amount = amount, covered = 0, cash = amount}
-    group[#group + 1], lines[#lines + 1] = line, line
-    group.total, group.listed = group.total + quantity, group.listed + amount
-    group.due = group.listed
-  end
-  groups.lines = lines
-  return groups
-end
-
--- candidates_of writes down what find_packs found, for the hold; a unit without packs too, so that none granted later pays.
-local function candidates_of(groups)
-  if groups.candidates then return groups.candidates end
-  if #groups == 1 then return groups[1].unit .. '=' .. groups[1].packs.text end
-  local t = {}
-  for i = 1, #groups do t[i] = groups[i].unit .. '=' .. groups[i].packs.text end
-  return concat(t, '|')
-end
-
--- plain_groups are groups for a list of units, "token|call". One call at a time uses them.
-local plain_groups = memo(function(units)
-  local groups = {}
-  for unit in gmatch(units, '[^|]+') do groups[#groups + 1] = {unit = unit, packs = no_packs} end
-  groups.candidates = candidates_of(groups)
-  return groups
-end)
-
--- read_charge is read_lines, unless the account in hand never had a pack: of the lines nothing matters then but what they come
--- to, which `plain` says: "<fee> <units> <lines as the entry has them>" (plainLines in reserve.go).
-local function read_charge(lines, plain)
-  if account.granted ~= 0 then return read_lines(lines) end
-  local fee, units, booked = match(plain, '^(%d+) (%S*) (%S*)$')
-  local groups = plain_groups(units)
-  groups.plain, groups.fee = booked, tonumber(fee)
-  return groups
-end
+-- pay.lua: who pays. What packs cover of a charge, how the wallets share the rest, and what is left then.
 
 -- read_held parses the candidates of a hold: lists by unit.
 local read_held = memo(function(text)
@@ -74,7 +21,7 @@ end
 -- uncover takes back what cover has laid on packs.
 local function uncover(group)
   if group.covered == 0 then return end
-  for i = 1, #group do group[i].covered, group[i].cash = 0, group[i].amount end
+  for _, line in ipairs(group.lines) do line.covered, line.cash = 0, line.amount end
   group.covered, group.due = 0, group.listed
 end
 
@@ -82,8 +29,8 @@ end
 -- add up, and what is left of a line priced anew, rounded half up. Returns the cash then due for the group.
 local function cover(group, quantity)
   local sum, upto_before, due = 0, 0, 0
-  for i = 1, #group do
-    local line = group[i]
+  for i = 1, #group.lines do
+    local line = group.lines[i]
     sum = sum + line.quantity
     local upto = quantity == group.total and sum or muldiv(quantity, sum, group.total, 0)
     line.covered = upto - upto_before
@@ -109,7 +56,8 @@ local function free_of(ids, with_held)
   local sum = 0
   for i = 1, #ids do
     local pack = packs[ids[i]]
-    sum = sum + max(0, with_held and pack.b or pack.b - pack.h)
+    local free = with_held and pack.b or pack.b - pack.h
+    if free > 0 then sum = sum + free end
   end
   return sum
 end
@@ -127,19 +75,41 @@ local function cover_least(group, other, cash, with_held)
   return cover(group, high)
 end
 
--- price decides what packs cover and what is due in cash, where the wallets can give `cash`.
--- A request that costs nothing draws on no pack. Returns the fee.
-local function price(groups, cash, with_held)
-  if groups.plain then return groups.fee end
-  local listed = 0
-  for i = 1, #groups do
-    uncover(groups[i])
-    listed = listed + groups[i].listed
+-- covers tells whether the packs of ids can give a quantity.
+local function covers(ids, quantity, with_held)
+  for i = 1, #ids do
+    if quantity <= 0 then break end
+    local pack = packs[ids[i]]
+    quantity = quantity - max(0, with_held and pack.b or pack.b - pack.h)
   end
-  if listed == 0 then return 0 end
+  return quantity <= 0
+end
+
+-- by_wallets_alone tells whether there is no pack that may pay.
+local function by_wallets_alone(groups)
+  for i = 1, #groups do
+    if groups[i].packs.text ~= ';' then return false end
+  end
+  return true
+end
+
+-- by_packs_alone lets the packs that go before the wallets pay all, if they can.
+local function by_packs_alone(groups, with_held)
+  if groups.by_packs == '-' then return false end
+  for i = 1, #groups do
+    local group = groups[i]
+    if not covers(group.packs.before, group.total, with_held) then return false end
+    group.covered = group.total
+  end
+  return true
+end
+
+-- share decides it where packs pay a part, line by line. Returns the fee.
+local function share(groups, cash, with_held)
   local fee = 0
   for i = 1, #groups do
     local group = groups[i]
+    uncover(group)
     local quantity = min(group.total, free_of(group.packs.before, with_held))
     if quantity > 0 then cover(group, quantity) end
     fee = fee + group.due
@@ -153,6 +123,24 @@ local function price(groups, cash, with_held)
       fee = other + cover_least(group, other, cash, with_held)
     end
   end
+  return fee
+end
+
+-- price decides what packs cover and what is due in cash, where the wallets can give `cash`, with what was held or without.
+-- A request that costs nothing draws on no pack. Returns the fee.
+local function price(groups, cash, with_held)
+  if groups.plain then return groups.fee end
+  if not groups.lines then
+    groups.booked = groups.in_cash
+    if groups.fee == 0 or by_wallets_alone(groups) then return groups.fee end
+    if by_packs_alone(groups, with_held) then
+      groups.booked = groups.by_packs
+      return 0
+    end
+    take_apart(groups)
+  end
+  local fee = groups.fee == 0 and 0 or share(groups, cash, with_held)
+  groups.booked = lines_text(groups.lines)
   return fee
 end
 

@@ -10,7 +10,7 @@
 --       [10] client address, hex of 16 bytes, or ''; [11] the zone's offset from UTC, s; [12] ttl of the hold, ms;
 --       [13] tokens at most; [14] lines of the quote, see read_lines; [15] time in the request id, ms;
 --       [16] the oldest request id that may be admitted, ms ago (its marker might be forgotten beyond that);
---       [17] the lines for an account without packs, see read_charge
+--       [17] what the lines come to, see read_charge
 -- Output: OK, seq, hold, deadline, standing
 --         NO, seq, reason, limit, required, available, held, counted (1: units, 0: nano), retry after ms, cash, pack free, now, standing
 --         ENDED, seq, marker                 OLD, seq
