@@ -156,7 +156,7 @@ func benchSettle(b *testing.B, l *Ledger, h *Hold, used meter.Charge) {
 	}
 }
 
-// farLimits are limits of each kind, which no benchmark reaches.
+// farLimits are limits on rates and spend that no benchmark reaches.
 func farLimits() KeyLimits {
 	return KeyLimits{RPM: maxPerMinute, TPM: maxPerMinute, SpendDaily: 1_000_000 * meter.NanoPerUnit}
 }

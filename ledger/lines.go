@@ -53,8 +53,7 @@ func summary(lines string) string {
 		return "0    "
 	}
 	var fee int64
-	var units []string
-	var totals []int64
+	units, totals := make([]string, 0, 4), make([]int64, 0, 4) // there are hardly more
 	cash, packs, payable := make([]byte, 0, 64), make([]byte, 0, 64), true
 	for line := range strings.SplitSeq(strings.TrimSuffix(lines, "\n"), "\n") {
 		unit, rest, _ := strings.Cut(line, " ")

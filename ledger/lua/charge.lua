@@ -95,7 +95,7 @@ local function charge(kind, hold, static, groups, tokens, told, field, value)
   pay(drawn, from_recharge, from_bonus)
   if key then key_charges(fee, tokens, hold and hold.tokens or 0) end
 
-  local k, f, l = key and key.suffix or '', str(fee), groups.booked
+  local k, f, l = key and key.suffix or '', str(fee), groups.booked or lines_text(groups.lines)
   local p, z = paid_text(drawn, from_recharge, from_bonus), touched(drawn, from_recharge, from_bonus)
   local h, o = hold and str(hold.cash) or '', hold and fee > hold.cash and str(fee - hold.cash) or ''
   -- What of h and o is empty is left out: at the end of a list, nothing is nothing.

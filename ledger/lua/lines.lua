@@ -7,7 +7,7 @@
 -- quantity covered by them}. Beside the groups it has
 --   fee      at list price           in_cash, by_packs  its lines as the entry has them if wallets, or packs, pay all
 --   text     the lines               lines              the same taken apart; each group has its own then, what they come to and what is due
---   booked   its lines as the entry has them, as price() decided
+--   booked   its lines as the entry has them, as price() decided; nil: what was laid on `lines`
 --   plain    true for an account that never had a pack
 
 -- group_of finds the group of a unit, or makes it.

@@ -51,10 +51,11 @@ local function cover(group, quantity)
   return due
 end
 
--- free_of adds up what a list of packs can give; with_held: as if nothing were held.
-local function free_of(ids, with_held)
+-- free_of adds up what a list of packs can give; with_held: as if nothing were held. It stops where it has `enough`, if that is said.
+local function free_of(ids, with_held, enough)
   local sum = 0
   for i = 1, #ids do
+    if enough and sum >= enough then break end
     local pack = packs[ids[i]]
     local free = with_held and pack.b or pack.b - pack.h
     if free > 0 then sum = sum + free end
@@ -75,16 +76,6 @@ local function cover_least(group, other, cash, with_held)
   return cover(group, high)
 end
 
--- covers tells whether the packs of ids can give a quantity.
-local function covers(ids, quantity, with_held)
-  for i = 1, #ids do
-    if quantity <= 0 then break end
-    local pack = packs[ids[i]]
-    quantity = quantity - max(0, with_held and pack.b or pack.b - pack.h)
-  end
-  return quantity <= 0
-end
-
 -- by_wallets_alone tells whether there is no pack that may pay.
 local function by_wallets_alone(groups)
   for i = 1, #groups do
@@ -98,7 +89,7 @@ local function by_packs_alone(groups, with_held)
   if groups.by_packs == '-' then return false end
   for i = 1, #groups do
     local group = groups[i]
-    if not covers(group.packs.before, group.total, with_held) then return false end
+    if free_of(group.packs.before, with_held, group.total) < group.total then return false end
     group.covered = group.total
   end
   return true
@@ -139,9 +130,8 @@ local function price(groups, cash, with_held)
     end
     take_apart(groups)
   end
-  local fee = groups.fee == 0 and 0 or share(groups, cash, with_held)
-  groups.booked = lines_text(groups.lines)
-  return fee
+  groups.booked = nil
+  return groups.fee == 0 and 0 or share(groups, cash, with_held)
 end
 
 -- draw takes up to `rest` units from the packs of ids, in this order, into list; it returns what is left to take.
