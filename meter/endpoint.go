@@ -135,6 +135,17 @@ func chatCeiling(r *requestReader) {
 	} else {
 		q.Ceiling[Output] = outputCeiling(output, q.outputs)
 	}
+	if r.drawn {
+		q.Ceiling[OutputImage] = outputCeiling(imageOutputTokens, q.outputs)
+	}
+	if strings.HasPrefix(q.Model, "gpt-4o-mini") {
+		q.Ceiling[InputImage] += r.images * (dearImageTokens - imageTokens)
+	}
+	if alwaysSearches(q.Model) {
+		if q.searches = true; len(q.Tools) == 0 {
+			r.addSearch("")
+		}
+	}
 }
 
 // maxCeiling is more than any request can be charged for, and far enough from

@@ -73,8 +73,9 @@ type Request struct {
 	outputs int64
 	// messages and attachments (images and other payloads) are counted for estimates.
 	messages, attachments int64
-	// citesSearch says that a search shows in the answer's annotations only.
-	citesSearch bool
+	// citesSearch says that a search shows in the answer's annotations only,
+	// searches that every answer is one.
+	citesSearch, searches bool
 	// rename and ask are the places to patch for another model name and to ask for usage.
 	rename, ask edit
 	// prompt is the prompt of an image.
@@ -145,10 +146,11 @@ type requestReader struct {
 	bestOf, prompts int64
 	// maxTokens is the larger of the client's limits; -1: none.
 	maxTokens int64
-	// hidden counts the bytes of the body that are not text, tools the tool definitions.
-	hidden, tools int64
-	// spoken says that the answer may be audio.
-	spoken bool
+	// hidden counts the bytes of the body that are not text, tools the tool
+	// definitions, images those in messages.
+	hidden, tools, images int64
+	// spoken says that the answer may be audio, drawn that it may have images.
+	spoken, drawn bool
 }
 
 // A parameter is a member of a request, or a field of a form, that decides

@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"bytes"
 	"strings"
 	"unicode"
 )
@@ -10,8 +9,10 @@ import (
 // upstreams' documents give for the largest inputs of the usual models; what
 // exceeds them all the same is booked as an overrun, not lost.
 const (
-	// imageTokens is for an image in a chat message.
-	imageTokens = 4096
+	// imageTokens is for an image in a chat message; dearImageTokens where the
+	// model counts eight tiles of 5,667 tokens, and a base.
+	imageTokens     = 4096
+	dearImageTokens = 49152
 	// editImageTokens is for an image to be edited, at high fidelity.
 	editImageTokens = 8192
 	// documentTokens is for a file or a video, whatever its size.
@@ -19,9 +20,11 @@ const (
 	// bytesPerAudioToken: audio at 8 kbit/s, the lowest rate met, has more
 	// than 64 bytes of base64 a token.
 	bytesPerAudioToken = 64
-	// audioTokens is for an audio part on top of its bytes.
-	audioTokens = 64
-	// searchTokens is for the results that a hosted search adds to the prompt.
+	// audioTokens is for an audio part on top of its bytes, spokenTokens for an
+	// earlier answer that is named by its id.
+	audioTokens  = 64
+	spokenTokens = 16384
+	// searchTokens is for the results that a hosted search, or retrieval, adds to the prompt.
 	searchTokens = 16384
 	// imageOutputTokens is for one image that comes out of a model priced by
 	// the token, its partial images included.
@@ -176,12 +179,16 @@ func (r *requestReader) message() {
 		return
 	}
 	for r.open('{'); r.more('}'); {
-		if string(r.key()) != "content" || r.peek() != '[' {
+		switch key, first := r.key(), r.peek(); {
+		case string(key) == "content" && first == '[':
+			for r.open('['); r.more(']'); {
+				r.part()
+			}
+		case string(key) == "audio" && first == '{':
 			r.skip()
-			continue
-		}
-		for r.open('['); r.more(']'); {
-			r.part()
+			r.attach(InputAudio, spokenTokens)
+		default:
+			r.skip()
 		}
 	}
 }
@@ -197,8 +204,9 @@ func (r *requestReader) part() {
 		case "image_url":
 			r.payload()
 			r.attach(InputImage, imageTokens)
+			r.images++
 		case "input_audio":
-			r.attach(InputAudio, r.payload()/bytesPerAudioToken+audioTokens)
+			r.attach(InputAudio, audioCeiling(r.payload()))
 		case "video_url":
 			r.payload()
 			r.attach(InputVideo, documentTokens)
@@ -210,6 +218,14 @@ func (r *requestReader) part() {
 			r.skip()
 		}
 	}
+}
+
+// audioCeiling is for so many bytes of audio; none: it is somewhere else, of any length.
+func audioCeiling(bytes int64) int64 {
+	if bytes == 0 {
+		return documentTokens
+	}
+	return bytes/bytesPerAudioToken + audioTokens
 }
 
 // attach counts one payload that is not text.
@@ -258,12 +274,37 @@ func inputImagesParameter(name string) parameter {
 	}}
 }
 
-// modalitiesParameter learns whether the answer may be spoken: then any of
-// its tokens may be audio.
+// modalitiesParameter learns whether the answer may be spoken, then any of its
+// tokens may be audio, and whether it may have images.
 func modalitiesParameter() parameter {
 	return parameter{name: "modalities", value: func(r *requestReader) {
-		r.spoken = r.spoken || bytes.Contains(r.raw(), []byte(`"audio"`))
+		if r.peek() != '[' {
+			r.skip()
+			return
+		}
+		for r.open('['); r.more(']'); {
+			switch r.word() {
+			case "audio":
+				r.spoken = true
+			case "image":
+				r.drawn = true
+			}
+		}
 	}}
+}
+
+// word reads a short string with its escapes resolved, as the upstream will; ""
+// for any other value.
+func (r *requestReader) word() string {
+	if r.peek() != '"' {
+		r.skip()
+		return ""
+	}
+	raw, escaped := r.text()
+	if escaped {
+		return unescape(raw)
+	}
+	return string(raw)
 }
 
 // webSearchOptionsParameter turns on the search of OpenAI's search models.
@@ -275,6 +316,11 @@ func webSearchOptionsParameter() parameter {
 		}
 		r.skip()
 	}}
+}
+
+// alwaysSearches tells the models that search for every answer, asked or not.
+func alwaysSearches(model string) bool {
+	return strings.HasPrefix(model, "gpt-") && (strings.Contains(model, "-search-preview") || strings.Contains(model, "-search-api"))
 }
 
 // addSearch notes that a hosted search may be called, once.
@@ -294,7 +340,7 @@ func (r *requestReader) addSearch(engine string) {
 // webSearch is the hosted tool's name in the price tables.
 const webSearch = "web_search"
 
-// toolsParameter finds the hosted search among the tools. Functions are free.
+// toolsParameter finds the hosted ones among the tools. Functions are free.
 func toolsParameter() parameter {
 	return parameter{name: "tools", value: func(r *requestReader) {
 		if r.peek() != '[' {
@@ -314,19 +360,18 @@ func (r *requestReader) tool() {
 		return
 	}
 	var seen uint64
-	search, enabled, engine := false, true, ""
+	kind, enabled, engine := "", true, ""
 	for r.open('{'); r.more('}'); {
 		switch key := r.key(); string(key) {
 		case "type":
 			r.once(&seen, 0, "tools.type")
-			search = search || bytes.HasPrefix(r.raw(), []byte(`"`+webSearch))
+			kind = r.word()
 		case webSearch:
 			r.once(&seen, 1, "tools.web_search")
 			if r.peek() != '{' {
 				r.skip()
 				continue
 			}
-			search = true
 			enabled, engine = r.searchTool()
 		default:
 			r.refuseOddCase(key, "type")
@@ -334,7 +379,14 @@ func (r *requestReader) tool() {
 			r.skip()
 		}
 	}
-	if search && enabled && r.err == nil {
+	if kind == webSearch && engine == "" {
+		engine = defaultEngine
+	}
+	switch {
+	case r.err != nil, !enabled:
+	case kind == "retrieval":
+		r.request.Ceiling[Input] += searchTokens
+	case engine != "", strings.HasPrefix(kind, webSearch):
 		r.addSearch(engine)
 	}
 }

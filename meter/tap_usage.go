@@ -56,7 +56,7 @@ func (t *Tap) describe(u *Usage) {
 	if describe := t.request.Endpoint.dialect.describe; describe != nil {
 		describe(f, u)
 	}
-	if f.searches > 0 || f.citations > 0 && t.request.citesSearch {
+	if f.searches > 0 || f.citations > 0 && t.request.citesSearch || t.request.searches && !u.IsZero() {
 		u.ToolCalls = []ToolUse{t.search()}
 	}
 }

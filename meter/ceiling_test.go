@@ -1,0 +1,71 @@
+package meter
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestCeilingOfWhatIsNotText checks that what a request brings, or lets in
+// beside its text, is held for.
+func TestCeilingOfWhatIsNotText(t *testing.T) {
+	audio := strings.Repeat("A", 64_000)
+	cases := []struct {
+		name, members string
+		dimension     Dimension
+		least, most   int64
+	}{
+		{"an image", `"messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]`, InputImage, 4096, 4096},
+		{"an image, where a tile is dear", `"model":"gpt-4o-mini","messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]`, InputImage, 48169, 49152},
+		{"audio", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + audio + `"}}]}]`, InputAudio, 1000, 2000},
+		{"audio elsewhere", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"https://x/hour.mp3"}}]}]`, InputAudio, 45_000, 65_536},
+		{"an earlier spoken answer", `"messages":[{"role":"assistant","audio":{"id":"audio_1"}}]`, InputAudio, 10_000, 20_000},
+		{"no earlier spoken answer", `"messages":[{"role":"assistant","audio":null}]`, InputAudio, 0, 0},
+		{"a spoken answer", `"max_tokens":1000,"modalities":["text","audio"]`, OutputAudio, 1000, 1000},
+		{"a spoken answer, in other letters", `"max_tokens":1000,"modalities":["text","\u0061udio"]`, OutputAudio, 1000, 1000},
+		{"a drawn answer", `"max_tokens":1000,"n":2,"modalities":["image","text"]`, OutputImage, 2 * 8192, 2 * 8192},
+		{"and its text", `"max_tokens":1000,"n":2,"modalities":["image","text"]`, Output, 2000, 2000},
+		{"a written answer", `"max_tokens":1000,"modalities":null`, OutputAudio, 0, 0},
+		{"found by a search", `"tools":[{"type":"web_search_preview"}]`, Input, searchTokens, searchTokens + 300},
+		{"found by a search, in other letters", `"tools":[{"type":"web_\u0073earch_preview"}]`, Input, searchTokens, searchTokens + 300},
+		{"found in a knowledge base", `"tools":[{"type":"retrieval","retrieval":{"knowledge_id":"1"}}]`, Input, searchTokens, searchTokens + 300},
+		{"a function", `"tools":[{"type":"function","function":{"name":"retrieval"}}]`, Input, 0, 300},
+	}
+	for _, c := range cases {
+		body := `{` + c.members + `}`
+		if !strings.Contains(body, `"model"`) {
+			body = `{"model":"m",` + c.members + `}`
+		}
+		r := mustRead(t, FindEndpoint("/chat/completions"), body)
+		if n := r.Ceiling[c.dimension]; n < c.least || n > c.most {
+			t.Errorf("%s: %s up to %d, want %d to %d", c.name, c.dimension, n, c.least, c.most)
+		}
+	}
+}
+
+// TestSearchesOfARequest checks which search a request is held, and billed, for.
+func TestSearchesOfARequest(t *testing.T) {
+	cases := []struct{ members, want string }{
+		{`"model":"m"`, "none"},
+		{`"model":"m","tools":[{"type":"web_search"}]`, "search_std"},
+		{`"model":"m","tools":[{"type":"web_search","web_search":null}]`, "search_std"},
+		{`"model":"m","tools":[{"type":"web_search","web_search":{}}]`, "search_std"},
+		{`"model":"m","tools":[{"web_search":{"search_engine":"search_pro"}}]`, "search_pro"},
+		{`"model":"m","tools":[{"type":"web_search","web_search":{"enable":false}}]`, "none"},
+		{`"model":"m","tools":[{"type":"web_search_preview"}]`, ""},
+		{`"model":"m","web_search_options":{}`, ""},
+		{`"model":"m","web_search_options":null`, "none"},
+		{`"model":"gpt-4o-search-preview"`, ""},
+		{`"model":"gpt-4o-search-preview","web_search_options":{}`, ""},
+		{`"model":"gpt-5-search-api-2025-10-14"`, ""},
+	}
+	for _, c := range cases {
+		r := mustRead(t, FindEndpoint("/chat/completions"), `{`+c.members+`}`)
+		got := "none"
+		if len(r.Tools) > 0 {
+			got = r.Tools[0].Attributes["engine"]
+		}
+		if got != c.want || len(r.Tools) > 1 {
+			t.Errorf("%s: engine %q in %+v, want %q", c.members, got, r.Tools, c.want)
+		}
+	}
+}
