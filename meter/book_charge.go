@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"maps"
 	"time"
 )
 
@@ -23,7 +24,9 @@ type PriceQuery struct {
 // rounded once, half up, to a nano.
 //
 // The attributes of the answer go before those of the request: what the
-// upstream says it served is what is billed. A dimension without a rate, or
+// upstream says it served is what is billed. Where it does not say which
+// service_tier that was, it is the dearer of the requested and the default one: a
+// client cannot give itself a discount. A dimension without a rate, or
 // all of them where no row matches, becomes a line that is Unpriced, at 0.
 // Where rows exist, but all of them ask for an attribute that neither request
 // nor answer says, the dearest of them is taken, and BilledAs tells under
@@ -38,9 +41,24 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 	if err := checkQuantities(&u.Quantities, u.ToolCalls); err != nil {
 		return Charge{}, err
 	}
-	known := facts{1: u.Attributes, 2: q.Attributes}
+	charge, err := b.chargeAs(&q, u, u.Attributes)
+	if err != nil || q.Attributes[answerable] == "" || u.Attributes[answerable] != "" {
+		return charge, err
+	}
+	usual := Attributes{answerable: answerableDefault}
+	maps.Copy(usual, u.Attributes)
+	other, err := b.chargeAs(&q, u, usual)
+	if err == nil && other.Fee < charge.Fee {
+		return charge, nil
+	}
+	return other, err
+}
+
+// chargeAs prices what a call used if that is what the answer says.
+func (b *Book) chargeAs(q *PriceQuery, u *Usage, answer Attributes) (Charge, error) {
+	known := facts{1: answer, 2: q.Attributes}
 	class := classBit(q.Class)
-	row, assumed := chooseRow(b.models.find(q.Model), &q, class, &known, &u.Quantities)
+	row, assumed := chooseRow(b.models.find(q.Model), q, class, &known, &u.Quantities)
 	var tier *pricedTier
 	if row != nil {
 		tier = row.tierFor(&known, &u.Quantities)
@@ -56,7 +74,7 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 		}
 	}
 	for i := range u.ToolCalls {
-		line, err := b.chargeTool(&q, class, &known, tier, &u.ToolCalls[i])
+		line, err := b.chargeTool(q, class, &known, tier, &u.ToolCalls[i])
 		if err != nil {
 			return Charge{}, err
 		}

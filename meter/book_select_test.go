@@ -72,7 +72,10 @@ prices:
 	}{
 		{nil, nil, "2"},
 		{meter.Attributes{"service_tier": "auto"}, meter.Attributes{"service_tier": "default"}, "2"},
-		{meter.Attributes{"service_tier": "flex"}, nil, "1"},
+		{meter.Attributes{"service_tier": "flex"}, meter.Attributes{"service_tier": "flex"}, "1"},
+		{meter.Attributes{"service_tier": "flex"}, nil, "2"}, // unsaid: nobody gives himself a discount
+		{meter.Attributes{"service_tier": "flex"}, meter.Attributes{"size": "wide"}, "2"},
+		{meter.Attributes{"service_tier": "priority"}, nil, "5"},
 		{meter.Attributes{"service_tier": "flex"}, meter.Attributes{"service_tier": "default"}, "2"},
 		{meter.Attributes{"service_tier": "auto"}, meter.Attributes{"service_tier": "priority"}, "5"},
 		{meter.Attributes{"batch": "true"}, nil, "0.5"},

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -150,6 +151,49 @@ func (r *Request) EstimateInput() int64 {
 	n = min(n, r.Ceiling.TotalInput())
 	r.estimate.Store(n + 1)
 	return n
+}
+
+// Unseen is what a call has used of which no answer was seen: its input, the
+// images that it asked for, and the search that comes with every answer.
+func (r *Request) Unseen() Usage {
+	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
+	if u.Quantities[Image] = r.Ceiling[Image]; u.Quantities[Image] > 0 {
+		r.addImageTokens(&u.Quantities, nil)
+	} else {
+		u.Quantities[Input] = r.EstimateInput()
+	}
+	if r.searches {
+		u.ToolCalls = r.Tools
+	}
+	return u
+}
+
+// Output tokens of an image of 1024 pixels square, by its quality. Those of an
+// oblong one are half as many more.
+const (
+	lowImageTokens, mediumImageTokens, highImageTokens = 272, 1056, 4160
+)
+
+// addImageTokens estimates the tokens of images and of the request for them.
+// What the answer does not say of them, the request does; where neither does,
+// they are of high quality, which is what upstreams choose. A price by the image
+// does not bill them.
+func (r *Request) addImageTokens(q *Quantities, answer Attributes) {
+	if q[Image] == 0 {
+		return
+	}
+	said := func(name string) string { return cmp.Or(answer[name], r.Attributes[name]) }
+	each := int64(highImageTokens)
+	switch said("quality") {
+	case "low":
+		each = lowImageTokens
+	case "medium":
+		each = mediumImageTokens
+	}
+	if width, height, ok := strings.Cut(said("size"), "x"); ok && width != height {
+		each += each / 2
+	}
+	q[Input], q[OutputImage] = r.EstimateInput(), each*q[Image]
 }
 
 // A textCollector gathers the text of a request, up to what the tokenizer is

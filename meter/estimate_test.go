@@ -96,3 +96,23 @@ func TestUnescape(t *testing.T) {
 		}
 	}
 }
+
+// TestUnseen checks what a call has used of which no answer was seen.
+func TestUnseen(t *testing.T) {
+	for _, c := range []struct {
+		path, body string
+		want       Quantities
+		searches   int
+	}{
+		{"/chat/completions", `{"model":"m","messages":[{"role":"user","content":"one two"}]}`, Quantities{Input: 9}, 0},
+		{"/chat/completions", `{"model":"gpt-4o-search-preview","messages":[{"role":"user","content":"one two"}]}`, Quantities{Input: 9}, 1},
+		{"/images/generations", `{"model":"m","prompt":"one two","n":3,"quality":"low"}`, Quantities{Input: 6, Image: 3, OutputImage: 3 * 272}, 0},
+		{"/images/generations", `{"model":"m","prompt":"one two","quality":"medium","size":"1536x1024"}`, Quantities{Input: 6, Image: 1, OutputImage: 1056 * 3 / 2}, 0},
+	} {
+		r := mustRead(t, FindEndpoint(c.path), c.body)
+		u := r.Unseen()
+		if u.Quantities != c.want || len(u.ToolCalls) != c.searches || u.Source != Estimated {
+			t.Errorf("%s: %v, %d searches, from %s", c.body, u.Map(), len(u.ToolCalls), u.Source)
+		}
+	}
+}

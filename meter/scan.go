@@ -107,6 +107,10 @@ func (s *scanner) value(p []byte, i int, f *answerFacts) int {
 	case '}', ']':
 		s.close(i, f)
 		return i + 1
+	case 0xef, 0xbb, 0xbf: // a byte order mark, which some put before a document
+		if s.depth == 0 {
+			return i + 1
+		}
 	}
 	if s.depth > 0 && s.open[s.depth-1].array {
 		parent := s.open[s.depth-1].node

@@ -162,7 +162,7 @@ func textAt(path string) []schemaPath {
 }
 
 // tokenCounts are the counts of the chat family's usage. The names in the
-// second half are DeepSeek's and Moonshot's for what the first half has.
+// second half are DeepSeek's, Moonshot's and Qwen's for what the first half has.
 func tokenCounts() []usageCount {
 	return []usageCount{
 		{"prompt_tokens", usagePrompt},
@@ -172,12 +172,15 @@ func tokenCounts() []usageCount {
 		{"prompt_tokens_details.cache_write_tokens", usageCacheWrite},
 		{"prompt_tokens_details.audio_tokens", usagePromptAudio},
 		{"prompt_tokens_details.image_tokens", usagePromptImage},
+		{"prompt_tokens_details.video_tokens", usagePromptVideo},
 		{"completion_tokens_details.reasoning_tokens", usageReasoning},
 		{"completion_tokens_details.audio_tokens", usageCompletionAudio},
+		{"completion_tokens_details.image_tokens", usageCompletionImage},
 
 		{"prompt_cache_hit_tokens", usageCacheHit},
 		{"prompt_cache_miss_tokens", usageCacheMiss},
 		{"cached_tokens", usageCacheHit},
+		{"prompt_tokens_details.cache_creation_input_tokens", usageCacheWrite},
 	}
 }
 

@@ -12,17 +12,12 @@ func (t *Tap) Usage() Usage {
 	draft := d.quantities(&t.facts.usage.merged)
 	said := t.facts.usage.seen && !draft.IsZero()
 	switch {
-	case said && !t.outputUnsaid(&draft.Quantities):
+	case said:
 		u.Quantities, u.Anomalies = draft.Quantities, draft.anomalies
 		if d.results != nil {
 			d.results(&t.facts, &u.Quantities)
 		}
-	case said:
-		// A usage from the beginning of a stream that was cut.
-		u.Quantities, u.Source = draft.Quantities, Estimated
-		u.Quantities[Output] += t.estimateOutput()
-		draft.anomalies = append(draft.anomalies, anomalyOutputMissing)
-		u.Anomalies = draft.anomalies
+		t.addUnsaid(&u)
 	case t.onlyFailed():
 		u.Source = Estimated
 		u.Anomalies = []string{anomalyErrorWithoutUse}
@@ -33,9 +28,21 @@ func (t *Tap) Usage() Usage {
 	return u
 }
 
-// outputUnsaid reports a usage that knows no output though some was delivered.
-func (t *Tap) outputUnsaid(q *Quantities) bool {
-	return t.facts.textBytes > 0 && q.TotalOutput() == 0 && q[Unsplit] == 0
+// addUnsaid estimates a side of which the upstream's usage knows nothing: the
+// input, of which there is always some, and the output if some was delivered, as
+// in a usage from the beginning of a stream that was cut.
+func (t *Tap) addUnsaid(u *Usage) {
+	if u.Quantities[Unsplit] > 0 {
+		return
+	}
+	if u.TotalInput() == 0 {
+		u.Quantities[Input], u.Source = t.estimateInput(), Estimated
+		u.Anomalies = append(u.Anomalies, anomalyInputMissing)
+	}
+	if t.facts.textBytes > 0 && u.TotalOutput() == 0 {
+		u.Quantities[Output], u.Source = t.estimateOutput(), Estimated
+		u.Anomalies = append(u.Anomalies, anomalyOutputMissing)
+	}
 }
 
 // onlyFailed reports an answer that is an error and nothing else.
@@ -108,19 +115,21 @@ func estimateEmbeddings(t *Tap) (Quantities, Source) {
 
 // deriveImages counts the images that came back. From an answer that is not
 // understood, as many as were asked for; from a stream that ended among
-// partial images, one.
+// partial images, one. Their tokens are estimated, for a price by the token.
 func deriveImages(t *Tap) (Quantities, Source) {
 	var q Quantities
+	source := Estimated
 	countImages(&t.facts, &q)
 	switch {
 	case t.facts.imagesSeen:
-		return q, Derived
+		source = Derived
 	case t.stream && t.size > 0:
 		q[Image] = 1
 	case t.size > 0:
 		q[Image] = t.request.Choices
 	}
-	return q, Estimated
+	t.request.addImageTokens(&q, Attributes{"size": t.facts.size.String(), "quality": t.facts.quality.String()})
+	return q, source
 }
 
 // estimateInput is never more than the request's ceiling.

@@ -21,6 +21,7 @@ const (
 	usageCacheWrite
 	usagePromptAudio
 	usagePromptImage
+	usagePromptVideo
 	usageReasoning
 	usageCompletionAudio
 	usageCompletionImage
@@ -125,6 +126,7 @@ const (
 	anomalyTotalOnly       = "total_only"
 	anomalyNegative        = "negative_usage"
 	anomalyAbsurd          = "absurd_usage"
+	anomalyInputMissing    = "input_missing"
 	anomalyOutputMissing   = "output_missing"
 	anomalyErrorWithoutUse = "error_in_answer"
 )
@@ -189,6 +191,7 @@ func (d *usageDraft) inputParts(c *usageCounts) {
 	d.cut(Input, CacheWrite5m, c.value[usageCacheWrite], anomalyInputParts)
 	d.cut(Input, InputAudio, c.value[usagePromptAudio], anomalyInputParts)
 	d.cut(Input, InputImage, c.value[usagePromptImage], anomalyInputParts)
+	d.cut(Input, InputVideo, c.value[usagePromptVideo], anomalyInputParts)
 }
 
 // tokenQuantities reads the usage of the chat family. Rejected predictions
@@ -200,6 +203,7 @@ func tokenQuantities(c *usageCounts) (d usageDraft) {
 	d.inputParts(c)
 	d.cut(Output, Reasoning, c.value[usageReasoning], anomalyReasonExceeds)
 	d.cut(Output, OutputAudio, c.value[usageCompletionAudio], anomalyOutputParts)
+	d.cut(Output, OutputImage, c.value[usageCompletionImage], anomalyOutputParts)
 	return d
 }
 

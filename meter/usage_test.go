@@ -33,6 +33,9 @@ func TestUsageMerge(t *testing.T) {
 		{"parts beyond their whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":8,"image_tokens":5}}`}, Quantities{CachedInput: 8, InputImage: 2, Output: 1}, []string{"parts_exceed_input"}},
 		{"reasoning beyond its whole", []string{`{"prompt_tokens":1,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":5}}`}, Quantities{Input: 1, Reasoning: 4}, []string{"reasoning_exceeds_output"}},
 		{"rejected predictions are output", []string{`{"prompt_tokens":1,"completion_tokens":4,"completion_tokens_details":{"rejected_prediction_tokens":3}}`}, Quantities{Input: 1, Output: 4}, nil},
+		{"a cache written, Qwen's way", []string{`{"prompt_tokens":30,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":20},"cache_creation_input_tokens":20}}`}, Quantities{Input: 10, CacheWrite5m: 20, Output: 1}, nil},
+		{"a video", []string{`{"prompt_tokens":30,"completion_tokens":1,"prompt_tokens_details":{"video_tokens":29}}`}, Quantities{Input: 1, InputVideo: 29, Output: 1}, nil},
+		{"a drawn answer", []string{`{"prompt_tokens":30,"completion_tokens":1300,"completion_tokens_details":{"image_tokens":1290}}`}, Quantities{Input: 30, Output: 10, OutputImage: 1290}, nil},
 		{"hit and miss alone", []string{`{"prompt_cache_hit_tokens":3,"prompt_cache_miss_tokens":4,"completion_tokens":1}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
 		{"a cached count twice", []string{`{"prompt_tokens":7,"completion_tokens":1,"prompt_cache_hit_tokens":3,"prompt_tokens_details":{"cached_tokens":3}}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
 		{"a negative field is ignored", []string{`{"prompt_tokens":7,"completion_tokens":-1}`}, Quantities{Input: 7}, []string{"negative_usage"}},
@@ -125,4 +128,35 @@ func FuzzUsage(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestUsageWithoutInput checks that a usage that knows no input, of which there
+// is always some, does not make it free.
+func TestUsageWithoutInput(t *testing.T) {
+	r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","messages":[{"role":"user","content":"one two three four"}]}`)
+	for _, usage := range []string{
+		`{"completion_tokens":5}`, `{"prompt_tokens":0,"completion_tokens":5,"total_tokens":5}`, `{"prompt_tokens":null,"completion_tokens":5}`,
+		`{"prompt_tokens":"2000","completion_tokens":5}`, `{"prompt_tokens":-1,"completion_tokens":5}`, `{"prompt_tokens":9007199254740993,"completion_tokens":5}`,
+	} {
+		tap := r.NewTap("application/json")
+		tap.Pass(nil, []byte(`{"choices":[{"message":{"content":"x"}}],"usage":`+usage+`}`))
+		u := tap.Usage()
+		if u.Quantities != (Quantities{Input: r.EstimateInput(), Output: 5}) || u.Source != Estimated || !slices.Contains(u.Anomalies, "input_missing") {
+			t.Errorf("%s: %v %v from %s", usage, u.Map(), u.Anomalies, u.Source)
+		}
+	}
+}
+
+// TestByteOrderMark checks that one before an answer does not hide its usage.
+func TestByteOrderMark(t *testing.T) {
+	r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","messages":[]}`)
+	for _, size := range []int{1, 2, 1000} { // in pieces, too
+		tap := r.NewTap("application/json")
+		for piece := range slices.Chunk([]byte("\ufeff"+`{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":1000,"completion_tokens":500}}`), size) {
+			tap.Pass(nil, piece)
+		}
+		if u := tap.Usage(); u.Quantities != (Quantities{Input: 1000, Output: 500}) || u.Source != FromUpstream || tap.Broken() {
+			t.Errorf("%v from %s, broken %v", u.Map(), u.Source, tap.Broken())
+		}
+	}
 }

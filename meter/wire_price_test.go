@@ -37,6 +37,17 @@ prices:
 			"images by the token", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`,
 			`{"data":[{"b64_json":"x"}],"usage":{"input_tokens":10,"output_tokens":4000,"total_tokens":4010}}`, "0.16005",
 		},
+		{ // 6 tokens of input, 2 × 4160 × 1.5 of output
+			"images by the token, without usage", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox","n":2,"size":"1024x1536"}`,
+			`{"data":[{"b64_json":"x"},{"b64_json":"y"}]}`, "0.49923",
+		},
+		{
+			"images by the token, of little quality", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox","quality":"high"}`,
+			`{"data":[{"b64_json":"x"}],"quality":"low","size":"1024x1024"}`, "0.01091",
+		},
+		{"images by the token, but none", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`, `{"data":[]}`, "0"},
+		{"no input said", "/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, hello, hello, hello?"}]}`,
+			`{"choices":[{"message":{"content":"x"}}],"usage":{"completion_tokens":100}}`, "0.001035"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

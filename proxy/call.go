@@ -246,7 +246,7 @@ func (c *call) giveUp(err error) {
 	case errors.Is(err, errShutdown):
 		ours = errDraining()
 	case c.sent:
-		_ = c.settle(c.assumedUsage())
+		_ = c.settle(c.request.Unseen())
 		return
 	default:
 		ours = errUpstreamAway("the call was cut")
@@ -255,18 +255,6 @@ func (c *call) giveUp(err error) {
 		writeStanding(c.w.Header(), standing)
 	}
 	c.refuse(ours)
-}
-
-// assumedUsage is what a call has used of which no answer was seen: its input,
-// or the images it asked for.
-func (c *call) assumedUsage() meter.Usage {
-	usage := meter.Usage{Source: meter.Estimated, Anomalies: []string{"no_answer_seen"}}
-	if images := c.request.Ceiling[meter.Image]; images > 0 {
-		usage.Quantities[meter.Image] = images
-	} else {
-		usage.Quantities[meter.Input] = c.request.EstimateInput()
-	}
-	return usage
 }
 
 // passUpstreamError hands an upstream's own error on as it is. It costs
@@ -536,7 +524,7 @@ func (c *call) partialUsage() meter.Usage {
 	usage := c.usage()
 	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
 	if usage.IsZero() && len(usage.ToolCalls) == 0 {
-		return c.assumedUsage()
+		return c.request.Unseen()
 	}
 	return usage
 }
@@ -577,6 +565,9 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 		charge = c.quote
 		usage.Source = meter.Estimated
 		usage.Anomalies = append(usage.Anomalies, "usage_out_of_range")
+	}
+	if usage.Source == meter.Derived && charge.Tokens() > 0 {
+		usage.Source = meter.Estimated // the images were counted, but not what is billed of them
 	}
 	s := ledger.Settlement{
 		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,

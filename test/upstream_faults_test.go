@@ -153,6 +153,21 @@ func TestUpstreamWithoutUsage(t *testing.T) {
 	}
 }
 
+// Nor is an image that is priced by the token, of which nobody says how many.
+func TestTokenPricedImageWithoutUsage(t *testing.T) {
+	byToken := func(s *settings) {
+		s.prices = testPrices + "  - {models: [gpt-image-1], endpoints: [images], rates: {input: 5/1M, output: 40/1M}}\n"
+	}
+	w, p, key := acme(t, byToken)
+	reply := p.post(imagePath, key, image("gpt-image-1", "images=1;no-usage"))
+	reply.requireStatus(t, 200)
+	equal(t, "source", reply.header.Get("x-tollgate-usage-source"), "estimated")
+	charge := w.onlyCharge("acme")
+	equal(t, "usage", charge.Get("usage").Raw, `{"input":6,"output_image":4160}`)
+	equal(t, "fee", charge.Get("fee").String(), "0.16643")
+	equal(t, "source of the charge", charge.Get("usage_source").String(), "estimated")
+}
+
 // Numbers may arrive as 12.0; a wrong total changes nothing; web search results are input, once.
 func TestUpstreamsOddUsage(t *testing.T) {
 	cases := []struct{ directive, fee string }{
