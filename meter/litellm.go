@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -19,8 +20,8 @@ import (
 // not exact to 1e-12 is left out with a warning, and so stays unpriced; so is
 // one whose costs are all 0, which there means "not known" as often as "free".
 
-// litellmCosts maps the costs that mean the same whatever the model is for.
-var litellmCosts = map[string]litellmCost{
+// litellmDimensions maps the costs that mean the same whatever the model is for.
+var litellmDimensions = map[string]litellmCost{
 	"input_cost_per_token":                      {Input, perToken},
 	"cache_read_input_token_cost":               {CachedInput, perToken},
 	"cache_creation_input_token_cost":           {CacheWrite5m, perToken},
@@ -122,6 +123,8 @@ func (l *priceLoad) readLiteLLM(f PriceFile) {
 		return
 	}
 	var free []string
+	var models []*litellmModel
+	byToken := make(map[string]bool)
 	for _, e := range litellmEntries(f) {
 		m, err := l.litellmModel(e)
 		switch {
@@ -131,6 +134,14 @@ func (l *priceLoad) readLiteLLM(f PriceFile) {
 		case m.isZero() && m.mode != "moderation":
 			free = append(free, e.name)
 		default:
+			models = append(models, m)
+			byToken[m.name] = byToken[m.name] || m.pixels == 0 && m.pricesTokens()
+		}
+	}
+	for _, m := range models {
+		// What an image of a size comes to, of a model that is billed by the
+		// token, is worked out for new ones: an edit has images to read, too.
+		if m.pixels == 0 || !byToken[m.name] {
 			l.addLiteLLM(m)
 		}
 	}
@@ -192,13 +203,45 @@ func (l *priceLoad) litellmModel(e litellmEntry) (*litellmModel, error) {
 	var searches map[string]json.RawMessage
 	_ = json.Unmarshal(fields["search_context_cost_per_query"], &searches) // not an object: none
 	maps.Copy(fields, searches)
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if err := l.litellmCost(m, name, fields[name]); err != nil {
-			return nil, err
-		}
+	if err := l.litellmCosts(m, fields, 0); err != nil {
+		return nil, err
+	}
+	if err := l.litellmTiers(m, fields["tiered_pricing"]); err != nil {
+		return nil, fmt.Errorf("tiered_pricing: %w", err)
 	}
 	m.settleImages()
 	return m, nil
+}
+
+// litellmTiers reads prices by the size of the request: a list of objects with
+// costs, and the input tokens from which they hold, the lower bound itself not
+// among them.
+func (l *priceLoad) litellmTiers(m *litellmModel, raw json.RawMessage) error {
+	if raw == nil || litellmModes[m.mode].class == "" {
+		return nil
+	}
+	var tiers []map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &tiers); err != nil {
+		return errors.New("want a list of objects")
+	}
+	for _, tier := range tiers {
+		var bounds []json.RawMessage
+		if err := json.Unmarshal(tier["range"], &bounds); err != nil || len(bounds) == 0 {
+			return errors.New("want a range in each, such as [0, 256000]")
+		}
+		low, ok, err := parseJSONDecimal(bounds[0])
+		if err != nil || !ok || !low.IsInteger() || low.GreaterThan(decimal.New(maxQuantity, 0)) {
+			return fmt.Errorf("%.40s is not a number of tokens", bounds[0])
+		}
+		above := low.IntPart()
+		if above > 0 {
+			above++
+		}
+		if err := l.litellmCosts(m, tier, above); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settleImages makes the costs of an image model one price: by the token
@@ -208,11 +251,7 @@ func (m *litellmModel) settleImages() {
 	if litellmModes[m.mode].class != "images" {
 		return
 	}
-	tokens := false
-	for key, t := range m.costs {
-		tokens = tokens || key.dimension.IsOutput() && !t.amount.IsZero()
-	}
-	if !tokens {
+	if !m.pricesTokens() {
 		return
 	}
 	maps.DeleteFunc(m.costs, func(key litellmKey, _ tariff) bool { return key.dimension == Image })
@@ -222,6 +261,16 @@ func (m *litellmModel) settleImages() {
 			m.costs[whole] = images
 		}
 	}
+}
+
+// pricesTokens reports a cost of output tokens.
+func (m *litellmModel) pricesTokens() bool {
+	for key, t := range m.costs {
+		if key.dimension.IsOutput() && !t.amount.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // splitName takes size and quality out of a name such as "hd/1024-x-1792/dall-e-3".
@@ -247,10 +296,21 @@ func (m *litellmModel) splitName(name string) {
 	}
 }
 
+// litellmCosts notes the costs among fields, which hold from so many tokens of
+// input on.
+func (l *priceLoad) litellmCosts(m *litellmModel, fields map[string]json.RawMessage, above int64) error {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if err := l.litellmCost(m, name, fields[name], above); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // litellmCost notes one field if it is a cost that we know. Of two costs for
 // one dimension the dearer stays.
-func (l *priceLoad) litellmCost(m *litellmModel, name string, raw json.RawMessage) error {
-	key := litellmKey{variant: -1}
+func (l *priceLoad) litellmCost(m *litellmModel, name string, raw json.RawMessage, above int64) error {
+	key := litellmKey{variant: -1, above: above}
 	for i, v := range litellmVariants {
 		if head, found := strings.CutSuffix(name, v.suffix); found {
 			name, key.variant = head, i
@@ -260,7 +320,7 @@ func (l *priceLoad) litellmCost(m *litellmModel, name string, raw json.RawMessag
 		thousands, _ := strconv.ParseInt(parts[2], 10, 64)
 		name, key.above = parts[1], thousands*1000+1
 	}
-	cost, known := litellmCosts[name]
+	cost, known := litellmDimensions[name]
 	if !known {
 		if cost, known = litellmModes[m.mode].costs[name]; !known {
 			return nil

@@ -46,14 +46,20 @@ func TestLiteLLMPrices(t *testing.T) {
 		{"a search, at the dearest context", "chat-tiers", "chat", nil, meter.Quantities{meter.Search: 1}, "0.03"},
 		{"cache writes", "claude", "chat", nil, meter.Quantities{meter.CacheWrite5m: 1000, meter.CacheWrite1h: 1000, meter.CachedInput: 1000, meter.Input: 1000}, "0.01305"},
 		{"a picture by the pixel", "dall-e-2", "images", meter.Attributes{"size": "256x256"}, meter.Quantities{meter.Image: 1}, "0.015999959"},
-		{"a picture by the piece", "gpt-image-1", "images", meter.Attributes{"size": "1024x1536", "quality": "high"}, meter.Quantities{meter.Image: 1, meter.OutputImage: 6240}, "0.25"},
-		{"a picture by the token", "gpt-image-1", "images", nil, meter.Quantities{meter.Image: 1, meter.Input: 100, meter.InputImage: 100, meter.Output: 6240}, "0.2511"},
+		{"a picture by the piece", "dall-e-3", "images", meter.Attributes{"size": "1024x1792", "quality": "hd"}, meter.Quantities{meter.Image: 1, meter.Input: 5}, "0.12"},
+		{"a picture by the token", "gpt-image-1", "images", meter.Attributes{"size": "1024x1536", "quality": "high"}, meter.Quantities{meter.Image: 1, meter.Input: 100, meter.InputImage: 100, meter.Output: 6240}, "0.2511"},
+		{"a size in a list of tiers", "tiers-alone", "chat", nil, meter.Quantities{meter.Input: 256_000, meter.Output: 1000}, "0.1036"},
+		{"the next of them", "tiers-alone", "chat", nil, meter.Quantities{meter.Input: 256_001, meter.Output: 1000}, "0.3108012"},
+		{"beyond the last of them", "tiers-alone", "chat", nil, meter.Quantities{meter.Input: 2_000_000}, "2.4"},
+		{"tiers beside a cost", "tiers-beside", "chat", nil, meter.Quantities{meter.Input: 500_000}, "0.6"},
 		{"speech in", "whisper-1", "transcriptions", nil, meter.Quantities{meter.AudioMS: 90_000}, "0.009"},
 		{"speech out", "tts-1", "speech", nil, meter.Quantities{meter.Character: 1000}, "0.015"},
 		{"moderation is free", "omni-moderation-latest", "moderations", nil, meter.Quantities{meter.Input: 1000}, "0"},
 	}
 	for _, tt := range tests {
-		c, err := book.Charge(meter.PriceQuery{Model: tt.model, Class: tt.class, Attributes: tt.attributes, At: noon}, usage(tt.used))
+		u := usage(tt.used)
+		u.Attributes = tt.attributes
+		c, err := book.Charge(meter.PriceQuery{Model: tt.model, Class: tt.class, At: noon}, u)
 		wantFee(t, tt.what, c, err, tt.want)
 		for _, l := range c.Lines {
 			if l.Unpriced {
@@ -65,13 +71,14 @@ func TestLiteLLMPrices(t *testing.T) {
 
 func TestLiteLLMLeavesOutWhatItCannotPrice(t *testing.T) {
 	book := litellm(t, "USD")
-	for _, model := range []string{"sample_spec", "too-fine", "nobody-knows", "no-costs", "256-x-256/dall-e-2"} {
+	for _, model := range []string{"sample_spec", "too-fine", "nobody-knows", "no-costs", "256-x-256/dall-e-2", "tiers-unsaid"} {
 		if book.Priced(model, "chat", noon) || book.Priced(model, "images", noon) {
 			t.Errorf("%s is priced", model)
 		}
 	}
 	want := []string{
 		`litellm.json:55:5: model "too-fine" is left out: input_cost_per_token: rate 0.100000125/1M is not exact to 1e-12`,
+		`litellm.json:86:5: model "tiers-unsaid" is left out: tiered_pricing: want a range in each, such as [0, 256000]`,
 		`litellm.json: models that cost 0 throughout are left out: 1, "nobody-knows" for one`,
 	}
 	w := book.Warnings()
