@@ -33,13 +33,38 @@ func (d *document) parse(data []byte) (root value, ok bool) {
 		d.problems = append(d.problems, d.syntaxProblem(data, err))
 		return value{}, false
 	}
-	if len(file.Docs) > 1 && file.Docs[1].Body != nil {
-		value{d, "", file.Docs[1].Body}.fail("a second YAML document begins here: want one, without ---")
-	}
-	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
+	if line := emptyDocument(data); line > 0 {
+		d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: 1, Message: "an empty YAML document begins here: want one document, without ---"})
 		return value{}, false
 	}
-	return value{d, "", file.Docs[0].Body}, true
+	for _, doc := range file.Docs {
+		switch {
+		case doc.Body == nil:
+		case ok:
+			value{d, "", doc.Body}.fail("a second YAML document begins here: want one, without ---")
+		default:
+			root, ok = value{d, "", doc.Body}, true
+		}
+	}
+	return root, ok
+}
+
+// emptyDocument is the line of a --- with nothing up to the next; 0 if there is
+// none. The parser passes over whatever follows such a document.
+func emptyDocument(data []byte) int {
+	marker, n := 0, 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		switch line = strings.TrimRight(line, " \t\r\n"); {
+		case line == "---" && marker > 0:
+			return marker
+		case line == "---":
+			marker = n
+		case line != "" && line[0] != '#':
+			marker = 0
+		}
+	}
+	return 0
 }
 
 // parseYAML turns a panic of the parser into an error: a reload must not be

@@ -19,6 +19,7 @@ func TestPriceFileErrors(t *testing.T) {
 		{"only a comment", "# nothing\n", []string{": the file is empty"}},
 		{"not a mapping", "- 1\n", []string{"1:1: there is a list here; want `currency:` and `prices:`"}},
 		{"syntax", "currency: CNY\nprices: [{models: [m]\n", []string{"2:10: not YAML"}},
+		{"an empty document", "currency: CNY\nprices: []\n---\n---\ncurrency: CNY\n", []string{" a YAML document is empty"}},
 		{"two documents", "currency: CNY\nprices: []\n---\ncurrency: CNY\n", []string{"4:1: a price file is one document"}},
 		{"no rows", "currency: CNY\n", []string{"1:1: the file has no `prices:`"}},
 		{"no currency", "prices: [{models: [m], rates: {input: 0}}]\n", []string{"1:1: the file has no `currency:`"}},

@@ -69,6 +69,9 @@ func (r *yamlReader) parse(data []byte) ast.Node {
 	var body ast.Node
 	for _, doc := range file.Docs {
 		switch {
+		case doc.Body == nil && len(file.Docs) > 1: // the parser passes over whatever follows it
+			r.errs = append(r.errs, pricePlace{file: r.file}.errorf("a YAML document is empty; a price file is one document, without ---"))
+			return nil
 		case doc.Body == nil || doc.Body.Type() == ast.NullType:
 		case body != nil:
 			r.fail(doc.Body, "a price file is one document; join the two, or make them two files")
