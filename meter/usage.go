@@ -173,7 +173,11 @@ func (d *usageDraft) wholes(c *usageCounts) bool {
 	case !hasOut:
 		out = max(total-in, 0)
 	}
-	if c.given[usageTotal] && in+out != total {
+	switch missing := total - in - out; {
+	case !c.given[usageTotal] || missing == 0:
+	case missing == c.value[usageReasoning]: // xAI counts it beside the completion
+		out = total - in
+	default:
 		d.flag(anomalyTotalMismatch)
 	}
 	d.Quantities[Input], d.Quantities[Output] = in, out

@@ -32,6 +32,7 @@ func TestUsageMerge(t *testing.T) {
 		{"cached beyond its whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":12}}`}, Quantities{CachedInput: 10, Output: 1}, []string{"cached_exceeds_input"}},
 		{"parts beyond their whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":8,"image_tokens":5}}`}, Quantities{CachedInput: 8, InputImage: 2, Output: 1}, []string{"parts_exceed_input"}},
 		{"reasoning beyond its whole", []string{`{"prompt_tokens":1,"completion_tokens":4,"completion_tokens_details":{"reasoning_tokens":5}}`}, Quantities{Input: 1, Reasoning: 4}, []string{"reasoning_exceeds_output"}},
+		{"reasoning beside the output, as the total proves", []string{`{"prompt_tokens":32,"completion_tokens":9,"total_tokens":341,"completion_tokens_details":{"reasoning_tokens":300}}`}, Quantities{Input: 32, Output: 9, Reasoning: 300}, nil},
 		{"rejected predictions are output", []string{`{"prompt_tokens":1,"completion_tokens":4,"completion_tokens_details":{"rejected_prediction_tokens":3}}`}, Quantities{Input: 1, Output: 4}, nil},
 		{"a cache written, Qwen's way", []string{`{"prompt_tokens":30,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":20},"cache_creation_input_tokens":20}}`}, Quantities{Input: 10, CacheWrite5m: 20, Output: 1}, nil},
 		{"a video", []string{`{"prompt_tokens":30,"completion_tokens":1,"prompt_tokens_details":{"video_tokens":29}}`}, Quantities{Input: 1, InputVideo: 29, Output: 1}, nil},
