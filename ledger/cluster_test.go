@@ -97,7 +97,7 @@ func testCluster(t *testing.T, archive string) {
 func (f *fixture) scriptsOn(c *redistest.Cluster) {
 	f.Helper()
 	for _, n := range c.Nodes[:3] {
-		open, err := f.ledger.scripts.areOpen(f.ctx(), n.Client())
+		open, err := f.ledger.scripts.areOpen(f.ctx(), n.Client(), f.ledger.identity)
 		f.must(err)
 		if !open {
 			f.Errorf("%s has no scripts", n.Addr())
@@ -173,7 +173,7 @@ func (f *fixture) failover(c *redistest.Cluster, accounts map[string]string, key
 	f.settle(f.reserve(keys[dead], cost(f, "1")), cost(f, "1"))
 	f.topup(accounts[dead], Recharge, "5")
 	f.balances(accounts[dead], "12 0 0")
-	open, err := f.ledger.scripts.areOpen(f.ctx(), c.Nodes[3].Client())
+	open, err := f.ledger.scripts.areOpen(f.ctx(), c.Nodes[3].Client(), f.ledger.identity)
 	f.must(err)
 	if !open {
 		f.Error("the promoted replica has no scripts: it is not the one that was written to")

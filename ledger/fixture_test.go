@@ -98,6 +98,24 @@ func (f *fixture) open(o Options) *Ledger {
 	return l
 }
 
+// patch replaces something in one of the Lua files.
+func (f *fixture) patch(file, old, with string) {
+	f.Helper()
+	patched, err := buildScriptsFrom(func(name string) ([]byte, error) {
+		text, err := luaFiles.ReadFile(name)
+		if err != nil || name != "lua/"+file+".lua" {
+			return text, err
+		}
+		if n := strings.Count(string(text), old); n != 1 {
+			return nil, fmt.Errorf("%q is %d times in %s, want once", old, n, name)
+		}
+		return []byte(strings.Replace(string(text), old, with, 1)), nil
+	}, false)
+	f.must(err)
+	f.ledger.scripts = patched
+	f.must(f.ledger.openServer(f.ctx(), f.server.Client()))
+}
+
 // ctx outlives the test's own context, because cleanups use the ledger too.
 func (f *fixture) ctx() context.Context { return context.WithoutCancel(f.T.Context()) }
 

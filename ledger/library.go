@@ -211,9 +211,9 @@ func isNoScript(err error) bool {
 	return err != nil && (redis.HasErrorPrefix(err, "NOSCRIPT") || redis.HasErrorPrefix(err, "Function not found"))
 }
 
-// areOpen reports whether the scripts can be called on a server.
-func (s *scripts) areOpen(ctx context.Context, c redis.Cmdable) (bool, error) {
-	open, err := s.state(ctx, c)
+// areOpen reports whether a ledger's scripts can be called on a server.
+func (s *scripts) areOpen(ctx context.Context, c redis.Cmdable, ledger string) (bool, error) {
+	open, err := s.state(ctx, c, ledger)
 	return open == libraryOpen, err
 }
 
@@ -225,7 +225,7 @@ const (
 	libraryOpen
 )
 
-func (s *scripts) state(ctx context.Context, c redis.Cmdable) (libraryState, error) {
+func (s *scripts) state(ctx context.Context, c redis.Cmdable, ledger string) (libraryState, error) {
 	if s.library == "" {
 		there, err := c.ScriptExists(ctx, s.shas()...).Result()
 		if err != nil || slices.Contains(there, false) {
@@ -233,7 +233,7 @@ func (s *scripts) state(ctx context.Context, c redis.Cmdable) (libraryState, err
 		}
 		return libraryOpen, nil
 	}
-	open, err := c.FCall(ctx, s.toAsk(), nil).Int()
+	open, err := c.FCall(ctx, s.toAsk(), nil, ledger).Int()
 	switch {
 	case isNoScript(err):
 		return libraryMissing, nil
@@ -253,10 +253,10 @@ func (s *scripts) shas() []string {
 	return shas
 }
 
-// open queues what lets everybody call the scripts on a server whose library
-// was found in this state. A library that is there is only opened: a server
+// open queues what lets everybody call a ledger's scripts on a server whose
+// library was found in this state. A library that is there is only opened: a server
 // whose memory is full would not take it anew.
-func (s *scripts) open(ctx context.Context, p redis.Pipeliner, found libraryState) {
+func (s *scripts) open(ctx context.Context, p redis.Pipeliner, found libraryState, ledger string) {
 	if s.library == "" {
 		for _, one := range s.all {
 			p.ScriptLoad(ctx, one.source)
@@ -266,7 +266,7 @@ func (s *scripts) open(ctx context.Context, p redis.Pipeliner, found libraryStat
 	if found == libraryMissing {
 		p.FunctionLoadReplace(ctx, s.library)
 	}
-	p.FCall(ctx, s.toOpen(), nil)
+	p.FCall(ctx, s.toOpen(), nil, ledger)
 }
 
 // close takes the scripts of every version of this program from a server.

@@ -363,3 +363,16 @@ func TestLimitBeyondADouble(t *testing.T) {
 	}
 	f.audit()
 }
+
+// Redis's clock is set back: what it wrote down before does not refuse until it is there again.
+func TestClockSetBackLeavesRates(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{RPM: 1})
+	f.pass(time.Hour)
+	f.release(f.reserve(key, cost(t, "1")))
+	f.refused(key, cost(t, "1"))
+	f.pass(-time.Hour)
+	f.release(f.reserve(key, cost(t, "1")))
+	f.refused(key, cost(t, "1"))
+}

@@ -206,7 +206,7 @@ func TestLibraryIsClosedAfterARestart(t *testing.T) {
 	for _, restart := range []func(){f.server.Kill, f.server.Stop} {
 		restart()
 		f.server.Start()
-		state, err := f.ledger.scripts.state(f.ctx(), f.server.Client())
+		state, err := f.ledger.scripts.state(f.ctx(), f.server.Client(), f.ledger.identity)
 		f.must(err)
 		if state != libraryClosed {
 			t.Errorf("after a restart the library is in state %d, want it there and closed", state)

@@ -131,7 +131,7 @@ func (l *Ledger) fence(ctx context.Context, n *node, shard int, least position) 
 // recoverNode recovers a server, or waits until another has done it.
 func (l *Ledger) recoverNode(ctx context.Context, n *node) error {
 	for {
-		open, err := l.scripts.areOpen(ctx, n.client)
+		open, err := l.scripts.areOpen(ctx, n.client, l.identity)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
@@ -520,7 +520,7 @@ func putBackAnswer(r *reply, e *archive.Entry) error {
 // has broken it.
 func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends []shardFound, lock, token string) error {
 	at := make([]position, len(heads))
-	library, err := l.scripts.state(ctx, n.client)
+	library, err := l.scripts.state(ctx, n.client, l.identity)
 	if err != nil {
 		return err
 	}
@@ -549,7 +549,7 @@ func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends [
 			}
 		}
 		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			l.scripts.open(ctx, p, library)
+			l.scripts.open(ctx, p, library, l.identity)
 			return nil
 		})
 		return err

@@ -606,3 +606,35 @@ func TestRebuildBesideProxies(t *testing.T) {
 	f.chargedOnce(tr)
 	f.archiveNow()
 }
+
+// Two ledgers in two databases of one server: whoever has recovered his own has not recovered the other.
+func TestTwoLedgersOnOneServer(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1, Archive: sqlite(t)}, redistest.WithAOF("always"), redistest.WithConfig("--auto-aof-rewrite-percentage", "0"))
+	f.account("acme", "10", "0", AccountOptions{})
+	address := sqlite(t)
+	open := func() *Ledger {
+		l, err := Open(f.ctx(), Options{URL: "redis://" + f.server.Addr() + "/1", Currency: "CNY", Shards: 1, Archive: address, ArchiveKeep: time.Hour})
+		f.must(err)
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	one, two := open(), open()
+	_, err := one.CreateAccount(f.ctx(), "bolt", AccountOptions{})
+	f.must(err)
+	_, err = two.Account(f.ctx(), "bolt")
+	f.must(err)
+	size := f.aofSize()
+	_, err = one.TopUp(f.ctx(), Topup{Account: "bolt", Amount: f.nano("5")})
+	f.must(err)
+	f.must(one.ArchiveWord(f.ctx()))
+	f.cut(func(int64) int64 { return size }) // which is lost
+	_, err = f.ledger.Account(f.ctx(), "acme")
+	f.must(err)
+	_, err = two.TopUp(f.ctx(), Topup{Account: "bolt", Amount: f.nano("7")}) // had not seen it
+	f.must(err)
+	a, err := two.Account(f.ctx(), "bolt")
+	f.must(err)
+	if a.Wallets[Recharge].Balance.String() != "12" {
+		t.Errorf("balance %s, want 12: what was lost has not been put back", a.Wallets[Recharge].Balance)
+	}
+}

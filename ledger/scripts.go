@@ -152,7 +152,7 @@ func (l *Ledger) readmit(ctx context.Context, shard int) error {
 func (l *Ledger) areOpen(ctx context.Context) (bool, error) {
 	everywhere := true
 	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
-		open, err := l.scripts.areOpen(ctx, c)
+		open, err := l.scripts.areOpen(ctx, c, l.identity)
 		everywhere = everywhere && open
 		return err
 	})
@@ -161,7 +161,7 @@ func (l *Ledger) areOpen(ctx context.Context) (bool, error) {
 
 // openServer opens a server that has been verified, if it is closed.
 func (l *Ledger) openServer(ctx context.Context, c redis.Cmdable) error {
-	found, err := l.scripts.state(ctx, c)
+	found, err := l.scripts.state(ctx, c, l.identity)
 	if err != nil || found == libraryOpen {
 		return err
 	}
@@ -169,7 +169,7 @@ func (l *Ledger) openServer(ctx context.Context, c redis.Cmdable) error {
 		return err
 	}
 	_, err = c.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		l.scripts.open(ctx, p, found)
+		l.scripts.open(ctx, p, found, l.identity)
 		return nil
 	})
 	return err

@@ -91,19 +91,7 @@ func TestSeededBugs(t *testing.T) {
 func runSeeded(t *testing.T, bug seededBug) map[string]string {
 	f := newFixture(t, Options{HoldTTL: 30 * time.Millisecond, Shards: 1})
 	f.broken = true
-	patched, err := buildScriptsFrom(func(name string) ([]byte, error) {
-		text, err := luaFiles.ReadFile(name)
-		if err != nil || name != "lua/"+bug.file+".lua" {
-			return text, err
-		}
-		if n := strings.Count(string(text), bug.old); n != 1 {
-			return nil, fmt.Errorf("%s: %q is %d times in %s, want once", bug.name, bug.old, n, name)
-		}
-		return []byte(strings.Replace(string(text), bug.old, bug.new, 1)), nil
-	}, false)
-	f.must(err)
-	f.ledger.scripts = patched
-	f.must(f.ledger.openServer(f.ctx(), f.server.Client()))
+	f.patch(bug.file, bug.old, bug.new)
 	w := &witness{fixture: f, found: make(map[string]string)}
 	for _, scenario := range []func(*witness){
 		(*witness).once, (*witness).late, (*witness).lateAbandon, (*witness).lostReply, (*witness).burn, (*witness).proRata,

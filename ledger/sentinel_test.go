@@ -71,7 +71,7 @@ func TestSentinelFailoverToALaggingReplica(t *testing.T) {
 	}
 	_, err := f.ledger.TopUp(f.ctx(), Topup{Account: "acme", Wallet: Recharge, Amount: 1})
 	wants(t, err, ErrUnavailable)
-	library, err := f.ledger.scripts.state(f.ctx(), s.Replica.Client())
+	library, err := f.ledger.scripts.state(f.ctx(), s.Replica.Client(), f.ledger.identity)
 	f.must(err)
 	seq, err := s.Replica.Client().HGet(f.ctx(), f.ledger.metaKey(0), "seq").Int64()
 	f.must(err)

@@ -196,7 +196,7 @@ local function load_packs(ids)
     end
   end
   if #fresh == 0 then return end
-  local values = call('HMGET', PACKS, unpack(fields))
+  local values = look_at_all(PACKS, fields)
   for i = 1, #fresh do
     local id, b, h = fresh[i], tonumber(values[2 * i - 1]), tonumber(values[2 * i])
     local pack = packs[id]

@@ -35,7 +35,7 @@ local function look_back(list)
   local ids, fields = {}, {}
   for i = 1, #list do ids[i], fields[2 * i - 1], fields[2 * i] = list[i][1], list[i][1], list[i][1] .. ':x' end
   load_packs(ids)
-  local values = call('HMGET', PACKS, unpack(fields))
+  local values = look_at_all(PACKS, fields)
   for i = 1, #ids do
     local pack, expires = packs[ids[i]], expiry_of(values[2 * i - 1] or '')
     pack.x, pack.over = values[2 * i], expires ~= 0 and expires <= now

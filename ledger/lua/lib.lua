@@ -21,6 +21,7 @@
 
 local MAX = 9007199254740991 -- 2^53 - 1
 local MEMO_LIMIT = 100       -- texts of which one memo keeps what they mean: more would cost Lua's collector more than it spares
+local MOST_ARGS = 4000       -- that a command is given at once: Lua's stack does not take 8000. It is even: fields come with values
 
 -- What Lua and Redis offer. A library does not see it while it is being loaded: wake() names it before the first call.
 local floor, ceil, min, max, format, match, gmatch, gsub, find, rep, sub, concat, sort, call

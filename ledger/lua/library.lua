@@ -3,8 +3,9 @@
 -- Idea: the library is data: it is in the append-only file and goes to replicas. Its locals are not: they live in the memory of
 -- one process. So `open` is a fence that the server itself enforces. One that has come up anew, or a replica that has been
 -- promoted, has the library, and has it closed: nobody writes there by a script before somebody has verified it and opened it.
+-- It is opened for one ledger: others may be in other databases of the same server.
 
-local open = false
+local open = {} -- by the ledger's identity
 
 -- closed is the answer while it is not.
 local function closed() return redis.error_reply('NOSCRIPT this server has come up anew and has not been verified') end
@@ -15,7 +16,7 @@ local mains = {} -- what the scripts do, by their short names
 local function script(name, short, flags, main)
   mains[short] = main
   redis.register_function{function_name = name, flags = flags, callback = function(keys, argv)
-    if not open then return closed() end
+    if not open[argv[1]] then return closed() end
     return alone(main, keys, argv)
   end}
 end
@@ -50,7 +51,7 @@ end
 -- Output: the replies, in this order
 local function trip(name, flags)
   redis.register_function{function_name = name, flags = flags, callback = function(keys, argv)
-    if not open then return closed() end
+    if not open[argv[1]] then return closed() end
     local calls = decode(argv[3])
     set_out()
     look_ahead(requests_of(keys, calls))
@@ -71,13 +72,17 @@ local function trip(name, flags)
   end}
 end
 
--- gate makes the functions that open the library, and tell whether it is.
+-- gate makes the functions that open the library for a ledger, and tell whether it is.
+--
+-- ARGV: [1] the ledger's identity
 local function gate(name_to_open, name_to_ask)
-  redis.register_function{function_name = name_to_open, flags = {'no-writes'}, callback = function()
+  redis.register_function{function_name = name_to_open, flags = {'no-writes'}, callback = function(_, argv)
     wake()
     decode = cmsgpack.unpack
-    open = true
+    open[argv[1]] = true
     return 'OK'
   end}
-  redis.register_function{function_name = name_to_ask, flags = {'no-writes'}, callback = function() return open and 1 or 0 end}
+  redis.register_function{function_name = name_to_ask, flags = {'no-writes'}, callback = function(_, argv)
+    return open[argv[1]] and 1 or 0
+  end}
 end

@@ -16,5 +16,5 @@ end
 -- remember writes a reference; only to be called beside commit(). ttl '0': for ever.
 local function remember(ref, n, digest, ttl)
   call('HSET', KEYS[10], ref, str(n) .. ' ' .. digest)
-  if ttl ~= '0' then call('PEXPIRE', KEYS[10], ttl) end
+  if ttl ~= '0' then live(KEYS[10], tonumber(ttl)) end -- the bucket has the markers of requests, too
 end

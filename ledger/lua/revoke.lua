@@ -11,8 +11,10 @@ local function revoke()
   local v = call('HMGET', PACKS, id .. ':b', id .. ':h', id .. ':x')
   if not v[1] then return {'LOST', str(seq)} end
   if v[3] then return {'SAME', str(seq), v[3], unpack(entry_at(v[3]) or {})} end
-  local n = note('revoke', {'a', ARGV[4], 'g', id, 'q', str(tonumber(v[2]) - tonumber(v[1])), 'v', ARGV[6], 'z', id .. '=' .. v[2]})
-  put(PACKS, id .. ':b', v[2])
+  local had = tonumber(v[1])
+  local left = min(had, tonumber(v[2])) -- after a loss in Redis more may be held than there is
+  local n = note('revoke', {'a', ARGV[4], 'g', id, 'q', str(left - had), 'v', ARGV[6], 'z', id .. '=' .. str(left)})
+  put(PACKS, id .. ':b', str(left))
   put(PACKS, id .. ':x', str(n))
   commit()
   call('DEL', SCOPE)

@@ -101,19 +101,22 @@ end
 
 local function is_gone(member) work.goes[#work.goes + 1] = member end
 
--- deaths remembers until when the buckets of markers live, so that not every word has to say it.
+-- deaths remembers until when the buckets of markers live, by ledger, so that not every word has to say it.
 local deaths, buckets = {}, 0
 
 -- live lets a bucket live on for ttl, ms, or up to an hour more, after its last word.
 local function live(bucket, ttl)
-  local death = deaths[bucket]
+  local mine = deaths[ARGV[1]]
+  local death = mine and mine[bucket]
   if death and death >= now + ttl then return end
   if not death then
     if buckets == MEMO_LIMIT then deaths, buckets = {}, 0 end
     buckets = buckets + 1
+    mine = deaths[ARGV[1]] or {}
+    deaths[ARGV[1]] = mine
   end
   call('PEXPIRE', bucket, str(ttl + 3600000))
-  deaths[bucket] = now + ttl + 3600000
+  mine[bucket] = now + ttl + 3600000
 end
 
 -- write does a shard's work. The XADD goes first: it alone can be refused (an id that is not beyond the
@@ -129,7 +132,10 @@ local function write(of)
     call('HSET', of.meta, 'seq', str(of.seq))
   end
   local order = of.put_order
-  for i = 1, #order do call('HSET', order[i], unpack(of.puts[order[i]])) end
+  for i = 1, #order do
+    local list = of.puts[order[i]]
+    for from = 1, #list, MOST_ARGS do call('HSET', order[i], unpack(list, from, min(from + MOST_ARGS - 1, #list))) end
+  end
   for hash, fields in pairs(of.drops) do call('HDEL', hash, unpack(fields)) end
   if #of.comes > 0 then call('ZADD', of.due, unpack(of.comes)) end
   if #of.goes > 0 then call('ZREM', of.due, unpack(of.goes)) end
@@ -159,6 +165,17 @@ local function look_ahead(wanted)
       found[key] = there
     end
   end
+end
+
+-- look_at_all reads fields of a hash, however many.
+local function look_at_all(key, fields)
+  if #fields <= MOST_ARGS then return call('HMGET', key, unpack(fields)) end
+  local values = {}
+  for from = 1, #fields, MOST_ARGS do
+    local some = call('HMGET', key, unpack(fields, from, min(from + MOST_ARGS - 1, #fields)))
+    for i = 1, #some do values[from + i - 1] = some[i] end
+  end
+  return values
 end
 
 -- entry_at returns the fields of the journal entry with a seq, or nil when it has been trimmed.

@@ -55,12 +55,13 @@ end
 
 local function counter(value) return value and amount(value) or 0 end
 
--- level is what a bucket holds now; nobody asks for one without a limit.
+-- level is what a bucket holds now; nobody asks for one without a limit. One that was written by a clock which has been set
+-- back since is full: it would gain nothing until the clock is there again.
 local function level(stored, limit)
   if limit == 0 then return 0 end
   local full = limit * UNIT_OF_RATE
   local had, at = match(stored or '', '^(%-?%d+) (%d+)$')
-  if not had then return full end
+  if not had or tonumber(at) > now + 60000 then return full end
   return min(full, tonumber(had) + max(0, now - tonumber(at)) * limit)
 end
 
