@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -119,12 +118,6 @@ func unreachable(err error) bool {
 		return false
 	}
 	return !errors.Is(err, ErrUnavailable) // which is an answer that cannot be trusted, but an answer
-}
-
-// neverSent reports whether a command cannot have reached the server.
-func neverSent(err error) bool {
-	var network *net.OpError
-	return errors.As(err, &network) && network.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout)
 }
 
 // awaitRedis returns when every server that was found away can be asked

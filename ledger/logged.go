@@ -65,9 +65,10 @@ func (l *Ledger) reserveLogged(r *Reservation, b *booking, ask func() (*reply, e
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrUnavailable) && !neverSent(err):
+	case errors.Is(err, ErrUnavailable):
 		// It may have been placed, or may be yet: replay gives it back, and a
-		// reserve that runs after that places none.
+		// reserve that runs after that places none. That nobody could be reached
+		// says nothing: it may have been the second try.
 		if _, endErr := l.log.end(recordRelease, b); endErr != nil {
 			return nil, errors.Join(err, endErr)
 		}

@@ -290,11 +290,13 @@ func (g *settleLog) end(kind byte, b *booking) (wal.Position, error) {
 	return at, nil
 }
 
-// postpone leaves a call that has ended to replay.
+// postpone leaves a call that has ended to replay. One of whose end no record
+// could be written is not replay's: nothing was promised, and the hold stands
+// until the sweeper comes.
 func (g *settleLog) postpone(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c := g.calls[id]; c != nil && !c.pending {
+	if c := g.calls[id]; c != nil && c.end != nil && !c.pending {
 		c.pending = true
 		g.pending++
 	}

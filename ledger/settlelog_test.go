@@ -3,9 +3,12 @@ package ledger
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -488,4 +491,83 @@ func BenchmarkLoggedCall(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// Neither log nor Redis takes the end of a call: nothing is promised, and replay has nothing to do with it.
+func TestNeitherLogNorRedis(t *testing.T) {
+	p, l := newLogged(t, Options{}, redistest.WithAOF("always"))
+	settled, released := p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "1"))
+	p.server.Kill()
+	p.must(l.log.wal.Close()) // no record can be written any more
+	_, err := l.Settle(p.ctx(), settlement(settled, cost(t, "1")))
+	wants(t, err, ErrUnavailable)
+	_, err = l.Release(p.ctx(), "acme", released.ID)
+	wants(t, err, ErrUnavailable)
+	p.server.Start()
+	p.must(l.replaySome(p.ctx(), false))
+	p.balances("acme", "10 0 2")
+}
+
+// The second try of a reserve cannot even connect: the first may have run all the same.
+func TestReserveWhoseReplyWasLostWithTheServer(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	silent, address := dropReplies(t, f.server.Addr())
+	l, err := Open(f.ctx(), Options{URL: "redis://" + address, Shards: 1, Log: filepath.Join(t.TempDir(), "log")})
+	f.must(err)
+	defer l.Close()
+	silent.Store(true)
+	_, err = l.Reserve(f.ctx(), f.reservation(key, cost(t, "4")))
+	wants(t, err, ErrUnavailable)
+	f.balances("acme", "10 0 4")
+	if state, _ := l.LogState(); state.Pending != 1 {
+		t.Errorf("a reserve that has run waits for no release: %+v", state)
+	}
+	f.release(&Hold{ID: l.log.waiting()[0].record().id, Account: "acme"})
+}
+
+// dropReplies stands before a server. Once silent is set, it is gone as soon as the server answers: the answer is lost, and
+// nobody listens any more.
+func dropReplies(t *testing.T, server string) (silent *atomic.Bool, address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	silent = new(atomic.Bool)
+	pass := func(client, server net.Conn) {
+		defer client.Close()
+		defer server.Close()
+		answer := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(answer)
+			if err != nil {
+				return
+			}
+			if silent.Load() {
+				_ = listener.Close()
+				return
+			}
+			if _, err := client.Write(answer[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			behind, err := net.Dial("tcp", server)
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(behind, client) }()
+			go pass(client, behind)
+		}
+	}()
+	return silent, listener.Addr().String()
 }
