@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -186,9 +187,13 @@ func (r *reply) lost(what string) error {
 	return r.problem()
 }
 
-// checkText refuses what people wrote if it is too long or has control characters.
+// checkText refuses what people wrote if it is too long, has control characters,
+// or is not UTF-8: in the archive, which is JSON, it would be another text.
 func checkText(what, text string) error {
-	if len(text) > maxTextSize || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%w: %s: %q is not UTF-8", ErrInvalid, what, text)
+	}
+	if utf8.RuneCountInString(text) > maxTextSize || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		return fmt.Errorf("%w: %s: want at most %d characters, without control characters", ErrInvalid, what, maxTextSize)
 	}
 	return nil

@@ -303,6 +303,7 @@ func TestTopupIsChecked(t *testing.T) {
 	for name, topup := range map[string]Topup{
 		"nothing": {}, "negative": {Amount: -1}, "wallet": {Amount: 1, Wallet: "cash"}, "too much": {Amount: meter.MaxBalance + 1},
 		"more than a wallet holds": {Amount: 1}, "ref": {Amount: 1, Wallet: Bonus, Ref: "a\nb"},
+		"ref that is not UTF-8": {Amount: 1, Wallet: Bonus, Ref: "R\xfcckgabe"}, "long ref": {Amount: 1, Wallet: Bonus, Ref: strings.Repeat("退", 513)},
 	} {
 		topup.Account = "acme"
 		if _, err := f.ledger.TopUp(f.ctx(), topup); err == nil {
@@ -311,7 +312,27 @@ func TestTopupIsChecked(t *testing.T) {
 			wants(t, err, ErrInvalid)
 		}
 	}
-	_, err := f.ledger.TopUp(f.ctx(), Topup{Account: "nobody", Amount: 1})
+	_, err := f.ledger.TopUp(f.ctx(), Topup{Account: "acme", Amount: 1, Wallet: Bonus, Ref: strings.Repeat("退", 512)})
+	f.must(err)
+	_, err = f.ledger.TopUp(f.ctx(), Topup{Account: "nobody", Amount: 1})
 	wants(t, err, ErrNotFound)
-	f.balances("acme", "9000000000 0 0")
+	f.balances("acme", "9000000000 0.000000001 0")
+}
+
+// A word of an operator that has no reference is remembered in the bucket of the hour's markers, and does not shorten their life.
+func TestMarkersOutliveAnOperatorsWord(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		h := f.reserve(key, cost(f, "1"))
+		f.settle(h, cost(f, "1"))
+		f.topup("acme", Recharge, "1")
+		at, err := idMillis(h.ID)
+		f.must(err)
+		left, err := f.server.Client().PTTL(f.ctx(), f.ledger.markerKey(f.ledger.shardOf("acme"), at)).Result()
+		f.must(err)
+		if left < markerLife+30*time.Minute {
+			t.Errorf("the bucket lives %s, so a marker at its hour's end less than %s", left, markerLife)
+		}
+	})
 }

@@ -274,7 +274,7 @@ func TestGrantIsChecked(t *testing.T) {
 	for name, g := range map[string]Grant{
 		"no quantity": {}, "negative": {Quantity: -1}, "too much": {Quantity: maxPackQuantity + 1},
 		"unit": {Quantity: 1, Unit: "output"}, "order": {Quantity: 1, Order: "first"},
-		"pattern": {Quantity: 1, Models: []string{"a b"}}, "priority": {Quantity: 1, Priority: maxPriority + 1},
+		"pattern": {Quantity: 1, Models: []string{"a b"}}, "pattern that is not UTF-8": {Quantity: 1, Models: []string{"a\xff"}}, "priority": {Quantity: 1, Priority: maxPriority + 1},
 		"ref": {Quantity: 1, Ref: "a\tb"},
 	} {
 		g.Account = "acme"
@@ -286,4 +286,34 @@ func TestGrantIsChecked(t *testing.T) {
 	}
 	_, err := f.ledger.GrantPack(f.ctx(), Grant{Account: "nobody", Quantity: 1})
 	wants(f, err, ErrNotFound)
+}
+
+// A pack that holds more than it has, as after a loss in Redis, has nothing to withdraw.
+func TestRevokedPackThatHoldsMoreThanItHas(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.broken = true
+	f.account("acme", "10", "0", AccountOptions{})
+	f.grant(Grant{Account: "acme", Quantity: 100})
+	f.must(f.server.Client().HSet(f.ctx(), f.ledger.accountKey(f.ledger.shardOf("acme"), "acme")+":packs", "p1:b", "40", "p1:h", "60").Err())
+	e, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "")
+	f.must(err)
+	if *e.Quantity != 0 {
+		t.Errorf("withdrawn were %d", *e.Quantity)
+	}
+}
+
+// A charge may be paid by more packs than a command of Redis is given at once.
+func TestManyPacks(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.patch("lib", "MOST_ARGS = 4000", "MOST_ARGS = 4")
+	f.account("acme", "10", "0", AccountOptions{})
+	const packs = 11
+	for range packs {
+		f.grant(Grant{Account: "acme", Quantity: 1})
+	}
+	charge := charge(t, fmt.Sprintf("input %d 2/1M", packs))
+	h := f.reserve(f.key("acme", KeyLimits{}), charge)
+	if r := f.settle(h, charge); len(r.Paid) != packs || *r.Fee != 0 {
+		t.Errorf("paid by %d packs, and %s in cash", len(r.Paid), r.Fee)
+	}
 }

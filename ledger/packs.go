@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/meter"
 )
@@ -101,8 +102,8 @@ func checkPatterns(what string, patterns []string) error {
 		return fmt.Errorf("%w: %d %s: want at most %d", ErrInvalid, len(patterns), what, maxPatterns)
 	}
 	for _, p := range patterns {
-		if p == "" || len(p) > maxNameSize || strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
-			return fmt.Errorf("%w: %s: %q: want a name or pattern of up to %d characters, without blanks", ErrInvalid, what, p, maxNameSize)
+		if p == "" || len(p) > maxNameSize || !utf8.ValidString(p) || strings.ContainsFunc(p, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+			return fmt.Errorf("%w: %s: %q: want a name or pattern of up to %d bytes of UTF-8, without blanks", ErrInvalid, what, p, maxNameSize)
 		}
 	}
 	return nil
