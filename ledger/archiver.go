@@ -210,6 +210,11 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		return err
 	}
 	if m.archived > int64(head.Seq) {
+		// Another archiver may have come first, while this one stood still.
+		again, err := a.Head(ctx, head.Shard)
+		if err != nil || m.archived <= int64(again.Seq) {
+			return err
+		}
 		return l.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it ends at %d-0, and Redis was told that it had up to %d-0: the archive has gone back in time",
 			archive.ErrGap, head.Seq, m.archived))
 	}

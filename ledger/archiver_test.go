@@ -1,14 +1,18 @@
 package ledger
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tollgate/tollgate/internal/redistest"
 	"github.com/tollgate/tollgate/ledger/archive"
@@ -451,4 +455,84 @@ func TestArchiveOnACluster(t *testing.T) {
 		t.Errorf("audit %+v", report.Audit)
 	}
 	f.sameBooks(before, f.books())
+}
+
+// betweenPipelines does something before each pipeline of a client, until it is told to rest.
+type betweenPipelines struct {
+	do   func()
+	rest atomic.Bool
+}
+
+func (*betweenPipelines) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (*betweenPipelines) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (b *betweenPipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		if b.rest.CompareAndSwap(false, true) {
+			b.do()
+			b.rest.Store(false)
+		}
+		return next(ctx, commands)
+	}
+}
+
+// An archiver that stands still between two looks, while another goes on, finds nothing wrong.
+func TestArchiverStandsStill(t *testing.T) {
+	address := sqlite(t)
+	f := archived(t, Options{Shards: 1, Archive: address, ArchiveKeep: time.Hour})
+	other := *f
+	other.ledger = f.open(Options{Shards: 1, Archive: address, ArchiveKeep: time.Hour})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	f.topup("acme", Recharge, "1")
+	a := f.ledger.newArchiver()
+	between := &betweenPipelines{do: func() {
+		f.must(f.store().Unlease(f.ctx(), archiverLease, a.holder)) // its lease has run out
+		other.archiveNow()
+	}}
+	f.ledger.client.(*redis.Client).AddHook(between)
+	f.ledger.archiveRound(f.ctx(), a)
+	between.rest.Store(true)
+	f.must(a.state.Err)
+	f.must(f.ledger.archiveReady())
+}
+
+// What is archived and trimmed while a reader goes through the journal, he finds in the archive.
+func TestTrimmedWhileRead(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.account("acme", "0", "0", AccountOptions{})
+	for range 3 * journalPage {
+		f.topup("acme", Recharge, "0.01")
+	}
+	var ids []string
+	f.must(f.ledger.Journal(f.ctx(), "acme", JournalQuery{}, func(e *Entry) error {
+		if len(ids) == 0 {
+			f.archiveNow()
+		}
+		ids = append(ids, e.ID)
+		return nil
+	}))
+	if len(ids) != 3*journalPage+1 || ids[len(ids)-1] != entryID(int64(len(ids))) {
+		t.Errorf("read were %d entries up to %s, want %d", len(ids), ids[len(ids)-1], 3*journalPage+1)
+	}
+}
+
+// An audit finds nothing wrong while an archiver goes on.
+func TestAuditBesideAnArchiver(t *testing.T) {
+	address := sqlite(t)
+	f := archived(t, Options{Shards: 1, Archive: address, ArchiveKeep: time.Hour})
+	other := *f
+	other.ledger = f.open(Options{Shards: 1, Archive: address, ArchiveKeep: time.Hour})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	between := &betweenPipelines{do: func() {
+		other.topup("acme", Recharge, "1")
+		other.archiveNow()
+	}}
+	f.ledger.client.(*redis.Client).AddHook(between)
+	report, err := f.ledger.Audit(f.ctx(), "")
+	between.rest.Store(true)
+	f.must(err)
+	for _, d := range report.Differences {
+		t.Errorf("%+v", d)
+	}
 }

@@ -103,3 +103,24 @@ func (f *fixture) billIsTheJournal(id string) {
 		f.Errorf("%s: journal %s = %s + %s, %d units; bill %+v", id, fee, bonus, recharge, units, bill)
 	}
 }
+
+// Redis's clock is set back over the end of a month: every charge is in the bill of its own.
+func TestBillAfterClockSetBack(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	now := f.ledger.now().UTC()
+	next := time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+	f.pass(next.Sub(now) - 20*time.Minute)
+	for _, pass := range []time.Duration{0, 40 * time.Minute, -40 * time.Minute} {
+		f.pass(pass)
+		f.settle(f.reserve(key, cost(t, "1")), cost(t, "1"))
+	}
+	for month, want := range map[time.Time]string{next.Add(-time.Hour): "2", next.Add(time.Hour): "1"} {
+		bill, err := f.ledger.Bill(f.ctx(), "acme", month)
+		f.must(err)
+		if bill.Fee.String() != want {
+			t.Errorf("bill of %s: %s, want %s", bill.Month, bill.Fee, want)
+		}
+	}
+}

@@ -28,23 +28,33 @@ func (l *Ledger) eachEntry(ctx context.Context, shard int, from, to int64, narro
 }
 
 func (l *Ledger) eachRaw(ctx context.Context, shard int, from, to int64, narrow archive.Query, each func(*archive.Entry) error) error {
-	page, err := l.hotPage(ctx, shard, from, to)
-	if err != nil {
-		return err
-	}
-	// What of the journal's beginning is not in Redis is archived, or missing.
-	gap := int64(-1)
-	if len(page) == 0 {
-		gap = to
-	} else if first := int64(page[0].Seq); first > from {
-		gap = first - 1
-	}
-	if gap >= 0 {
-		if err := l.eachArchived(ctx, shard, from, gap, narrow, each); err != nil {
+	for {
+		page, err := l.hotPage(ctx, shard, from, to)
+		if err != nil {
 			return err
 		}
+		// What Redis has let go of, before this walk or in the middle of it, is archived, or missing.
+		gap := int64(-1)
+		if len(page) == 0 {
+			gap = to
+		} else if first := int64(page[0].Seq); first > from {
+			gap = first - 1
+		}
+		if gap >= 0 {
+			if err := l.eachArchived(ctx, shard, from, gap, narrow, each); err != nil {
+				return err
+			}
+		}
+		for i := range page {
+			if err := each(&page[i]); err != nil {
+				return err
+			}
+		}
+		if len(page) < journalPage {
+			return nil
+		}
+		from = int64(page[len(page)-1].Seq) + 1
 	}
-	return l.eachHotFrom(ctx, shard, page, to, each)
 }
 
 // eachArchived visits the archived entries of a gap that trimming has left; to is 0 when Redis has nothing more.
@@ -76,15 +86,11 @@ func (l *Ledger) eachArchived(ctx context.Context, shard int, from, to int64, na
 
 // eachHot visits entries that Redis still has.
 func (l *Ledger) eachHot(ctx context.Context, shard int, from, to int64, each func(*archive.Entry) error) error {
-	page, err := l.hotPage(ctx, shard, from, to)
-	if err != nil {
-		return err
-	}
-	return l.eachHotFrom(ctx, shard, page, to, each)
-}
-
-func (l *Ledger) eachHotFrom(ctx context.Context, shard int, page []archive.Entry, to int64, each func(*archive.Entry) error) (err error) {
-	for len(page) > 0 {
+	for {
+		page, err := l.hotPage(ctx, shard, from, to)
+		if err != nil {
+			return err
+		}
 		for i := range page {
 			if err := each(&page[i]); err != nil {
 				return err
@@ -93,11 +99,8 @@ func (l *Ledger) eachHotFrom(ctx context.Context, shard int, page []archive.Entr
 		if len(page) < journalPage {
 			return nil
 		}
-		if page, err = l.hotPage(ctx, shard, int64(page[len(page)-1].Seq)+1, to); err != nil {
-			return err
-		}
+		from = int64(page[len(page)-1].Seq) + 1
 	}
-	return nil
 }
 
 func (l *Ledger) hotPage(ctx context.Context, shard int, from, to int64) ([]archive.Entry, error) {

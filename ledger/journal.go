@@ -5,12 +5,17 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tollgate/tollgate/ledger/archive"
 )
 
 // journalPage is how many entries are read at once.
 const journalPage = 500
+
+// clockSlack is how far Redis's clock may have been set back: within as much
+// the times in a shard's journal may fall.
+const clockSlack = time.Hour
 
 // errEnough ends a walk through the journal.
 var errEnough = errors.New("enough")
@@ -29,17 +34,17 @@ func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, ea
 	}
 	given := 0
 	for shard := first; shard < last; shard++ {
-		from, err := l.firstSince(ctx, shard, q)
+		from, err := l.firstSince(ctx, shard, &q)
 		if err != nil {
 			return err
 		}
 		narrow := archive.Query{Account: account, Types: q.Types}
 		err = l.eachEntry(ctx, shard, from, 0, narrow, func(e *Entry) error {
-			if !q.Until.IsZero() && !e.Time.Before(q.Until) {
-				return errEnough // times in a shard never fall
+			if !q.Until.IsZero() && !e.Time.Before(q.Until.Add(clockSlack)) {
+				return errEnough
 			}
 			if account != "" && e.Account != account || len(q.Types) > 0 && !slices.Contains(q.Types, e.Type) ||
-				!q.Since.IsZero() && e.Time.Before(q.Since) {
+				!q.Since.IsZero() && e.Time.Before(q.Since) || !q.Until.IsZero() && !e.Time.Before(q.Until) {
 				return nil
 			}
 			if q.Limit > 0 && given == q.Limit {
@@ -55,13 +60,12 @@ func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, ea
 	return nil
 }
 
-// firstSince finds, by bisection, a seq from which on the entries are not
-// older than q.Since. Redis's clock may have been set back now and then; then
-// this is a little too early or late by as much.
-func (l *Ledger) firstSince(ctx context.Context, shard int, q JournalQuery) (int64, error) {
+// firstSince finds, by bisection, a seq before which all entries are older than q.Since.
+func (l *Ledger) firstSince(ctx context.Context, shard int, q *JournalQuery) (int64, error) {
 	if q.Since.IsZero() {
 		return 1, nil
 	}
+	since := q.Since.Add(-clockSlack)
 	low, high := int64(1), l.at(shard).seq()+1
 	for low < high {
 		middle := low + (high-low)/2
@@ -69,7 +73,7 @@ func (l *Ledger) firstSince(ctx context.Context, shard int, q JournalQuery) (int
 		if err != nil {
 			return 0, err
 		}
-		if e != nil && int64(e.Seq) > middle && !e.Time.Before(q.Since) {
+		if e != nil && int64(e.Seq) > middle && !e.Time.Before(since) {
 			// It has been trimmed, and may be what is looked for.
 			if e, err = l.archivedFrom(ctx, shard, middle, e); err != nil {
 				return 0, err
@@ -79,7 +83,7 @@ func (l *Ledger) firstSince(ctx context.Context, shard int, q JournalQuery) (int
 			high = middle
 			continue
 		}
-		if e.Time.Before(q.Since) {
+		if e.Time.Before(since) {
 			low = int64(e.Seq) + 1
 		} else {
 			high = middle
