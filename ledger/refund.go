@@ -118,7 +118,7 @@ func (q *refundRequest) run(ctx context.Context, given string) (*reply, error) {
 func (l *Ledger) givenBack(ctx context.Context, charge *Entry) (string, error) {
 	var given []Payment
 	at := make(map[string]int)
-	query := JournalQuery{Since: charge.Time, Types: []string{TypeRefund}}
+	query := JournalQuery{Since: charge.Time.Add(-clockSlack), Types: []string{TypeRefund}}
 	err := l.Journal(ctx, charge.Account, query, func(e *Entry) error {
 		if e.RequestID != charge.RequestID || e.seq() < charge.seq() {
 			return nil
