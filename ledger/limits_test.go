@@ -371,8 +371,8 @@ func TestClockSetBackLeavesRates(t *testing.T) {
 	key := f.key("acme", KeyLimits{RPM: 1})
 	f.pass(time.Hour)
 	f.release(f.reserve(key, cost(t, "1")))
-	f.refused(key, cost(t, "1"))
+	_ = f.refused(key, cost(t, "1"))
 	f.pass(-time.Hour)
 	f.release(f.reserve(key, cost(t, "1")))
-	f.refused(key, cost(t, "1"))
+	_ = f.refused(key, cost(t, "1"))
 }

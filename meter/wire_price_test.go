@@ -46,8 +46,10 @@ prices:
 			`{"data":[{"b64_json":"x"}],"quality":"low","size":"1024x1024"}`, "0.01091",
 		},
 		{"images by the token, but none", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`, `{"data":[]}`, "0"},
-		{"no input said", "/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, hello, hello, hello?"}]}`,
-			`{"choices":[{"message":{"content":"x"}}],"usage":{"completion_tokens":100}}`, "0.001035"},
+		{
+			"no input said", "/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, hello, hello, hello?"}]}`,
+			`{"choices":[{"message":{"content":"x"}}],"usage":{"completion_tokens":100}}`, "0.001035",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
