@@ -2,6 +2,7 @@ package meter
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -52,6 +53,21 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 		return charge, nil
 	}
 	return other, err
+}
+
+// ChargeGiven prices a usage that somebody gives by hand, as a call with that
+// usage would be charged. The attributes are the answer's, too. A search that
+// the model's own row does not price is one of the hosted tool, as an answer
+// would count it.
+func (b *Book) ChargeGiven(q PriceQuery, used *Quantities) (Charge, error) {
+	u := Usage{Quantities: *used, Source: Derived, Attributes: q.Attributes}
+	charge, err := b.Charge(q, &u)
+	if err != nil || !slices.ContainsFunc(charge.Lines, func(l Line) bool { return l.Unpriced && l.Dimension == Search }) {
+		return charge, err
+	}
+	u.ToolCalls = []ToolUse{{Tool: webSearch, Dimension: Search, Count: u.Quantities[Search]}}
+	u.Quantities[Search] = 0
+	return b.Charge(q, &u)
 }
 
 // chargeAs prices what a call used if that is what the answer says.

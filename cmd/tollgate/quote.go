@@ -46,7 +46,8 @@ built in, in their own currency. --usage takes any other dimension, such as
 cached_input=800,image=2; dimensions are disjoint, so what is cached is not in
 --input again. --endpoint is an endpoint or a class of the price table (chat,
 embeddings, images, …; by default the one that the model is priced at). --when
-gives attributes that choose a row (size=1024x1024,service_tier=flex).`,
+gives attributes that choose a row (size=1024x1024,service_tier=flex), also that
+of a hosted search, --usage search=1 (engine=search_pro).`,
 		Example: "  tollgate quote glm-4.5 --input 1000 --output 500\n  tollgate quote gpt-4o --input 200 --usage cached_input=800 --output 100\n  tollgate quote dall-e-3 --usage image=2 --when size=1024x1024,quality=hd",
 		Args:    positional("MODEL"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -66,7 +67,7 @@ gives attributes that choose a row (size=1024x1024,service_tier=flex).`,
 }
 
 func (p *program) printQuote(q *quoteFlags) error {
-	usage, err := q.quantities()
+	used, err := q.quantities()
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (p *program) printQuote(q *quoteFlags) error {
 		return unpriced(books, &query)
 	}
 	query.Class = class
-	charge, err := book.Charge(query, usage)
+	charge, err := book.ChargeGiven(query, used)
 	if err != nil {
 		return err
 	}
@@ -108,28 +109,27 @@ func (p *program) printQuote(q *quoteFlags) error {
 }
 
 // quantities puts the flags together; a dimension that is given twice is a slip.
-func (q *quoteFlags) quantities() (*meter.Usage, error) {
-	u := &meter.Usage{Source: meter.FromUpstream, Attributes: q.when}
-	u.Quantities[meter.Input], u.Quantities[meter.Output] = q.input, q.output
+func (q *quoteFlags) quantities() (*meter.Quantities, error) {
+	used := &meter.Quantities{meter.Input: q.input, meter.Output: q.output}
 	for _, name := range slices.Sorted(maps.Keys(q.usage)) {
 		d, err := meter.ParseDimension(name)
 		if err != nil {
 			return nil, usagef("--usage: %w", err)
 		}
-		if u.Quantities[d] != 0 {
+		if used[d] != 0 {
 			return nil, usagef("--usage: %s is given twice: want it in --%s or in --usage", name, name)
 		}
-		u.Quantities[d] = q.usage[name]
+		used[d] = q.usage[name]
 	}
-	for d, n := range u.Quantities {
+	for d, n := range used {
 		if n < 0 {
 			return nil, usagef("%s is negative: want a number of units", meter.Dimension(d))
 		}
 	}
-	if u.Quantities.IsZero() {
+	if used.IsZero() {
 		return nil, usagef("there is nothing to price: give --input, --output or --usage, such as --input 1000 --output 500")
 	}
-	return u, nil
+	return used, nil
 }
 
 // quoteBooks are the configuration's prices; without a configuration, or with

@@ -91,6 +91,19 @@ func TestQuoteOfWhatHasNoPrice(t *testing.T) {
 	}
 }
 
+// A hosted search is priced by the tool's own rows, as a call that searches is.
+func TestQuoteOfASearch(t *testing.T) {
+	for args, fee := range map[string]string{
+		"--input 1000 --output 50 --usage search=1 --when engine=search_pro": "0.0324",
+		"--usage search=2 --when engine=search_std":                          "0.02",
+	} {
+		r := runWith(t, nil, append([]string{"quote", "glm-4.6"}, strings.Fields(args)...)...)
+		if r.exit != exitOK || !strings.Contains(r.stdout, "fee "+fee+" CNY") || !strings.Contains(r.stdout, "web_search") {
+			t.Errorf("quote glm-4.6 %s: exit %d, want fee %s\n%s%s", args, r.exit, fee, r.stdout, r.stderr)
+		}
+	}
+}
+
 // Without a configuration the tables that are built in are asked, in their own currency.
 func TestQuoteWithoutConfiguration(t *testing.T) {
 	for model, currency := range map[string]string{"glm-4.5": "CNY", "gpt-4o": "USD"} {
