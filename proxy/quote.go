@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// quoted is POST /v1/quote's answer, as the quote verb prints it.
+type quoted struct {
+	Fee          meter.Nano   `json:"fee"`
+	Currency     string       `json:"currency"`
+	Lines        []meter.Line `json:"lines"`
+	PriceVersion string       `json:"price_version"`
+	// Ceiling says that the fee is the most the request can cost, not what known usage does cost.
+	Ceiling bool `json:"ceiling"`
+}
+
+// quote says what a request would cost, without making it. The body is the
+// request itself (`endpoint` in it, or in the query, names its path where the
+// body alone does not tell), which gives a ceiling; or {"model", "usage": {…}},
+// which gives the price of that usage.
+func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
+	var body []byte
+	err := readBody(&body, http.MaxBytesReader(nil, r.Body, p.policy.MaxBody), r.ContentLength)
+	if err != nil {
+		return nil, err
+	}
+	// json.Valid bounds the nesting; gjson's own check recurses until the stack is full, which no recover catches.
+	if !json.Valid(body) || !gjson.ParseBytes(body).IsObject() {
+		return nil, errInvalidRequest("", "The body must be a JSON object: the request to quote, or {\"model\", \"usage\": {\"input\": 1000, \"output\": 500}}.")
+	}
+	e, err := namedEndpoint(r, body)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{proxy: p, r: r, endpoint: e, at: time.Now(), routing: p.routing.Load()}
+	if gjson.GetBytes(body, "usage").IsObject() {
+		return c.quoteUsage(body)
+	}
+	if e == nil {
+		c.endpoint = endpointOf(body)
+	}
+	return c.quoteRequest(r, body)
+}
+
+func (c *call) quoteRequest(r *http.Request, body []byte) (any, error) {
+	var err error
+	c.request, err = c.endpoint.ReadRequest(r.Header.Get("Content-Type"), body,
+		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
+	if err != nil {
+		return nil, err
+	}
+	if c.candidates = c.routing.candidates(c.request.Model); len(c.candidates) == 0 {
+		return nil, errUnknownModel(c.request.Model)
+	}
+	quote, err := c.quoteFor(&c.request.Ceiling)
+	if err != nil {
+		return nil, c.asAPIError(err)
+	}
+	return quoted{quote.Fee, c.currency(), quote.Lines, quote.PriceVersion, true}, nil
+}
+
+// namedEndpoint is the endpoint that a quote names, in its query or its body; nil if none.
+func namedEndpoint(r *http.Request, body []byte) (*meter.Endpoint, error) {
+	path := r.URL.Query().Get("endpoint")
+	if path == "" {
+		path = gjson.GetBytes(body, "endpoint").String()
+	}
+	if path == "" {
+		return nil, nil
+	}
+	for _, e := range meter.Endpoints() {
+		if path == e.Path || path == e.Name || path == prefixes[0]+e.Path || path == prefixes[1]+e.Path {
+			return e, nil
+		}
+	}
+	return nil, errInvalidRequest("endpoint", "There is no metered endpoint "+path+"; name its path, such as /v1/embeddings.")
+}
+
+// endpointOf finds which endpoint a request is for, by its members.
+func endpointOf(body []byte) *meter.Endpoint {
+	path := "/chat/completions"
+	switch {
+	case gjson.GetBytes(body, "input").Exists():
+		path = "/embeddings"
+	case gjson.GetBytes(body, "prompt").Exists() && gjson.GetBytes(body, "max_tokens").Exists():
+		path = "/completions"
+	case gjson.GetBytes(body, "prompt").Exists():
+		path = "/images/generations"
+	}
+	return meter.FindEndpoint(path)
+}

@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// quoteUsage prices the usage that the body gives, as the quote verb does.
+func (c *call) quoteUsage(body []byte) (any, error) {
+	model, err := givenModel(gjson.GetBytes(body, "model"))
+	if err != nil {
+		return nil, err
+	}
+	used, err := givenUsage(gjson.GetBytes(body, "usage"))
+	if err != nil {
+		return nil, err
+	}
+	when, err := givenWhen(gjson.GetBytes(body, "when"))
+	if err != nil {
+		return nil, err
+	}
+	if at := gjson.GetBytes(body, "at"); given(at) {
+		if c.at, err = givenTime(at, c.proxy.policy.Timezone); err != nil {
+			return nil, err
+		}
+	}
+	c.request = &meter.Request{Model: model, Attributes: when}
+	if err := c.findPriced(); err != nil {
+		return nil, err
+	}
+	charge, err := c.routing.book.ChargeGiven(c.priceQuery(""), &used)
+	if err != nil {
+		return nil, c.asAPIError(err)
+	}
+	return quoted{charge.Fee, c.currency(), charge.Lines, charge.PriceVersion, false}, nil
+}
+
+// findPriced finds the endpoint that prices the model, if none was named.
+func (c *call) findPriced() error {
+	prices := func(e *meter.Endpoint) bool { return c.routing.book.Priced(c.model(), e.Class, c.at) }
+	endpoints := meter.Endpoints()
+	priced := slices.IndexFunc(endpoints, prices)
+	switch {
+	case priced < 0:
+		return errUnknownModel(c.model())
+	case c.endpoint == nil:
+		c.endpoint = endpoints[priced]
+	case !prices(c.endpoint):
+		return c.errUnpriced()
+	}
+	return nil
+}
+
+// given tells whether a member is there: null is as good as none.
+func given(member gjson.Result) bool { return member.Exists() && member.Type != gjson.Null }
+
+func givenModel(member gjson.Result) (string, error) {
+	switch {
+	case given(member) && member.Type != gjson.String:
+		return "", errInvalidRequest("model", "Invalid type for 'model': want a string.")
+	case member.String() == "":
+		return "", errInvalidRequest("model", "You must provide a model parameter.")
+	}
+	return member.String(), nil
+}
+
+func givenUsage(member gjson.Result) (used meter.Quantities, err error) {
+	member.ForEach(func(name, count gjson.Result) bool {
+		var d meter.Dimension
+		if d, err = meter.ParseDimension(name.String()); err != nil {
+			err = errInvalidRequest("usage."+name.String(), err.Error())
+			return false
+		}
+		if count.Type != gjson.Number || count.Int() < 0 || count.Num != float64(count.Int()) {
+			err = errInvalidRequest("usage."+name.String(), "a quantity is a whole number, not negative")
+			return false
+		}
+		used[d] = count.Int()
+		return true
+	})
+	if err == nil && used.IsZero() {
+		err = errInvalidRequest("usage", `There is nothing to price: give quantities, such as {"input": 1000, "output": 500}.`)
+	}
+	return used, err
+}
+
+// givenWhen reads the attributes that choose a row, such as {"size": "1024x1024"}.
+func givenWhen(member gjson.Result) (when meter.Attributes, err error) {
+	if !given(member) {
+		return nil, nil
+	}
+	if !member.IsObject() {
+		return nil, errInvalidRequest("when", `Invalid type for 'when': want an object, such as {"size": "1024x1024"}.`)
+	}
+	when = meter.Attributes{}
+	member.ForEach(func(name, value gjson.Result) bool {
+		if value.Type != gjson.String && !value.IsBool() {
+			err = errInvalidRequest("when."+name.String(), fmt.Sprintf("Invalid type for 'when.%s': want a string, true or false.", name))
+			return false
+		}
+		when[name.String()] = value.String()
+		return true
+	})
+	return when, err
+}
+
+// givenTime reads when the call comes: a time, or a date, which is its end.
+func givenTime(member gjson.Result, zone *time.Location) (time.Time, error) {
+	if day, err := time.ParseInLocation(time.DateOnly, member.String(), zone); err == nil {
+		return day.AddDate(0, 0, 1).Add(-time.Millisecond), nil
+	}
+	at, err := time.Parse(time.RFC3339, member.String())
+	if err != nil || member.Type != gjson.String {
+		return at, errInvalidRequest("at", "Invalid value for 'at': want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00.")
+	}
+	return at, nil
+}

@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// quotePrices has what a quote can go by: a class, a tool, conditions and dates.
+const quotePrices = testPrices + `  - {models: [glm-search], endpoints: [chat], rates: {input: 2/1M, output: 8/1M}}
+  - {tools: [web_search], when: {engine: search_std}, rates: {search: 0.01}}
+  - {tools: [web_search], when: {engine: search_pro}, rates: {search: 0.03}}
+  - {models: [draw], endpoints: [images], when: {quality: hd}, rates: {image: 0.12}}
+  - {models: [draw], endpoints: [images], rates: {image: 0.06}}
+  - {models: [dated], rates: {input: 1/1M}, until: 2026-01-01T00:00:00+08:00}
+  - {models: [dated], rates: {input: 2/1M}, from: 2026-01-01T00:00:00+08:00}
+  - {models: [glm-asr], endpoints: [transcriptions], rates: {audio_ms: 0.06/1min}}
+`
+
+func quoteWorld(t *testing.T) (p *process, key string) {
+	t.Helper()
+	_, p, key = acme(t, func(s *settings) { s.prices, s.policy = quotePrices, "timezone: Asia/Shanghai" })
+	return p, key
+}
+
+// A usage is priced as the quote verb prices it.
+func TestQuoteOfUsage(t *testing.T) {
+	p, key := quoteWorld(t)
+	for body, fee := range map[string]string{
+		`{"model":"gpt-4o","usage":{"input":100,"output":50}}`:                                                "0.0025",
+		`{"model":"embedding-3","usage":{"input":1000000}}`:                                                   "0.5", // at the class that prices it
+		`{"model":"cogview-4","usage":{"image":3}}`:                                                           "0.18",
+		`{"model":"cogview-4","usage":{"image":3},"endpoint":"/v1/images/edits"}`:                             "0.18",
+		`{"model":"glm-search","usage":{"input":1000,"output":50,"search":1},"when":{"engine":"search_pro"}}`: "0.0324",
+		`{"model":"draw","usage":{"image":1},"when":{"quality":"hd"}}`:                                        "0.12",
+		`{"model":"draw","usage":{"image":1},"when":{"quality":"low","batch":true}}`:                          "0.06",
+		`{"model":"draw","usage":{"image":1},"when":null,"at":null}`:                                          "0.06",
+		`{"model":"dated","usage":{"input":1000000},"at":"2025-12-31"}`:                                       "1", // the end of that day in the policy's time zone
+		`{"model":"dated","usage":{"input":1000000},"at":"2025-12-31T17:00:00Z"}`:                             "2",
+		`{"model":"dated","usage":{"input":1000000},"at":"2026-01-01"}`:                                       "2",
+	} {
+		r := p.post("/v1/quote", key, body)
+		if r.status != 200 || r.get("fee").String() != fee || r.get("ceiling").Bool() {
+			t.Errorf("%s: %d %s, want fee %s", body, r.status, r.body, fee)
+		}
+	}
+}
+
+// What cannot be quoted is refused by the table of docs/errors.md, and says which member is at fault.
+func TestQuoteOfUsageRefused(t *testing.T) {
+	p, key := quoteWorld(t)
+	for _, tt := range []struct {
+		body   string
+		status int
+		param  string
+	}{
+		{`{"usage":{"input":1}}`, 400, "model"},
+		{`{"model":"","usage":{"input":1}}`, 400, "model"},
+		{`{"model":5,"usage":{"input":1}}`, 400, "model"},
+		{`{"model":5,"messages":[]}`, 400, "model"},
+		{`{"model":"gpt-4o","usage":{}}`, 400, "usage"},
+		{`{"model":"gpt-4o","usage":{"token":1}}`, 400, "usage.token"},
+		{`{"model":"gpt-4o","usage":{"input":1.5}}`, 400, "usage.input"},
+		{`{"model":"gpt-4o","usage":{"input":1},"when":"hd"}`, 400, "when"},
+		{`{"model":"gpt-4o","usage":{"input":1},"when":{"size":5}}`, 400, "when.size"},
+		{`{"model":"gpt-4o","usage":{"input":1},"at":"yesterday"}`, 400, "at"},
+		{`{"model":"gpt-4o","usage":{"input":1},"at":2026}`, 400, "at"},
+		{`{"model":"gpt-4o","usage":{"input":1},"endpoint":"/v1/nothing"}`, 400, "endpoint"},
+		{`{"model":"none","usage":{"input":1}}`, 404, "model"},
+		{`{"model":"glm-asr","usage":{"audio_ms":1}}`, 404, "model"}, // there is no route to it
+		{`{"model":"embedding-3","usage":{"input":1},"endpoint":"/v1/chat/completions"}`, 404, "model"},
+	} {
+		r := p.post("/v1/quote", key, tt.body)
+		code := "invalid_request"
+		if tt.status == 404 {
+			code = "model_not_found"
+		}
+		if r.status != tt.status || r.get("error.code").String() != code || r.get("error.param").String() != tt.param || strings.TrimSpace(r.get("error.message").String()) == "" {
+			t.Errorf("%s: %d %s, want %d %s about %s", tt.body, r.status, r.body, tt.status, code, tt.param)
+		}
+	}
+}
