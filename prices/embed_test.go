@@ -1,6 +1,7 @@
 package prices_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -71,5 +72,19 @@ func TestReadKnowsItsTables(t *testing.T) {
 	}
 	if _, err := prices.Read("nobody.yaml"); err == nil {
 		t.Error("a table that is not there was found")
+	}
+}
+
+// A model of a pattern has no name in the list of models: those that are
+// called by it are named.
+func TestCommonModelsAreNamed(t *testing.T) {
+	book, err := meter.NewBook(meter.BookOptions{Currency: "CNY", Exchange: map[string]string{"USD": "7.1"}, Files: prices.Files()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, model := range []string{"glm-4.6", "embedding-3", "cogview-4", "gpt-4o", "text-embedding-3-small"} {
+		if !slices.Contains(book.Models(), model) {
+			t.Errorf("no row names %s exactly", model)
+		}
 	}
 }
