@@ -54,8 +54,10 @@ func (p *program) check() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration and prices, and say what the ledger's server is",
 		Long: `Check the configuration and its price tables, all errors at once, and ask the
-ledger's Redis what it is: version, persistence, memory policy, cluster. Exit
-code 1 if something is wrong or Redis cannot be reached.`,
+ledger's Redis what it is: version, persistence, memory policy, cluster. Look
+whether the archive is there and the ledger's, and whether the directory of the
+settlement logs can be written; nothing is made or left behind. Exit code 1 if
+something is wrong or Redis cannot be reached.`,
 		Example: "  tollgate check -c tollgate.yaml\n  tollgate check -c tollgate.yaml --json | jq .redis",
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -83,7 +85,7 @@ func (p *program) runCheck(ctx context.Context) *checked {
 	r.Pending = append(r.Pending, cfg.Pending()...)
 	r.checkUpstreams(cfg)
 	r.checkPrices(cfg)
-	r.checkRedis(ctx, cfg)
+	r.checkLedger(ctx, cfg)
 	r.OK = len(r.Problems) == 0 && r.Redis.Error == ""
 	return r
 }
@@ -156,16 +158,31 @@ func pricedAnywhere(book *meter.Book, model string) bool {
 	return false
 }
 
-func (r *checked) checkRedis(ctx context.Context, cfg *config.Config) {
+// checkLedger looks at Redis, and at the places that the ledger needs beside it.
+func (r *checked) checkLedger(ctx context.Context, cfg *config.Config) {
 	r.Redis.URL = config.Redact(cfg.Ledger.Redis)
 	if cfg.Ledger.Embedded() {
 		r.Warnings = append(r.Warnings, "ledger.redis is embedded: the books live in the process and end with it; this is for trying out")
 		return
 	}
-	server, err := describeLedger(ctx, cfg)
-	if errors.Is(err, ledger.ErrNotFound) {
+	// It is opened as a verb opens it, and nothing is changed there.
+	l, err := openLedger(ctx, cfg, ledger.Options{ArchiveReadOnly: true, Existing: true})
+	r.checkRedis(ctx, cfg, l, err)
+	r.checkPlaces(ctx, cfg, l)
+	if l != nil {
+		_ = l.Close() // nothing was changed
+	}
+}
+
+// checkRedis says what the ledger's Redis is, if it could be opened.
+func (r *checked) checkRedis(ctx context.Context, cfg *config.Config, l *ledger.Ledger, err error) {
+	var server *ledger.Server
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
 		r.Warnings = append(r.Warnings, "there is no ledger in this Redis yet: the first `tollgate serve` or `tollgate account create` makes one")
 		server, err = ledger.DescribeRedis(ctx, cfg.Ledger.Redis)
+	case err == nil:
+		server, err = l.Describe(ctx)
 	}
 	if err != nil {
 		r.Redis.Error = err.Error()
@@ -173,16 +190,6 @@ func (r *checked) checkRedis(ctx context.Context, cfg *config.Config) {
 	}
 	r.Redis.Server = server
 	r.Warnings = append(r.Warnings, server.Warnings...)
-}
-
-// describeLedger says what the ledger's Redis is, and changes nothing there.
-func describeLedger(ctx context.Context, cfg *config.Config) (*ledger.Server, error) {
-	l, err := openLedger(ctx, cfg, ledger.Options{ArchiveReadOnly: true, Existing: true})
-	if err != nil {
-		return nil, err
-	}
-	defer l.Close() // nothing was changed
-	return l.Describe(ctx)
 }
 
 func checkText(r *checked) string {

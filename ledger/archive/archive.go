@@ -103,7 +103,7 @@ func open(ctx context.Context, address string, begin func(*Archive, context.Cont
 		return nil, err
 	}
 	if err := begin(a, ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("archive %s: %w", redact(address), err), a.db.Close())
+		return nil, errors.Join(fmt.Errorf("archive %s: %w", shown(address), err), a.db.Close())
 	}
 	return a, nil
 }
@@ -126,14 +126,24 @@ func dial(address string) (*Archive, error) {
 		db.SetMaxOpenConns(8)
 		return &Archive{db: db, postgres: true}, nil
 	}
-	return nil, fmt.Errorf("archive: %q: want sqlite:PATH or postgres://USER@HOST/DATABASE", redact(address))
+	return nil, fmt.Errorf("archive: %q: want sqlite:PATH or postgres://USER@HOST/DATABASE", shown(address))
 }
 
-// redact takes the password out of an address.
-func redact(address string) string {
+// shown is an address for messages: without its passwords, and with the whole
+// path of a file, since a relative one goes by the working directory.
+func shown(address string) string {
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
+		if whole, err := filepath.Abs(path); err == nil {
+			path = whole
+		}
+		return "sqlite:" + path
+	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return "(an address that cannot be read)"
+	}
+	if u.RawQuery != "" && strings.Contains(u.RawQuery, "password") {
+		u.RawQuery = "xxxxx"
 	}
 	return u.Redacted()
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,9 +201,27 @@ func TestLeaseIsOnesUntilItRunsOut(t *testing.T) {
 }
 
 func TestBadAddressSaysWhatWouldBeRight(t *testing.T) {
-	_, err := Open(t.Context(), "mysql://root:secret@host/db")
-	if err == nil || !slices.Contains([]string{`archive: "mysql://root:xxxxx@host/db": want sqlite:PATH or postgres://USER@HOST/DATABASE`}, err.Error()) {
-		t.Errorf("got %v", err)
+	for address, want := range map[string]string{
+		"mysql://root:secret@host/db":          `archive: "mysql://root:xxxxx@host/db": want sqlite:PATH or postgres://USER@HOST/DATABASE`,
+		"mysql://root@host/db?password=secret": `archive: "mysql://root@host/db?xxxxx": want sqlite:PATH or postgres://USER@HOST/DATABASE`,
+		"mysql://root@host/db?sslmode=disable": `archive: "mysql://root@host/db?sslmode=disable": want sqlite:PATH or postgres://USER@HOST/DATABASE`,
+	} {
+		if _, err := Open(t.Context(), address); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", address, err)
+		}
+	}
+}
+
+// A relative path goes by the working directory, so the message says which that was.
+func TestMissingArchiveSaysWhere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenExisting(t.Context(), "sqlite:./data/archive.db")
+	if want := filepath.Join(here, "data", "archive.db"); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want the path %s", err, want)
 	}
 }
 

@@ -1,0 +1,49 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tollgate/tollgate/ledger/archive"
+)
+
+// checkPatience bounds a look at the archive: who asks is a person.
+const checkPatience = 3 * time.Second
+
+// CheckArchive looks whether the archive at an address can be used, and makes
+// nothing. l is the ledger whose it must be, nil where there is none to compare
+// with. ErrNotFound is returned where there is no archive yet, as is right
+// before the first proxy has run; any other error says what is wrong.
+func CheckArchive(ctx context.Context, address string, l *Ledger) error {
+	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	defer cancel()
+	a, err := archive.OpenExisting(ctx, address)
+	if errors.Is(err, archive.ErrMissing) {
+		if l != nil && l.archiveRecorded != "" {
+			return fmt.Errorf("%w, but the ledger has recorded one (%s)", err, l.archiveRecorded)
+		}
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.compareArchive(ctx, a), a.Close())
+}
+
+// compareArchive tells whether an archive is the ledger's, or could become it.
+func (l *Ledger) compareArchive(ctx context.Context, a *archive.Archive) error {
+	if l == nil {
+		return nil
+	}
+	v := vault{identity: l.archiveRecorded, ledger: l.identity}
+	if v.identity != "" {
+		return v.check(ctx, a)
+	}
+	owner, err := a.Ledger(ctx)
+	if err == nil && owner.Identity != "" && owner.Identity != l.identity {
+		err = fmt.Errorf("%w: it keeps ledger %q, not %q", archive.ErrOther, owner.Identity, l.identity)
+	}
+	return err
+}
