@@ -272,15 +272,18 @@ func (l *Ledger) archiveSome(ctx context.Context, a *archive.Archive, head archi
 // ArchiveWord archives what this process has booked for an operator (topups,
 // grants, refunds, keys, …), at once. A settlement that Redis loses is in its
 // proxy's log; an operator's word is nowhere else, so whoever reports it as done
-// has this done first. It does nothing without an archive. ErrUnavailable.
+// has this done first. It does nothing for a ledger without an archive; one that
+// has an archive of which this process does not know the address cannot have it
+// done. ErrUnavailable.
 func (l *Ledger) ArchiveWord(ctx context.Context) error {
-	if l.vault == nil {
-		return nil
-	}
 	var failures []error
 	for shard := range l.archive.words {
-		if l.archive.words[shard].Swap(false) {
+		switch said := l.archive.words[shard].Swap(false); {
+		case !said:
+		case l.vault != nil:
 			failures = append(failures, l.archiveUpTo(ctx, shard, l.at(shard).seq()))
+		case l.archiveRecorded != "":
+			return fmt.Errorf("%w: the ledger has an archive, and none is configured here: name it as archive.url in the file of -c", ErrUnavailable)
 		}
 	}
 	return errors.Join(failures...)

@@ -434,6 +434,39 @@ func TestOperatorsWordIsArchivedAtOnce(t *testing.T) {
 	}
 }
 
+// A process that does not know the ledger's archive says that its word is not
+// there; one that has said nothing, or of a ledger without one, has nothing to tell.
+func TestWordWithoutTheArchive(t *testing.T) {
+	for name, tt := range map[string]struct {
+		archived, says bool
+		want           error
+	}{
+		"a word, and an archive": {true, true, ErrUnavailable},
+		"no word":                {true, false, nil},
+		"no archive":             {false, true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Shards: 2}
+			if tt.archived {
+				o.Archive = sqlite(t)
+			}
+			f := newFixture(t, o)
+			f.account("acme", "10", "0", AccountOptions{})
+			l := f.open(Options{Shards: 2, ArchiveReadOnly: true})
+			if tt.says {
+				_, err := l.TopUp(f.ctx(), Topup{Account: "acme", Amount: 1})
+				f.must(err)
+			}
+			if err := l.ArchiveWord(f.ctx()); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if err := l.ArchiveWord(f.ctx()); err != nil {
+				t.Errorf("it is told twice: %v", err)
+			}
+		})
+	}
+}
+
 // The same on a cluster, whose shards are in different slots.
 func TestArchiveOnACluster(t *testing.T) {
 	f := newFixtureOn(t, Options{Shards: 4, Archive: sqlite(t)}, shared.cluster)

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+)
+
+// With the Redis alone a verb does not know where the archive is. What it books
+// is done, and it says that the archive has not got it.
+func TestWordThatIsNotArchived(t *testing.T) {
+	server := redistest.Start(t, redistest.WithAOF("everysec"))
+	archive := "sqlite:" + t.TempDir() + "/archive.db"
+	foundArchived(t, server.URL(), archive)
+	env := []string{"TOLLGATE_REDIS=" + server.URL()}
+	const notice = "it is booked, but not archived yet"
+	for _, args := range []string{"account create acme", "topup acme 5", "adjust acme -1 --reason x"} {
+		if r := runWith(t, env, strings.Fields(args)...); r.exit != exitOK || !strings.Contains(r.stderr, notice) || !strings.Contains(r.stderr, "archive.url") {
+			t.Errorf("%s: exit %d, %q", args, r.exit, r.stderr)
+		}
+	}
+	config := writeFile(t, t.TempDir(), "c.yaml", "ledger: {redis: '"+server.URL()+"'}\narchive: {url: '"+archive+"'}\npricing: {currency: CNY}\n")
+	for args, with := range map[string][]string{"account show acme": env, "topup acme 5 -c " + config: nil} {
+		if r := runWith(t, with, strings.Fields(args)...); r.exit != exitOK || r.stderr != "" {
+			t.Errorf("%s: exit %d, %q", args, r.exit, r.stderr)
+		}
+	}
+}
