@@ -36,6 +36,9 @@ or of TOLLGATE_CURRENCY (default CNY).`,
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			options.Split = ledger.Split(split)
+			if err := wrongArgument(options.Check()); err != nil {
+				return err
+			}
 			return p.operateOn(c.Context(), p.foundLedger, func(ctx context.Context, o *operator) error {
 				a, err := o.CreateAccount(ctx, args[0], options)
 				if err != nil {

@@ -36,6 +36,9 @@ until it is covered.`,
 			if change.Split == nil && change.Overdraft == nil {
 				return usagef("nothing is to change: give --overdraft or --split")
 			}
+			if err := wrongArgument(change.Check()); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
 				a, err := o.SetAccount(ctx, args[0], change)
 				if err != nil {

@@ -40,6 +40,9 @@ With --ref, a repeat is booked once, and one with other content is refused.`,
 			if err := needReason(a.Reason); err != nil {
 				return err
 			}
+			if err := wrongArgument(a.Check()); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error { return p.bookAdjustment(ctx, o, a) })
 		},
 	}

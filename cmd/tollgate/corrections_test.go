@@ -134,7 +134,7 @@ func TestAccountSetVerb(t *testing.T) {
 	if r := o.run("account set nobody --overdraft 0"); r.exit != exitFailed || !strings.Contains(r.stderr, "tollgate account create nobody") {
 		t.Errorf("exit %d, %s", r.exit, r.stderr)
 	}
-	if r := o.run("account set acme --split thirds"); r.exit != exitFailed || !strings.Contains(r.stderr, "bonus_first") {
+	if r := o.run("account set acme --split thirds"); r.exit != exitUsage || !strings.Contains(r.stderr, "bonus_first") {
 		t.Errorf("exit %d, %s", r.exit, r.stderr)
 	}
 }

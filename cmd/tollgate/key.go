@@ -43,6 +43,9 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 			if err := checkLimits(c.Flags()); err != nil {
 				return err
 			}
+			if err := wrongArgument(key.Check()); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) (err error) {
 				if key.Limits.ExpiresAt, err = expiryOf(expires, o.zone); err != nil {
 					return err

@@ -38,6 +38,9 @@ sooner. --order after_balance makes it pay after the wallets. A bare date in
 			if grant.Quantity <= 0 {
 				return usagef("--quantity is %d: want the number of units, such as --quantity 1000000", grant.Quantity)
 			}
+			if err := wrongArgument(grant.Check()); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) (err error) {
 				if grant.ExpiresAt, err = expiryOf(expires, o.zone); err != nil {
 					return err

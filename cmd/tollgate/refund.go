@@ -38,6 +38,9 @@ refused. Without it, a repeat of a whole refund finds nothing left.`,
 			if err := needReason(r.Reason); err != nil {
 				return err
 			}
+			if err := wrongArgument(r.Check()); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error { return p.bookRefund(ctx, o, r) })
 		},
 	}

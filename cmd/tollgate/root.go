@@ -137,8 +137,21 @@ func positional(names ...string) cobra.PositionalArgs {
 		case len(args) > len(names):
 			return fmt.Errorf("%s takes %s, but got %q, too: see %s --help", c.CommandPath(), strings.Join(names, " "), args[len(names)], c.CommandPath())
 		}
-		return nil
+		return checkAccounts(names, args)
 	}
+}
+
+// checkAccounts refuses what cannot be an account's id.
+func checkAccounts(names, args []string) error {
+	for i, arg := range args {
+		switch strings.Trim(names[i], "[]") {
+		case "ACCOUNT", "ID":
+			if err := ledger.CheckAccountID(arg); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Negative amounts are arguments, not flags: `adjust acme -0.25`. The flag parser
@@ -217,6 +230,15 @@ func everyFlag(c *cobra.Command, visit func(*pflag.Flag)) {
 type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// wrongArgument makes what the ledger says of an argument alone wrong usage.
+// What it refuses for what is on the books is not.
+func wrongArgument(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
 
 // errFailed is a failure of which everything was said already.
 var errFailed = errors.New("failed")

@@ -44,6 +44,28 @@ func TestWrongUsage(t *testing.T) {
 		{"quote glm-4.5 --input 1 --endpoint chta", 2, `there is no endpoint "chta"`},
 		{"quote glm-4.5 --input 1 --at yesterday", 2, "want a date such as 2026-12-31"},
 		{"audit a b", 2, "takes [ACCOUNT]"},
+		// What the ledger would refuse whatever it has is wrong usage, and is found before it is asked.
+		{"account create acme --split foo", 2, `split "foo": want proportional`},
+		{"account create acme --overdraft 9000000000", 2, "overdraft 9000000000: want 0 to"},
+		{"account create Acme", 2, `account "Acme": want a lower-case letter`},
+		{"account show a/b", 2, `account "a/b"`},
+		{"account set acme --split foo", 2, `split "foo"`},
+		{"account suspend Acme", 2, `account "Acme"`},
+		{"topup Acme 5", 2, `account "Acme"`},
+		{"topup acme 9100000000", 2, "at most 9 billion"},
+		{"adjust acme -9100000000 --reason x", 2, "at most 9 billion"},
+		{"refund Acme req_1 --reason x", 2, `account "Acme"`},
+		{"pack grant acme --quantity 5 --order x", 2, `order "x"`},
+		{"pack grant acme --quantity 5 --unit foo", 2, `unit "foo"`},
+		{"pack grant acme --quantity 5 --priority 99999999999", 2, "priority 99999999999"},
+		{"pack grant acme --quantity 9223372036854775807", 2, "quantity 9223372036854775807: want 1 to"},
+		{"pack list Acme", 2, `account "Acme"`},
+		{"key create acme --networks foo", 2, `network "foo"`},
+		{"key create acme --rpm 9223372036854775807", 2, "limit rpm"},
+		{"key list Acme", 2, `account "Acme"`},
+		{"journal Acme", 2, `account "Acme"`},
+		{"bill Acme", 2, `account "Acme"`},
+		{"audit Acme", 2, `account "Acme"`},
 		{"account list", 1, "pass -c FILE, or set TOLLGATE_CONFIG"},
 		{"serve", 1, "pass -c FILE"},
 		{"serve -c /nowhere.yaml", 1, "/nowhere.yaml: there is no such file"},
@@ -54,6 +76,18 @@ func TestWrongUsage(t *testing.T) {
 		}
 		if !strings.HasPrefix(r.stderr, "tollgate: ") || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("tollgate %s: an error is one line after the program's name: %q", tt.args, r.stderr)
+		}
+	}
+}
+
+// A pattern with a blank comes as one argument.
+func TestModelsWithABlank(t *testing.T) {
+	for _, args := range [][]string{
+		{"pack", "grant", "acme", "--quantity", "5", "--models", "a b"},
+		{"key", "create", "acme", "--models", "a b"},
+	} {
+		if r := runWith(t, nil, args...); r.exit != exitUsage || !strings.Contains(r.stderr, `models: "a b"`) {
+			t.Errorf("%q: exit %d, %s", args, r.exit, r.stderr)
 		}
 	}
 }
