@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"cmp"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +14,8 @@ import (
 
 // Metrics are what an operator watches. They are drawn from receipts and
 // refusals, so that they cannot disagree with the journal. Labels are names
-// from the configuration and the price tables: their number is bounded.
+// from the configuration and the price tables: their number is bounded. A model
+// that only a pattern knows counts under the pattern.
 type Metrics struct {
 	requests  *prometheus.CounterVec   // endpoint, outcome
 	charges   *prometheus.CounterVec   // model; currency units
@@ -28,6 +31,13 @@ type Metrics struct {
 	holdAge   prometheus.Histogram // seconds
 	unbooked  prometheus.Counter
 	pending   prometheus.Counter
+	models    atomic.Pointer[modelNames]
+}
+
+// modelNames are the models that are labels by their own names.
+type modelNames struct {
+	of    *routing
+	exact map[string]bool
 }
 
 // NewMetrics registers the metrics; a nil registerer keeps them unregistered.
@@ -94,21 +104,51 @@ func (m *Metrics) ended(c *call, took time.Duration) {
 	case c.receipt.Pending:
 		m.pending.Inc() // what it comes to is known when it is booked
 	default:
-		m.charged(c.receipt)
+		m.charged(c.receipt, m.modelLabel(c))
 	}
 }
 
-func (m *Metrics) charged(r *ledger.Receipt) {
-	m.charges.WithLabelValues(r.Model).Add(units(r.FeeDue()))
+// modelLabel is the model's name, or the pattern by which the upstream serves
+// it: clients choose the names that fit a pattern.
+func (m *Metrics) modelLabel(c *call) string {
+	if m.namesIn(c).exact[c.request.Model] {
+		return c.request.Model
+	}
+	label := ""
+	for _, rule := range c.upstream.Models {
+		if len(rule.Pattern) > len(label) && meter.MatchModel(rule.Pattern, c.request.Model) {
+			label = rule.Pattern
+		}
+	}
+	return cmp.Or(label, "other")
+}
+
+// namesIn are collected once for a routing, as long as that is in force: calls
+// that began before a reload must not have them collected again and again.
+func (m *Metrics) namesIn(c *call) *modelNames {
+	known := m.models.Load()
+	if known != nil && (known.of == c.routing || c.routing != c.proxy.routing.Load()) {
+		return known
+	}
+	known = &modelNames{of: c.routing, exact: make(map[string]bool)}
+	for _, name := range c.routing.names() {
+		known.exact[name] = true
+	}
+	m.models.Store(known)
+	return known
+}
+
+func (m *Metrics) charged(r *ledger.Receipt, model string) {
+	m.charges.WithLabelValues(model).Add(units(r.FeeDue()))
 	for i := range r.Lines {
 		line := &r.Lines[i]
-		m.tokens.WithLabelValues(r.Model, line.Dimension.String()).Add(float64(line.Quantity))
+		m.tokens.WithLabelValues(model, line.Dimension.String()).Add(float64(line.Quantity))
 		if line.Unpriced {
-			m.unpriced.WithLabelValues(r.Model, line.Dimension.String()).Add(float64(line.Quantity))
+			m.unpriced.WithLabelValues(model, line.Dimension.String()).Add(float64(line.Quantity))
 		}
 	}
 	if r.UsageSource == meter.Estimated {
-		m.estimated.WithLabelValues(r.Model).Inc()
+		m.estimated.WithLabelValues(model).Inc()
 	}
 	if r.Overrun > 0 {
 		m.overruns.Inc()
