@@ -25,7 +25,15 @@ a prompt that begins with a directive (mock:usage=100,50 …). A bare :PORT is t
 loopback; say 0.0.0.0:PORT for every network.`,
 		Example: "  tollgate mock --listen :9090\n  tollgate mock --latency 200ms --delay 20ms",
 		Args:    positional(),
-		RunE:    func(c *cobra.Command, _ []string) error { return p.runMock(c.Context(), address, options) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if options.Latency < 0 {
+				return usagef("--latency %s is negative: want a time such as 200ms", options.Latency)
+			}
+			if options.Delay < 0 {
+				return usagef("--delay %s is negative: want a time such as 20ms", options.Delay)
+			}
+			return p.runMock(c.Context(), address, options)
+		},
 	}
 	c.Flags().StringVar(&address, "listen", "127.0.0.1:9090", "address")
 	c.Flags().DurationVar(&options.Latency, "latency", 0, "wait before every answer")

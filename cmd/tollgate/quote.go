@@ -75,11 +75,15 @@ func (p *program) printQuote(q *quoteFlags) error {
 	if err != nil {
 		return err
 	}
-	books, zone, err := p.quoteBooks()
+	cfg, err := p.quoteConfig()
 	if err != nil {
 		return err
 	}
-	at, err := endOf("at", q.at, zone)
+	books, err := quoteBooks(cfg)
+	if err != nil {
+		return err
+	}
+	at, err := endOf("at", q.at, cfg.Policy.Timezone)
 	if err != nil {
 		return err
 	}
@@ -92,6 +96,9 @@ func (p *program) printQuote(q *quoteFlags) error {
 		return unpriced(books, &query)
 	}
 	query.Class = class
+	if err := checkUpstream(q.upstream, cfg, book.Rates(query.Model, query.At)); err != nil {
+		return err
+	}
 	charge, err := book.ChargeGiven(query, used)
 	if err != nil {
 		return err
@@ -132,23 +139,44 @@ func (q *quoteFlags) quantities() (*meter.Quantities, error) {
 	return used, nil
 }
 
-// quoteBooks are the configuration's prices; without a configuration, or with
-// one that names no tables, those that are built in, each in its own currency.
-func (p *program) quoteBooks() ([]*meter.Book, *time.Location, error) {
+// quoteConfig is the configuration; the default one where there is none.
+func (p *program) quoteConfig() (*config.Config, error) {
 	cfg, err := config.Load(p.configPath, p.getenv)
 	if errors.Is(err, config.ErrNone) {
-		cfg, err = config.Default(), nil
+		return config.Default(), nil
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	zone := cfg.Policy.Timezone
+	return cfg, err
+}
+
+// quoteBooks are the configuration's prices; where it names no tables, those
+// that are built in, each in its own currency.
+func quoteBooks(cfg *config.Config) ([]*meter.Book, error) {
 	if len(cfg.Pricing.Files) > 0 {
 		book, err := openBook(cfg)
-		return []*meter.Book{book}, zone, err
+		return []*meter.Book{book}, err
 	}
-	books, err := embeddedBooks(zone)
-	return books, zone, err
+	return embeddedBooks(cfg.Policy.Timezone)
+}
+
+// checkUpstream refuses a name that neither the configuration nor a price of
+// the model has: it would be priced as if none had been said.
+func checkUpstream(name string, cfg *config.Config, rows []meter.ModelPrice) error {
+	var known []string
+	for i := range cfg.Upstreams {
+		known = append(known, cfg.Upstreams[i].Name)
+	}
+	for _, row := range rows {
+		known = append(known, row.Upstreams...)
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	switch {
+	case name == "" || slices.Contains(known, name):
+		return nil
+	case len(known) == 0:
+		return usagef("--upstream: there is no upstream %q: name those there are with -c FILE, or leave it out", name)
+	}
+	return usagef("--upstream: there is no upstream %q: want one of %s", name, strings.Join(known, ", "))
 }
 
 func embeddedBooks(zone *time.Location) ([]*meter.Book, error) {

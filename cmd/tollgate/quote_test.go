@@ -91,6 +91,29 @@ func TestQuoteOfWhatHasNoPrice(t *testing.T) {
 	}
 }
 
+// The upstream is one of the configuration, or one that a price goes by.
+func TestQuoteOfAnUpstream(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "prices.yaml", `currency: CNY
+prices:
+  - {models: [m], rates: {input: 1/1M}}
+  - {models: [m], upstreams: [dear], rates: {input: 2/1M}}
+`)
+	path := writeFile(t, dir, "c.yaml", `upstreams: [{name: cheap, base_url: "http://127.0.0.1:1/v1", api_key: k, models: [m]}]
+pricing: {currency: CNY, files: [prices.yaml]}
+`)
+	for upstream, fee := range map[string]string{"cheap": "1", "dear": "2"} {
+		got := decode[quoted](t, runWith(t, nil, "quote", "m", "--input", "1000000", "--upstream", upstream, "--json", "-c", path))
+		if got.Fee.String() != fee {
+			t.Errorf("by %s: fee %s, want %s", upstream, got.Fee, fee)
+		}
+	}
+	r := runWith(t, nil, "quote", "m", "--input", "1", "--upstream", "nope", "-c", path)
+	if r.exit != exitUsage || !strings.Contains(r.stderr, `there is no upstream "nope": want one of cheap, dear`) {
+		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}
+
 // A hosted search is priced by the tool's own rows, as a call that searches is.
 func TestQuoteOfASearch(t *testing.T) {
 	for args, fee := range map[string]string{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -61,6 +62,11 @@ func needReason(reason string) error {
 
 func (p *program) bookRefund(ctx context.Context, o *operator, r ledger.Refund) error {
 	entry, err := o.Refund(ctx, r)
+	if errors.Is(err, ledger.ErrNotFound) { // the request, or already the account?
+		if _, missing := o.Account(ctx, r.Account); errors.Is(missing, ledger.ErrNotFound) {
+			return noAccount(missing, r.Account)
+		}
+	}
 	if err != nil {
 		err = hint(err, ledger.ErrNotFound, "see `tollgate journal %s --type charge`", r.Account)
 		return hint(err, ledger.ErrConflict, "if the --ref was used before, use another; `tollgate journal %s --type refund` shows what was booked", r.Account)

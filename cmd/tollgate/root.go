@@ -192,10 +192,18 @@ func noEmptyFlags(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		value := f.Value.String()
 		if value == "[]" || value == "" && f.Value.Type() != (amountValue{}).Type() { // an amount of 0 is "", too
-			err = fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)
+			err = emptyFlag(f)
 		}
 	})
 	return err
+}
+
+// emptyFlag says what to do: what the help calls needed cannot be left out.
+func emptyFlag(f *pflag.Flag) error {
+	if what, needed := strings.CutSuffix(f.Usage, "; needed"); needed {
+		return fmt.Errorf("--%s is empty: say %s", f.Name, what)
+	}
+	return fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)
 }
 
 // flagError says of a wrong flag what would be right.

@@ -44,6 +44,9 @@ func TestWrongUsage(t *testing.T) {
 		{"quote glm-4.5 --input 1 --endpoint chta", 2, `there is no endpoint "chta"`},
 		{"quote glm-4.5 --input 1 --at yesterday", 2, "want a date such as 2026-12-31"},
 		{"audit a b", 2, "takes [ACCOUNT]"},
+		{"mock --delay -1s", 2, "--delay -1s is negative"},
+		{"mock --latency -1s", 2, "--latency -1s is negative"},
+		{"quote glm-4.5 --input 1 --upstream nope", 2, `there is no upstream "nope"`},
 		// What the ledger would refuse whatever it has is wrong usage, and is found before it is asked.
 		{"account create acme --split foo", 2, `split "foo": want proportional`},
 		{"account create acme --overdraft 9000000000", 2, "overdraft 9000000000: want 0 to"},
@@ -76,6 +79,23 @@ func TestWrongUsage(t *testing.T) {
 		}
 		if !strings.HasPrefix(r.stderr, "tollgate: ") || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("tollgate %s: an error is one line after the program's name: %q", tt.args, r.stderr)
+		}
+	}
+}
+
+// An unset variable of a script makes a flag empty. What is needed is not to be left out.
+func TestEmptyFlags(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"adjust", "acme", "5", "--reason", ""}, "--reason is empty: say why, for the journal"},
+		{[]string{"refund", "acme", "req_1", "--reason", ""}, "--reason is empty: say why, for the journal"},
+		{[]string{"adjust", "acme", "5", "--reason", "x", "--ref", ""}, "--ref is empty: give it a value, or leave it out"},
+		{[]string{"account", "suspend", "acme", "--reason", ""}, "--reason is empty: give it a value, or leave it out"},
+	} {
+		if r := runWith(t, nil, tt.args...); r.exit != exitUsage || !strings.Contains(r.stderr, tt.want) {
+			t.Errorf("%q: exit %d, %s, want %s", tt.args, r.exit, r.stderr, tt.want)
 		}
 	}
 }

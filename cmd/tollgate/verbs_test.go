@@ -216,6 +216,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"key revoke nobody.123456789abc": "tollgate key list ACCOUNT",
 		"journal nobody":                 "tollgate account create nobody",
 		"audit nobody":                   "tollgate account list",
+		"refund nobody req_1 --reason x": "account nobody: create it with `tollgate account create nobody`",
 	} {
 		r := o.run(args)
 		if r.exit != exitFailed || !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 || r.stdout != "" {
