@@ -102,7 +102,7 @@ func streamingCall(t *testing.T, address string) (*call, *flushes) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Options{Ledger: new(ledger.Ledger), Book: new(meter.Book), Logger: zap.NewNop()})
+	p, err := New(Options{Ledger: new(ledger.Ledger), Book: emptyBook(t), Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

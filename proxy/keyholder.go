@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -66,27 +66,12 @@ type modelInfo struct {
 func (p *Proxy) listModels(r *http.Request, h holder) (any, error) {
 	models := []modelInfo{}
 	routing := p.routing.Load()
-	for _, name := range routing.names() {
+	for _, name := range slices.Sorted(maps.Keys(routing.named)) {
 		if info, ok := routing.describe(name, h.key); ok {
 			models = append(models, info)
 		}
 	}
 	return map[string]any{"object": "list", "data": models, "currency": routing.book.Currency()}, nil
-}
-
-// names are the models that have one: in the price tables, or in the settings
-// of an upstream, where a pattern may price them.
-func (r *routing) names() []string {
-	names := r.book.Models()
-	for _, u := range r.upstreams {
-		for _, rule := range u.Models {
-			if !strings.Contains(rule.Pattern, "*") {
-				names = append(names, rule.Pattern)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 func (p *Proxy) showModel(r *http.Request, h holder) (any, error) {

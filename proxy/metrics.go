@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"cmp"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,13 +29,6 @@ type Metrics struct {
 	holdAge   prometheus.Histogram // seconds
 	unbooked  prometheus.Counter
 	pending   prometheus.Counter
-	models    atomic.Pointer[modelNames]
-}
-
-// modelNames are the models that are labels by their own names.
-type modelNames struct {
-	of    *routing
-	exact map[string]bool
 }
 
 // NewMetrics registers the metrics; a nil registerer keeps them unregistered.
@@ -104,38 +95,8 @@ func (m *Metrics) ended(c *call, took time.Duration) {
 	case c.receipt.Pending:
 		m.pending.Inc() // what it comes to is known when it is booked
 	default:
-		m.charged(c.receipt, m.modelLabel(c))
+		m.charged(c.receipt, c.routing.label(c.request.Model, c.upstream.upstream))
 	}
-}
-
-// modelLabel is the model's name, or the pattern by which the upstream serves
-// it: clients choose the names that fit a pattern.
-func (m *Metrics) modelLabel(c *call) string {
-	if m.namesIn(c).exact[c.request.Model] {
-		return c.request.Model
-	}
-	label := ""
-	for _, rule := range c.upstream.Models {
-		if len(rule.Pattern) > len(label) && meter.MatchModel(rule.Pattern, c.request.Model) {
-			label = rule.Pattern
-		}
-	}
-	return cmp.Or(label, "other")
-}
-
-// namesIn are collected once for a routing, as long as that is in force: calls
-// that began before a reload must not have them collected again and again.
-func (m *Metrics) namesIn(c *call) *modelNames {
-	known := m.models.Load()
-	if known != nil && (known.of == c.routing || c.routing != c.proxy.routing.Load()) {
-		return known
-	}
-	known = &modelNames{of: c.routing, exact: make(map[string]bool)}
-	for _, name := range c.routing.names() {
-		known.exact[name] = true
-	}
-	m.models.Store(known)
-	return known
 }
 
 func (m *Metrics) charged(r *ledger.Receipt, model string) {

@@ -137,7 +137,9 @@ func New(o Options) (*Proxy, error) {
 	p.buffers.New = func() any { return new(streamBuffers) }
 	p.logFields.New = func() any { f := make([]zap.Field, 0, 24); return &f }
 	p.inFlight.calls = make(map[*call]struct{})
-	problems = append(problems, p.Reload(o.Book, o.Upstreams))
+	if o.Book != nil {
+		problems = append(problems, p.Reload(o.Book, o.Upstreams))
+	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}

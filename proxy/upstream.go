@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -54,10 +55,16 @@ type candidate struct {
 type routing struct {
 	book      *meter.Book
 	upstreams []*upstream
+	// named are the models that have a name: in the price tables, or in the settings
+	// of an upstream, where a pattern may price them.
+	named map[string]bool
 }
 
 func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
-	r := &routing{book: book}
+	r := &routing{book: book, named: map[string]bool{}}
+	for _, name := range book.Models() {
+		r.named[name] = true
+	}
 	seen := map[string]bool{}
 	var problems []error
 	for _, u := range list {
@@ -84,9 +91,29 @@ func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
 		if u.Timeout == 0 {
 			u.Timeout = 10 * time.Minute
 		}
+		for _, rule := range u.Models {
+			if !strings.Contains(rule.Pattern, "*") {
+				r.named[rule.Pattern] = true
+			}
+		}
 		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base})
 	}
 	return r, errors.Join(problems...)
+}
+
+// label is what metrics call a model: its name, or the pattern by which the
+// upstream serves it, since clients choose the names that fit a pattern.
+func (r *routing) label(model string, u *upstream) string {
+	if r.named[model] {
+		return model
+	}
+	label := ""
+	for _, rule := range u.Models {
+		if len(rule.Pattern) > len(label) && meter.MatchModel(rule.Pattern, model) {
+			label = rule.Pattern
+		}
+	}
+	return cmp.Or(label, "other")
 }
 
 // candidates are the upstreams that serve model, in the order of the attempts:

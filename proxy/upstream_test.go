@@ -7,6 +7,15 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
+func emptyBook(t *testing.T) *meter.Book {
+	t.Helper()
+	book, err := meter.NewBook(meter.BookOptions{Currency: "CNY"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book
+}
+
 func routingOf(t *testing.T, list ...Upstream) *routing {
 	t.Helper()
 	for i := range list {
@@ -14,7 +23,7 @@ func routingOf(t *testing.T, list ...Upstream) *routing {
 			list[i].BaseURL = "http://upstream.example/v1"
 		}
 	}
-	r, err := newRouting(&meter.Book{}, list)
+	r, err := newRouting(emptyBook(t), list)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +75,7 @@ func TestWeightSpreadsAmongEqualsOnly(t *testing.T) {
 }
 
 func TestRoutingSaysAllThatIsWrong(t *testing.T) {
-	_, err := newRouting(&meter.Book{}, []Upstream{
+	_, err := newRouting(emptyBook(t), []Upstream{
 		{BaseURL: "http://a/v1", Models: []ModelRule{{Pattern: "*"}}},
 		{Name: "b", BaseURL: "ftp://b", Models: []ModelRule{{Pattern: "*"}}},
 		{Name: "c", BaseURL: "http://c/v1"},
