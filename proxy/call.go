@@ -227,8 +227,7 @@ func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := c.proxy.transport.send(request, body, &c.cut)
-	var sent sentError
-	c.sent = err == nil || errors.As(err, &sent)
+	c.sent = err == nil || wasSent(err)
 	return response, err
 }
 

@@ -38,10 +38,7 @@ type transport struct {
 const (
 	maxIdlePerHost = 1024
 	idleLife       = 90 * time.Second
-	// unsureAfter is how long a connection may have been idle before it is
-	// looked at: an upstream does not close one that was just used.
-	unsureAfter = time.Second
-	dialTimeout = 10 * time.Second
+	dialTimeout    = 10 * time.Second
 	// requestSize is up to which size a request is put together to be sent; of a
 	// larger one the body is sent from where it is.
 	requestSize = 8 << 10
@@ -66,6 +63,11 @@ type sentError struct{ error }
 
 func (e sentError) Unwrap() error { return e.error }
 
+func wasSent(err error) bool {
+	var sent sentError
+	return errors.As(err, &sent)
+}
+
 // send sends a request with that body and returns the answer's head; its body
 // is read from the connection as the caller asks for it. The cut interrupts
 // either, with its cause. Errors after the whole request went out are
@@ -78,21 +80,17 @@ func (t *transport) send(r *http.Request, body []byte, cut *cut) (*http.Response
 	if err != nil {
 		return nil, err
 	}
-	if err := cut.begin(conn); err != nil {
-		_ = conn.Close() // it would have to be looked at before it can be kept
+	response, err := conn.answer(r, body, cut)
+	if err == nil || conn.since.IsZero() || wasSent(err) {
+		return response, err
+	}
+	// The upstream closed the connection between the look at it and the write. It
+	// lacks a part of the request, so it cannot have worked on it. One that has got
+	// all of it and then closes may have: to send that again could cost twice.
+	if conn, err = t.dialUnder(cut, r, conn.host); err != nil {
 		return nil, err
 	}
-	response, err := conn.exchange(r, body)
-	if err != nil {
-		if !cut.end() {
-			err = errors.Join(cut.cause(), err)
-		}
-		_ = conn.Close() // it is of no use any more
-		return nil, err
-	}
-	response.Request = nil // it is not to live as long as its answer
-	response.Body = &upstreamBody{conn: conn, response: response, body: response.Body, cut: cut}
-	return response, nil
+	return conn.answer(r, body, cut)
 }
 
 // sendProxied sends a request by way of the environment's egress proxy.
@@ -135,7 +133,7 @@ type upstreamConn struct {
 	of     *transport
 	host   string
 	reader *socket.Reader
-	since  time.Time // idle since
+	since  time.Time // idle since; zero: it is new
 }
 
 // connection takes the connection that was used last, or makes one.
@@ -146,8 +144,8 @@ func (t *transport) connection(r *http.Request, cut *cut) (*upstreamConn, error)
 		if conn == nil {
 			return t.dialUnder(cut, r, host)
 		}
-		idle := time.Since(conn.since)
-		if idle < unsureAfter || idle < idleLife && conn.reader.Quiet() {
+		// However short it was idle, its upstream may have closed it meanwhile.
+		if time.Since(conn.since) < idleLife && conn.reader.Quiet() {
 			return conn, nil
 		}
 		_ = conn.Close()
@@ -232,6 +230,26 @@ func (t *transport) handshake(ctx context.Context, raw net.Conn, name string) (n
 
 // interrupt makes whoever reads or writes return at once.
 func (c *upstreamConn) interrupt() { _ = c.SetDeadline(time.Unix(1, 0)) }
+
+// answer sends the request under the cut and returns the answer. On an error the
+// connection is closed.
+func (c *upstreamConn) answer(r *http.Request, body []byte, cut *cut) (*http.Response, error) {
+	if err := cut.begin(c); err != nil {
+		_ = c.Close() // it would have to be looked at before it can be kept
+		return nil, err
+	}
+	response, err := c.exchange(r, body)
+	if err != nil {
+		if !cut.end() {
+			err = errors.Join(cut.cause(), err)
+		}
+		_ = c.Close() // it is of no use any more
+		return nil, err
+	}
+	response.Request = nil // it is not to live as long as its answer
+	response.Body = &upstreamBody{conn: c, response: response, body: response.Body, cut: cut}
+	return response, nil
+}
 
 // exchange writes the request and reads the answer's head.
 func (c *upstreamConn) exchange(r *http.Request, body []byte) (*http.Response, error) {

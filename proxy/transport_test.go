@@ -122,31 +122,6 @@ func TestTransportClosesWhatWasNotReadToItsEnd(t *testing.T) {
 	}
 }
 
-// An upstream closes idle connections when it likes; the next call must not fail by it.
-func TestTransportNoticesAConnectionThatWasClosed(t *testing.T) {
-	s := serveUpstream(t, false, echo)
-	tr := transportFor(t, s)
-	response, err := post(t, new(cut), tr, s.URL, "one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	readAll(t, response)
-	s.CloseClientConnections()
-	tr.mu.Lock()
-	for _, list := range tr.idle {
-		for _, conn := range list {
-			conn.since = conn.since.Add(-2 * unsureAfter)
-		}
-	}
-	tr.mu.Unlock()
-	if response, err = post(t, new(cut), tr, s.URL, "two"); err != nil {
-		t.Fatal(err)
-	}
-	if got := readAll(t, response); got != "two" {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestTransportTellsWhetherTheRequestWasSent(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

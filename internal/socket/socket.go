@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // bufferSize is how much is read at once, in bytes.
@@ -28,31 +29,32 @@ type Buffers struct {
 type Reader struct {
 	bufio.Reader
 
-	from   io.Reader
-	raw    syscall.RawConn // of the connection; nil: it is none of the system's
-	direct bool            // the system's connection is what is read, nothing lies between
+	from  io.Reader
+	raw   syscall.RawConn // of the connection; nil: it is none of the system's
+	layer net.Conn        // what lies over the system's connection, such as TLS; nil: nothing
 
 	buffers *Buffers
 	box     *bufio.Reader // whose memory is used; nil: there is no buffer
 	look    func(fd uintptr) bool
-	fd      int   // to be read from while looking
-	looking bool  // reads must not wait
-	end     error // of the connection, once a look has come upon it
+	probe   func(fd uintptr) // made once: a look costs no memory
+	quiet   bool             // by the probe
+	fd      int              // to be read from while looking
+	looking bool             // reads must not wait
+	end     error            // of the connection, once a look has come upon it
 }
 
 // NewReader returns a reader without a buffer, to be given one by Await. The
 // buffer is filled from from, which reads from conn.
 func (b *Buffers) NewReader(conn net.Conn, from io.Reader) *Reader {
 	r := &Reader{from: from, buffers: b}
-	r.look = r.lookOnce
-	below, wrapped := conn, false
+	r.look, r.probe = r.lookOnce, r.probeOnce
+	below := conn
 	if w, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS
-		below, wrapped = w.NetConn(), true
+		below, r.layer = w.NetConn(), conn
 	}
 	if system, ok := below.(syscall.Conn); ok {
 		r.raw, _ = system.SyscallConn() // fails only on what is closed
 	}
-	r.direct = r.raw != nil && !wrapped
 	return r
 }
 
@@ -62,7 +64,7 @@ func (r *Reader) Await() error {
 	if r.Buffered() > 0 {
 		return nil
 	}
-	if !r.direct {
+	if r.raw == nil || r.layer != nil {
 		r.take()
 		_, err := r.Peek(1)
 		return err
@@ -144,13 +146,32 @@ func readNow(fd int, p []byte) (int, error) {
 }
 
 // Quiet reports whether the other side has neither closed the connection nor
-// said anything that is still to be read.
+// said anything that is still to be read. It is for who closes a connection that
+// is not quiet: what was said may be lost by the look. A read deadline is lifted.
 func (r *Reader) Quiet() bool {
-	if r.raw == nil || r.Buffered() > 0 {
+	if r.raw == nil || r.Buffered() > 0 || r.layer != nil && !r.layerIsQuiet() {
 		return false
 	}
-	_, err := r.peek()
-	return errors.Is(err, syscall.EAGAIN)
+	r.quiet = false
+	return r.raw.Control(r.probe) == nil && r.quiet
+}
+
+// probeOnce reads, which costs less than a look that takes nothing.
+func (r *Reader) probeOnce(fd uintptr) {
+	var b [1]byte
+	_, err := readNow(int(fd), b[:])
+	r.quiet = errors.Is(err, syscall.EAGAIN)
+}
+
+// layerIsQuiet reports whether nothing is left in what lies over the system's
+// connection. A read whose time is over does not reach the system.
+func (r *Reader) layerIsQuiet() bool {
+	if r.layer.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	var b [1]byte
+	_, err := r.layer.Read(b[:])
+	return errors.Is(err, os.ErrDeadlineExceeded) && r.layer.SetReadDeadline(time.Time{}) == nil
 }
 
 // Gone reports whether the other side has closed the connection, or its side of

@@ -151,21 +151,34 @@ func TestAwaitTellsTheEnd(t *testing.T) {
 	}
 }
 
-// TLS may have read what the system does not know of any more.
-func TestAwaitOverTLS(t *testing.T) {
+// secured returns a reader of a connection with TLS, and its other end.
+func secured(t *testing.T) (r *Reader, far *tls.Conn) {
+	t.Helper()
 	s := httptest.NewTLSServer(nil)
-	defer s.Close()
+	t.Cleanup(s.Close)
 	trusted := s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	trusted.ServerName = "example.com" // which the certificate is for
-	near, far := pair(t)
+	near, below := pair(t)
+	client, far := tls.Client(near, trusted), tls.Server(below, s.TLS)
+	shaken := make(chan error, 1)
+	go func() { shaken <- far.Handshake() }()
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-shaken; err != nil {
+		t.Fatal(err)
+	}
+	return new(Buffers).NewReader(client, client), far
+}
+
+// TLS may have read what the system does not know of any more.
+func TestAwaitOverTLS(t *testing.T) {
+	r, far := secured(t)
 	text := strings.Repeat("x", 3*bufferSize)
 	go func() {
-		secured := tls.Server(far, s.TLS)
-		say(t, secured, text)
-		_ = secured.CloseWrite()
+		say(t, far, text)
+		_ = far.CloseWrite()
 	}()
-	client := tls.Client(near, trusted)
-	r := new(Buffers).NewReader(client, client)
 	got := 0
 	for r.Await() == nil {
 		n, err := r.Discard(r.Buffered())
@@ -218,7 +231,7 @@ func TestQuietAndGone(t *testing.T) {
 	r := new(Buffers).NewReader(near, near)
 	expect := func(when string, quiet, gone bool) {
 		t.Helper()
-		for until := time.Now().Add(soon); r.Quiet() != quiet || r.Gone() != gone; time.Sleep(time.Millisecond) {
+		for until := time.Now().Add(soon); r.Gone() != gone || r.Quiet() != quiet; time.Sleep(time.Millisecond) {
 			if time.Now().After(until) {
 				t.Fatalf("%s: quiet %v, gone %v", when, r.Quiet(), r.Gone())
 			}
@@ -226,7 +239,6 @@ func TestQuietAndGone(t *testing.T) {
 	}
 	expect("at first", true, false)
 	say(t, far, "xy")
-	expect("with something to read", false, false)
 	if b, err := r.readByte(); b != 'x' || err != nil {
 		t.Errorf("got %q, %v", b, err)
 	}
@@ -235,10 +247,40 @@ func TestQuietAndGone(t *testing.T) {
 		t.Errorf("got %q, %v", b, err)
 	}
 	expect("when all has been read", true, false)
+	say(t, far, "z")
+	expect("with something to read", false, false)
 	_ = far.CloseWrite()
 	expect("half-closed", false, true)
 	_ = near.Close()
 	expect("closed here", false, true)
+}
+
+// What lies over the system's connection may hold what the system has given away.
+func TestQuietOverTLS(t *testing.T) {
+	r, far := secured(t)
+	quiet := func() (quiet bool) {
+		for until := time.Now().Add(soon); !quiet && time.Now().Before(until); time.Sleep(time.Millisecond) {
+			quiet = r.Quiet()
+		}
+		return quiet
+	}
+	say(t, far, "x")
+	if b, err := r.readByte(); b != 'x' || err != nil {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if !quiet() {
+		t.Error("it is not quiet when all has been read")
+	}
+	say(t, far, strings.Repeat("y", bufferSize+1))
+	if err := r.Await(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Discard(r.Buffered()); err != nil {
+		t.Fatal(err)
+	}
+	if r.Quiet() {
+		t.Error("it is quiet with a byte of the record still to be read")
+	}
 }
 
 func (r *Reader) readByte() (byte, error) {
