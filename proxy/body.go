@@ -11,14 +11,18 @@ import (
 // used again for another's.
 const maxBodyKept = 1 << 20
 
-// readBody reads a body to its end into memory that is used again.
+// bodySize is how much room, in bytes, a body is given before any of it has come.
+const bodySize = 16 << 10
+
+// readBody reads a body to its end into memory that is used again. What is
+// announced costs nothing to announce: room is made for as much again as has come.
 func readBody(into *[]byte, from io.Reader, length int64) error {
 	var big *http.MaxBytesError
-	body := slices.Grow((*into)[:0], int(max(min(length, maxBodyKept), 0))+1) // +1: room to see the end without growing
+	body := (*into)[:0]
 	defer func() { *into = body }()
 	for {
 		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
+			body = slices.Grow(body, roomFor(length-int64(len(body)), len(body)))
 		}
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -31,6 +35,16 @@ func readBody(into *[]byte, from io.Reader, length int64) error {
 			return errInvalidRequest("", "The request body could not be read to its end.")
 		}
 	}
+}
+
+// roomFor is how much more room a body gets that is to bring rest, or less than
+// nothing if that is not known. 1 more: to see the end without growing.
+func roomFor(rest int64, have int) int {
+	room := max(have, bodySize)
+	if rest >= 0 && rest < int64(room) {
+		room = int(rest)
+	}
+	return room + 1
 }
 
 // giveBack gives the memory of the body and of the tap back. The heartbeat may

@@ -103,6 +103,9 @@ func (c *call) readRequest() error {
 	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return errInvalidRequest("", fmt.Sprintf("The request body is %s-encoded; send it unencoded.", encoding))
 	}
+	if limit := c.proxy.policy.MaxBody; c.r.ContentLength > limit {
+		return errTooLarge(limit) // before it is sent for nothing
+	}
 	c.body = c.proxy.bodies.Get().(*[]byte)
 	if err := readBody(c.body, http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength); err != nil {
 		return err

@@ -3,9 +3,11 @@ package e2e
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -70,6 +72,28 @@ func (p *process) get(path, key string) reply {
 		p.t.Fatalf("GET %s: %v", path, r.err)
 	}
 	return r
+}
+
+// dial makes a connection to the data plane, for what no HTTP client would say.
+func (p *process) dial() *net.TCPConn {
+	p.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		p.t.Fatal(err)
+	}
+	return conn.(*net.TCPConn)
+}
+
+// say writes to a connection.
+func say(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // requireStatus demands a status.

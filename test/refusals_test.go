@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -239,6 +242,22 @@ func TestRefusedRequests(t *testing.T) {
 	refusal{status: 413, code: "request_too_large", final: true}.require(t, p.post(chatPath, key, large))
 	equal(t, "requests that reached the upstream", w.up.Stats().Requests, 0)
 	w.requireNoCharge("acme")
+}
+
+// Who announces too much is told so before it sends it, and is not asked to send it.
+func TestRefusedBeforeTheBody(t *testing.T) {
+	_, p, key := acme(t, policy("max_body: 2000"))
+	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+		conn := p.dial()
+		say(t, conn, "POST "+chatPath+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+key+"\r\n"+expect+"Content-Length: 2001\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		equal(t, "status", response.StatusCode, 413)
+		equal(t, "code", gjson.GetBytes(body, "error.code").String(), "request_too_large")
+	}
 }
 
 // Upstream away and timed out.

@@ -20,8 +20,8 @@ import (
 
 const (
 	// headTimeout is how long a client may take to send a request's head,
-	// idleTimeout how long a connection may be kept without one, or a body may
-	// stall; writeTimeout is how long a client may take nothing of its answer until
+	// idleTimeout how long a connection may be kept without one, or a MiB of a body
+	// may take; writeTimeout is how long a client may take nothing of its answer until
 	// it counts as gone. There is no limit on an answer: a stream may take as
 	// long as it takes.
 	headTimeout  = 10 * time.Second

@@ -20,6 +20,9 @@ const (
 	usualHeaders = 28
 	// pieceSize is how much is written at a time: the client has WriteTimeout for each.
 	pieceSize = 256 << 10
+	// bodyPace is how much of a body must come within IdleTimeout, if there is so
+	// much to come. Any byte would not do: one a minute would hold a connection for ever.
+	bodyPace = 1 << 20
 	// lingerFor is how long a connection that is closed with something unread
 	// is read on: closed at once, it could take the answer with it.
 	lingerFor = 500 * time.Millisecond
@@ -40,6 +43,7 @@ type conn struct {
 	in         *socket.Reader // has a buffer while a request is read
 	reading    part
 	headLeft   int         // how many bytes of the head may still be read
+	paceLeft   int         // how many bytes of the body are still to come in the time that is given for them
 	readUntil  time.Time   // the read deadline in force
 	writeUntil time.Time   // the write deadline in force
 	vector     [2][]byte   // what one write sends from two places
@@ -145,7 +149,13 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.headLeft -= n
 		return n, err
 	case body:
-		c.allowRead()
+		if c.paceLeft <= 0 {
+			c.allowRead()
+			c.paceLeft = bodyPace
+		}
+		n, err := c.socket.Read(p)
+		c.paceLeft -= n
+		return n, err
 	case nothing, rest:
 	}
 	return c.socket.Read(p)
@@ -229,7 +239,7 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 	if !wellFormed(r) {
 		return nil, http.StatusBadRequest
 	}
-	c.reading = body
+	c.reading, c.paceLeft = body, 0
 	r.RemoteAddr = c.remote
 	return r, 0
 }

@@ -37,8 +37,9 @@ type Server struct {
 	Handler http.Handler
 	// HeadTimeout is how long a client may take for a request's head, from its first byte.
 	HeadTimeout time.Duration
-	// IdleTimeout is how long a client may say nothing, between two requests or
-	// within a body. It may take half as long again until it is noticed.
+	// IdleTimeout is how long a client may say nothing between two requests, and
+	// how long it may take for a MiB of a body, or for what is left of it. It may
+	// take half as long again until it is noticed.
 	IdleTimeout time.Duration
 	// WriteTimeout is how long a client may take nothing of what is sent to it, by
 	// pieces of 256 KiB. It may take half as long again until it is noticed.

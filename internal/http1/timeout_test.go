@@ -143,6 +143,7 @@ func TestTheDeadlineIsFarEnoughOff(t *testing.T) {
 	c.reading = body
 	for _, left := range []time.Duration{-time.Hour, 0, time.Minute, 59 * time.Minute, 61 * time.Minute, 3 * time.Hour} {
 		c.readUntil, socket.until = time.Now().Add(left), time.Now().Add(left)
+		c.paceLeft = 0
 		for range 100 {
 			now := time.Now()
 			if _, err := c.Read(make([]byte, 1)); err != nil {
