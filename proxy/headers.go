@@ -30,34 +30,55 @@ var receiptHeaders = []string{
 
 var receiptTrailer = strings.Join(receiptHeaders, ", ")
 
-// A withheld set names headers, in canonical form, that are not passed on.
-type withheld map[string]struct{}
+// withheld are headers, in canonical form, that are not passed on: by their
+// names, or by what their names begin with.
+type withheld struct {
+	names    map[string]struct{}
+	prefixes []string
+}
 
-func withhold(names ...string) withheld {
-	set := withheld{}
+func withhold(prefixes []string, names ...string) withheld {
+	w := withheld{names: map[string]struct{}{}, prefixes: append(prefixes, "X-Tollgate-")} // which is ours to say
 	// Hop-by-hop headers belong to one connection, either way.
 	for _, name := range append(names, "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
 		"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade") {
-		set[name] = struct{}{}
+		w.names[name] = struct{}{}
 	}
-	return set
+	return w
+}
+
+func (w *withheld) has(name string) bool {
+	if _, has := w.names[name]; has {
+		return true
+	}
+	for _, prefix := range w.prefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 var (
 	// fromClient is what a client's request says to us alone: its credential, its
-	// address, its organisation at a provider where we have our own.
-	fromClient = withhold("Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Accept-Encoding",
-		"Expect", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Openai-Organization", "Openai-Project")
+	// address and where it was on the way, as it or what stands before us wrote it;
+	// its organisation at a provider where we have our own. An Idempotency-Key is
+	// one among all who use our credential: two clients with the same could get
+	// each other's answer.
+	fromClient = withhold([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-"},
+		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Accept-Encoding", "Expect",
+		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
+		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
+		"Openai-Organization", "Openai-Project", "Idempotency-Key")
 	// fromUpstream is what an upstream's answer says to us alone: cookies and
 	// protocol offers would lead clients past the meter, the organisation is ours.
-	fromUpstream = withhold("Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
+	fromUpstream = withhold(nil, "Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
 )
 
-// passHeaders copies all that may be passed on. What begins with x-tollgate- is
-// ours to say.
+// passHeaders copies all that may be passed on.
 func passHeaders(to, from http.Header, not withheld) {
 	for name, values := range from {
-		if _, held := not[name]; !held && !strings.HasPrefix(name, "X-Tollgate-") {
+		if !not.has(name) {
 			to[name] = values
 		}
 	}

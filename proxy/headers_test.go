@@ -23,6 +23,28 @@ func TestClientsSecretsStayHere(t *testing.T) {
 	}
 }
 
+// What a CDN or a load balancer in front of us has written is for us, and tells
+// the upstream who our clients are. An Idempotency-Key would be shared by all who use our credential.
+func TestWhatStoodBeforeUsStaysHere(t *testing.T) {
+	from := http.Header{}
+	for _, name := range []string{
+		"Cf-Connecting-Ip", "Cf-Ray", "Cf-Ipcountry", "Cdn-Loop", "True-Client-Ip", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Prefix",
+		"X-Envoy-External-Address", "X-Envoy-Original-Path", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Forwarded-For",
+		"X-Amzn-Trace-Id", "X-Cloud-Trace-Context", "Fastly-Client-Ip", "Fly-Client-Ip", "Forwarded", "Via", "Origin", "Referer", "Cookie", "Idempotency-Key",
+	} {
+		from[name] = []string{"x"}
+	}
+	want := http.Header{}
+	for _, name := range []string{"User-Agent", "Openai-Beta", "X-Stainless-Lang", "X-Stainless-Retry-Count", "Accept", "Accept-Language", "Traceparent"} {
+		from[name], want[name] = []string{"x"}, []string{"x"}
+	}
+	to := http.Header{}
+	passHeaders(to, from, fromClient)
+	if !reflect.DeepEqual(to, want) {
+		t.Errorf("passed on: %v\nwant:      %v", to, want)
+	}
+}
+
 func TestUpstreamCannotSpeakInOurName(t *testing.T) {
 	to := http.Header{}
 	copyAnswerHeaders(to, http.Header{
