@@ -107,10 +107,13 @@ func (c *call) readRequest() error {
 		return errTooLarge(limit) // before it is sent for nothing
 	}
 	c.body = c.proxy.bodies.Get().(*[]byte)
-	if err := readBody(c.body, http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength); err != nil {
+	err := readBody(c.body, http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength)
+	switch {
+	case err != nil && c.proxy.draining.Load():
+		return errDraining() // its time was cut short
+	case err != nil:
 		return err
 	}
-	var err error
 	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), *c.body,
 		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
 	if err != nil {
@@ -163,6 +166,9 @@ func (c *call) admit() error {
 	}
 	c.costInBody = c.hold.Standing.ReceiptInBody || c.r.Header.Get("X-Tollgate-Receipt") == "body"
 	c.proxy.inFlight.add(c, c.proxy.patrol)
+	if c.proxy.aborted.Load() { // before it was in flight
+		c.cut.now(errShutdown)
+	}
 	c.proxy.metrics.held.Inc()
 	return nil
 }

@@ -100,6 +100,7 @@ type Proxy struct {
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]
 	draining atomic.Bool
+	aborted  atomic.Bool
 	inFlight inFlight
 }
 
@@ -209,8 +210,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // SetDraining makes the proxy refuse new calls, so that those in flight can end.
 func (p *Proxy) SetDraining(on bool) { p.draining.Store(on) }
 
-// Abort cuts the calls in flight: each is charged for what was delivered, or released.
-func (p *Proxy) Abort() { p.inFlight.each(func(c *call) { c.cut.now(errShutdown) }) }
+// Abort cuts the calls in flight, and those that are just being admitted: each
+// is charged for what was delivered, or released.
+func (p *Proxy) Abort() {
+	p.aborted.Store(true)
+	p.inFlight.each(func(c *call) { c.cut.now(errShutdown) })
+}
 
 // Wait returns when no call is in flight, that is when every hold of this
 // process has been settled or released; or with ctx's error.

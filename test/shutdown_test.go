@@ -1,11 +1,16 @@
 package e2e
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // adminStatus asks the admin listener; 0 when it does not answer.
@@ -56,4 +61,52 @@ func TestSecondSignalCutsTheDrain(t *testing.T) {
 	}
 	w.requireSettled("acme")
 	equal(t, "charges", len(w.entries("acme", "charge")), 1)
+}
+
+// A client that takes nothing of its stream does not keep the process, or its own hold.
+func TestSecondSignalWithAClientThatDoesNotRead(t *testing.T) {
+	w, p, key := acme(t)
+	conn := p.dial()
+	body := chat("gpt-4o", "usage=100,50;bytes=40000000;chunks=400", streamed)
+	say(t, conn, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		chatPath, key, len(body), body))
+	eventually(t, "the upstream cannot go on", w.up.stuck())
+	p.signal(syscall.SIGTERM)
+	eventually(t, "readyz fails", func() bool { return p.adminStatus("/readyz") != 200 })
+	p.signal(syscall.SIGTERM)
+	equal(t, "exit code", p.wait(), 0)
+	w.requireSettled("acme")
+	equal(t, "charges", len(w.entries("acme", "charge")), 1)
+}
+
+// A client that sends its request byte by byte does not keep the process.
+func TestShutdownWithABodyThatDoesNotEnd(t *testing.T) {
+	w, p, key := acme(t)
+	conn := p.dial()
+	in := bufio.NewReader(conn)
+	say(t, conn, "POST "+chatPath+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+key+"\r\nExpect: 100-continue\r\nContent-Length: 100000\r\n\r\n")
+	if begun, err := http.ReadResponse(in, nil); err != nil || begun.StatusCode != http.StatusContinue {
+		t.Fatalf("it is not asked for its body: %v", err)
+	}
+	p.signal(syscall.SIGTERM)
+	trickled := make(chan int)
+	go func() {
+		n := 0
+		for ; ; n++ {
+			if _, err := io.WriteString(conn, " "); err != nil {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		trickled <- n
+	}()
+	response, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, _ := io.ReadAll(response.Body)
+	equal(t, "code", gjson.GetBytes(answer, "error.code").String(), "shutting_down")
+	equal(t, "exit code", p.wait(), 0)
+	<-trickled
+	w.requireNoCharge("acme")
 }

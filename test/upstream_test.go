@@ -22,6 +22,8 @@ type upstream struct {
 	url string
 	// waiting is how many requests stand at the gate.
 	waiting atomic.Int64
+	// writes counts what was written, of all answers.
+	writes atomic.Int64
 
 	mu    sync.Mutex
 	gate  chan struct{} // nil: open
@@ -71,7 +73,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 		}
 	}
-	recorder := &recorder{ResponseWriter: w, stall: stall, left: r.Context().Done()}
+	recorder := &recorder{ResponseWriter: w, of: u, stall: stall, left: r.Context().Done()}
 	defer func() {
 		u.mu.Lock()
 		u.sent = append(u.sent, recorder.bytes)
@@ -127,6 +129,7 @@ func (u *upstream) lastSent() []byte {
 // recorder keeps what was written, and stalls.
 type recorder struct {
 	http.ResponseWriter
+	of     *upstream
 	stall  *stall
 	left   <-chan struct{}
 	writes int
@@ -142,8 +145,22 @@ func (r *recorder) Write(p []byte) (int, error) {
 		}
 	}
 	r.writes++
+	r.of.writes.Add(1)
 	r.bytes = append(r.bytes, p...)
 	return r.ResponseWriter.Write(p)
+}
+
+// stuck reports, of the one answer that is being sent, whether it has stopped
+// going out: nothing has, however often it was asked.
+func (u *upstream) stuck() func() bool {
+	last, same := int64(0), 0
+	return func() bool {
+		now := u.writes.Load()
+		if same++; now != last {
+			last, same = now, 0
+		}
+		return now > 0 && same > 10
+	}
 }
 
 // Unwrap lets http.ResponseController flush.

@@ -28,6 +28,8 @@ const (
 	idleTimeout  = 2 * time.Minute
 	writeTimeout = time.Minute
 	maxHead      = 64 << 10
+	// tellTimeout is how long clients have to take what they are told of their calls' being cut.
+	tellTimeout = time.Second
 	// cutTimeout is how long calls that were cut have to be settled.
 	cutTimeout = 15 * time.Second
 )
@@ -94,6 +96,7 @@ func (s *service) drain(ctx context.Context, public *http1.Server, cut <-chan st
 	}
 	s.log.Warn("the drain is cut: calls in flight are charged for what was delivered, or released")
 	s.proxy.Abort()
+	defer time.AfterFunc(tellTimeout, public.Expire).Stop() // a call may be waiting for its client
 	select {
 	case err := <-drained:
 		return err

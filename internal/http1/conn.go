@@ -31,14 +31,16 @@ const (
 	maxBlank = 4
 )
 
-// A conn is a client's connection. But for state, all of it belongs to the
-// goroutine that serves it.
+// A conn is a client's connection. But for state and hurried, all of it belongs
+// to the goroutine that serves it.
 type conn struct {
 	server *Server
 	socket net.Conn
 	remote string
 	since  time.Time
 	state  atomic.Int32
+	// hurried says that the rest of a request has had its time. It is the server's, under its lock.
+	hurried bool
 
 	in         *socket.Reader // has a buffer while a request is read
 	reading    part
@@ -161,8 +163,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.socket.Read(p)
 }
 
-// allowRead gives the client its time to say something.
+// allowRead gives the client its time to say something; none, once the server is
+// closing and has set how long the request may take.
 func (c *conn) allowRead() {
+	if c.server.closing.Load() {
+		return
+	}
 	patience := c.server.IdleTimeout
 	if c.state.Load() == fresh {
 		patience = c.server.HeadTimeout
@@ -196,6 +202,7 @@ func (c *conn) writeBoth(text, piece []byte) (err error) {
 	if c.writeUntil.Sub(now) < c.server.WriteTimeout {
 		c.writeUntil = now.Add(farOff(c.server.WriteTimeout))
 		_ = c.socket.SetWriteDeadline(c.writeUntil) // fails only on a closed connection, which the write tells
+		c.obeyExpiry()
 	}
 	if len(piece) == 0 {
 		_, err = c.socket.Write(text)
@@ -211,6 +218,15 @@ func (c *conn) writeBoth(text, piece []byte) (err error) {
 func (c *conn) setReadDeadline(t time.Time) {
 	c.readUntil = t
 	_ = c.socket.SetReadDeadline(t) // fails only on a closed connection, which the read tells
+	c.obeyExpiry()
+}
+
+// obeyExpiry takes the client's time away, if that is over: the server may have
+// said so just before a deadline was moved.
+func (c *conn) obeyExpiry() {
+	if c.server.expired.Load() {
+		_ = c.socket.SetDeadline(longAgo()) // fails only on a closed connection
+	}
 }
 
 var errHeadTooLarge = errors.New("the head is too large")

@@ -53,14 +53,17 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
 	closing   atomic.Bool
-	buffers   sync.Pool // *[]byte: what answers are gathered in, while there is something to send
+	since     time.Time   // closing since
+	expired   atomic.Bool // nobody waits for clients any more
+	buffers   sync.Pool   // *[]byte: what answers are gathered in, while there is something to send
 
 	readBuffers socket.Buffers // what requests are read through
 }
 
 const (
-	// freshFor is how long a connection without a request counts as one whose
-	// request is on its way, when the server shuts down.
+	// freshFor is how long, when the server shuts down, a connection without a
+	// request counts as one whose request is on its way, and how long the rest of a
+	// request may take.
 	freshFor = 5 * time.Second
 	// acceptPause is the wait after a listener had no more descriptors to give.
 	acceptPause = 50 * time.Millisecond
@@ -133,7 +136,8 @@ func (s *Server) removeConn(c *conn) {
 }
 
 // Shutdown accepts no more, closes idle connections and waits for the others
-// to end their requests, or for ctx, whose error it then returns.
+// to end their requests, or for ctx, whose error it then returns. Requests that
+// are not all there within a few seconds are cut.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopListening()
 	tick := time.NewTicker(shutdownPoll)
@@ -162,7 +166,9 @@ func (s *Server) Close() error {
 func (s *Server) stopListening() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closing.Store(true)
+	if !s.closing.Swap(true) {
+		s.since = time.Now()
+	}
 	for l := range s.listeners {
 		_ = l.Close() // Serve returns
 		delete(s.listeners, l)
@@ -173,13 +179,34 @@ func (s *Server) stopListening() {
 func (s *Server) closeIdle(now time.Time) (busy int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	late := s.closing.Load() && now.Sub(s.since) >= freshFor
 	for c := range s.conns {
-		if !c.closeIfIdle(now) {
-			busy++
+		if c.closeIfIdle(now) {
+			continue
+		}
+		busy++
+		if late && !c.hurried {
+			c.hurried = true
+			_ = c.socket.SetReadDeadline(longAgo()) // fails only on a closed connection
 		}
 	}
 	return busy
 }
+
+// Expire says that no client is waited for any more: who reads from one or
+// writes to one fails at once. It is for a server that shuts down, and whose
+// clients have had their time.
+func (s *Server) Expire() {
+	s.expired.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.obeyExpiry()
+	}
+}
+
+// longAgo is a deadline that is over.
+func longAgo() time.Time { return time.Unix(1, 0) }
 
 func (s *Server) takeBuffer() *[]byte {
 	if b, ok := s.buffers.Get().(*[]byte); ok {
