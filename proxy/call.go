@@ -45,7 +45,8 @@ type call struct {
 	cut      cut  // ends the upstream's work, with a cause
 	sent     bool // the upstream has the whole request
 	leave    sync.Once
-	left     atomic.Bool // the client is gone
+	left     atomic.Bool // the client is gone, or has closed its side of the connection
+	deaf     bool        // the client takes nothing any more
 	wrote    atomic.Bool // something went out to it since the last patrol
 	drain    term        // of the answer that a client has left
 
@@ -255,7 +256,7 @@ func (c *call) giveUp(err error) {
 		ours = errDraining()
 	case c.sent:
 		_ = c.settle(c.request.Unseen())
-		return
+		panic(http.ErrAbortHandler) // an empty answer would look whole to a client that has only closed its side
 	default:
 		ours = errUpstreamAway("the call was cut")
 	}
@@ -486,24 +487,30 @@ func (c *call) write(p []byte) {
 		return
 	}
 	if c.control.Flush() != nil {
-		c.clientLeft()
+		c.turnsDeaf()
 	}
 	c.wrote.Store(true)
 }
 
-// put writes bytes that go out with what follows. To a client that has left, or
-// takes nothing for too long, nothing can be written.
+// put writes bytes that go out with what follows. A client that seems to have
+// left may have closed its side alone, and only the writing tells; to one that
+// takes nothing, or nothing for too long, nothing more is written.
 func (c *call) put(p []byte) (ok bool) {
-	if len(p) == 0 || c.left.Load() {
+	if len(p) == 0 || c.deaf {
 		return false
 	}
 	c.delivered.Store(true)
 	c.headWaits = false
 	_, err := c.w.Write(p)
 	if err != nil {
-		c.clientLeft()
+		c.turnsDeaf()
 	}
 	return err == nil
+}
+
+func (c *call) turnsDeaf() {
+	c.deaf = true
+	c.clientLeft()
 }
 
 // breakOff ends a call whose answer came to no end. What went out, or was being
