@@ -38,9 +38,9 @@ type Tap struct {
 	// size is the length of all that came.
 	size int64
 
-	stream bool
-	frames frames
-	ended  bool
+	stream, json bool // what the answer says it is
+	frames       frames
+	ended        bool
 	// input is the estimate of the request's input, once it was needed.
 	input int64
 }
@@ -78,7 +78,9 @@ func (t *Tap) Reset(r *Request, contentType string) {
 		opening: opening{text: known, credit: maxOpeningCredit}, held: held, usageOpen: -1, usageClose: -1,
 	}
 	kind, _, _ := strings.Cut(contentType, ";")
-	t.stream = strings.EqualFold(strings.TrimSpace(kind), "text/event-stream")
+	kind = strings.TrimSpace(kind)
+	t.stream = strings.EqualFold(kind, "text/event-stream")
+	t.json = strings.EqualFold(kind, "application/json")
 	t.frames.strip = t.stream && r.canAskUsage()
 	t.frames.hold = noHold
 }
@@ -199,6 +201,13 @@ func (t *Tap) Broken() bool {
 		return !t.facts.finished && !t.frames.done
 	}
 	return !t.facts.isDocument()
+}
+
+// Cut reports, at the end of an answer that is no stream and says that it is
+// JSON, that a document has begun in it and has not come to its end. What the
+// connection tells is not enough: of some answers its end is the end.
+func (t *Tap) Cut() bool {
+	return t.json && t.facts.documentOpen && !t.facts.noise && !t.facts.failed
 }
 
 // insertMembers puts members before the brace at body[close].

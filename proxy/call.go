@@ -372,7 +372,7 @@ func (c *call) keep(answer *[]byte) error {
 		kept = kept[:len(kept)+n]
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return c.atEnd()
 		case err != nil:
 			return err
 		case len(kept) > c.proxy.policy.MaxAnswer:
@@ -403,12 +403,23 @@ func (c *call) pump() error {
 			_ = c.control.Flush()
 		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			return c.atEnd()
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// atEnd is what the end of the upstream's answer comes to: an error, if it
+// stopped in the middle of a document that has no other mark of its end.
+func (c *call) atEnd() error {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	if c.tap.Cut() {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
 }
 
 // pass waits for the next bytes of the answer and passes them on. Buffers are

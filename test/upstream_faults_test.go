@@ -104,7 +104,7 @@ func TestUpstreamErrorsPass(t *testing.T) {
 
 // A JSON answer that breaks off reaches nobody, so nobody pays for it.
 func TestUpstreamBreaksOffAJSONAnswer(t *testing.T) {
-	for _, where := range []string{"head", "mid-body", "end"} {
+	for _, where := range []string{"head", "mid-body", "end", "clean"} {
 		t.Run(where, func(t *testing.T) {
 			w, p, key := acme(t)
 			r := p.send("POST", chatPath, key, chat("gpt-4o", "usage=100,50;cut="+where))
@@ -112,6 +112,19 @@ func TestUpstreamBreaksOffAJSONAnswer(t *testing.T) {
 			equal(t, "code", r.get("error.code").String(), "upstream_unavailable")
 			w.requireNoCharge("acme")
 		})
+	}
+}
+
+// One that is too large to be kept has gone out in part, which is charged; it must not look whole.
+func TestUpstreamBreaksOffALargeJSONAnswer(t *testing.T) {
+	for _, where := range []string{"mid-body", "clean"} {
+		w, p, key := acme(t)
+		r := p.send("POST", chatPath, key, chat("gpt-4o", "usage=100,50;bytes=30000000;cut="+where))
+		equal(t, where+": status", r.status, 200)
+		if r.err == nil {
+			t.Errorf("%s: the part looks whole", where)
+		}
+		equal(t, where+": source", w.onlyCharge("acme").Get("usage_source").String(), "estimated")
 	}
 }
 
