@@ -366,9 +366,7 @@ func (c *call) keep(answer *[]byte) error {
 			kept = slices.Grow(kept, c.growth(len(kept)))
 		}
 		n, err := c.read(kept[len(kept):min(cap(kept), len(kept)+lookSize)])
-		c.tapMu.Lock()
-		c.tap.Look(kept[len(kept) : len(kept)+n])
-		c.tapMu.Unlock()
+		c.look(kept[len(kept) : len(kept)+n])
 		kept = kept[:len(kept)+n]
 		switch {
 		case errors.Is(err, io.EOF):
@@ -377,10 +375,7 @@ func (c *call) keep(answer *[]byte) error {
 			return err
 		case len(kept) > c.proxy.policy.MaxAnswer:
 			c.sendHead()
-			c.tapMu.Lock()
-			free := c.tap.Adopt(kept)
-			c.tapMu.Unlock()
-			c.write(free)
+			c.write(c.adopt(kept))
 		}
 	}
 	return nil
@@ -431,9 +426,7 @@ func (c *call) pass() error {
 	defer c.proxy.buffers.Put(buffers)
 	n, err := c.answer.Body.Read(buffers.in[:])
 	c.silence.stop()
-	c.tapMu.Lock()
-	buffers.out = c.tap.Pass(buffers.out[:0], buffers.in[:n])
-	c.tapMu.Unlock()
+	buffers.out = c.passOn(buffers.out[:0], buffers.in[:n])
 	c.write(buffers.out)
 	return err
 }
@@ -473,6 +466,26 @@ func (c *call) sendWhole(body []byte) {
 	c.writeReceipt(h)
 	c.w.WriteHeader(c.answer.StatusCode)
 	_, _ = c.w.Write(body)
+}
+
+// look, passOn, adopt and what follows ask the tap. A panic in it must not keep
+// the lock: the end of the call asks again.
+func (c *call) look(p []byte) {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	c.tap.Look(p)
+}
+
+func (c *call) passOn(dst, p []byte) []byte {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	return c.tap.Pass(dst, p)
+}
+
+func (c *call) adopt(kept []byte) []byte {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	return c.tap.Adopt(kept)
 }
 
 // usage is what the tap knows now.
@@ -653,20 +666,42 @@ func (c *call) hideFromStrangers(err error) *apiError {
 	return e
 }
 
-// end is the one way out. Only a panic comes here with the hold unresolved.
+// end is the one way out.
 func (c *call) end() {
 	if c.hold != nil {
-		if !c.resolved.Load() && c.delivered.Load() {
-			_ = c.settle(c.partialUsage())
-		} else if !c.resolved.Load() {
-			c.release()
-		}
-		c.cut.now(errCallOver)
-		c.proxy.inFlight.remove(c)
-		c.proxy.metrics.held.Dec()
+		c.resolve()
 	}
 	c.report()
 	c.giveBack()
+}
+
+// resolve sees to it that the hold is settled or released, and takes the call
+// out of flight whatever comes of that. Only a panic comes here with the hold unresolved.
+func (c *call) resolve() {
+	defer c.land()
+	switch {
+	case c.resolved.Load():
+	case c.delivered.Load():
+		_ = c.settle(c.usageAfterPanic())
+	default:
+		c.release()
+	}
+}
+
+func (c *call) land() {
+	c.cut.now(errCallOver)
+	c.proxy.inFlight.remove(c)
+	c.proxy.metrics.held.Dec()
+}
+
+// usageAfterPanic is partialUsage, unless the tap is what panics.
+func (c *call) usageAfterPanic() (usage meter.Usage) {
+	defer func() {
+		if recover() != nil {
+			usage = c.request.Unseen()
+		}
+	}()
+	return c.partialUsage()
 }
 
 func (c *call) writeReceipt(h http.Header) {

@@ -24,7 +24,7 @@ func (p *Proxy) RunHeartbeat(ctx context.Context, every time.Duration) {
 		}
 		var missed int
 		var failure error
-		p.inFlight.each(func(c *call) {
+		p.eachCall(func(c *call) {
 			if err := p.beat(ctx, c, every); err != nil {
 				missed, failure = missed+1, err
 			}

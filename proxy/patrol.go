@@ -14,7 +14,7 @@ const patrolEvery = 100 * time.Millisecond
 // at every read.
 func (p *Proxy) patrol() {
 	now := p.now()
-	p.inFlight.each(func(c *call) { c.check(now) })
+	p.eachCall(func(c *call) { c.check(now) })
 	p.inFlight.mu.Lock()
 	defer p.inFlight.mu.Unlock()
 	if p.inFlight.patrolled = len(p.inFlight.calls) > 0; p.inFlight.patrolled {

@@ -214,7 +214,20 @@ func (p *Proxy) SetDraining(on bool) { p.draining.Store(on) }
 // is charged for what was delivered, or released.
 func (p *Proxy) Abort() {
 	p.aborted.Store(true)
-	p.inFlight.each(func(c *call) { c.cut.now(errShutdown) })
+	p.eachCall(func(c *call) { c.cut.now(errShutdown) })
+}
+
+// eachCall runs visit for every call in flight. What goes wrong with one of them
+// is logged, and is no matter of the others.
+func (p *Proxy) eachCall(visit func(*call)) {
+	p.inFlight.each(func(c *call) {
+		defer func() {
+			if failure := recover(); failure != nil {
+				p.log.Error("panic in looking after a call", zap.String("request_id", c.id), zap.Any("panic", failure), zap.Stack("stack"))
+			}
+		}()
+		visit(c)
+	})
 }
 
 // Wait returns when no call is in flight, that is when every hold of this
