@@ -241,20 +241,35 @@ func pendingCostMembers(currency string, r *ledger.Receipt, certain bool) []byte
 }
 
 // namesStreamOptions looks whether a 400 is about stream_options; the body can
-// be read again afterwards.
+// be read again afterwards. What has come may be enough to tell.
 func namesStreamOptions(response *http.Response) bool {
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	if err == nil && bytes.Contains(body, []byte("stream_options")) {
-		_ = response.Body.Close()
-		return true
+	var came []byte
+	var err error
+	piece := make([]byte, 4<<10)
+	for err == nil && len(came) < 64<<10 {
+		var n int
+		n, err = response.Body.Read(piece)
+		came = append(came, piece[:n]...)
+		if bytes.Contains(came, []byte("stream_options")) {
+			discard(response)
+			return true
+		}
 	}
-	rest := response.Body
+	rest := io.Reader(response.Body)
+	if err != nil {
+		rest = failed{err} // a body that broke off does not end well when it is read again
+	}
 	response.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(body), rest), rest}
+	}{io.MultiReader(bytes.NewReader(came), rest), response.Body}
 	return false
 }
+
+// failed is what is left of a body whose reading has failed, or has come to its end.
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
 
 // decode undoes a compression that nobody asked for: usage must be readable,
 // and the client may not be able to undo it.
@@ -280,9 +295,16 @@ func decode(response *http.Response) error {
 	}
 }
 
-// discard empties an answer that is not wanted, so that its connection can be used again.
+// discardTime is how long the rest of an answer that is not wanted may take to come.
+const discardTime = 50 * time.Millisecond
+
+// discard empties an answer that is not wanted, so that its connection can be
+// used again. One that is not all there soon is not waited for: there are other
+// upstreams to be asked.
 func discard(response *http.Response) {
-	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
+	if body, ok := response.Body.(*upstreamBody); ok && body.readBy(time.Now().Add(discardTime)) {
+		_, _ = io.CopyN(io.Discard, body, 64<<10)
+	}
 	_ = response.Body.Close()
 }
 

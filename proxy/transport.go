@@ -322,6 +322,17 @@ type upstreamBody struct {
 	body     io.ReadCloser
 	cut      *cut
 	over     bool
+	bounded  bool // there is a deadline
+}
+
+// readBy bounds the time of reading on; false: it cannot, or there is nothing to
+// read, and the connection may be another's already.
+func (b *upstreamBody) readBy(deadline time.Time) bool {
+	if b.over {
+		return false
+	}
+	b.bounded = true
+	return b.conn.SetReadDeadline(deadline) == nil
 }
 
 // Read reads on; an interrupted read returns the cause of the interruption.
@@ -367,7 +378,11 @@ func (b *upstreamBody) finish(reusable bool) {
 	b.over = true
 	// Once the interruption has begun, its deadline may strike at any time. What
 	// came after the answer nobody has asked for.
-	if b.cut.end() && reusable && b.conn.reader.Buffered() == 0 {
+	reusable = b.cut.end() && reusable && b.conn.reader.Buffered() == 0
+	if reusable && b.bounded {
+		reusable = b.conn.SetReadDeadline(time.Time{}) == nil
+	}
+	if reusable {
 		b.conn.of.putIdle(b.conn)
 		return
 	}

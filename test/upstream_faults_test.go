@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +20,19 @@ func acme(t *testing.T, change ...func(*settings)) (w *world, p *process, key st
 	key, _ = w.key("acme")
 	p = w.serve()
 	return w, p, key
+}
+
+// hangingURL is the address of an upstream whose refusals do not come to their end.
+func hangingURL(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // so that the leaving is noticed
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // deadURL is an address where nothing listens.
@@ -247,7 +263,7 @@ func TestStreamOptionsOfTheClientRejected(t *testing.T) {
 
 // A second upstream takes over before the first byte, on one hold, for one charge.
 func TestFailover(t *testing.T) {
-	for _, fault := range []string{"refused", "status=429", "status=500", "status=503", "close"} {
+	for _, fault := range []string{"refused", "status=429", "status=500", "status=503", "hanging 503", "close"} {
 		t.Run(fault, func(t *testing.T) {
 			w := newWorld(t)
 			w.account("acme", "10")
@@ -256,6 +272,8 @@ func TestFailover(t *testing.T) {
 			url := first.url
 			if fault == "refused" {
 				url = deadURL(t)
+			} else if fault == "hanging 503" {
+				url = hangingURL(t)
 			} else if err := first.SetFault(fault, 0); err != nil {
 				t.Fatal(err)
 			}
