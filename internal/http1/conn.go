@@ -116,8 +116,12 @@ func (c *conn) serve() {
 // end closes the connection. A handler that panics ends here too: the client
 // must see that the answer is not whole.
 func (c *conn) end() {
-	if failure := recover(); failure != nil && failure != http.ErrAbortHandler { //nolint:errorlint // it is the very value that is panicked with
+	failure := recover()
+	if failure != nil && failure != http.ErrAbortHandler { //nolint:errorlint // it is the very value that is panicked with
 		c.server.ErrorLog.Printf("panic serving %s: %v\n%s", c.remote, failure, debug.Stack())
+	}
+	if tcp, ok := c.socket.(*net.TCPConn); ok && failure != nil && c.response.endsByClose() {
+		_ = tcp.SetLinger(0) // a reset: an ordinary end would be that of the whole answer
 	}
 	_ = c.socket.Close() // there is nobody left to tell
 	c.server.removeConn(c)

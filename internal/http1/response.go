@@ -269,6 +269,9 @@ func (w *response) finish() bool {
 	return whole && w.body.over && !w.closes && w.failure == nil
 }
 
+// endsByClose reports whether the end of the connection is the end of the body.
+func (w *response) endsByClose() bool { return w.framed && !w.chunked && w.length < 0 && !w.bodiless }
+
 // lengthAtEnd is the body's length if all of it is here. Trailers need chunks.
 func (w *response) lengthAtEnd() int64 {
 	if w.trailers != nil || w.bodiless && w.written == 0 {
