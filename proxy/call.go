@@ -238,6 +238,9 @@ func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
 	}
 	response, err := c.proxy.transport.send(request, body, &c.cut)
 	c.sent = err == nil || wasSent(err)
+	if err == nil && response.StatusCode < http.StatusOK { // nobody has asked it to switch protocols
+		return nil, errors.Join(errors.New("it switches protocols"), response.Body.Close())
+	}
 	return response, err
 }
 

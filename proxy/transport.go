@@ -39,6 +39,8 @@ const (
 	maxIdlePerHost = 1024
 	idleLife       = 90 * time.Second
 	dialTimeout    = 10 * time.Second
+	// maxAnswerHead bounds an answer's head, in bytes, with those before it that only inform.
+	maxAnswerHead = 1 << 20
 	// requestSize is up to which size a request is put together to be sent; of a
 	// larger one the body is sent from where it is.
 	requestSize = 8 << 10
@@ -134,7 +136,25 @@ type upstreamConn struct {
 	host   string
 	reader *socket.Reader
 	since  time.Time // idle since; zero: it is new
+
+	inHead   bool
+	headLeft int // how many bytes of the head may still come
 }
+
+// Read reads from the connection what a head may still have, if it is one.
+func (c *upstreamConn) Read(p []byte) (int, error) {
+	if !c.inHead {
+		return c.Conn.Read(p)
+	}
+	if c.headLeft <= 0 {
+		return 0, errHeadTooLarge
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.headLeft)])
+	c.headLeft -= n
+	return n, err
+}
+
+var errHeadTooLarge = errors.New("the head of the answer is too large")
 
 // connection takes the connection that was used last, or makes one.
 func (t *transport) connection(r *http.Request, cut *cut) (*upstreamConn, error) {
@@ -213,7 +233,9 @@ func (t *transport) dial(ctx context.Context, to *url.URL, host string) (*upstre
 			return nil, err
 		}
 	}
-	return &upstreamConn{Conn: raw, of: t, host: host, reader: t.buffers.NewReader(raw, raw)}, nil
+	conn := &upstreamConn{Conn: raw, of: t, host: host}
+	conn.reader = t.buffers.NewReader(raw, conn)
+	return conn, nil
 }
 
 func (t *transport) handshake(ctx context.Context, raw net.Conn, name string) (net.Conn, error) {
@@ -299,6 +321,8 @@ func appendHead(b []byte, r *http.Request, length int) []byte {
 
 // head reads the head of the final answer, past those that only inform.
 func (c *upstreamConn) head(r *http.Request) (*http.Response, error) {
+	c.inHead, c.headLeft = true, maxAnswerHead
+	defer func() { c.inHead = false }()
 	for {
 		_ = c.reader.Await() // an error comes again
 		response, err := http.ReadResponse(&c.reader.Reader, r)

@@ -22,6 +22,34 @@ func acme(t *testing.T, change ...func(*settings)) (w *world, p *process, key st
 	return w, p, key
 }
 
+// What is no answer to what was asked is no answer.
+func TestUpstreamAnswersOddly(t *testing.T) {
+	for _, head := range map[string]string{
+		"switches protocols": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+		"endless head":       "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 2000),
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, head)
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}))
+		w := newWorld(t)
+		w.account("acme", "10")
+		key, _ := w.key("acme")
+		w.withUpstreams(w.upstreamItem("odd", server.URL, ""))
+		r := w.serve().post(chatPath, key, chat("gpt-4o", "usage=1,1"))
+		refusal{status: 502, code: "upstream_unavailable"}.require(t, r)
+		w.requireNoCharge("acme")
+		server.Close()
+	}
+}
+
 // hangingURL is the address of an upstream whose refusals do not come to their end.
 func hangingURL(t *testing.T) string {
 	t.Helper()
