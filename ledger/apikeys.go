@@ -33,7 +33,7 @@ func (l *Ledger) CreateKey(ctx context.Context, account string, k NewKey) (*Key,
 	if err := checkAccount(account); err != nil {
 		return nil, "", err
 	}
-	if err := errors.Join(checkText("name", k.Name), k.Limits.check()); err != nil {
+	if err := k.Check(); err != nil {
 		return nil, "", err
 	}
 	definition := keyDefinition(k)

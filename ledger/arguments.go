@@ -39,9 +39,6 @@ func (a Adjustment) Check() error {
 	return checkText("ref", a.Ref)
 }
 
-// Check refuses what cannot be given back of any charge.
-func (r Refund) Check() error { return r.check() }
-
 // Check refuses what cannot be a pack.
 func (g Grant) Check() error {
 	if err := g.complete(); err != nil {

@@ -28,33 +28,16 @@ func (l *Ledger) eachEntry(ctx context.Context, shard int, from, to int64, narro
 }
 
 func (l *Ledger) eachRaw(ctx context.Context, shard int, from, to int64, narrow archive.Query, each func(*archive.Entry) error) error {
-	for {
-		page, err := l.hotPage(ctx, shard, from, to)
-		if err != nil {
-			return err
-		}
+	return l.eachPage(ctx, shard, from, to, each, func(from int64, page []archive.Entry) error {
 		// What Redis has let go of, before this walk or in the middle of it, is archived, or missing.
-		gap := int64(-1)
-		if len(page) == 0 {
-			gap = to
-		} else if first := int64(page[0].Seq); first > from {
-			gap = first - 1
+		switch {
+		case len(page) == 0:
+			return l.eachArchived(ctx, shard, from, to, narrow, each)
+		case int64(page[0].Seq) > from:
+			return l.eachArchived(ctx, shard, from, int64(page[0].Seq)-1, narrow, each)
 		}
-		if gap >= 0 {
-			if err := l.eachArchived(ctx, shard, from, gap, narrow, each); err != nil {
-				return err
-			}
-		}
-		for i := range page {
-			if err := each(&page[i]); err != nil {
-				return err
-			}
-		}
-		if len(page) < journalPage {
-			return nil
-		}
-		from = int64(page[len(page)-1].Seq) + 1
-	}
+		return nil
+	})
 }
 
 // eachArchived visits the archived entries of a gap that trimming has left; to is 0 when Redis has nothing more.
@@ -86,8 +69,16 @@ func (l *Ledger) eachArchived(ctx context.Context, shard int, from, to int64, na
 
 // eachHot visits entries that Redis still has.
 func (l *Ledger) eachHot(ctx context.Context, shard int, from, to int64, each func(*archive.Entry) error) error {
+	return l.eachPage(ctx, shard, from, to, each, func(int64, []archive.Entry) error { return nil })
+}
+
+// eachPage visits what Redis has, page by page. Before each, it shows the page and the seq at which it was to begin.
+func (l *Ledger) eachPage(ctx context.Context, shard int, from, to int64, each func(*archive.Entry) error, before func(from int64, page []archive.Entry) error) error {
 	for {
 		page, err := l.hotPage(ctx, shard, from, to)
+		if err == nil {
+			err = before(from, page)
+		}
 		if err != nil {
 			return err
 		}

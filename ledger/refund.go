@@ -21,7 +21,7 @@ import (
 // Ref was used for something else, or the call ends anew while this looks at
 // it; ErrUnavailable.
 func (l *Ledger) Refund(ctx context.Context, r Refund) (*Entry, error) {
-	if err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	receipt, err := l.Receipt(ctx, r.Account, r.RequestID)
@@ -46,7 +46,8 @@ func (l *Ledger) Refund(ctx context.Context, r Refund) (*Entry, error) {
 	return l.refunded(ctx, reply, &r)
 }
 
-func (r *Refund) check() error {
+// Check refuses what cannot be given back of any charge. ErrInvalid.
+func (r *Refund) Check() error {
 	if err := checkReason(r.Reason); err != nil {
 		return err
 	}

@@ -115,7 +115,13 @@ func (c *call) readRequest() error {
 	case err != nil:
 		return err
 	}
-	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), *c.body,
+	return c.understand(*c.body)
+}
+
+// understand learns from a body what is asked for, who may serve it, and the
+// most that it can cost.
+func (c *call) understand(body []byte) (err error) {
+	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), body,
 		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
 	if err != nil {
 		return err

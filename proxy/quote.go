@@ -45,24 +45,10 @@ func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
 	if e == nil {
 		c.endpoint = endpointOf(body)
 	}
-	return c.quoteRequest(r, body)
-}
-
-func (c *call) quoteRequest(r *http.Request, body []byte) (any, error) {
-	var err error
-	c.request, err = c.endpoint.ReadRequest(r.Header.Get("Content-Type"), body,
-		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
-	if err != nil {
-		return nil, err
-	}
-	if c.candidates = c.routing.candidates(c.request.Model); len(c.candidates) == 0 {
-		return nil, errUnknownModel(c.request.Model)
-	}
-	quote, err := c.quoteFor(&c.request.Ceiling)
-	if err != nil {
+	if err := c.understand(body); err != nil {
 		return nil, c.asAPIError(err)
 	}
-	return quoted{quote.Fee, c.currency(), quote.Lines, quote.PriceVersion, true}, nil
+	return quoted{c.quote.Fee, c.currency(), c.quote.Lines, c.quote.PriceVersion, true}, nil
 }
 
 // namedEndpoint is the endpoint that a quote names, in its query or its body; nil if none.

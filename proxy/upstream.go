@@ -107,13 +107,8 @@ func (r *routing) label(model string, u *upstream) string {
 	if r.named[model] {
 		return model
 	}
-	label := ""
-	for _, rule := range u.Models {
-		if len(rule.Pattern) > len(label) && meter.MatchModel(rule.Pattern, model) {
-			label = rule.Pattern
-		}
-	}
-	return cmp.Or(label, "other")
+	rule, _ := u.rule(model)
+	return cmp.Or(rule.Pattern, "other")
 }
 
 // candidates are the upstreams that serve model, in the order of the attempts:
@@ -157,8 +152,14 @@ func drawByWeight(equals []candidate) int {
 	return 0
 }
 
-// serves finds the rule for model: an exact one before a longer pattern before a shorter.
+// serves tells under what name the upstream has model, if it serves that.
 func (u *upstream) serves(model string) (name string, ok bool) {
+	rule, ok := u.rule(model)
+	return cmp.Or(rule.Rename, model), ok && u.servesOpenAIRoutes()
+}
+
+// rule finds the rule for model: an exact one before a longer pattern before a shorter.
+func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 	best := -1
 	for _, rule := range u.Models {
 		rank := len(rule.Pattern)
@@ -168,13 +169,10 @@ func (u *upstream) serves(model string) (name string, ok bool) {
 			continue
 		}
 		if rank > best {
-			best, name = rank, rule.Rename
+			best, found = rank, rule
 		}
 	}
-	if name == "" {
-		name = model
-	}
-	return name, best >= 0 && u.servesOpenAIRoutes()
+	return found, best >= 0
 }
 
 // servesOpenAIRoutes is false for the kinds that speak another dialect: their
