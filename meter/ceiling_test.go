@@ -8,7 +8,7 @@ import (
 // TestCeilingOfWhatIsNotText checks that what a request brings, or lets in
 // beside its text, is held for.
 func TestCeilingOfWhatIsNotText(t *testing.T) {
-	audio := strings.Repeat("A", 64_000)
+	audio, signed := strings.Repeat("A", 64_000), strings.Repeat("x", 2000)
 	cases := []struct {
 		name, members string
 		dimension     Dimension
@@ -18,6 +18,11 @@ func TestCeilingOfWhatIsNotText(t *testing.T) {
 		{"an image, where a tile is dear", `"model":"gpt-4o-mini","messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]`, InputImage, 48169, 49152},
 		{"audio", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + audio + `"}}]}]`, InputAudio, 1000, 2000},
 		{"audio elsewhere", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"https://x/hour.mp3"}}]}]`, InputAudio, 45_000, 65_536},
+		{"audio elsewhere, by a long URL", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"https://x/hour.mp3?signature=` + signed + `"}}]}]`, InputAudio, 45_000, 65_536},
+		{"audio elsewhere, in other letters", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"https\u003a\/\/x\/hour.mp3?signature=` + signed + `"}}]}]`, InputAudio, 45_000, 65_536},
+		{"audio here and elsewhere", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + audio + `","url":"https://x/hour.mp3"}}]}]`, InputAudio, 45_000, 70_000},
+		{"audio in a data URL", `"messages":[{"content":[{"type":"input_audio","input_audio":{"format":"wav","data":"data:audio/wav;base64,` + audio + `"}}]}]`, InputAudio, 1000, 2000},
+		{"audio with slashes that are escaped", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"\/\/` + audio + `"}}]}]`, InputAudio, 1000, 2000},
 		{"an earlier spoken answer", `"messages":[{"role":"assistant","audio":{"id":"audio_1"}}]`, InputAudio, 10_000, 20_000},
 		{"no earlier spoken answer", `"messages":[{"role":"assistant","audio":null}]`, InputAudio, 0, 0},
 		{"a spoken answer", `"max_tokens":1000,"modalities":["text","audio"]`, OutputAudio, 1000, 1000},

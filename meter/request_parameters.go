@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 )
@@ -206,7 +207,7 @@ func (r *requestReader) part() {
 			r.attach(InputImage, imageTokens)
 			r.images++
 		case "input_audio":
-			r.attach(InputAudio, audioCeiling(r.payload()))
+			r.attach(InputAudio, r.audioCeiling())
 		case "video_url":
 			r.payload()
 			r.attach(InputVideo, documentTokens)
@@ -220,12 +221,15 @@ func (r *requestReader) part() {
 	}
 }
 
-// audioCeiling is for so many bytes of audio; none: it is somewhere else, of any length.
-func audioCeiling(bytes int64) int64 {
-	if bytes == 0 {
-		return documentTokens
+// audioCeiling is for the audio in the next value: by its bytes, or for any
+// length if it is somewhere else.
+func (r *requestReader) audioCeiling() int64 {
+	hidden, elsewhere := r.payload()
+	tokens := hidden/bytesPerAudioToken + audioTokens
+	if elsewhere || hidden == 0 {
+		return max(tokens, documentTokens)
 	}
-	return bytes/bytesPerAudioToken + audioTokens
+	return tokens
 }
 
 // attach counts one payload that is not text.
@@ -235,27 +239,44 @@ func (r *requestReader) attach(d Dimension, tokens int64) {
 }
 
 // payload passes over a value and hides its long strings from the count of
-// text: data URLs and base64. It returns the bytes hidden.
-func (r *requestReader) payload() (hidden int64) {
+// text: data URLs and base64. It returns the bytes hidden, and whether a string
+// may name something elsewhere, such as a URL.
+func (r *requestReader) payload() (hidden int64, elsewhere bool) {
+	inside := func() {
+		h, e := r.payload()
+		hidden, elsewhere = hidden+h, elsewhere || e
+	}
 	switch r.peek() {
 	case '"':
-		if raw, _ := r.text(); len(raw) > textPayload {
+		raw, _ := r.text()
+		if len(raw) > textPayload {
 			hidden = int64(len(raw))
 			r.hidden += hidden
 		}
+		return hidden, !isInline(raw)
 	case '{':
 		for r.open('{'); r.more('}'); {
 			r.key()
-			hidden += r.payload()
+			inside()
 		}
 	case '[':
 		for r.open('['); r.more(']'); {
-			hidden += r.payload()
+			inside()
 		}
 	default:
 		r.skip()
 	}
-	return hidden
+	return hidden, elsewhere
+}
+
+// base64Letters are those of either base64, and the backslash before a slash in JSON.
+const base64Letters = `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=\`
+
+// isInline reports whether a string, still escaped, begins as a data URL or as base64 does.
+func isInline(raw []byte) bool {
+	head := raw[:min(len(raw), 64)]
+	return bytes.HasPrefix(head, []byte("data:")) ||
+		len(bytes.Trim(head, base64Letters)) == 0 && !bytes.Contains(head, []byte(`\u`))
 }
 
 // inputImagesParameter counts the images to be edited: a string each (data
