@@ -6,7 +6,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // A document is one YAML file while it is being read. It walks the syntax tree
@@ -52,16 +54,17 @@ func (d *document) parse(data []byte) (root value, ok bool) {
 // emptyDocument is the line of a --- with nothing up to the next; 0 if there is
 // none. The parser passes over whatever follows such a document.
 func emptyDocument(data []byte) int {
-	marker, n := 0, 0
-	for line := range strings.Lines(string(data)) {
-		n++
-		switch line = strings.TrimRight(line, " \t\r\n"); {
-		case line == "---" && marker > 0:
-			return marker
-		case line == "---":
-			marker = n
-		case line != "" && line[0] != '#':
-			marker = 0
+	var marker *token.Token
+	for _, t := range lexer.Tokenize(string(data)) {
+		switch t.Type {
+		case token.DocumentHeaderType:
+			if marker != nil {
+				return marker.Position.Line
+			}
+			marker = t
+		case token.CommentType:
+		default:
+			marker = nil
 		}
 	}
 	return 0

@@ -108,6 +108,7 @@ func TestOneFault(t *testing.T) {
 		{"<<: {listen: x}", "merge keys"},
 		{"listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2", "second YAML document"},
 		{"---\n---\nlisten: 127.0.0.1:1", "c.yaml:1:1: an empty YAML document"},
+		{"listen: 127.0.0.1:1\n--- # two\n---\nnonsense: 1", "2:1: an empty YAML document"},
 		{"listen: 127.0.0.1:1\n---\n# no\n\n---\nlisten: 127.0.0.1:2", "2:1: an empty YAML document"},
 		{"listen: [", "not YAML"},
 		{"a: b: c", "not YAML"},
