@@ -18,7 +18,7 @@ local function release()
 
   local groups = {lines = {}}
   if hold then
-    for unit in gmatch(hold.candidates, '([^=|]+)=') do groups[#groups + 1] = {unit = unit} end
+    for unit in gmatch(hold.candidates, '([^=|]+)=[^|]*') do groups[#groups + 1] = {unit = unit} end
     find_packs(groups, hold.candidates, hold.model)
     if key then key_gains(hold.tokens) end
   end
