@@ -35,21 +35,40 @@ type PriceQuery struct {
 //
 // Tokens of a row that bills another unit (an image, a call) are not billed
 // and have no line, and neither has the number of images of a row that bills
-// tokens; see priceRow.isCarried.
+// tokens; see priceRow.isCarried. Images of whose tokens the upstream said
+// nothing are billed by the image, if that has a price, else by estimated tokens.
 //
 // A charge beyond MaxCharge is ErrAmountRange, as is a quantity beyond 2^53.
 func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 	if err := checkQuantities(&u.Quantities, u.ToolCalls); err != nil {
 		return Charge{}, err
 	}
-	charge, err := b.chargeAs(&q, u, u.Attributes)
+	charge, err := b.chargeTier(&q, u)
+	if err != nil || u.inTokens == nil || slices.ContainsFunc(charge.Lines, func(l Line) bool { return l.Dimension == Image && !l.Unpriced }) {
+		return charge, err
+	}
+	tokens := *u
+	tokens.Quantities = u.inTokens()
+	other, err := b.chargeTier(&q, &tokens)
+	if err == nil && slices.ContainsFunc(other.Lines, func(l Line) bool { return l.Unpriced }) {
+		return charge, nil // neither has a price
+	}
+	other.TokensEstimated = true
+	return other, err
+}
+
+// chargeTier prices what a call used, at the dearer of the requested service
+// tier and the default one where the answer does not say which it was.
+func (b *Book) chargeTier(q *PriceQuery, u *Usage) (Charge, error) {
+	charge, err := b.chargeAs(q, u, u.Attributes)
 	if err != nil || q.Attributes[answerable] == "" || u.Attributes[answerable] != "" {
 		return charge, err
 	}
-	usual := Attributes{answerable: answerableDefault}
+	usual := Attributes{}
 	maps.Copy(usual, u.Attributes)
-	other, err := b.chargeAs(&q, u, usual)
-	if err == nil && other.Fee < charge.Fee {
+	usual[answerable] = answerableDefault
+	other, err := b.chargeAs(q, u, usual)
+	if err == nil && other.Fee <= charge.Fee {
 		return charge, nil
 	}
 	return other, err

@@ -52,7 +52,7 @@ func drawTable(t *rapid.T) string {
 			b.WriteString("multipliers: [{when: {service_tier: priority}, by: 2}, {when: {batch: true}, by: 0.5}, {when: {size: big}, by: 1.5}], ")
 		}
 		input, output := rapid.IntRange(1, 40).Draw(t, "bound"), rapid.IntRange(1, 40).Draw(t, "bound")
-		switch rapid.IntRange(0, 2).Draw(t, "tiers") {
+		switch rapid.IntRange(0, 3).Draw(t, "tiers") {
 		case 0:
 			fmt.Fprintf(&b, "rates: %s}\n", drawRates(t, "image: 0.1, search: 1/1K"))
 		case 1:
@@ -61,6 +61,8 @@ func drawTable(t *rapid.T) string {
 		case 2:
 			fmt.Fprintf(&b, "tiers: [{input: \"[0,%d)\", output: \"[0,%d)\", rates: %s}, {input: \"[0,%d)\", output: \"[%d,)\", rates: %s}, {input: \"[%d,)\", rates: %s}]}\n",
 				input, output, drawRates(t, "image: 0.1"), input, output, drawRates(t, "image: 0.2"), input, drawRates(t, "image: 0.3"))
+		case 3:
+			b.WriteString("rates: {image: 0.1, search: 1/1K, unsplit: 1/1M}}\n")
 		}
 	}
 	b.WriteString("  - {tools: [web_search], when: {engine: pro}, rates: {search: 0.03}}\n  - {tools: [web_search], rates: {search: 0.0100000005}}\n")
@@ -108,6 +110,9 @@ func drawAttributes(t *rapid.T) (request, answer meter.Attributes) {
 			answer[v.key] = rapid.SampledFrom(v.among).Draw(t, v.key+" of the answer")
 		case v.key == "service_tier":
 			answer[v.key] = rapid.SampledFrom([]string{"", asked, "default"}).Draw(t, v.key+" of the answer")
+		}
+		if answer[v.key] == "" { // it does not say so
+			delete(answer, v.key)
 		}
 	}
 	return request, answer

@@ -21,6 +21,8 @@ type Charge struct {
 	Lines []Line
 	// Fee is the sum of the lines' amounts: what is due when no pack pays.
 	Fee Nano
+	// TokensEstimated says that the tokens of images on the lines are our estimate.
+	TokensEstimated bool
 	// PriceVersion names the content of the price tables that it was computed from.
 	PriceVersion string
 }

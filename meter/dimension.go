@@ -181,6 +181,9 @@ type Usage struct {
 	// ToolCalls counts hosted-tool calls that are billed a call, by tool name
 	// and attributes (search engine). They are not in Quantities again.
 	ToolCalls []ToolUse
+	// inTokens is what images of whose tokens nothing was said come to, for a price
+	// by the token; nil for anything else.
+	inTokens func() Quantities
 }
 
 // ToolUse is a number of calls of one hosted tool.

@@ -158,7 +158,7 @@ func (r *Request) EstimateInput() int64 {
 func (r *Request) Unseen() Usage {
 	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
 	if u.Quantities[Image] = r.Ceiling[Image]; u.Quantities[Image] > 0 {
-		r.addImageTokens(&u.Quantities, nil)
+		u.inTokens = r.inTokens(u.Quantities, nil)
 	} else {
 		u.Quantities[Input] = r.EstimateInput()
 	}
@@ -174,26 +174,28 @@ const (
 	lowImageTokens, mediumImageTokens, highImageTokens = 272, 1056, 4160
 )
 
-// addImageTokens estimates the tokens of images and of the request for them.
-// What the answer does not say of them, the request does; where neither does,
-// they are of high quality, which is what upstreams choose. A price by the image
-// does not bill them.
-func (r *Request) addImageTokens(q *Quantities, answer Attributes) {
-	if q[Image] == 0 {
-		return
+// inTokens estimates what images come to in tokens, and the request for them,
+// as far as the upstream did not count it. What the answer does not say of them,
+// the request does; where neither does, they are of high quality, which is what
+// upstreams choose.
+func (r *Request) inTokens(used Quantities, answer Attributes) func() Quantities {
+	return func() Quantities {
+		said := func(name string) string { return cmp.Or(answer[name], r.Attributes[name]) }
+		each := int64(highImageTokens)
+		switch said("quality") {
+		case "low":
+			each = lowImageTokens
+		case "medium":
+			each = mediumImageTokens
+		}
+		if width, height, ok := strings.Cut(said("size"), "x"); ok && width != height {
+			each += each / 2
+		}
+		if used[OutputImage] = each * used[Image]; used.TotalInput() == 0 {
+			used[Input] = r.EstimateInput()
+		}
+		return used
 	}
-	said := func(name string) string { return cmp.Or(answer[name], r.Attributes[name]) }
-	each := int64(highImageTokens)
-	switch said("quality") {
-	case "low":
-		each = lowImageTokens
-	case "medium":
-		each = mediumImageTokens
-	}
-	if width, height, ok := strings.Cut(said("size"), "x"); ok && width != height {
-		each += each / 2
-	}
-	q[Input], q[OutputImage] = r.EstimateInput(), each*q[Image]
 }
 
 // A textCollector gathers the text of a request, up to what the tokenizer is

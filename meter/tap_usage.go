@@ -25,6 +25,9 @@ func (t *Tap) Usage() Usage {
 		u.Quantities, u.Source = d.without(t)
 	}
 	t.describe(&u)
+	if u.Quantities[Image] > 0 && u.TotalOutput() == 0 && u.Quantities[Unsplit] == 0 {
+		u.inTokens = t.request.inTokens(u.Quantities, u.Attributes)
+	}
 	return u
 }
 
@@ -115,21 +118,19 @@ func estimateEmbeddings(t *Tap) (Quantities, Source) {
 
 // deriveImages counts the images that came back. From an answer that is not
 // understood, as many as were asked for; from a stream that ended among
-// partial images, one. Their tokens are estimated, for a price by the token.
+// partial images, one.
 func deriveImages(t *Tap) (Quantities, Source) {
 	var q Quantities
-	source := Estimated
 	countImages(&t.facts, &q)
 	switch {
 	case t.facts.imagesSeen:
-		source = Derived
+		return q, Derived
 	case t.stream && t.size > 0:
 		q[Image] = 1
 	case t.size > 0:
 		q[Image] = t.request.Choices
 	}
-	t.request.addImageTokens(&q, Attributes{"size": t.facts.size.String(), "quality": t.facts.quality.String()})
-	return q, source
+	return q, Estimated
 }
 
 // estimateInput is never more than the request's ceiling.

@@ -16,6 +16,8 @@ prices:
   - {models: [dall-e-3], when: {quality: standard, size: 1024x1024}, rates: {image: 0.04}}
   - {models: [dall-e-3], when: {quality: hd}, rates: {image: 0.12}}
   - {models: [gpt-image-1], rates: {input: 5/1M, input_image: 10/1M, output_image: 40/1M}}
+  - {models: [by-both], rates: {image: 0.06, input: 5/1M, output: 40/1M}}
+  - {models: [by-tier], tiers: [{output: "[0,1000)", rates: {image: 0.01}}, {output: "[1000,)", rates: {image: 0.06}}]}
   - {tools: [web_search], when: {engine: search_pro}, rates: {search: 0.03}}
 `)}}})
 	if err != nil {
@@ -45,6 +47,19 @@ prices:
 			"images by the token, of little quality", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox","quality":"high"}`,
 			`{"data":[{"b64_json":"x"}],"quality":"low","size":"1024x1024"}`, "0.01091",
 		},
+		{ // what the usage leaves out is 4160 of output
+			"images by the token, a usage without them", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`,
+			`{"data":[{"b64_json":"x"}],"usage":{"input_tokens":12}}`, "0.16646",
+		},
+		{
+			"images by the image beside the token", "/images/generations", `{"model":"by-both","prompt":"a fox","n":2}`,
+			`{"data":[{"b64_json":"x"},{"b64_json":"y"}]}`, "0.12",
+		},
+		{
+			"images by the image beside the token, of a usage", "/images/generations", `{"model":"by-both","prompt":"a fox"}`,
+			`{"data":[{"b64_json":"x"}],"usage":{"input_tokens":1000,"output_tokens":1000}}`, "0.105",
+		},
+		{"images by the image, in tiers", "/images/generations", `{"model":"by-tier","prompt":"a fox"}`, `{"data":[{"b64_json":"x"}]}`, "0.01"},
 		{"images by the token, but none", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`, `{"data":[]}`, "0"},
 		{
 			"no input said", "/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, hello, hello, hello?"}]}`,

@@ -614,8 +614,9 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 		usage.Source = meter.Estimated
 		usage.Anomalies = append(usage.Anomalies, "usage_out_of_range")
 	}
-	if usage.Source == meter.Derived && charge.Tokens() > 0 {
-		usage.Source = meter.Estimated // the images were counted, but not what is billed of them
+	if charge.TokensEstimated {
+		usage.Source = meter.Estimated
+		usage.Anomalies = append(usage.Anomalies, "output_missing")
 	}
 	s := ledger.Settlement{
 		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,
