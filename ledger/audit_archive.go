@@ -75,7 +75,7 @@ func (a *auditor) sameBatch(ctx context.Context, store *archive.Archive, batch [
 	for i := range batch {
 		hot[batch[i].Seq] = batch[i].Fields
 	}
-	query := archive.Query{Shard: &a.shard, AfterSeq: batch[0].Seq - 1, UntilSeq: batch[len(batch)-1].Seq}
+	query := archive.Query{Shard: a.shard, AfterSeq: batch[0].Seq - 1, UntilSeq: batch[len(batch)-1].Seq}
 	err := store.Entries(ctx, query, func(e *archive.Entry) error {
 		if fields, there := hot[e.Seq]; there && !sameFields(e, fields) {
 			a.differ(e.Account, lawArchivePrefix, fmt.Sprintf("entry %d-0", e.Seq), fmt.Sprint(fields), fmt.Sprint(e.Fields))

@@ -63,7 +63,7 @@ func (l *Ledger) eachArchived(ctx context.Context, shard int, from, to int64, na
 	if err != nil {
 		return err
 	}
-	narrow.Shard, narrow.AfterSeq, narrow.UntilSeq = &shard, uint64(from-1), uint64(to)
+	narrow.Shard, narrow.AfterSeq, narrow.UntilSeq = shard, uint64(from-1), uint64(to)
 	return a.Entries(ctx, narrow, each)
 }
 

@@ -445,7 +445,7 @@ func (l *Ledger) putBack(ctx context.Context, n *node, a *archive.Archive, head 
 		// A whole history is put back for what it booked, not to be kept in memory: the archive has it.
 		return n.client.XTrimMinID(ctx, l.journalKey(head.Shard), entryID(int64(next)-putBackBatch)).Err()
 	}
-	query := archive.Query{Shard: &head.Shard, AfterSeq: uint64(from), UntilSeq: head.Seq}
+	query := archive.Query{Shard: head.Shard, AfterSeq: uint64(from), UntilSeq: head.Seq}
 	err := a.Entries(ctx, query, func(e *archive.Entry) error {
 		if next++; e.Seq != next {
 			return fmt.Errorf("%w: the archive lacks entry %d-0", errDisagree, next)

@@ -283,7 +283,7 @@ func TestTwoRecoverAtOnce(t *testing.T) {
 	found, err := f.ledger.runRecover(f.ctx(), n, heads, "begin")
 	f.must(err)
 	var some []*archive.Entry
-	f.must(a.Entries(f.ctx(), archive.Query{Shard: &heads[0].Shard, AfterSeq: uint64(found[0].seq), UntilSeq: uint64(found[0].seq) + 10}, func(e *archive.Entry) error {
+	f.must(a.Entries(f.ctx(), archive.Query{Shard: heads[0].Shard, AfterSeq: uint64(found[0].seq), UntilSeq: uint64(found[0].seq) + 10}, func(e *archive.Entry) error {
 		some = append(some, e)
 		return nil
 	}))

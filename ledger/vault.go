@@ -288,7 +288,7 @@ func (l *Ledger) archivedCharge(ctx context.Context, account, request string) (l
 	if err != nil {
 		return nil, "", false, err
 	}
-	err = a.Entries(ctx, archive.Query{Account: account, RequestID: request}, func(e *archive.Entry) error {
+	err = a.Entries(ctx, archive.Query{Shard: l.shardOf(account), Account: account, RequestID: request}, func(e *archive.Entry) error {
 		switch e.Type {
 		case TypeCharge, TypeAbandon:
 			digest, stands = fieldOf(e.Fields, "d"), true

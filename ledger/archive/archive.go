@@ -340,65 +340,86 @@ func chain(previous []byte, shard int, seq uint64, fields []byte) []byte {
 	return h.Sum(nil)
 }
 
-// Query chooses entries. Zero values choose all.
+// Query chooses entries of one shard. Zero values of the rest choose all.
 type Query struct {
-	Account string
-	// AfterSeq and UntilSeq bound the ids within a shard: AfterSeq exclusive, UntilSeq inclusive.
-	Shard              *int
+	Shard int
+	// AfterSeq is exclusive, UntilSeq inclusive.
 	AfterSeq, UntilSeq uint64
+	Account            string
 	RequestID          string
-	// Since and Until bound the time of booking: Since inclusive, Until exclusive.
-	Since, Until time.Time
 	// Types are those to visit.
 	Types []string
 }
 
-// Entries visits what the query chooses, by shard and id, and stops at visit's first error.
+// pageSize is how many entries are read at once.
+const pageSize = 500
+
+// Entries visits what the query chooses, in the order of seq, and stops at
+// visit's first error. While visit runs no connection is held: it may ask the
+// archive itself, and may take its time.
 func (a *Archive) Entries(ctx context.Context, q Query, visit func(*Entry) error) error {
+	for {
+		page, err := a.page(ctx, q)
+		if err != nil {
+			return annotate(err)
+		}
+		for _, e := range page {
+			if err := visit(e); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		q.AfterSeq = page[len(page)-1].Seq
+	}
+}
+
+// page returns the first entries that the query chooses.
+func (a *Archive) page(ctx context.Context, q Query) (page []*Entry, err error) {
 	text, args := q.sql()
-	rows, err := a.db.QueryContext(ctx, text, args...)
+	rows, err := a.db.QueryContext(ctx, fmt.Sprintf("%s LIMIT %d", text, pageSize), args...)
 	if err != nil {
-		return annotate(err)
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		e, _, _, err := scanEntry(rows)
 		if err != nil {
-			return annotate(err)
+			return nil, err
 		}
-		if err := visit(e); err != nil {
-			return err
-		}
+		page = append(page, e)
 	}
-	return annotate(rows.Err())
+	return page, rows.Err()
 }
 
+// sql is the query's text. The + and the || ” keep a column out of the choice
+// of an index: SQLite would rather read a whole shard, which is in order, than
+// sort the few entries of a request.
 func (q *Query) sql() (text string, args []any) {
 	var conditions []string
 	where := func(condition string, value any) {
 		args = append(args, value)
 		conditions = append(conditions, fmt.Sprintf(condition, len(args)))
 	}
-	if q.Account != "" {
-		where("account = $%d", q.Account)
-	}
-	if q.RequestID != "" {
+	switch {
+	case q.RequestID != "":
 		where("request_id = $%d", q.RequestID)
-	}
-	if q.Shard != nil {
-		where("shard = $%d", *q.Shard)
+		where("+shard = $%d", q.Shard)
+		if q.Account != "" {
+			where("account || '' = $%d", q.Account)
+		}
+	case q.Account != "":
+		where("account = $%d", q.Account)
+		where("+shard = $%d", q.Shard)
+	default:
+		where("shard = $%d", q.Shard)
 	}
 	if q.AfterSeq > 0 {
 		where("seq > $%d", int64(q.AfterSeq))
 	}
 	if q.UntilSeq > 0 {
 		where("seq <= $%d", int64(q.UntilSeq))
-	}
-	if !q.Since.IsZero() {
-		where("time_ms >= $%d", q.Since.UnixMilli())
-	}
-	if !q.Until.IsZero() {
-		where("time_ms < $%d", q.Until.UnixMilli())
 	}
 	if len(q.Types) > 0 {
 		list := make([]string, len(q.Types))
@@ -408,11 +429,8 @@ func (q *Query) sql() (text string, args []any) {
 		}
 		conditions = append(conditions, "type IN ("+strings.Join(list, ", ")+")")
 	}
-	text = `SELECT shard, seq, time_ms, type, account, key, request_id, fields, hash FROM entries`
-	if len(conditions) > 0 {
-		text += " WHERE " + strings.Join(conditions, " AND ")
-	}
-	return text + " ORDER BY shard, seq", args
+	return `SELECT shard, seq, time_ms, type, account, key, request_id, fields, hash FROM entries
+		WHERE ` + strings.Join(conditions, " AND ") + ` ORDER BY seq`, args
 }
 
 func scanEntry(rows *sql.Rows) (e *Entry, fields, hash []byte, err error) {
@@ -436,7 +454,7 @@ func (a *Archive) Verify(ctx context.Context, shard int) (entries uint64, err er
 	if err != nil {
 		return 0, err
 	}
-	query := Query{Shard: &shard, UntilSeq: head.Seq}
+	query := Query{Shard: shard, UntilSeq: head.Seq}
 	text, args := query.sql()
 	rows, err := a.db.QueryContext(ctx, text, args...)
 	if err != nil {

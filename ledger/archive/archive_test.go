@@ -70,8 +70,7 @@ func TestEntriesComeBackAsTheyWere(t *testing.T) {
 	stores(t, func(t *testing.T, a *Archive) {
 		mustAppend(t, a, Head{Shard: 3}, run(1, 5))
 		var got []Entry
-		shard := 3
-		if err := a.Entries(t.Context(), Query{Shard: &shard, Account: "acme", AfterSeq: 1, UntilSeq: 4}, func(e *Entry) error {
+		if err := a.Entries(t.Context(), Query{Shard: 3, Account: "acme", AfterSeq: 1, UntilSeq: 4}, func(e *Entry) error {
 			got = append(got, *e)
 			return nil
 		}); err != nil {
@@ -80,13 +79,67 @@ func TestEntriesComeBackAsTheyWere(t *testing.T) {
 		if want := run(2, 4); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
-		if got := archived(t, a, Query{RequestID: "req_3"}); !slices.Equal(got, []uint64{3}) {
+		if got := archived(t, a, Query{Shard: 3, RequestID: "req_3"}); !slices.Equal(got, []uint64{3}) {
 			t.Errorf("by request id: %v", got)
 		}
-		if got := archived(t, a, Query{Account: "other"}); got != nil {
+		if got := archived(t, a, Query{Shard: 3, Account: "other"}); got != nil {
 			t.Errorf("of another account: %v", got)
 		}
 	})
+}
+
+// A walk of many pages holds no connection while it visits: an archive of which
+// all connections were with walks could not be asked what they ask, and a
+// visitor that takes its time would keep others waiting.
+func TestVisitMayAskTheArchive(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		a.db.SetMaxOpenConns(1)
+		mustAppend(t, a, Head{Shard: 3}, run(1, 2*pageSize+1))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var want uint64
+		if err := a.Entries(ctx, Query{Shard: 3}, func(e *Entry) error {
+			if want++; e.Seq != want {
+				t.Fatalf("entry %d where %d should be", e.Seq, want)
+			}
+			if want%pageSize != 1 {
+				return nil
+			}
+			_, err := a.Head(ctx, e.Shard)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if want != 2*pageSize+1 {
+			t.Errorf("visited %d entries", want)
+		}
+	})
+}
+
+// A receipt, a bill and a refund ask for few of many entries: they may not read
+// the shard. PostgreSQL goes by statistics; SQLite has none.
+func TestQueriesGoByTheirIndex(t *testing.T) {
+	a := openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db"))
+	for _, c := range []struct {
+		query Query
+		want  string
+	}{
+		{Query{Shard: 3, RequestID: "r"}, "entries_by_request (request_id=?)"},
+		{Query{Shard: 3, RequestID: "r", Account: "acme", UntilSeq: 9, Types: []string{"charge"}}, "entries_by_request (request_id=?)"},
+		{Query{Shard: 3, Account: "acme", AfterSeq: 1}, "entries_by_account (account=? AND seq>?)"},
+		{Query{Shard: 3, Account: "acme", AfterSeq: 1, UntilSeq: 9, Types: []string{"charge"}}, "entries_by_account (account=? AND seq>? AND seq<?)"},
+		{Query{Shard: 3, AfterSeq: 1, UntilSeq: 9}, "sqlite_autoindex_entries_1 (shard=? AND seq>? AND seq<?)"},
+	} {
+		text, args := c.query.sql()
+		var id, parent, unused int
+		var plan string
+		if err := a.db.QueryRowContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...).Scan(&id, &parent, &unused, &plan); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, c.want) {
+			t.Errorf("%+v: %q, want %q", c.query, plan, c.want)
+		}
+	}
 }
 
 func TestOfferedTwiceIsArchivedOnce(t *testing.T) {
@@ -96,7 +149,7 @@ func TestOfferedTwiceIsArchivedOnce(t *testing.T) {
 		if head.Seq != 6 {
 			t.Errorf("head %d, want 6", head.Seq)
 		}
-		if got := archived(t, a, Query{}); len(got) != 6 {
+		if got := archived(t, a, Query{Shard: 3}); len(got) != 6 {
 			t.Errorf("%d entries, want 6", len(got))
 		}
 		if n, err := a.Verify(t.Context(), 3); err != nil || n != 6 {
@@ -112,7 +165,7 @@ func TestOtherContentUnderAnIdIsAFork(t *testing.T) {
 		if !errors.Is(err, ErrFork) {
 			t.Errorf("got %v, want ErrFork", err)
 		}
-		if got := archived(t, a, Query{}); len(got) != 3 {
+		if got := archived(t, a, Query{Shard: 3}); len(got) != 3 {
 			t.Errorf("the refused call left %d entries, want 3", len(got))
 		}
 	})

@@ -128,7 +128,7 @@ func (a *Archive) At(ctx context.Context, shard int, seq uint64) (found *Entry, 
 	if seq == 0 {
 		return nil, nil
 	}
-	err = a.Entries(ctx, Query{Shard: &shard, AfterSeq: seq - 1, UntilSeq: seq}, func(e *Entry) error {
+	err = a.Entries(ctx, Query{Shard: shard, AfterSeq: seq - 1, UntilSeq: seq}, func(e *Entry) error {
 		found = e
 		return nil
 	})
