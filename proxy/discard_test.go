@@ -39,7 +39,7 @@ func TestDiscard(t *testing.T) {
 				t.Fatal(err)
 			}
 			within(t, func() { discard(response) })
-			if kept := len(tr.idle[address]) == 1; kept != c.kept {
+			if kept := len(tr.idle.hosts[address]) == 1; kept != c.kept {
 				t.Fatalf("the connection is kept: %v", kept)
 			}
 			if !c.kept {

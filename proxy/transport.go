@@ -30,15 +30,11 @@ type transport struct {
 
 	heads   sync.Pool      // *[]byte: what requests are put together in
 	buffers socket.Buffers // what answers are read through
-
-	mu   sync.Mutex
-	idle map[string][]*upstreamConn // by scheme and host, the last used last
+	idle    idlePool
 }
 
 const (
-	maxIdlePerHost = 1024
-	idleLife       = 90 * time.Second
-	dialTimeout    = 10 * time.Second
+	dialTimeout = 10 * time.Second
 	// maxAnswerHead bounds an answer's head, in bytes, with those before it that only inform.
 	maxAnswerHead = 1 << 20
 	// requestSize is up to which size a request is put together to be sent; of a
@@ -51,7 +47,7 @@ func newTransport() *transport {
 		heads:  sync.Pool{New: func() any { b := make([]byte, 0, requestSize); return &b }},
 		dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second},
 		tls:    &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(256)},
-		idle:   make(map[string][]*upstreamConn),
+		idle:   idlePool{hosts: make(map[string][]*upstreamConn)},
 		proxied: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableCompression: true, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: maxIdlePerHost, IdleConnTimeout: idleLife, TLSHandshakeTimeout: dialTimeout,
@@ -159,50 +155,10 @@ var errHeadTooLarge = errors.New("the head of the answer is too large")
 // connection takes the connection that was used last, or makes one.
 func (t *transport) connection(r *http.Request, cut *cut) (*upstreamConn, error) {
 	host := r.URL.Scheme + "://" + r.URL.Host
-	for {
-		conn := t.takeIdle(host)
-		if conn == nil {
-			return t.dialUnder(cut, r, host)
-		}
-		// However short it was idle, its upstream may have closed it meanwhile.
-		if time.Since(conn.since) < idleLife && conn.reader.Quiet() {
-			return conn, nil
-		}
-		_ = conn.Close()
+	if conn := t.idle.take(host); conn != nil {
+		return conn, nil
 	}
-}
-
-func (t *transport) takeIdle(host string) *upstreamConn {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	list := t.idle[host]
-	if len(list) == 0 {
-		return nil
-	}
-	conn := list[len(list)-1]
-	list[len(list)-1] = nil
-	t.idle[host] = list[:len(list)-1]
-	return conn
-}
-
-// putIdle keeps a connection for the next request, and closes the one that has
-// been idle longest if its time is over or they are too many.
-func (t *transport) putIdle(conn *upstreamConn) {
-	conn.since = time.Now()
-	conn.reader.Release()
-	t.mu.Lock()
-	list := t.idle[conn.host]
-	list = append(list, conn)
-	var old *upstreamConn
-	if len(list) > maxIdlePerHost || conn.since.Sub(list[0].since) > idleLife {
-		old = list[0]
-		list = append(list[:0], list[1:]...)
-	}
-	t.idle[conn.host] = list
-	t.mu.Unlock()
-	if old != nil {
-		_ = old.Close()
-	}
+	return t.dialUnder(cut, r, host)
 }
 
 // dialUnder makes a connection, unless it is cut.
@@ -407,7 +363,7 @@ func (b *upstreamBody) finish(reusable bool) {
 		reusable = b.conn.SetReadDeadline(time.Time{}) == nil
 	}
 	if reusable {
-		b.conn.of.putIdle(b.conn)
+		b.conn.of.idle.put(b.conn)
 		return
 	}
 	_ = b.conn.Close() // it is of no use any more

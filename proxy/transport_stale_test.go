@@ -119,7 +119,7 @@ func below(conn net.Conn) *net.TCPConn {
 // awaitNews waits until the system knows what has come over the idle connection.
 func awaitNews(t *testing.T, tr *transport) {
 	t.Helper()
-	for _, conn := range tr.idle {
+	for _, conn := range tr.idle.hosts {
 		raw, err := below(conn[0].Conn).SyscallConn()
 		if err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func TestTransportSendsAgainWhatCouldNotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	readAll(t, response)
-	for _, list := range tr.idle {
+	for _, list := range tr.idle.hosts {
 		list[0].Conn = unwritable{list[0].Conn}
 	}
 	if response, err = post(t, new(cut), tr, s.URL, "two"); err != nil {

@@ -176,11 +176,12 @@ func TestTransportIsInterruptedWithTheCause(t *testing.T) {
 
 // takeAll empties the pool.
 func (t *transport) takeAll() (all []*upstreamConn) {
-	for host := range t.idle {
-		for conn := t.takeIdle(host); conn != nil; conn = t.takeIdle(host) {
-			all = append(all, conn)
-		}
+	t.idle.mu.Lock()
+	defer t.idle.mu.Unlock()
+	for _, list := range t.idle.hosts {
+		all = append(all, list...)
 	}
+	clear(t.idle.hosts)
 	return all
 }
 
