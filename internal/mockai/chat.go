@@ -149,7 +149,7 @@ func (a *answer) toolCall(dst []byte) []byte {
 // asides appends what BigModel sends beside the choices.
 func (a *answer) asides(dst []byte) []byte {
 	r := &a.request
-	if r.reply.search > 0 {
+	if r.reply.search > 0 && !r.hideSearch {
 		dst = append(dst, `,"web_search":[`...)
 		for i := range r.reply.search {
 			if i > 0 {

@@ -34,7 +34,9 @@
 //     like any other: its result is input;
 //   - the reply is 64 bytes, 16 tokens, or what max_tokens leaves of it (then
 //     finish_reason is "length"), for each of the n choices;
-//   - BigModel's web_search tool brings 3 results of 500 prompt tokens each;
+//   - BigModel's web_search tool brings 3 results of 500 prompt tokens each. The
+//     answer shows them unless the tool says `"search_result":false`, where
+//     BigModel's own shows them only if it says true;
 //   - embeddings use the tokens of their inputs, completion 0;
 //   - images have no usage, but for gpt-image-*: the prompt's text, 40 tokens
 //     an image sent, and 272, 1056 or 4160 an image made, by quality low,

@@ -36,7 +36,8 @@ type request struct {
 	n                                      int64
 	tier                                   string
 	promptTokens                           int64
-	webSearch                              bool
+	// webSearch: the search is on; hideSearch: the answer does not tell what it found.
+	webSearch, hideSearch bool
 
 	inputs int64 // embeddings
 	base64 bool  // embeddings and images
@@ -137,7 +138,10 @@ func readChat(r *request, _ string, body []byte) *problem {
 			})
 		case "tools":
 			r.promptTokens += tokens(len(value.Raw))
-			r.webSearch = strings.Contains(value.Raw, `"web_search"`)
+			value.ForEach(func(_, tool gjson.Result) bool {
+				r.readTool(tool)
+				return true
+			})
 		default:
 			r.readOutputField(name, value)
 		}
@@ -147,6 +151,14 @@ func readChat(r *request, _ string, body []byte) *problem {
 	}
 	r.promptTokens += 3
 	return p
+}
+
+// readTool finds BigModel's search.
+func (r *request) readTool(tool gjson.Result) {
+	if tool.Get("type").Str == "web_search" {
+		r.webSearch = tool.Get("web_search.enable").Type != gjson.False
+		r.hideSearch = tool.Get("web_search.search_result").Type == gjson.False
+	}
 }
 
 // readMessage counts one message, and notes the text of a user's.
