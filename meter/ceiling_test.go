@@ -14,7 +14,7 @@ func TestCeilingOfWhatIsNotText(t *testing.T) {
 		dimension     Dimension
 		least, most   int64
 	}{
-		{"an image", `"messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]`, InputImage, 4096, 4096},
+		{"an image", `"messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]`, InputImage, 6144, 6144},
 		{"an image, where a tile is dear", `"model":"gpt-4o-mini","messages":[{"content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]`, InputImage, 48169, 49152},
 		{"audio", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + audio + `"}}]}]`, InputAudio, 1000, 2000},
 		{"audio elsewhere", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"https://x/hour.mp3"}}]}]`, InputAudio, 45_000, 65_536},
@@ -23,6 +23,8 @@ func TestCeilingOfWhatIsNotText(t *testing.T) {
 		{"audio here and elsewhere", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + audio + `","url":"https://x/hour.mp3"}}]}]`, InputAudio, 45_000, 70_000},
 		{"audio in a data URL", `"messages":[{"content":[{"type":"input_audio","input_audio":{"format":"wav","data":"data:audio/wav;base64,` + audio + `"}}]}]`, InputAudio, 1000, 2000},
 		{"audio with slashes that are escaped", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"\/\/` + audio + `"}}]}]`, InputAudio, 1000, 2000},
+		{"a file", `"messages":[{"content":[{"type":"file","file":{"file_id":"file-1"}}]}]`, InputImage, 65_536, 65_536},
+		{"a file elsewhere", `"messages":[{"content":[{"type":"file_url","file_url":{"url":"https://x/y.pdf"}}]}]`, InputImage, 65_536, 65_536},
 		{"an earlier spoken answer", `"messages":[{"role":"assistant","audio":{"id":"audio_1"}}]`, InputAudio, 10_000, 20_000},
 		{"no earlier spoken answer", `"messages":[{"role":"assistant","audio":null}]`, InputAudio, 0, 0},
 		{"a spoken answer", `"max_tokens":1000,"modalities":["text","audio"]`, OutputAudio, 1000, 1000},
@@ -32,6 +34,10 @@ func TestCeilingOfWhatIsNotText(t *testing.T) {
 		{"a written answer", `"max_tokens":1000,"modalities":null`, OutputAudio, 0, 0},
 		{"found by a search", `"tools":[{"type":"web_search_preview"}]`, Input, searchTokens, searchTokens + 300},
 		{"found by a search, in other letters", `"tools":[{"type":"web_\u0073earch_preview"}]`, Input, searchTokens, searchTokens + 300},
+		{"found by a search, as many as there can be", `"tools":[{"type":"web_search","web_search":{"enable":true,"count":50}}]`, Input, 50 * 600, 65_536},
+		{"found by a search, as much as there can be", `"tools":[{"type":"web_search","web_search":{"count":50,"content_size":"high"}}]`, Input, 50 * 1600, 131_072},
+		{"found by a search, the usual number in full", `"tools":[{"type":"web_search","web_search":{"content_size":"high"}}]`, Input, 10 * 2500, 32_768},
+		{"found by a search, little of it", `"tools":[{"type":"web_search","web_search":{"count":1,"content_size":"high"}}]`, Input, searchTokens, searchTokens + 300},
 		{"found in a knowledge base", `"tools":[{"type":"retrieval","retrieval":{"knowledge_id":"1"}}]`, Input, searchTokens, searchTokens + 300},
 		{"a function", `"tools":[{"type":"function","function":{"name":"retrieval"}}]`, Input, 0, 300},
 	}

@@ -138,15 +138,28 @@ func chatCeiling(r *requestReader) {
 	if r.drawn {
 		q.Ceiling[OutputImage] = outputCeiling(imageOutputTokens, q.outputs)
 	}
-	if strings.HasPrefix(q.Model, "gpt-4o-mini") {
-		q.Ceiling[InputImage] += r.images * (dearImageTokens - imageTokens)
+	q.images, q.chats = r.images, true
+	q.MayGoTo(q.Model)
+	q.GoesTo(q.Model)
+}
+
+// MayGoTo raises the ceiling to what the request can cost at an upstream that
+// knows the model by this name: some models do more than they are asked for.
+func (r *Request) MayGoTo(model string) {
+	if !r.chats {
+		return
 	}
-	if alwaysSearches(q.Model) {
-		if q.searches = true; len(q.Tools) == 0 {
-			r.addSearch("")
-		}
+	if strings.HasPrefix(model, "gpt-4o-mini") {
+		r.Ceiling[InputImage] += r.images * (dearImageTokens - imageTokens)
+		r.images = 0 // they are counted as dear now
+	}
+	if alwaysSearches(model) && len(r.Tools) == 0 {
+		r.addSearch("")
 	}
 }
+
+// GoesTo says by which name the upstream knows the model that the request is sent to.
+func (r *Request) GoesTo(model string) { r.searches = r.chats && alwaysSearches(model) }
 
 // maxCeiling is more than any request can be charged for, and far enough from
 // the end of an int64 that ceilings can be added up.
@@ -172,6 +185,9 @@ func imagesCeiling(r *requestReader) {
 		size, quality = "auto", "auto"
 	}
 	r.defaultAttribute("size", size)
+	if q.Attributes["quality"] == undecided { // what the vendor takes where nothing is said
+		r.setAttribute("quality", quality)
+	}
 	r.defaultAttribute("quality", quality)
 	q.Ceiling[Image] = q.Choices
 	q.Ceiling[Input] += r.inputBytes()

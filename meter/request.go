@@ -73,9 +73,13 @@ type Request struct {
 	outputs int64
 	// messages and attachments (images and other payloads) are counted for estimates.
 	messages, attachments int64
+	// images are those in messages that may be dearer than they were taken for; chats
+	// that the request is one of the chat family.
+	images int64
+	chats  bool
 	// citesSearch says that a search shows in the answer's annotations only,
-	// searches that every answer is one.
-	citesSearch, searches bool
+	// searches that every answer is one, hidesSearch that the answer does not tell.
+	citesSearch, searches, hidesSearch bool
 	// rename and ask are the places to patch for another model name and to ask for usage.
 	rename, ask edit
 	// prompt is the prompt of an image.

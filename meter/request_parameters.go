@@ -12,7 +12,7 @@ import (
 const (
 	// imageTokens is for an image in a chat message; dearImageTokens where the
 	// model counts eight tiles of 5,667 tokens, and a base.
-	imageTokens     = 4096
+	imageTokens     = 6144
 	dearImageTokens = 49152
 	// editImageTokens is for an image to be edited, at high fidelity.
 	editImageTokens = 8192
@@ -27,6 +27,11 @@ const (
 	spokenTokens = 16384
 	// searchTokens is for the results that a hosted search, or retrieval, adds to the prompt.
 	searchTokens = 16384
+	// mediumResultTokens and highResultTokens are for one result of BigModel's search,
+	// of about 600 and 2,500 characters. It finds usualResults of them, or as many as
+	// it is asked for, up to maxResults.
+	mediumResultTokens, highResultTokens = 1024, 2560
+	usualResults, maxResults             = 10, 50
 	// imageOutputTokens is for one image that comes out of a model priced by
 	// the token, its partial images included.
 	imageOutputTokens = 8192
@@ -211,7 +216,7 @@ func (r *requestReader) part() {
 		case "video_url":
 			r.payload()
 			r.attach(InputVideo, documentTokens)
-		case "file":
+		case "file", "file_url":
 			// Its pages may go to the model as images or as text.
 			r.payload()
 			r.attach(InputImage, documentTokens)
@@ -350,12 +355,16 @@ func (r *requestReader) addSearch(engine string) {
 		r.fail("tools", "Invalid value for 'tools': at most one web search can be used in a request.")
 		return
 	}
+	r.request.addSearch(engine)
+}
+
+func (r *Request) addSearch(engine string) {
 	use := ToolUse{Tool: webSearch, Dimension: Search, Count: 1}
 	if engine != "" {
 		use.Attributes = Attributes{"engine": engine}
 	}
-	r.request.Tools = append(r.request.Tools, use)
-	r.request.Ceiling[Input] += searchTokens
+	r.Tools = append(r.Tools, use)
+	r.Ceiling[Input] += searchTokens
 }
 
 // webSearch is the hosted tool's name in the price tables.
@@ -381,7 +390,7 @@ func (r *requestReader) tool() {
 		return
 	}
 	var seen uint64
-	kind, enabled, engine := "", true, ""
+	kind, search := "", searchTool{found: searchTokens}
 	for r.open('{'); r.more('}'); {
 		switch key := r.key(); string(key) {
 		case "type":
@@ -393,49 +402,73 @@ func (r *requestReader) tool() {
 				r.skip()
 				continue
 			}
-			enabled, engine = r.searchTool()
+			search = r.searchTool()
 		default:
 			r.refuseOddCase(key, "type")
 			r.refuseOddCase(key, webSearch)
 			r.skip()
 		}
 	}
-	if kind == webSearch && engine == "" {
-		engine = defaultEngine
+	if kind == webSearch && search.engine == "" {
+		search.engine = defaultEngine
 	}
 	switch {
-	case r.err != nil, !enabled:
+	case r.err != nil, search.off:
 	case kind == "retrieval":
 		r.request.Ceiling[Input] += searchTokens
-	case engine != "", strings.HasPrefix(kind, webSearch):
-		r.addSearch(engine)
+	case search.engine != "", strings.HasPrefix(kind, webSearch):
+		r.addSearch(search.engine)
+		r.request.Ceiling[Input] += search.found - searchTokens
+		r.request.hidesSearch = search.engine != "" && !search.shown
 	}
 }
 
 // defaultEngine is what BigModel searches with when the request names none.
 const defaultEngine = "search_std"
 
-// searchTool reads BigModel's description of a search: which engine, and
-// whether it is on.
-func (r *requestReader) searchTool() (enabled bool, engine string) {
-	enabled, engine = true, defaultEngine
+// searchTool is BigModel's description of a search.
+type searchTool struct {
+	engine string
+	off    bool
+	shown  bool  // the answer is to show what it found, which it does not by itself
+	found  int64 // how many tokens that can be
+}
+
+func (r *requestReader) searchTool() searchTool {
+	search := searchTool{engine: defaultEngine}
+	results, each := int64(usualResults), int64(mediumResultTokens)
 	var seen uint64
 	for r.open('{'); r.more('}'); {
 		switch key := r.key(); string(key) {
 		case "enable":
 			r.once(&seen, 0, "tools.web_search.enable")
-			enabled = r.peek() != 'f'
+			search.off = r.peek() == 'f'
 			r.skip()
 		case "search_engine":
 			r.once(&seen, 1, "tools.web_search.search_engine")
 			if value := r.raw(); len(value) > 2 && value[0] == '"' {
-				engine = unescape(value[1 : len(value)-1])
+				search.engine = unescape(value[1 : len(value)-1])
+			}
+		case "search_result":
+			r.once(&seen, 2, "tools.web_search.search_result")
+			search.shown = strings.EqualFold(strings.Trim(string(r.raw()), `"`), "true") // the vendor's example has it in quotes
+		case "count":
+			r.once(&seen, 3, "tools.web_search.count")
+			if n, ok := parseInteger(r.raw()); ok {
+				results = min(max(n, 0), maxResults)
+			}
+		case "content_size":
+			r.once(&seen, 4, "tools.web_search.content_size")
+			if r.word() == "high" {
+				each = highResultTokens
 			}
 		default:
-			r.refuseOddCase(key, "enable")
-			r.refuseOddCase(key, "search_engine")
+			for _, name := range []string{"enable", "search_engine", "search_result", "count", "content_size"} {
+				r.refuseOddCase(key, name)
+			}
 			r.skip()
 		}
 	}
-	return enabled, engine
+	search.found = max(searchTokens, results*each)
+	return search
 }

@@ -34,6 +34,8 @@ const (
 	factAnnotation
 	// factError is null or absent when all is well.
 	factError
+	// factCode is absent, 0 or 200 when all is well.
+	factCode
 )
 
 // maxSchemaDepth bounds the containers on a scanner's stack.
@@ -206,6 +208,7 @@ func chatSchema() *answerSchema {
 			{path: "model", fact: factModel},
 			{path: "service_tier", fact: factTier},
 			{path: "error", fact: factError},
+			{path: "code", fact: factCode},
 			{path: "choices", fact: factChoices},
 			{path: "choices.#.finish_reason", fact: factFinish},
 			{path: "choices.#.text", fact: factText},
@@ -222,7 +225,7 @@ func chatSchema() *answerSchema {
 
 func embeddingsSchema() *answerSchema {
 	return compileSchema(
-		[]schemaPath{{path: "model", fact: factModel}, {path: "error", fact: factError}},
+		[]schemaPath{{path: "model", fact: factModel}, {path: "error", fact: factError}, {path: "code", fact: factCode}},
 		usageObject("usage", tokenCounts()),
 	)
 }
@@ -235,6 +238,7 @@ func imagesSchema() *answerSchema {
 			{path: "size", fact: factSize},
 			{path: "quality", fact: factQuality},
 			{path: "error", fact: factError},
+			{path: "code", fact: factCode},
 			{path: "data", fact: factImages},
 			{path: "data.#", fact: factNone},
 		},

@@ -23,10 +23,13 @@ type answerFacts struct {
 	choices, images int64
 	// imagesSeen is set by a data array, though it were empty.
 	imagesSeen bool
-	// searches and citations count results of hosted searches.
+	// searches and citations count results of hosted searches; searchesSeen is
+	// set by an array of them, though it were empty.
 	searches, citations int64
-	// finished is set once a choice has ended, failed by an error member.
-	finished, failed bool
+	searchesSeen        bool
+	// finished is set once a choice has ended, failed by an error member, refused
+	// by the code of an error beside nothing else.
+	finished, failed, refused bool
 }
 
 // frameFacts decide what happens to one event of a stream.
@@ -74,6 +77,8 @@ func (f *answerFacts) enter(what fact, array bool) {
 		}
 	case factImages:
 		f.imagesSeen = true
+	case factSearches:
+		f.searchesSeen = f.searchesSeen || array
 	case factError:
 		f.failed, f.frame.failed = true, true
 	}
@@ -130,7 +135,16 @@ func (f *answerFacts) string(what fact, text []byte) {
 		if len(text) > 0 {
 			f.failed, f.frame.failed = true, true
 		}
+	case factCode:
+		f.code(text)
 	}
+}
+
+// code is told of a code at the top, which some upstreams send with their errors
+// and HTTP 200.
+func (f *answerFacts) code(text []byte) {
+	n, ok := parseDigits(text)
+	f.refused = f.refused || ok && n != 0 && n != 200
 }
 
 // scalar is told of numbers and literals.
@@ -141,6 +155,8 @@ func (f *answerFacts) scalar(what fact, field usageField, text []byte) {
 	switch what {
 	case factNumber:
 		f.usage.number(field, text)
+	case factCode:
+		f.code(text)
 	case factFinish:
 		if string(text) != "false" {
 			f.finished, f.frame.finish = true, true

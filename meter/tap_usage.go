@@ -10,9 +10,8 @@ func (t *Tap) Usage() Usage {
 	d := t.request.Endpoint.dialect
 	u := Usage{Source: FromUpstream, Model: t.facts.model.String()}
 	draft := d.quantities(&t.facts.usage.merged)
-	said := t.facts.usage.seen && !draft.IsZero()
 	switch {
-	case said:
+	case t.facts.usage.seen && !draft.IsZero():
 		u.Quantities, u.Anomalies = draft.Quantities, draft.anomalies
 		if d.results != nil {
 			d.results(&t.facts, &u.Quantities)
@@ -29,6 +28,13 @@ func (t *Tap) Usage() Usage {
 		u.inTokens = t.request.inTokens(u.Quantities, u.Attributes)
 	}
 	return u
+}
+
+// Reported reports whether the upstream has said what it used: of an error that
+// is what tells one that costs from one that does not.
+func (t *Tap) Reported() bool {
+	draft := t.request.Endpoint.dialect.quantities(&t.facts.usage.merged)
+	return t.facts.usage.seen && !draft.IsZero()
 }
 
 // addUnsaid estimates a side of which the upstream's usage knows nothing: the
@@ -51,7 +57,7 @@ func (t *Tap) addUnsaid(u *Usage) {
 // onlyFailed reports an answer that is an error and nothing else.
 func (t *Tap) onlyFailed() bool {
 	f := &t.facts
-	return f.failed && f.choices == 0 && f.images == 0 && f.textBytes == 0
+	return (f.failed || f.refused) && f.choices == 0 && f.images == 0 && f.textBytes == 0
 }
 
 // describe adds what is not a quantity.
@@ -66,8 +72,11 @@ func (t *Tap) describe(u *Usage) {
 	if describe := t.request.Endpoint.dialect.describe; describe != nil {
 		describe(f, u)
 	}
-	if f.searches > 0 || f.citations > 0 && t.request.citesSearch || t.request.searches && !u.IsZero() {
+	switch {
+	case f.searches > 0, f.searchesSeen && len(t.request.Tools) > 0, f.citations > 0 && t.request.citesSearch, t.request.searches && !u.IsZero():
 		u.ToolCalls = []ToolUse{t.search()}
+	case t.request.hidesSearch && !u.IsZero():
+		u.Anomalies = append(u.Anomalies, anomalySearchNotShown)
 	}
 }
 

@@ -129,6 +129,7 @@ const (
 	anomalyInputMissing    = "input_missing"
 	anomalyOutputMissing   = "output_missing"
 	anomalyErrorWithoutUse = "error_in_answer"
+	anomalySearchNotShown  = "search_not_shown"
 )
 
 // A usageDraft is usage on its way from overlapping counts to disjoint

@@ -34,6 +34,7 @@ prices:
 		},
 		{"embeddings", "/embeddings", `{"model":"text-embedding-3-small","input":"Hello, hello?"}`, `{"data":[],"usage":{"prompt_tokens":8,"total_tokens":8}}`, "0.00000016"},
 		{"images by the image", "/images/generations", `{"model":"dall-e-3","n":2,"prompt":"a fox"}`, `{"data":[{"url":"x"}]}`, "0.04"},
+		{"images of the usual quality, asked for by its name", "/images/generations", `{"model":"dall-e-3","quality":"auto","prompt":"a fox"}`, `{"data":[{"url":"x"}]}`, "0.04"},
 		{"images of a quality", "/images/generations", `{"model":"dall-e-3","quality":"hd","prompt":"a fox"}`, `{"data":[{"url":"x"}]}`, "0.12"},
 		{
 			"images by the token", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`,

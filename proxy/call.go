@@ -129,6 +129,9 @@ func (c *call) understand(body []byte) (err error) {
 	if c.candidates = c.routing.candidates(c.request.Model); len(c.candidates) == 0 {
 		return errUnknownModel(c.request.Model)
 	}
+	for i := range c.candidates {
+		c.request.MayGoTo(c.candidates[i].model)
+	}
 	c.quote, err = c.quoteFor(&c.request.Ceiling)
 	return err
 }
@@ -219,7 +222,7 @@ func (c *call) forward() error {
 func (c *call) attempt(u candidate) (*http.Response, error) {
 	ask := c.request.Stream && !u.refusesStreamOptions.Load()
 	response, err := c.send(u, ask)
-	if err != nil || !ask || c.request.AskedUsage || response.StatusCode != http.StatusBadRequest {
+	if err != nil || !ask || c.request.AskedUsage || !refusesRequest(response.StatusCode) {
 		return response, err
 	}
 	if !namesStreamOptions(response) {
@@ -232,10 +235,14 @@ func (c *call) attempt(u candidate) (*http.Response, error) {
 	return response, err
 }
 
+// refusesRequest reports the statuses that say that a parameter is not known:
+// OpenAI's family answers 400, those that check by a schema 422.
+func refusesRequest(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
+}
+
 func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
-	c.tapMu.Lock()
-	c.upstream = u
-	c.tapMu.Unlock()
+	c.choose(u)
 	c.attempts++
 	c.restartSilence(u.Timeout)
 	request, body, err := c.upstreamRequest(u, askUsage)
@@ -248,6 +255,14 @@ func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
 		return nil, errors.Join(errors.New("it switches protocols"), response.Body.Close())
 	}
 	return response, err
+}
+
+// choose says who serves the call.
+func (c *call) choose(u candidate) {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	c.upstream = u
+	c.request.GoesTo(u.model)
 }
 
 // restartSilence gives the upstream its full time again.
@@ -287,8 +302,8 @@ func (c *call) passUpstreamError() {
 	tap.Pass(nil, body)
 	h := c.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id)
-	if usage := tap.Usage(); usage.Source == meter.FromUpstream {
-		if c.settle(usage) != nil {
+	if tap.Reported() {
+		if c.settle(tap.Usage()) != nil {
 			c.refuse(errMetering())
 			return
 		}

@@ -240,7 +240,7 @@ func pendingCostMembers(currency string, r *ledger.Receipt, certain bool) []byte
 	return members
 }
 
-// namesStreamOptions looks whether a 400 is about stream_options; the body can
+// namesStreamOptions looks whether a refusal is about stream_options; the body can
 // be read again afterwards. What has come may be enough to tell.
 func namesStreamOptions(response *http.Response) bool {
 	var came []byte
