@@ -23,7 +23,8 @@ var ErrNone = errors.New("no configuration: pass -c FILE, or set TOLLGATE_CONFIG
 // Load reads the configuration from path, or from the file that
 // TOLLGATE_CONFIG names if path is empty. Without a file TOLLGATE_REDIS alone is
 // enough for what needs only the ledger; TOLLGATE_CURRENCY may say its currency,
-// where one is to be made. Everything wrong is returned at once, as Problems.
+// where one is to be made. Everything wrong is returned at once, as Problems;
+// with those of a file comes what could be read of it, for who looks further.
 func Load(path string, getenv func(string) string) (*Config, error) {
 	if path == "" {
 		path = getenv("TOLLGATE_CONFIG")
@@ -37,7 +38,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 	}
 	c, secrets, err := parse(path, data, getenv)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	c.warnReadable(secrets)
 	return c, nil
@@ -79,7 +80,7 @@ func parse(path string, data []byte, getenv func(string) string) (*Config, []str
 	}
 	if len(d.problems) > 0 {
 		d.problems.sort()
-		return nil, nil, d.problems
+		return c, nil, d.problems
 	}
 	return c, d.secrets, nil
 }

@@ -30,6 +30,9 @@ func (c AccountChange) Check() error {
 	return o.validate()
 }
 
+// CheckNote refuses a reason or a reference that cannot be journaled.
+func CheckNote(what, text string) error { return checkText(what, text) }
+
 // Check refuses what cannot be booked on any wallet.
 func (a Adjustment) Check() error {
 	a.Wallet = cmp.Or(a.Wallet, Recharge)

@@ -91,6 +91,10 @@ func (l *Ledger) refusalOf(reply *reply) error {
 		RetryAfter: time.Duration(reply.integer(8)) * time.Millisecond,
 		Cash:       reply.nano(9), PackFree: reply.integer(10), Standing: reply.standing(12),
 	}
+	if reply.text(13) != "" {
+		left := reply.integer(13)
+		no.KeyTokensLeft = &left
+	}
 	now := reply.time(11).In(l.timezone)
 	switch no.Limit {
 	case "key.spend_daily":

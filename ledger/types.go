@@ -343,9 +343,12 @@ type Refusal struct {
 	// Counted says that Required, Available and Held are units, not Nano.
 	Counted bool
 	// Cash and PackFree are what the request could draw on: free cash with the
-	// overdraft and all key limits taken in, and the free quantity of fitting token packs.
+	// overdraft and all key limits taken in, and the free quantity of fitting token packs
+	// that would pay before a limit of the key stands against it.
 	Cash     meter.Nano
 	PackFree int64
+	// KeyTokensLeft is how many tokens the key's own limits leave one request; nil without such a limit.
+	KeyTokensLeft *int64
 	// RetryAfter is when it may fit, for rate limits.
 	RetryAfter time.Duration
 	// ResetsAt is when a daily or monthly limit starts anew.

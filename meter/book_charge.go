@@ -281,8 +281,22 @@ func (t *pricedTier) bills(q *Quantities, tokens bool) bool {
 	return false
 }
 
+// ofOneCall is what a call used, or may use, the call itself counted in: no
+// provider reports that, and every answer is one.
+func ofOneCall(q *Quantities) Quantities {
+	one := *q
+	if one[Call] == 0 && !one.IsZero() { // who used nothing is not billed for having called
+		one[Call] = 1
+	}
+	return one
+}
+
 // appendUsage prices quantities at a tier; without a row they are unpriced.
 func appendUsage(lines []Line, r *priceRow, t *pricedTier, used *Quantities) ([]Line, error) {
+	if t != nil && t.rates[Call].priced {
+		one := ofOneCall(used)
+		used = &one
+	}
 	for i, n := range used {
 		if n <= 0 {
 			continue

@@ -52,17 +52,18 @@ func drawTable(t *rapid.T) string {
 			b.WriteString("multipliers: [{when: {service_tier: priority}, by: 2}, {when: {batch: true}, by: 0.5}, {when: {size: big}, by: 1.5}], ")
 		}
 		input, output := rapid.IntRange(1, 40).Draw(t, "bound"), rapid.IntRange(1, 40).Draw(t, "bound")
+		call := rapid.SampledFrom([]string{"", ", call: 0.07"}).Draw(t, "call") // in all tiers, or in none
 		switch rapid.IntRange(0, 3).Draw(t, "tiers") {
 		case 0:
-			fmt.Fprintf(&b, "rates: %s}\n", drawRates(t, "image: 0.1, search: 1/1K"))
+			fmt.Fprintf(&b, "rates: %s}\n", drawRates(t, "image: 0.1, search: 1/1K"+call))
 		case 1:
 			fmt.Fprintf(&b, "tiers: [{input: \"[0,%d)\", rates: %s}, {input: \"[%d,)\", rates: %s}]}\n",
-				input, drawRates(t, "image: 0.1"), input, drawRates(t, "image: 0.01"))
+				input, drawRates(t, "image: 0.1"+call), input, drawRates(t, "image: 0.01"+call))
 		case 2:
 			fmt.Fprintf(&b, "tiers: [{input: \"[0,%d)\", output: \"[0,%d)\", rates: %s}, {input: \"[0,%d)\", output: \"[%d,)\", rates: %s}, {input: \"[%d,)\", rates: %s}]}\n",
-				input, output, drawRates(t, "image: 0.1"), input, output, drawRates(t, "image: 0.2"), input, drawRates(t, "image: 0.3"))
+				input, output, drawRates(t, "image: 0.1"+call), input, output, drawRates(t, "image: 0.2"+call), input, drawRates(t, "image: 0.3"+call))
 		case 3:
-			b.WriteString("rates: {image: 0.1, search: 1/1K, unsplit: 1/1M}}\n")
+			b.WriteString("rates: {image: 0.1, search: 1/1K, unsplit: 1/1M" + call + "}}\n")
 		}
 	}
 	b.WriteString("  - {tools: [web_search], when: {engine: pro}, rates: {search: 0.03}}\n  - {tools: [web_search], rates: {search: 0.0100000005}}\n")

@@ -37,7 +37,8 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 		return Charge{}, err
 	}
 	class := classBit(q.Class)
-	w := quoteWork{query: &q, known: facts{2: q.Attributes}, ceiling: ceiling, tools: tools}
+	one := ofOneCall(ceiling)
+	w := quoteWork{query: &q, known: facts{2: q.Attributes}, ceiling: &one, tools: tools}
 	var err error
 	if w.toolLines, err = b.quoteTools(&q, class, tools); err != nil {
 		return Charge{}, err

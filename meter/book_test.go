@@ -285,3 +285,27 @@ func TestVersionNamesTheContent(t *testing.T) {
 		t.Errorf("another exchange rate has the same version %s (%v)", moved.Version(), err)
 	}
 }
+
+// A row that prices the call itself bills every answer as one, alone or beside
+// its tokens: no provider reports calls, and what has a price is not free.
+func TestRowsThatPriceTheCall(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [flat], rates: {call: 0.3}}
+  - {models: [free-tokens], rates: {call: 0.3, input: 0, output: 0}}
+  - {models: [both], rates: {call: 0.3, input: 1/1M, output: 1/1M}}
+`)
+	used := meter.Quantities{meter.Input: 10, meter.Output: 9}
+	for model, want := range map[string]string{"flat": "0.3", "free-tokens": "0.3", "both": "0.300019"} {
+		q := meter.PriceQuery{Model: model, Class: "chat", At: noon}
+		charge, err := book.Charge(q, usage(used))
+		wantFee(t, model, charge, err, want)
+		quote, err := book.Quote(q, &used, nil)
+		if err != nil || quote.Fee < charge.Fee {
+			t.Errorf("%s: quote %s, %v, below the charge of %s", model, quote.Fee, err, charge.Fee)
+		}
+		nothing, err := book.Charge(q, usage(meter.Quantities{}))
+		wantFee(t, model+" that used nothing", nothing, err, "0")
+	}
+}

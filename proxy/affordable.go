@@ -28,7 +28,7 @@ func (c *call) fits(output int64, r *ledger.Refusal) bool {
 		return false
 	}
 	tokens := quote.Tokens()
-	if r.Counted && tokens > r.Available {
+	if r.KeyTokensLeft != nil && tokens > *r.KeyTokensLeft {
 		return false
 	}
 	return cashBesidePacks(&quote, tokens, r.PackFree) <= r.Cash

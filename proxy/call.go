@@ -198,10 +198,13 @@ func (c *call) forward() error {
 	for i, candidate := range c.candidates {
 		response, err := c.attempt(candidate)
 		if err != nil {
-			if cause := c.cut.cause(); cause != nil {
+			cause := c.cut.cause()
+			if cause == nil || errors.Is(cause, errUpstreamTimeout) {
+				c.proxy.metrics.attempt(candidate.Name, "error") // who cuts it otherwise is not the upstream
+			}
+			if cause != nil {
 				return cause
 			}
-			c.proxy.metrics.attempt(candidate.Name, "error")
 			failure = errUpstreamAway(reason(err))
 			continue
 		}

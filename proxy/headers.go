@@ -192,9 +192,7 @@ func writeStanding(h http.Header, s *ledger.Standing) { writing(h).standing(s) }
 func (w *headerWriter) standing(s *ledger.Standing) {
 	w.money("X-Tollgate-Balance-Recharge", s.Recharge)
 	w.money("X-Tollgate-Balance-Bonus", s.Bonus)
-	if s.HasPacks {
-		w.count("X-Tollgate-Pack-Remaining", s.PackFree)
-	}
+	w.count("X-Tollgate-Pack-Remaining", s.PackFree)
 	if s.KeySpendLeft != nil {
 		w.money("X-Tollgate-Key-Remaining", *s.KeySpendLeft)
 	}

@@ -63,7 +63,7 @@ func TestRateLimitsReplaceTheUpstreamsWhereTheKeyHasThem(t *testing.T) {
 	for name, want := range map[string]string{
 		"X-Ratelimit-Limit-Requests": "60", "X-Ratelimit-Remaining-Requests": "59", "X-Ratelimit-Reset-Requests": "6m0s",
 		"X-Ratelimit-Limit-Tokens": "upstream's", "X-Tollgate-Balance-Recharge": "5", "X-Tollgate-Balance-Bonus": "0",
-		"X-Tollgate-Pack-Remaining": "", "X-Tollgate-Key-Remaining": "",
+		"X-Tollgate-Pack-Remaining": "0", "X-Tollgate-Key-Remaining": "",
 	} {
 		if got := h.Get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)

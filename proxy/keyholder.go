@@ -27,6 +27,7 @@ type holderRoute func(*http.Request, holder) (any, error)
 func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{proxy: p, r: r, routing: p.routing.Load(), id: ledger.NewRequestID(), at: time.Now()}
+		writeNoCharge(w.Header(), c.currency(), nil)
 		answer, err := p.askHolder(c, route)
 		if err != nil {
 			e := c.asAPIError(err)

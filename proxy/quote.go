@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
 
@@ -39,14 +40,28 @@ func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
 		return nil, err
 	}
 	c := &call{proxy: p, r: r, endpoint: e, at: time.Now(), routing: p.routing.Load()}
+	answer, err := c.quoteBody(body)
+	if err != nil {
+		return nil, err
+	}
+	switch limits := h.key.Limits; { // as the call itself would be refused
+	case !meter.MatchAnyModel(limits.Models, c.model()):
+		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.ModelNotAllowed})
+	case (e != nil || answer.Ceiling) && !meter.MatchAnyModel(limits.Endpoints, c.endpoint.Name):
+		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.EndpointNotAllowed})
+	}
+	return answer, nil
+}
+
+func (c *call) quoteBody(body []byte) (quoted, error) {
 	if gjson.GetBytes(body, "usage").IsObject() {
 		return c.quoteUsage(body)
 	}
-	if e == nil {
+	if c.endpoint == nil {
 		c.endpoint = endpointOf(body)
 	}
 	if err := c.understand(body); err != nil {
-		return nil, c.asAPIError(err)
+		return quoted{}, c.asAPIError(err)
 	}
 	return quoted{c.quote.Fee, c.currency(), c.quote.Lines, c.quote.PriceVersion, true}, nil
 }

@@ -11,31 +11,31 @@ import (
 )
 
 // quoteUsage prices the usage that the body gives, as the quote verb does.
-func (c *call) quoteUsage(body []byte) (any, error) {
+func (c *call) quoteUsage(body []byte) (quoted, error) {
 	model, err := givenModel(gjson.GetBytes(body, "model"))
 	if err != nil {
-		return nil, err
+		return quoted{}, err
 	}
 	used, err := givenUsage(gjson.GetBytes(body, "usage"))
 	if err != nil {
-		return nil, err
+		return quoted{}, err
 	}
 	when, err := givenWhen(gjson.GetBytes(body, "when"))
 	if err != nil {
-		return nil, err
+		return quoted{}, err
 	}
 	if at := gjson.GetBytes(body, "at"); given(at) {
 		if c.at, err = givenTime(at, c.proxy.policy.Timezone); err != nil {
-			return nil, err
+			return quoted{}, err
 		}
 	}
 	c.request = &meter.Request{Model: model, Attributes: when}
 	if err := c.findPriced(); err != nil {
-		return nil, err
+		return quoted{}, err
 	}
 	charge, err := c.routing.book.ChargeGiven(c.priceQuery(""), &used)
 	if err != nil {
-		return nil, c.asAPIError(err)
+		return quoted{}, c.asAPIError(err)
 	}
 	return quoted{charge.Fee, c.currency(), charge.Lines, charge.PriceVersion, false}, nil
 }

@@ -60,6 +60,7 @@ func (p *Proxy) refuseMethod(allowed string) http.HandlerFunc {
 
 // refuse answers a request that never became a call.
 func (p *Proxy) refuse(w http.ResponseWriter, id string, e *apiError) {
+	writeNoCharge(w.Header(), p.routing.Load().book.Currency(), nil)
 	e.write(w, id)
 	p.metrics.refused(e.code)
 }

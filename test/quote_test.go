@@ -79,3 +79,15 @@ func TestQuoteOfUsageRefused(t *testing.T) {
 		}
 	}
 }
+
+// A quote is refused to a key where the call would be.
+func TestQuoteOfWhatTheKeyMayNot(t *testing.T) {
+	w, p, _ := acme(t)
+	narrow, _ := w.key("acme", "--models", "glm-*", "--endpoints", "chat")
+	forbidden := refusal{status: 403, code: "model_not_allowed", final: true}
+	forbidden.require(t, p.post("/v1/quote", narrow, chat("gpt-4o", "usage=1,1")))
+	forbidden.require(t, p.post("/v1/quote", narrow, `{"model":"gpt-4o","usage":{"input":1}}`))
+	forbidden.require(t, p.post("/v1/quote", narrow, `{"model":"glm-4.6","prompt":"x","max_tokens":5}`))
+	p.post("/v1/quote", narrow, chat("glm-4.6", "usage=1,1")).requireStatus(t, 200)
+	p.post("/v1/quote", narrow, `{"model":"glm-4.6","usage":{"input":1}}`).requireStatus(t, 200)
+}

@@ -178,6 +178,34 @@ func TestAffordableOfAnUnlimitedRequest(t *testing.T) {
 	}
 }
 
+// What is said to be affordable is so by all limits, not by the one that is named alone; and a pack that comes after the
+// wallets gives nothing where it is the key that may spend no more.
+func TestAffordableByEveryLimit(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", "1")
+	p := w.serve()
+	for _, limits := range [][]string{
+		{"--tokens", "500"},
+		{"--tpm", "500"},
+		{"--tokens", "2000", "--tpm", "500"},
+		{"--spend-total", "0.01"},
+		{"--spend-daily", "0.01", "--tokens", "5000"},
+	} {
+		for _, pack := range []bool{false, true} {
+			if pack {
+				w.verb("pack", "grant", "acme", "--quantity", "100000", "--order", "after_balance")
+			}
+			key, _ := w.key("acme", limits...)
+			n := p.post(chatPath, key, affordableChat("status=400", 200_000)).get("error.metadata.affordable_output_tokens").Int()
+			if n == 0 {
+				t.Fatalf("%v, packs %t: nothing is said to be affordable", limits, pack)
+			}
+			equal(t, fmt.Sprintf("status with what is affordable under %v, packs %t", limits, pack),
+				p.post(chatPath, key, affordableChat("status=400", n)).status, 400)
+		}
+	}
+}
+
 // affordableChat is a request whose length does not depend on n: what it may
 // use as input is always the same.
 func affordableChat(directive string, n int64) string {

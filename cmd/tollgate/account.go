@@ -133,6 +133,9 @@ func (p *program) accountSuspend() *cobra.Command {
 		Example: "  tollgate account suspend acme --reason 'invoice 81 is overdue'",
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wrongArgument(ledger.CheckNote("reason", reason)); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
 				if err := o.SuspendAccount(ctx, args[0], reason); err != nil {
 					return noAccount(err, args[0])
@@ -153,6 +156,9 @@ func (p *program) accountResume() *cobra.Command {
 		Example: "  tollgate account resume acme --reason 'invoice 81 is paid'",
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wrongArgument(ledger.CheckNote("reason", reason)); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
 				if err := o.ResumeAccount(ctx, args[0], reason); err != nil {
 					return noAccount(err, args[0])

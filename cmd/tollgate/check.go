@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,7 @@ func (p *program) runCheck(ctx context.Context) *checked {
 	cfg, err := config.Load(p.configPath, p.getenv)
 	if err != nil {
 		r.fail(err)
+		r.failPrices(cfg)
 		return r
 	}
 	r.File = cfg.File
@@ -88,6 +90,19 @@ func (p *program) runCheck(ctx context.Context) *checked {
 	r.checkLedger(ctx, cfg)
 	r.OK = len(r.Problems) == 0 && r.Redis.Error == ""
 	return r
+}
+
+// failPrices looks for what is wrong with the price tables of a configuration that is
+// wrong itself, unless it is what they are read by that is.
+func (r *checked) failPrices(cfg *config.Config) {
+	if cfg == nil || len(cfg.Pricing.Files) == 0 || slices.ContainsFunc(r.Problems, func(p config.Problem) bool {
+		return p.Path == "" || strings.HasPrefix(p.Path, "pricing") || p.Path == "policy.timezone"
+	}) {
+		return
+	}
+	if _, err := openBook(cfg); err != nil {
+		r.fail(err)
+	}
 }
 
 // fail takes an error apart, so that each of its parts is a problem.

@@ -129,3 +129,18 @@ func TestExampleIsPricedThroughout(t *testing.T) {
 		t.Errorf("exit %d: %s%s", r.exit, r.stdout, r.stderr)
 	}
 }
+
+// What is wrong in the configuration does not hide what is wrong in its price tables.
+func TestCheckFindsAllAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "p.yaml", "currency: CNY\nprices:\n  - {models: [m], rates: {input: 1/3}}\n")
+	path := writeFile(t, dir, "tollgate.yaml", `ledger: {redis: embedded}
+pricing: {currency: CNY, files: [p.yaml]}
+policy: {quota_status: 500}
+`)
+	r := runWith(t, nil, "check", "-c", path)
+	if r.exit != exitFailed || !strings.Contains(r.stdout, "tollgate.yaml:3:24: policy.quota_status") || !strings.Contains(r.stdout, "p.yaml:3:34: rate 1/3") ||
+		!strings.Contains(r.stdout, "2 things to put right") {
+		t.Errorf("exit %d\n%s", r.exit, r.stdout)
+	}
+}

@@ -14,6 +14,7 @@ func TestWrongFlagsSayWhatWouldBeRight(t *testing.T) {
 		"quote m --usage input=x":              `--usage: "x" is not a whole number`,
 		"quote m --usage inputs=5":             "--usage: unknown dimension \"inputs\"; want one of input, cached_input,",
 		"quote m --when a":                     "--when: a must be formatted as key=value",
+		"account list --json=maybe":            `--json: "maybe" is neither true nor false`,
 		"bill acme --csvs":                     "unknown flag: --csvs: see tollgate bill --help",
 	} {
 		r := runWith(t, nil, strings.Fields(args)...)
@@ -42,6 +43,25 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 		r := runWith(t, nil, args...)
 		if r.exit != exitUsage || !strings.Contains(r.stderr, "--"+flag+" is empty: give it a value, or leave it out") {
 			t.Errorf("%q: exit %d, %s", args, r.exit, r.stderr)
+		}
+	}
+}
+
+// What cannot be journaled is wrong usage in every verb, whatever is on the books.
+func TestNotesThatCannotBeJournaled(t *testing.T) {
+	long := strings.Repeat("x", 600)
+	for _, args := range [][]string{
+		{"topup", "acme", "1", "--ref", long},
+		{"adjust", "acme", "1", "--reason", "x", "--ref", long},
+		{"pack", "grant", "acme", "--quantity", "1", "--ref", long},
+		{"pack", "revoke", "acme", "p1", "--reason", long},
+		{"refund", "acme", "req_1", "--reason", long},
+		{"account", "suspend", "acme", "--reason", long},
+		{"account", "resume", "acme", "--reason", long},
+	} {
+		r := runWith(t, nil, args...)
+		if r.exit != exitUsage || !strings.Contains(r.stderr, "want at most 512 characters") {
+			t.Errorf("%s %s: exit %d, %s", args[0], args[1], r.exit, r.stderr)
 		}
 	}
 }

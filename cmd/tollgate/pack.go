@@ -109,6 +109,9 @@ func (p *program) packRevoke() *cobra.Command {
 		Example: "  tollgate pack revoke acme p1 --reason 'order 7 was returned'",
 		Args:    positional("ACCOUNT", "PACK"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wrongArgument(ledger.CheckNote("reason", reason)); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
 				entry, err := o.RevokePack(ctx, args[0], args[1], reason)
 				if err != nil {

@@ -220,6 +220,9 @@ func flagError(c *cobra.Command, err error) error {
 	if cause := invalid.Unwrap(); !errors.As(cause, &number) {
 		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, cause)
 	}
+	if invalid.GetFlag().Value.Type() == "bool" {
+		return fmt.Errorf("--%s: %q is neither true nor false", invalid.GetFlag().Name, number.Num)
+	}
 	if errors.Is(number, strconv.ErrRange) {
 		return fmt.Errorf("--%s: %s is out of range", invalid.GetFlag().Name, number.Num)
 	}

@@ -30,6 +30,9 @@ with another amount or wallet is refused.`,
 			if t.Wallet != ledger.Recharge && t.Wallet != ledger.Bonus {
 				return usagef("--wallet %q: want recharge or bonus", wallet)
 			}
+			if err := wrongArgument(ledger.CheckNote("ref", ref)); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error { return p.bookTopup(ctx, o, t) })
 		},
 	}

@@ -12,14 +12,15 @@
 --       [16] the oldest request id that may be admitted, ms ago (its marker might be forgotten beyond that);
 --       [17] what the lines come to, see read_charge
 -- Output: OK, seq, hold, deadline, standing
---         NO, seq, reason, limit, required, available, held, counted (1: units, 0: nano), retry after ms, cash, pack free, now, standing
+--         NO, seq, reason, limit, required, available, held, counted (1: units, 0: nano), retry after ms, cash, pack free, now, standing,
+--             tokens that the key's limits leave, or ''
 --         ENDED, seq, marker                 OLD, seq
 
 -- A refusal's numbers. Cash and pack_free tell what the request could have drawn on.
 local function no(reason, limit, r)
   r = r or {}
   return {'NO', str(seq), reason, limit, str(r.required or 0), str(r.available or 0), str(r.held or 0), r.counted and '1' or '0',
-    str(r.retry or 0), str(r.cash or 0), str(r.pack_free or 0), str(now), r.standing or ''}
+    str(r.retry or 0), str(r.cash or 0), str(r.pack_free or 0), str(now), r.standing or '', r.tokens and str(r.tokens) or ''}
 end
 
 -- already answers for a request that has been here before.
@@ -65,6 +66,14 @@ local function spend(fee, tokens, limits)
   end
   if tpm > 0 then first = lacks(first, 'key.tpm', tokens, tpm, tpm, 0, true) end
   return first
+end
+
+-- tokens_left is how many tokens the key's limits leave a single request; nil without such a limit.
+local function tokens_left()
+  local allowed, tpm, left = key.terms.tokens, key.terms.tpm, nil
+  if allowed ~= 0 then left = max(0, total(allowed, negate(key.t), negate(key.th))) end
+  if tpm > 0 then left = min(left or tpm, tpm) end
+  return left
 end
 
 -- wait tells how long, in ms, until a bucket has what is needed of it; nil when it has.
@@ -130,13 +139,18 @@ local function admit(groups)
   local refusal = short_of(groups, fee, free, tokens, limits) or rates(tokens)
   if not refusal then return place(groups, fee, tokens) end
 
+  local cash = free
+  for i = 1, #limits do cash = min(cash, limits[i][2]) end
   refusal.pack_free = 0
   for i = 1, #groups do
     local g = groups[i]
-    if g.unit == 'token' then refusal.pack_free = free_of(g.packs.before) + free_of(g.packs.after) end
+    if g.unit == 'token' then
+      refusal.pack_free = free_of(g.packs.before)
+      -- Packs that come after the wallets give what those lack, never what a limit of the key does.
+      if cash == free then refusal.pack_free = refusal.pack_free + free_of(g.packs.after) end
+    end
   end
-  for i = 1, #limits do free = min(free, limits[i][2]) end
-  refusal.cash, refusal.standing = max(0, free), standing(groups, key_standing())
+  refusal.cash, refusal.tokens, refusal.standing = max(0, cash), tokens_left(), standing(groups, key_standing())
   return no(refusal.reason, refusal.limit, refusal)
 end
 
