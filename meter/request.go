@@ -107,6 +107,7 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 	case isForm && e.form:
 		r.readForm(boundary)
 	default:
+		r.request.contentType = "application/json" // what it was read as, whatever the client calls it
 		r.readJSON()
 	}
 	if r.err == nil && r.request.Model == "" {

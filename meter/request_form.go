@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime"
 	"net/textproto"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -27,6 +28,12 @@ func formBoundary(contentType string) (string, bool) {
 func (r *requestReader) readForm(boundary string) {
 	if boundary == "" {
 		r.fail("", "The Content-Type of the form has no boundary.")
+		return
+	}
+	// One that is said twice (boundary=a; boundary*=utf-8''b) is another for another reader.
+	r.request.contentType = mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": boundary})
+	if strings.Trim(boundary, boundaryBytes) != "" || len(boundary) > 70 {
+		r.notForm("its boundary is not one")
 		return
 	}
 	mark := []byte("--" + boundary)
@@ -56,6 +63,9 @@ func (r *requestReader) readForm(boundary string) {
 		at += next
 	}
 }
+
+// boundaryBytes are what a boundary may be made of, by RFC 2046, but for the blank.
+const boundaryBytes = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'()+_,-./:=?"
 
 func (r *requestReader) notForm(what string) {
 	r.fail("", "The request body is not a valid multipart form: %s.", what)
@@ -105,7 +115,7 @@ func (r *requestReader) disposition(header []byte) (name string, file, ok bool) 
 		switch textproto.CanonicalMIMEHeaderKey(key) {
 		case "Content-Disposition":
 			kind, params, err := mime.ParseMediaType(value)
-			if err != nil || kind != "form-data" || params["name"] == "" || name != "" {
+			if err != nil || kind != "form-data" || params["name"] == "" || name != "" || namesTwice(value) {
 				return "", false, false
 			}
 			name = params["name"]
@@ -117,6 +127,26 @@ func (r *requestReader) disposition(header []byte) (name string, file, ok bool) 
 		}
 	}
 	return name, file, name != ""
+}
+
+// namesTwice reports whether a disposition has a name in the extended form of
+// RFC 2231 (name*=utf-8”…, name*0=…), which some readers take and others do not.
+func namesTwice(disposition string) bool {
+	quoted, escaped := false, false
+	parameters := strings.FieldsFunc(disposition, func(c rune) bool {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		}
+		return c == ';' && !quoted
+	})
+	return slices.ContainsFunc(parameters, func(p string) bool {
+		return strings.HasPrefix(strings.ToLower(strings.TrimSpace(p)), "name*")
+	})
 }
 
 // isHeaderName reports whether all readers take key for a header's name.

@@ -203,6 +203,10 @@ func (t *Tap) Broken() bool {
 	return !t.facts.isDocument()
 }
 
+// Done reports whether a stream has said by [DONE] that all of it has come,
+// whatever becomes of its connection.
+func (t *Tap) Done() bool { return t.frames.done }
+
 // Cut reports, at the end of an answer that is no stream and says that it is
 // JSON, that a document has begun in it and has not come to its end. What the
 // connection tells is not enough: of some answers its end is the end.

@@ -14,6 +14,30 @@ const maxBodyKept = 1 << 20
 // bodySize is how much room, in bytes, a body is given before any of it has come.
 const bodySize = 16 << 10
 
+// strangersBody is how much of a body, in bytes, is taken before its credential
+// is known to be good: anybody can write one that looks well.
+const strangersBody = 1 << 20
+
+// gate lets the rest of a long body in once its key is known.
+type gate struct {
+	io.Reader
+	know func() error
+	room int
+	err  error
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	if g.room <= 0 && g.know != nil {
+		g.err, g.know = g.know(), nil
+	}
+	if g.err != nil {
+		return 0, g.err
+	}
+	n, err := g.Reader.Read(p)
+	g.room -= n
+	return n, err
+}
+
 // readBody reads a body to its end into memory that is used again. What is
 // announced costs nothing to announce: room is made for as much again as has come.
 func readBody(into *[]byte, from io.Reader, length int64) error {

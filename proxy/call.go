@@ -101,15 +101,20 @@ func (c *call) readRequest() error {
 	if c.proxy.draining.Load() {
 		return errDraining()
 	}
-	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return errInvalidRequest("", fmt.Sprintf("The request body is %s-encoded; send it unencoded.", encoding))
+	for _, encoding := range c.r.Header["Content-Encoding"] {
+		if encoding != "" && encoding != "identity" {
+			return errInvalidRequest("", fmt.Sprintf("The request body is %s-encoded; send it unencoded.", encoding))
+		}
 	}
 	if limit := c.proxy.policy.MaxBody; c.r.ContentLength > limit {
 		return errTooLarge(limit) // before it is sent for nothing
 	}
 	c.body = c.proxy.bodies.Get().(*[]byte)
-	err := readBody(c.body, http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength)
+	body := &gate{Reader: http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), know: c.authenticate, room: strangersBody}
+	err := readBody(c.body, body, c.r.ContentLength)
 	switch {
+	case body.err != nil:
+		return body.err
 	case err != nil && c.proxy.draining.Load():
 		return errDraining() // its time was cut short
 	case err != nil:
@@ -192,7 +197,8 @@ func clientAddr(r *http.Request) netip.Addr {
 }
 
 // forward tries the upstreams in turn until one answers. It moves on only
-// before the first byte of an answer; one hold serves all attempts.
+// before the first byte of an answer, and not for a client that has left: what
+// is drained then is work that had begun. One hold serves all attempts.
 func (c *call) forward() error {
 	var failure error
 	for i, candidate := range c.candidates {
@@ -205,11 +211,13 @@ func (c *call) forward() error {
 			if cause != nil {
 				return cause
 			}
-			failure = errUpstreamAway(reason(err))
+			if failure = errUpstreamAway(reason(err)); c.hasLeft() {
+				break // nobody waits for another's answer
+			}
 			continue
 		}
 		c.proxy.metrics.attempt(candidate.Name, statusClass(response.StatusCode))
-		if movesOn(response.StatusCode) && i < len(c.candidates)-1 {
+		if movesOn(response.StatusCode) && i < len(c.candidates)-1 && !c.hasLeft() {
 			discard(response)
 			continue
 		}
@@ -297,9 +305,13 @@ func (c *call) giveUp(err error) {
 // nothing, unless it reports usage.
 func (c *call) passUpstreamError() {
 	tap := c.request.NewTap(c.answer.Header.Get("Content-Type"))
-	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxAnswer)))
+	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxAnswer)+1))
 	if err != nil {
 		c.giveUp(errUpstreamAway("its error broke off"))
+		return
+	}
+	if len(body) > c.proxy.policy.MaxAnswer {
+		c.giveUp(errUpstreamAway("its error is too large"))
 		return
 	}
 	tap.Pass(nil, body)
@@ -424,13 +436,23 @@ func (c *call) pump() error {
 			c.headWaits = false
 			_ = c.control.Flush()
 		}
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return c.atEnd()
-		}
-		if err != nil {
+		case err == nil:
+		case c.isDone():
+			return nil // how the connection ends is no matter of the answer's
+		default:
 			return err
 		}
 	}
+}
+
+// isDone reports whether the stream has said that it is at its end.
+func (c *call) isDone() bool {
+	c.tapMu.Lock()
+	defer c.tapMu.Unlock()
+	return c.tap.Done()
 }
 
 // atEnd is what the end of the upstream's answer comes to: an error, if it
@@ -447,7 +469,7 @@ func (c *call) atEnd() error {
 // pass waits for the next bytes of the answer and passes them on. Buffers are
 // taken when there is something to put into them: most streams wait.
 func (c *call) pass() error {
-	c.restartSilence(c.upstream.Timeout)
+	c.restartSilence(c.patience())
 	await(c.answer.Body)
 	buffers := c.proxy.buffers.Get().(*streamBuffers)
 	defer c.proxy.buffers.Put(buffers)
@@ -456,6 +478,15 @@ func (c *call) pass() error {
 	buffers.out = c.passOn(buffers.out[:0], buffers.in[:n])
 	c.write(buffers.out)
 	return err
+}
+
+// patience is how long the upstream may say nothing now. Its client waits for
+// the end of a stream that is done: the end of the connection is not waited for long.
+func (c *call) patience() time.Duration {
+	if c.isDone() {
+		return min(c.upstream.Timeout, donePatience)
+	}
+	return c.upstream.Timeout
 }
 
 // read reads on in the answer. A client that takes its time between two reads
@@ -686,12 +717,18 @@ func (c *call) hideFromStrangers(err error) *apiError {
 	if e.code == codeInvalidKey || e.status == http.StatusServiceUnavailable {
 		return e
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
-	defer cancel()
-	if _, _, err := c.proxy.ledger.Authenticate(ctx, c.credential, clientAddr(c.r)); err != nil {
+	if err := c.authenticate(); err != nil {
 		return c.asAPIError(err)
 	}
 	return e
+}
+
+// authenticate asks the ledger for the key alone.
+func (c *call) authenticate() error {
+	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	defer cancel()
+	_, _, err := c.proxy.ledger.Authenticate(ctx, c.credential, clientAddr(c.r))
+	return err
 }
 
 // end is the one way out.
@@ -753,6 +790,8 @@ func (c *call) model() string {
 const (
 	// ledgerPatience bounds one question to the ledger; past it the call is refused.
 	ledgerPatience = 3 * time.Second
+	// donePatience bounds the wait for the end of a stream's connection after its [DONE].
+	donePatience = time.Second
 	// settlePatience bounds the booking of an answer that is ready to end.
 	settlePatience = 10 * time.Second
 )

@@ -66,13 +66,14 @@ var (
 	// one among all who use our credential: two clients with the same could get
 	// each other's answer.
 	fromClient = withhold([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-"},
-		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Accept-Encoding", "Expect",
+		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
 		"Openai-Organization", "Openai-Project", "Idempotency-Key")
-	// fromUpstream is what an upstream's answer says to us alone: cookies and
-	// protocol offers would lead clients past the meter, the organisation is ours.
-	fromUpstream = withhold(nil, "Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
+	// fromUpstream is what an upstream's answer says to us alone: cookies,
+	// redirections and protocol offers would lead clients past the meter, with the
+	// key that they have of us; the organisation is ours.
+	fromUpstream = withhold(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
 )
 
 // passHeaders copies all that may be passed on.

@@ -196,8 +196,8 @@ func (p *Proxy) Reload(book *meter.Book, upstreams []Upstream) error {
 
 // ServeHTTP answers one request of a client.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if path.Clean(r.URL.Path) != r.URL.Path {
-		p.refuseRoute(w, r) // the mux would redirect: no SDK follows that with its body
+	if path.Clean(r.URL.Path) != r.URL.Path || r.RequestURI == "*" {
+		p.refuseRoute(w, r) // the mux would redirect: no SDK follows that with its body; or answer without an id
 		return
 	}
 	if e := p.endpoints[r.URL.Path]; e != nil && r.Method == http.MethodPost {

@@ -82,12 +82,19 @@ func credential(r *http.Request) (ledger.Credential, bool) {
 	return ledger.ParseCredential(secret)
 }
 
-// upstreamQuery is the client's query without anything that is a credential.
+// upstreamQuery is what of the client's query goes upstream: nothing that is a
+// credential, and no model. There are upstreams that take ?model= before the
+// body's, and the body's is what the call is admitted and charged for.
 func upstreamQuery(r *http.Request) string {
-	if r.URL.RawQuery == "" || !strings.Contains(r.URL.RawQuery, "key=") {
-		return r.URL.RawQuery
+	if r.URL.RawQuery == "" {
+		return ""
 	}
 	q := r.URL.Query()
-	q.Del("key")
-	return q.Encode()
+	for name := range q {
+		switch strings.ToLower(name) {
+		case "key", "api_key", "api-key", "x-api-key", "model":
+			q.Del(name)
+		}
+	}
+	return q.Encode() // as it was read here, and not in another way
 }

@@ -232,8 +232,9 @@ func (c *upstreamConn) answer(r *http.Request, body []byte, cut *cut) (*http.Res
 // exchange writes the request and reads the answer's head.
 func (c *upstreamConn) exchange(r *http.Request, body []byte) (*http.Response, error) {
 	if err := c.write(r, body); err != nil {
-		// An upstream may refuse a long request before it has read it all.
-		if response, early := c.head(r); early == nil && response.StatusCode >= http.StatusBadRequest {
+		// An upstream may refuse a long request before it has read it all, or answer
+		// it: what it has answered is not to be sent again.
+		if response, early := c.head(r); early == nil {
 			response.Close = true
 			return response, nil
 		}

@@ -175,8 +175,8 @@ func (r *Reader) layerIsQuiet() bool {
 }
 
 // Gone reports whether the other side has closed the connection, or its side of
-// it, and nothing that it said before is still to be read by the system's account.
-// It may be asked from any goroutine.
+// it. Where the system does not tell that apart, something that is still to be
+// read hides it. It may be asked from any goroutine.
 func (r *Reader) Gone() bool {
 	if r.raw == nil {
 		return false
@@ -185,12 +185,15 @@ func (r *Reader) Gone() bool {
 	return n == 0 && err == nil || err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
 }
 
-// peek asks the system for a byte without taking it. Control does not wait for
-// who is in a read.
+// peek asks the system for a byte without taking it; none, if no more will come
+// after those that are there. Control does not wait for who is in a read.
 func (r *Reader) peek() (n int, err error) {
 	closed := r.raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if n > 0 && hasEnded(int(fd)) {
+			n = 0
+		}
 	})
 	if closed != nil {
 		return 0, closed
