@@ -204,7 +204,13 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		return fmt.Errorf("%w: Redis has recorded another archive (%s)", ErrUnavailable, m.archive)
 	}
 	if m.at.epoch() > head.Epoch {
-		return nil // recovered since the head was read: the next round sees it
+		// Recovered since the head was read? Then the archive's epoch has risen first.
+		again, err := a.Head(ctx, head.Shard)
+		if err != nil || again.Epoch >= m.at.epoch() {
+			return err
+		}
+		return l.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it is of epoch %d, and Redis of %d: the archive has gone back in time",
+			archive.ErrGap, again.Epoch, m.at.epoch()))
 	}
 	if err := l.catchUpShard(ctx, head, m); err != nil || m.at.epoch() < head.Epoch || m.at.seq() < int64(head.Seq) {
 		return err
@@ -248,19 +254,22 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 // are read at one moment: entries of a server that has missed a recovery are
 // not the ledger's.
 func (l *Ledger) archiveSome(ctx context.Context, a *archive.Archive, head archive.Head) (archive.Head, error) {
-	var epoch *redis.SliceCmd
+	var epoch, after *redis.SliceCmd
 	var page *redis.Cmd
-	_, err := l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	// No MULTI: a Redis that is full takes none, and is to be emptied by this.
+	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		epoch = p.HMGet(ctx, l.metaKey(head.Shard), "seq", metaEpoch)
 		page = p.Do(ctx, "XRANGE", l.journalKey(head.Shard), entryID(max(1, int64(head.Seq))), "+", "COUNT", archiveBatch)
+		after = p.HMGet(ctx, l.metaKey(head.Shard), "seq", metaEpoch)
 		return nil
 	})
 	if err != nil {
 		return head, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	at := epoch.Val()
-	if positionOf(at[0], at[1]).epoch() != head.Epoch {
-		return head, archive.ErrEpoch
+	for _, at := range [][]any{epoch.Val(), after.Val()} { // epochs only rise: it was this one in between
+		if positionOf(at[0], at[1]).epoch() != head.Epoch {
+			return head, archive.ErrEpoch
+		}
 	}
 	entries, err := rawEntries(head.Shard, page)
 	if err != nil || len(entries) == 0 {

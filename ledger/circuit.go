@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -35,6 +36,9 @@ var errAnew = fmt.Errorf("%w: Redis has come up anew, and is being looked at bef
 type circuit struct {
 	// until is when the next may try, in ns since 1970; 0: closed, all may.
 	until atomic.Int64
+	// refuses is until when a server that answers and refuses to write (full, without replicas,
+	// its disk full) is not asked for new holds, in ns since 1970.
+	refuses atomic.Int64
 	// convoy takes the data plane's calls there.
 	convoy convoy
 }
@@ -101,6 +105,17 @@ func (l *Ledger) suspect() {
 	case l.circuits.tripped <- struct{}{}:
 	default:
 	}
+}
+
+// refusesWrites reports whether an error is a server's that can be asked, and takes no writes.
+func refusesWrites(err error) bool {
+	if err == nil {
+		return false
+	}
+	var answer redis.Error
+	return errors.As(err, &answer) && slices.ContainsFunc([]string{"OOM", "NOREPLICAS", "MISCONF", "BUSY"}, func(prefix string) bool {
+		return redis.HasErrorPrefix(answer, prefix)
+	})
 }
 
 // unreachable reports whether an error means that the server cannot serve now.

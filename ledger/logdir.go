@@ -53,6 +53,9 @@ func (l *Ledger) adoptOthers(ctx context.Context) error {
 		if dir == l.log.dir {
 			continue
 		}
+		if _, err := os.Stat(filepath.Join(dir, identityFile)); errors.Is(err, os.ErrNotExist) {
+			continue // its process ended before it had a record: the first thing it writes is whose log it is
+		}
 		done, err := l.adopt(ctx, dir)
 		if errors.Is(err, errLogTaken) {
 			continue

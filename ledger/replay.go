@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/tollgate/tollgate/ledger/archive"
 )
 
 // Replayed is what a replay of a settlement log did.
@@ -133,7 +135,12 @@ func (l *Ledger) RunReplay(ctx context.Context) {
 
 func (l *Ledger) replaySome(ctx context.Context, whole bool) error {
 	if whole {
-		return l.replayLog(ctx)
+		err := l.replayLog(ctx)
+		if err == nil && l.log.isDue { // nor did the neighbours' at the start
+			err = l.adoptOthers(ctx)
+			l.log.due(errors.Is(err, ErrUnavailable))
+		}
+		return err
 	}
 	r := &replay{ledger: l, log: l.log}
 	err := r.waiting(ctx)
@@ -165,28 +172,43 @@ func (r *replay) run(ctx context.Context) error {
 
 // waiting books the calls whose end Redis has not been told, or may not have been.
 func (r *replay) waiting(ctx context.Context) error {
+	l := r.ledger
 	r.brought = make(map[string]bool)
+	var failures []error
+	failed := make(map[string]bool) // accounts: one that cannot be booked on keeps no other from it
 	for _, c := range r.log.waiting() {
+		rec := c.record()
 		r.done.Records++
-		r.brought[c.record().id] = true
-		if err := r.bring(ctx, c.record(), "", c.ended); err != nil {
-			return err
+		r.brought[rec.id] = true
+		if failed[rec.account] {
+			continue
+		}
+		if l.circuits.of(l.shardOf(rec.account)).until.Load() != 0 {
+			failed[rec.account], failures = true, append(failures, errAway)
+			continue
+		}
+		if err := r.bring(ctx, rec, "", c.ended); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			failed[rec.account] = true
+			failures = append(failures, err)
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 // segment looks whether Redis still has the ends that stand in a segment, and
 // brings it those that it has not.
 func (r *replay) segment(ctx context.Context, number uint64) error {
 	var ends []*logRecord
-	told := make(map[string]string)
+	told := make(map[string]*logRecord)
 	err := r.read(number, func(rec *logRecord) {
 		switch {
 		case rec.ends():
 			ends = append(ends, rec)
 		case rec.kind == noteBooked:
-			told[rec.id] = rec.told
+			told[rec.id] = rec
 		}
 	})
 	if err != nil {
@@ -199,18 +221,47 @@ func (r *replay) segment(ctx context.Context, number uint64) error {
 	// The note of who paid goes with a later write, at most a second later.
 	err = r.read(number+1, func(rec *logRecord) {
 		if rec.kind == noteBooked {
-			told[rec.id] = rec.told
+			told[rec.id] = rec
 		}
 	})
 	if err != nil {
 		return err
 	}
 	for _, rec := range missing {
-		if err := r.bring(ctx, rec, told[rec.id], number); err != nil {
+		note := told[rec.id]
+		if note == nil {
+			note = new(logRecord)
+		}
+		if there, err := r.stands(ctx, rec, note.seq, number); err != nil || there {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.bring(ctx, rec, note.told, number); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stands reports whether the journal has a charge under the very id at which it was noted to be booked, though Redis
+// does not remember the request: its clock may have stood so far ahead that it forgot.
+func (r *replay) stands(ctx context.Context, rec *logRecord, seq int64, segment uint64) (bool, error) {
+	if rec.kind != recordSettle || seq == 0 {
+		return false, nil
+	}
+	shard := r.ledger.shardOf(rec.account)
+	found := false
+	err := r.ledger.eachRaw(ctx, shard, seq, seq, archive.Query{}, func(e *archive.Entry) error {
+		found = e.Type == TypeCharge && e.RequestID == rec.id
+		return nil
+	})
+	if err == nil && found {
+		r.done.There++
+		r.log.found(segment, shard, seq)
+	}
+	return found, err
 }
 
 func (r *replay) read(number uint64, visit func(*logRecord)) error {

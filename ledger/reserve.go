@@ -43,13 +43,21 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 	if l.away(shard) {
 		return nil, errAway
 	}
+	refuses := &l.circuits.of(shard).refuses
+	if until := refuses.Load(); until != 0 && time.Now().UnixNano() < until {
+		return nil, fmt.Errorf("%w: Redis takes no writes", ErrUnavailable)
+	}
 	if err := l.archiveAdmits(); err != nil {
 		return nil, err
 	}
 	args := l.reserveArgs(&r, lines, idMS)
 	b := &booking{id: r.ID, account: account, suffix: r.Credential.suffix(), model: r.Model, idMS: idMS}
 	return l.reserveLogged(&r, b, func() (*reply, error) {
-		return l.run(ctx, l.scripts.reserve, shard, l.keysOf(shard, account, idMS), args)
+		reply, err := l.run(ctx, l.scripts.reserve, shard, l.keysOf(shard, account, idMS), args)
+		if refusesWrites(err) {
+			refuses.Store(time.Now().Add(time.Second).UnixNano())
+		}
+		return reply, err
 	})
 }
 

@@ -168,6 +168,9 @@ func (l *Ledger) openServer(ctx context.Context, c redis.Cmdable) error {
 	if err := l.newAOF(ctx, c); err != nil {
 		return err
 	}
+	if found == libraryClosed { // one command: a server that is full takes no MULTI
+		return c.FCall(ctx, l.scripts.toOpen(), nil, l.identity).Err()
+	}
 	_, err = c.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		l.scripts.open(ctx, p, found, l.identity)
 		return nil

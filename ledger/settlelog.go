@@ -149,6 +149,9 @@ func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int
 	use := g.use(segment)
 	if at := millis(r.atMS); at.After(use.newest) {
 		use.newest = at
+		if now := time.Now(); at.After(now) { // written by a clock that stood ahead
+			use.newest = now
+		}
 	}
 	c := g.calls[r.id]
 	switch {
@@ -156,8 +159,13 @@ func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int
 		g.calls[r.id] = &loggedCall{opened: segment}
 		g.pin(segment)
 		g.calls[r.id].progress = &logRecord{kind: recordOpen, atMS: r.atMS, booking: r.booking}
-	case r.kind == recordProgress && c != nil:
+	case r.kind == recordProgress:
+		if c == nil {
+			c = new(loggedCall)
+			g.calls[r.id] = c
+		}
 		c.progress = r
+		g.moves(c, segment)
 	case r.ends() && c == nil:
 		g.calls[r.id] = &loggedCall{ended: segment, end: r}
 		g.pin(segment)
@@ -251,16 +259,31 @@ func (g *settleLog) open(b *booking) error {
 	return nil
 }
 
-// progress records what a call has delivered so far. A log without room lets it be.
+// progress records what a call has delivered so far. It says all that the open
+// record said: a call that lasts keeps no segment before it. It is written
+// whatever the bound says: what it makes free is more, and without it the next
+// start would give back what was delivered.
 func (g *settleLog) progress(b *booking) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c := g.calls[b.id]; c == nil || c.end != nil || !g.wal.Room(settleRoom) {
+	c := g.calls[b.id]
+	if c == nil || c.end != nil {
 		return nil
 	}
-	g.wal.Return(settleRoom)
-	_, err := g.write(&logRecord{kind: recordProgress, booking: *b})
+	at, err := g.write(&logRecord{kind: recordProgress, booking: *b})
+	if err == nil {
+		g.moves(c, at.Segment)
+	}
 	return err
+}
+
+// moves lets a call that has not ended need another segment than the one it did.
+func (g *settleLog) moves(c *loggedCall, segment uint64) {
+	if c.opened != 0 {
+		g.use(c.opened).pins--
+	}
+	c.opened = segment
+	g.pin(segment)
 }
 
 // end records how a call ends. The first word counts: asked again, it returns

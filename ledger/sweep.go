@@ -24,17 +24,18 @@ func (l *Ledger) Sweep(ctx context.Context) (Swept, error) {
 // sweep is Sweep, for holds only while their deadlines can be believed.
 func (l *Ledger) sweep(ctx context.Context, believed func() bool) (Swept, error) {
 	var swept Swept
+	var failures []error
 	for shard := range l.tags {
-		if err := l.sweepShard(ctx, shard, believed, &swept); err != nil {
+		err := l.sweepShard(ctx, shard, believed, &swept)
+		if err == nil {
+			err = l.expireShard(ctx, shard, &swept)
+		}
+		if ctx.Err() != nil {
 			return swept, err
 		}
+		failures = append(failures, err)
 	}
-	for shard := range l.tags {
-		if err := l.expireShard(ctx, shard, &swept); err != nil {
-			return swept, err
-		}
-	}
-	return swept, nil
+	return swept, errors.Join(failures...)
 }
 
 func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool, swept *Swept) error {
@@ -52,16 +53,20 @@ func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool
 		swept.Kept += int(due)
 		return nil
 	}
+	var failures []error
 	for i := 4; i < len(r.values); i++ {
 		if !believed() {
 			return nil
 		}
 		account, request, _ := strings.Cut(strings.TrimRight(r.text(i), " "), " ")
 		if err := l.sweepOne(ctx, shard, account, request, swept); err != nil {
-			return err
+			if ctx.Err() != nil || l.circuits.of(shard).until.Load() != 0 {
+				return err
+			}
+			failures = append(failures, err) // one that is damaged keeps no other
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 func (l *Ledger) sweepOne(ctx context.Context, shard int, account, request string, swept *Swept) error {

@@ -83,6 +83,14 @@ func (v *vault) check(ctx context.Context, a *archive.Archive) error {
 // recheck looks whether what is behind the connection is still the archive.
 func (v *vault) recheck(ctx context.Context, a *archive.Archive) error {
 	if err := a.Refresh(ctx); err != nil {
+		if errors.Is(err, archive.ErrMissing) { // what is there now is looked at anew
+			v.mu.Lock()
+			if v.open == a {
+				v.open = nil
+				err = errors.Join(err, a.Close())
+			}
+			v.mu.Unlock()
+		}
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err := v.check(ctx, a); err != nil {

@@ -73,6 +73,7 @@ type Archive struct {
 	identity string
 	postgres bool
 	path     string // of the SQLite file
+	file     os.FileInfo
 }
 
 const schema = `
@@ -104,6 +105,11 @@ func open(ctx context.Context, address string, begin func(*Archive, context.Cont
 	}
 	if err := begin(a, ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("archive %s: %w", shown(address), err), a.db.Close())
+	}
+	if a.path != "" {
+		if a.file, err = os.Stat(a.path); err != nil {
+			return nil, errors.Join(annotate(err), a.db.Close())
+		}
 	}
 	return a, nil
 }
@@ -483,6 +489,10 @@ func (a *Archive) Verify(ctx context.Context, shard int) (entries uint64, err er
 	return entries, nil
 }
 
+// leaseSlack is how far the clocks of those who take leases may be apart: one
+// that lasts longer was taken by a clock that stands ahead, and counts for nothing.
+const leaseSlack = 2 * time.Hour
+
 // Lease takes or renews a named lease for holder, by this process's clock;
 // false when another has it. A lease only spares work: what protects the
 // archive is that Append is conditional.
@@ -490,8 +500,8 @@ func (a *Archive) Lease(ctx context.Context, name, holder string, ttl time.Durat
 	now := time.Now()
 	result, err := a.db.ExecContext(ctx, `INSERT INTO leases (name, holder, until_ms) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms
-		WHERE leases.holder = excluded.holder OR leases.until_ms < $4`,
-		name, holder, now.Add(ttl).UnixMilli(), now.UnixMilli())
+		WHERE leases.holder = excluded.holder OR leases.until_ms < $4 OR leases.until_ms > $5`,
+		name, holder, now.Add(ttl).UnixMilli(), now.UnixMilli(), now.Add(ttl+leaseSlack).UnixMilli())
 	if err != nil {
 		return false, annotate(err)
 	}

@@ -60,6 +60,15 @@ func (a *Archive) find(ctx context.Context) error {
 // Refresh reads the identity anew: the file or database may have been
 // exchanged since it was opened.
 func (a *Archive) Refresh(ctx context.Context) error {
+	if a.path != "" { // an open file is there as long as it is open, whatever has become of its name
+		there, err := os.Stat(a.path)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(there, a.file) {
+			err = ErrMissing
+		}
+		if err != nil {
+			return annotate(err)
+		}
+	}
 	fresh := Archive{db: a.db}
 	if err := fresh.readIdentity(ctx); err != nil {
 		return annotate(err)

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- key_revoke.lua: a key ends, at once and for good. Requests in flight settle all the same.
 --
 -- KEYS: [1] meta … [9], see lib.lua and account.lua

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- status.lua: an account is suspended or resumed. What is so already stays so, without an entry.
 --
 -- KEYS: [1] meta … [9], see lib.lua and account.lua

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- watermark.lua: the archive has all of the journal up to a seq; what of that is older than it need be here goes.
 --
 -- Idea: the watermark only rises, and only what is at or below it is trimmed, in the same step, so that nothing can be

@@ -214,7 +214,7 @@ func parse(data []byte) (record []byte, ok bool) {
 
 // begin makes a new segment the current one.
 func (l *Log) begin(number uint64) error {
-	file, err := os.OpenFile(l.path(number), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, segmentMode)
+	file, err := os.OpenFile(l.path(number), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, segmentMode)
 	if err != nil {
 		return err
 	}
@@ -252,8 +252,7 @@ func (l *Log) Append(record []byte) (Position, error) {
 	}
 	if l.segments[len(l.segments)-1].size >= l.options.SegmentSize {
 		if err := l.advance(); err != nil {
-			l.broken = fmt.Errorf("settlement log: %w", err)
-			return Position{}, l.broken
+			return Position{}, fmt.Errorf("settlement log: %w", err)
 		}
 	}
 	l.frame = binary.LittleEndian.AppendUint32(l.frame[:0], uint32(len(record)))
@@ -278,9 +277,10 @@ func (l *Log) Append(record []byte) (Position, error) {
 // current one ever needs it.
 func (l *Log) advance() error {
 	if err := l.current.Sync(); err != nil {
-		return err
+		l.broken = fmt.Errorf("settlement log: fsync: %w", err)
+		return l.broken
 	}
-	full := l.current
+	full := l.current // and stays current if there is no room for another: that may pass
 	if err := l.begin(l.segments[len(l.segments)-1].number + 1); err != nil {
 		return err
 	}
@@ -447,9 +447,9 @@ func (l *Log) Rotate() error {
 		return l.broken
 	}
 	if err := l.advance(); err != nil {
-		l.broken = fmt.Errorf("settlement log: %w", err)
+		return fmt.Errorf("settlement log: %w", err)
 	}
-	return l.broken
+	return nil
 }
 
 // Current is the number of the segment that records go to.
