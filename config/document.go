@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+
+	"github.com/tollgate/tollgate/meter/yamlfile"
 )
 
 // A document is one YAML file while it is being read. It walks the syntax tree
@@ -30,70 +28,23 @@ type value struct {
 
 // parse returns the root of the tree; false when the file is empty or not YAML.
 func (d *document) parse(data []byte) (root value, ok bool) {
-	file, err := parseYAML(data)
+	body, err := yamlfile.Parse(data)
 	if err != nil {
 		d.problems = append(d.problems, d.syntaxProblem(data, err))
-		return value{}, false
 	}
-	if line := emptyDocument(data); line > 0 {
-		d.problems = append(d.problems, Problem{File: d.file, Line: line, Column: 1, Message: "an empty YAML document begins here: want one document, without ---"})
-		return value{}, false
-	}
-	for _, doc := range file.Docs {
-		switch {
-		case doc.Body == nil:
-		case ok:
-			value{d, "", doc.Body}.fail("a second YAML document begins here: want one, without ---")
-		default:
-			root, ok = value{d, "", doc.Body}, true
-		}
-	}
-	return root, ok
-}
-
-// emptyDocument is the line of a --- with nothing up to the next; 0 if there is
-// none. The parser passes over whatever follows such a document.
-func emptyDocument(data []byte) int {
-	var marker *token.Token
-	for _, t := range lexer.Tokenize(string(data)) {
-		switch t.Type {
-		case token.DocumentHeaderType:
-			if marker != nil {
-				return marker.Position.Line
-			}
-			marker = t
-		case token.CommentType:
-		default:
-			marker = nil
-		}
-	}
-	return 0
-}
-
-// parseYAML turns a panic of the parser into an error: a reload must not be
-// able to take a running proxy down.
-func parseYAML(data []byte) (file *ast.File, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("not YAML: %v", p)
-		}
-	}()
-	return parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	return value{d, "", body}, body != nil
 }
 
 func (d *document) syntaxProblem(data []byte, err error) Problem {
-	p := Problem{File: d.file, Message: "not YAML: " + err.Error()}
-	var syntax yaml.Error
+	p := Problem{File: d.file, Message: err.Error()}
+	var syntax *yamlfile.Error
 	if !as(err, &syntax) {
 		return p
 	}
-	p.Message = "not YAML: " + syntax.GetMessage()
-	if t := syntax.GetToken(); t != nil && t.Position != nil {
-		p.Line, p.Column = t.Position.Line, t.Position.Column
-		lines := strings.Split(string(data), "\n")
-		if p.Line <= len(lines) && strings.Contains(lines[p.Line-1], "${") {
-			p.Message += ` (inside {} and [] a variable must be quoted: "${VAR}")`
-		}
+	p.Line, p.Column = syntax.Line, syntax.Column
+	lines := strings.Split(string(data), "\n")
+	if p.Line > 0 && p.Line <= len(lines) && strings.Contains(lines[p.Line-1], "${") {
+		p.Message += ` (inside {} and [] a variable must be quoted: "${VAR}")`
 	}
 	return p
 }
@@ -105,17 +56,7 @@ func (v value) fail(format string, args ...any) {
 
 func (v value) origin() origin {
 	o := origin{file: v.doc.file, path: v.path}
-	if v.node == nil {
-		return o
-	}
-	node := v.node
-	// A mapping's own token is its colon; its place is its first key.
-	if m, ok := node.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
-		node = m.Values[0].Key
-	}
-	if t := node.GetToken(); t != nil && t.Position != nil {
-		o.line, o.column = t.Position.Line, t.Position.Column
-	}
+	o.line, o.column = yamlfile.Place(v.node)
 	return o
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -96,21 +97,16 @@ func (l *Ledger) setStatus(ctx context.Context, id, status, reason string) error
 	if err != nil {
 		return err
 	}
-	return r.lost("account " + id)
+	return r.notFound("account " + id)
 }
 
 // TopUp puts money into a wallet and returns the entry. With a Ref it is
 // booked once, however often it is called. ErrConflict when the Ref was used
 // for something else, ErrNotFound, ErrInvalid, ErrUnavailable.
 func (l *Ledger) TopUp(ctx context.Context, t Topup) (*Entry, error) {
-	if t.Wallet == "" {
-		t.Wallet = Recharge
-	}
-	switch {
-	case t.Wallet != Recharge && t.Wallet != Bonus:
-		return nil, fmt.Errorf("%w: wallet %q: want recharge or bonus", ErrInvalid, t.Wallet)
-	case t.Amount <= 0 || t.Amount > meter.MaxBalance:
-		return nil, fmt.Errorf("%w: amount %s: want more than 0, at most %s", ErrInvalid, t.Amount, meter.MaxBalance)
+	t.Wallet = cmp.Or(t.Wallet, Recharge)
+	if err := t.Check(); err != nil {
+		return nil, err
 	}
 	content := digest("topup", string(t.Wallet), t.Amount.String())
 	r, err := l.runRef(ctx, l.scripts.topup, t.Account, t.Ref, content, []any{string(t.Wallet), int64(t.Amount)})
@@ -118,7 +114,7 @@ func (l *Ledger) TopUp(ctx context.Context, t Topup) (*Entry, error) {
 		return nil, err
 	}
 	if r.text(0) == "RANGE" {
-		return nil, fmt.Errorf("%w: the wallet would hold more than %s", ErrInvalid, meter.MaxBalance)
+		return nil, errTooMuch()
 	}
 	return l.refEntry(ctx, r, t.Account, t.Ref)
 }
@@ -177,14 +173,6 @@ func (l *Ledger) refEntry(ctx context.Context, r *reply, account, ref string) (*
 	default:
 		return nil, r.unexpected()
 	}
-}
-
-// lost turns the answer LOST into ErrNotFound.
-func (r *reply) lost(what string) error {
-	if r.text(0) == "LOST" {
-		return fmt.Errorf("%w: %s", ErrNotFound, what)
-	}
-	return r.problem()
 }
 
 // checkText refuses what people wrote if it is too long, has control characters,
@@ -289,7 +277,7 @@ func (s *accountState) account() (*Account, error) {
 	return a, err
 }
 
-// Ping measures one round trip to Redis, without a script.
+// ping measures one round trip to every master of Redis, without a script.
 func (l *Ledger) ping(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
 	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error { return c.Ping(ctx).Err() })

@@ -99,7 +99,7 @@ func (l *Ledger) trySet(ctx context.Context, a *Account, c AccountChange) (done 
 	if err != nil {
 		return false, err
 	}
-	return r.text(0) != "CHANGED", r.lost("account " + a.ID)
+	return r.text(0) != "CHANGED", r.notFound("account " + a.ID)
 }
 
 func (o *AccountOptions) validate() error {

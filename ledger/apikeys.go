@@ -58,7 +58,7 @@ func (l *Ledger) CreateKey(ctx context.Context, account string, k NewKey) (*Key,
 		if r.text(0) == "TAKEN" {
 			continue
 		}
-		if err := r.lost("account " + account); err != nil {
+		if err := r.notFound("account " + account); err != nil {
 			return nil, "", err
 		}
 		key, err := l.FindKey(ctx, keyID(account, credential.suffix()))
@@ -193,7 +193,7 @@ func (l *Ledger) RevokeKey(ctx context.Context, account, id string) error {
 	if err != nil {
 		return err
 	}
-	return r.lost("key " + id)
+	return r.notFound("key " + id)
 }
 
 // Authenticate tells whose a credential is, for the key holder's own routes.

@@ -38,7 +38,7 @@ type ArchiveState struct {
 	// Backlog is how many entries Redis has that are not archived, Lag how long the oldest of them has waited.
 	Backlog int64
 	Lag     time.Duration
-	// Archived is how many entries this process has archived in this round, Trimmed whether Redis let go of any.
+	// Archived is how many entries this process has archived in this round.
 	Archived int64
 	// At is when everything there was had last been archived, as far as this process knows.
 	At time.Time

@@ -3,6 +3,9 @@ package ledger
 import (
 	"cmp"
 	"errors"
+	"fmt"
+
+	"github.com/tollgate/tollgate/meter"
 )
 
 // What can be said of arguments without asking Redis, for those who want to
@@ -30,8 +33,20 @@ func (c AccountChange) Check() error {
 	return o.validate()
 }
 
-// CheckNote refuses a reason or a reference that cannot be journaled.
-func CheckNote(what, text string) error { return checkText(what, text) }
+// CheckReason refuses a reason that cannot be journaled; none at all is one.
+func CheckReason(text string) error { return checkText("reason", text) }
+
+// Check refuses what can be put into no wallet.
+func (t Topup) Check() error {
+	t.Wallet = cmp.Or(t.Wallet, Recharge)
+	switch {
+	case t.Wallet != Recharge && t.Wallet != Bonus:
+		return fmt.Errorf("%w: wallet %q: want recharge or bonus", ErrInvalid, t.Wallet)
+	case t.Amount <= 0 || t.Amount > meter.MaxBalance:
+		return fmt.Errorf("%w: amount %s: want more than 0, at most %s", ErrInvalid, t.Amount, meter.MaxBalance)
+	}
+	return checkText("ref", t.Ref)
+}
 
 // Check refuses what cannot be booked on any wallet.
 func (a Adjustment) Check() error {
@@ -40,6 +55,20 @@ func (a Adjustment) Check() error {
 		return err
 	}
 	return checkText("ref", a.Ref)
+}
+
+// Check refuses what cannot be given back of any charge.
+func (r *Refund) Check() error {
+	if err := checkReason(r.Reason); err != nil {
+		return err
+	}
+	if err := checkText("ref", r.Ref); err != nil {
+		return err
+	}
+	if r.Amount != nil && (*r.Amount <= 0 || *r.Amount > meter.MaxCharge) {
+		return fmt.Errorf("%w: amount %s: want more than 0, at most what was paid", ErrInvalid, r.Amount)
+	}
+	return nil
 }
 
 // Check refuses what cannot be a pack.

@@ -50,8 +50,8 @@ type circuits struct {
 	last atomic.Int64
 	// watched says that RunReplay probes: then no caller has to try his luck.
 	watched atomic.Bool
-	// tripped tells RunReplay; it has room for one.
-	tripped chan struct{}
+	// suspected tells RunReplay; it has room for one.
+	suspected chan struct{}
 }
 
 // servers is how many servers may be away apart from each other.
@@ -84,15 +84,15 @@ func (l *Ledger) learn(shard int, err error) {
 	c := l.circuits.of(shard)
 	switch {
 	case unreachable(err):
-		l.trip(shard)
+		l.foundAway(shard)
 	case err == nil && c.until.Load() != 0:
 		c.until.Store(0)
 		l.circuits.last.Store(time.Now().UnixNano())
 	}
 }
 
-// trip keeps callers from a shard's server for a while.
-func (l *Ledger) trip(shard int) {
+// foundAway keeps callers from a shard's server for a while.
+func (l *Ledger) foundAway(shard int) {
 	l.circuits.of(shard).until.Store(time.Now().Add(awayFor).UnixNano())
 	l.suspect()
 }
@@ -102,7 +102,7 @@ func (l *Ledger) trip(shard int) {
 func (l *Ledger) suspect() {
 	l.circuits.last.Store(time.Now().UnixNano())
 	select {
-	case l.circuits.tripped <- struct{}{}:
+	case l.circuits.suspected <- struct{}{}:
 	default:
 	}
 }

@@ -178,10 +178,10 @@ func setCredentials(o *redis.UniversalOptions, credentials string) error {
 	}
 	var err error
 	if o.Username, err = url.PathUnescape(user); err != nil {
-		return errors.New("the user name is not percent-encoded rightly")
+		return errors.New("the user name is not percent-encoded: want %25 for a percent sign")
 	}
 	if o.Password, err = url.PathUnescape(password); err != nil {
-		return errors.New("the password is not percent-encoded rightly")
+		return errors.New("the password is not percent-encoded: want %25 for a percent sign")
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		admitting: make(chan struct{}, 1), reconcileTime: reconcileTime,
 		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
 	}
-	l.circuits.tripped = make(chan struct{}, 1)
+	l.circuits.suspected = make(chan struct{}, 1)
 	l.setDefaults()
 	if err := l.settleIn(ctx, o); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -278,8 +278,8 @@ func (l *Ledger) foundShard(ctx context.Context, shard int, identity string) (st
 }
 
 // verify looks at every shard: is it there, is it this ledger's, and has it
-// all that this process has seen of it? Here recovery will have its place:
-// what to do when the answer is no.
+// all that this process has seen of it? Where the answer is no, the ledger
+// stays closed; one with an archive is recovered instead (see readmit).
 func (l *Ledger) verify(ctx context.Context) error {
 	metas := make([]*redis.SliceCmd, len(l.tags))
 	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -350,9 +350,6 @@ func (l *Ledger) Ready(ctx context.Context) error {
 
 // Currency is the currency that the ledger is kept in.
 func (l *Ledger) Currency() string { return l.currency }
-
-// Shards is the number of shards that accounts are spread over.
-func (l *Ledger) Shards() int { return len(l.tags) }
 
 // zoneOffset is the time zone's offset from UTC at the moment, in seconds: the
 // scripts know the time but no zones.

@@ -4,21 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // How the data plane uses the settlement log: the log first, then Redis; and
 // when Redis is away, the log alone.
-
-// PurgeLog removes what the archive has from the settlement log: segments all
-// of whose calls are booked with journal sequences up to the watermark of their
-// shard. It does nothing without a log.
-func (l *Ledger) PurgeLog(watermark func(shard int) int64) error {
-	if l.log == nil {
-		return nil
-	}
-	return l.log.purge(time.Now(), watermark)
-}
 
 // LogState says what the settlement log holds; false without one.
 func (l *Ledger) LogState() (LogState, bool) {

@@ -26,8 +26,8 @@ type Options struct {
 	// OnAbandoned says what becomes of a hold whose deadline has passed:
 	// checkpoint (charge what had been delivered; the default), release, or hold.
 	OnAbandoned string
-	// Log is the directory of this process's settlement log, which no other
-	// process may share; empty for none. RunReplay is to run beside it.
+	// Log is the directory of this host's settlement logs, of which each process
+	// takes one; empty for none. RunReplay is to run beside it.
 	Log string
 	// Durability is DurabilityNormal (default) or DurabilityStrict.
 	Durability string
@@ -51,7 +51,8 @@ type Options struct {
 	ObserveArchive func(ArchiveState)
 	// Observe is told of every call to Redis, for metrics. May be nil.
 	Observe func(op string, took time.Duration, err error)
-	// Logger is used by RunSweeper and RunReplay alone. May be nil.
+	// Logger is told of what the background work did: the sweeper, the replay, the
+	// archiver, recovery. What a call returns as an error is not logged. May be nil.
 	Logger *zap.Logger
 }
 

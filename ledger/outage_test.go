@@ -102,8 +102,8 @@ func TestOpenChecksWhatIsRecorded(t *testing.T) {
 	l, err := Open(f.ctx(), Options{URL: f.server.URL()})
 	f.must(err)
 	defer l.Close()
-	if l.Shards() != 4 || l.Currency() != "CNY" {
-		t.Errorf("%d shards in %s", l.Shards(), l.Currency())
+	if len(l.tags) != 4 || l.Currency() != "CNY" {
+		t.Errorf("%d shards in %s", len(l.tags), l.Currency())
 	}
 	f.must(f.server.Client().FlushAll(f.ctx()).Err())
 	f.broken = true

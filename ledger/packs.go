@@ -132,7 +132,7 @@ func (l *Ledger) RevokePack(ctx context.Context, account, packID, reason string)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.lost("pack " + packID + " of account " + account); err != nil {
+	if err := r.notFound("pack " + packID + " of account " + account); err != nil {
 		return nil, err
 	}
 	return l.entryOrArchived(ctx, r, l.shardOf(account), 2)

@@ -16,6 +16,22 @@ const (
 
 func positionAt(epoch, seq int64) position { return position(epoch<<seqBits | seq&seqMask) }
 
+// positionOf reads a position from two fields of a meta.
+func positionOf(seq, epoch any) position {
+	r := &record{fields: map[string]string{"seq": "0", "epoch": "0"}}
+	if s, ok := seq.(string); ok {
+		r.fields["seq"] = s
+	}
+	if s, ok := epoch.(string); ok {
+		r.fields["epoch"] = s
+	}
+	p := positionAt(r.integer("epoch"), r.integer("seq"))
+	if r.err != nil {
+		return 0
+	}
+	return p
+}
+
 func (p position) epoch() int64 { return int64(p) >> seqBits }
 func (p position) seq() int64   { return int64(p) & seqMask }
 

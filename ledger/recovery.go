@@ -393,14 +393,6 @@ func (l *Ledger) runRecover(ctx context.Context, n *node, heads []archive.Head, 
 	return found, nil
 }
 
-// texts are the values from the i-th on.
-func (r *reply) texts(i int) (list []string) {
-	for ; i < len(r.values); i++ {
-		list = append(list, r.text(i))
-	}
-	return list
-}
-
 // errDisagree: Redis and archive are not of one journal. People must look.
 var errDisagree = errors.New("the archive and Redis do not keep the same journal")
 
@@ -573,22 +565,6 @@ func (l *Ledger) recoveredTo(shard int, at position) {
 		l.lost()
 	}
 	l.see(shard, at)
-}
-
-// positionOf reads a position from two fields of a meta.
-func positionOf(seq, epoch any) position {
-	r := &record{fields: map[string]string{"seq": "0", "epoch": "0"}}
-	if s, ok := seq.(string); ok {
-		r.fields["seq"] = s
-	}
-	if s, ok := epoch.(string); ok {
-		r.fields["epoch"] = s
-	}
-	p := positionAt(r.integer("epoch"), r.integer("seq"))
-	if r.err != nil {
-		return 0
-	}
-	return p
 }
 
 // learnRecovery takes in that a shard has been recovered by another process.

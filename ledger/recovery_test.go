@@ -226,7 +226,7 @@ func TestOldMasterIsNotArchived(t *testing.T) {
 	f.account("acme", "10", "0", AccountOptions{})
 	f.archiveNow()
 	a := f.store()
-	_, err := a.RaiseEpoch(f.ctx(), 0) // another server was recovered
+	_, err := a.RaiseEpochs(f.ctx(), []int{0}) // another server was recovered
 	f.must(err)
 	f.topup("acme", Bonus, "1")
 	w := f.ledger.newArchiver()

@@ -46,20 +46,6 @@ func (l *Ledger) Refund(ctx context.Context, r Refund) (*Entry, error) {
 	return l.refunded(ctx, reply, &r)
 }
 
-// Check refuses what cannot be given back of any charge. ErrInvalid.
-func (r *Refund) Check() error {
-	if err := checkReason(r.Reason); err != nil {
-		return err
-	}
-	if err := checkText("ref", r.Ref); err != nil {
-		return err
-	}
-	if r.Amount != nil && (*r.Amount <= 0 || *r.Amount > meter.MaxCharge) {
-		return fmt.Errorf("%w: amount %s: want more than 0, at most what was paid", ErrInvalid, r.Amount)
-	}
-	return nil
-}
-
 // checkReason refuses a correction that nobody will understand later.
 func checkReason(reason string) error {
 	if strings.TrimSpace(reason) == "" {

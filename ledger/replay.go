@@ -57,7 +57,6 @@ func (l *Ledger) replayAtStart(ctx context.Context) error {
 
 // replayLog books what is in the settlement log and not in Redis. It is safe at
 // any time, many at once included: what has been booked is not booked again.
-// Whoever recovers a server calls it when the scripts are loaded.
 func (l *Ledger) replayLog(ctx context.Context) error {
 	if l.log == nil {
 		return nil
@@ -114,13 +113,13 @@ func (l *Ledger) RunReplay(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.circuits.tripped:
+		case <-l.circuits.suspected:
 			whole = true
 			continue
 		case <-tick.C:
 		}
 		l.look(ctx)
-		if len(l.circuits.tripped) > 0 {
+		if len(l.circuits.suspected) > 0 {
 			continue // replayed before anything is purged: ids may mean other entries now
 		}
 		err := l.log.flush()

@@ -35,6 +35,14 @@ func (r *reply) integer(i int) int64 {
 	return n
 }
 
+// texts are the values from the i-th on.
+func (r *reply) texts(i int) (list []string) {
+	for ; i < len(r.values); i++ {
+		list = append(list, r.text(i))
+	}
+	return list
+}
+
 func (r *reply) nano(i int) meter.Nano { return meter.Nano(r.integer(i)) }
 
 func (r *reply) time(i int) time.Time { return millis(r.integer(i)) }
@@ -71,6 +79,27 @@ func (r *reply) fail(want string, i int) {
 	if r.err == nil {
 		r.err = fmt.Errorf("reply %.200v: value %d is not %s", r.values, i, want)
 	}
+}
+
+// problem is what kept the reply from being read.
+func (r *reply) problem() error {
+	if r.err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, r.err)
+	}
+	return nil
+}
+
+// unexpected is the error for an answer that the script does not give.
+func (r *reply) unexpected() error {
+	return fmt.Errorf("%w: unexpected answer %.200v", ErrUnavailable, r.values)
+}
+
+// notFound turns the answer LOST into ErrNotFound.
+func (r *reply) notFound(what string) error {
+	if r.text(0) == "LOST" {
+		return fmt.Errorf("%w: %s", ErrNotFound, what)
+	}
+	return r.problem()
 }
 
 func millis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
@@ -159,4 +188,20 @@ func rateState(limit, level int64) RateState {
 		Remaining: max(0, level/unit),
 		Reset:     time.Duration((lacking+limit-1)/limit) * time.Millisecond,
 	}
+}
+
+// entry reads an entry's seq at i and its fields behind it.
+func (r *reply) entry(shard, i int) (*Entry, error) {
+	seq, fields := r.text(i), r.fields(i+1)
+	if err := r.problem(); err != nil {
+		return nil, err
+	}
+	if len(fields) == 0 {
+		return nil, fmt.Errorf("%w: journal entry %s-0 of shard %d is not in Redis any more", ErrUnavailable, seq, shard)
+	}
+	e, err := entryOf(shard, seq, fields)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return e, nil
 }

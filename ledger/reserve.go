@@ -148,15 +148,3 @@ func readHold(text string) (*heldAmounts, error) {
 	}
 	return h, r.err
 }
-
-// problem is what kept the reply from being read.
-func (r *reply) problem() error {
-	if r.err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, r.err)
-	}
-	return nil
-}
-
-func (r *reply) unexpected() error {
-	return fmt.Errorf("%w: unexpected answer %.200v", ErrUnavailable, r.values)
-}

@@ -57,7 +57,7 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 		// has been looked at again. This is the one way back in.
 		l.suspect()
 		if s.brief && l.circuits.watched.Load() {
-			l.trip(shard) // RunReplay sees to it; no client waits for a recovery
+			l.foundAway(shard) // RunReplay sees to it; no client waits for a recovery
 			err = errAnew
 		} else {
 			patient, cancel := context.WithTimeout(ctx, recoveryPatience)

@@ -194,22 +194,6 @@ func toldOf(fields map[string]string) string {
 	return v.told()
 }
 
-// entry reads an entry's seq at i and its fields behind it.
-func (r *reply) entry(shard, i int) (*Entry, error) {
-	seq, fields := r.text(i), r.fields(i+1)
-	if err := r.problem(); err != nil {
-		return nil, err
-	}
-	if len(fields) == 0 {
-		return nil, fmt.Errorf("%w: journal entry %s-0 of shard %d is not in Redis any more", ErrUnavailable, seq, shard)
-	}
-	e, err := entryOf(shard, seq, fields)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return e, nil
-}
-
 // digest tells contents apart that were sent under one id.
 func digest(parts ...string) string {
 	var space [512]byte

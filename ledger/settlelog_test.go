@@ -252,7 +252,7 @@ func TestPurgeByWatermark(t *testing.T) {
 	if segments() != 2 {
 		t.Errorf("%d segments: the archive lacks an entry of the first", segments())
 	}
-	p.must(l.PurgeLog(upTo(receipt.seq())))
+	p.must(l.log.purge(time.Now(), upTo(receipt.seq())))
 	if segments() != 2 {
 		t.Errorf("%d segments: the first is not old enough", segments())
 	}

@@ -38,6 +38,9 @@ var priceClasses = [...]string{
 	"rerank", "moderations", "tokenizer", "web_search", "agents", "batches",
 }
 
+// PriceClasses returns the classes of endpoints that a row can name.
+func PriceClasses() []string { return slices.Clone(priceClasses[:]) }
+
 // classSet has bit i for priceClasses[i].
 type classSet uint16
 

@@ -6,10 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+
+	"github.com/tollgate/tollgate/meter/yamlfile"
 )
 
 // A PriceError is one fault of a price table, and where it is. Line and
@@ -61,76 +60,30 @@ type yamlField struct {
 
 // parse returns the file's one document, nil if there is none to read.
 func (r *yamlReader) parse(data []byte) ast.Node {
-	file, err := parseYAML(data)
-	if err != nil {
-		r.failSyntax(err)
+	body, err := yamlfile.Parse(data)
+	switch {
+	case err != nil:
+		r.errs = append(r.errs, r.syntaxError(err))
 		return nil
-	}
-	var body ast.Node
-	for _, doc := range file.Docs {
-		switch {
-		case doc.Body == nil && len(file.Docs) > 1: // the parser passes over whatever follows it
-			r.errs = append(r.errs, pricePlace{file: r.file}.errorf("a YAML document is empty; a price file is one document, without ---"))
-			return nil
-		case doc.Body == nil || doc.Body.Type() == ast.NullType:
-		case body != nil:
-			r.fail(doc.Body, "a price file is one document; join the two, or make them two files")
-			return nil
-		default:
-			body = doc.Body
-		}
-	}
-	if body == nil {
+	case body == nil || body.Type() == ast.NullType:
 		r.errs = append(r.errs, pricePlace{file: r.file}.errorf("the file is empty; want `currency:` and `prices:`"))
+		return nil
 	}
 	return body
 }
 
-// parseYAML turns a panic of the parser into an error: tables are reloaded
-// while serving, and a file that is no YAML must not end that.
-func parseYAML(data []byte) (file *ast.File, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the parser failed: %v", p)
-		}
-	}()
-	return parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
-}
-
-func (r *yamlReader) failSyntax(err error) {
-	place, message := pricePlace{file: r.file}, err.Error()
-	var syntax yaml.Error
+func (r *yamlReader) syntaxError(err error) *PriceError {
+	place := pricePlace{file: r.file}
+	var syntax *yamlfile.Error
 	if errors.As(err, &syntax) {
-		message = syntax.GetMessage()
-		if t := syntax.GetToken(); t != nil && t.Position != nil {
-			place.line, place.column = t.Position.Line, t.Position.Column
-		}
+		place.line, place.column = syntax.Line, syntax.Column
 	}
-	r.errs = append(r.errs, place.errorf("not YAML: %s", message))
+	return place.errorf("%v", err)
 }
 
 func (r *yamlReader) place(n ast.Node) pricePlace {
-	p := pricePlace{file: r.file}
-	if t := firstToken(n); t != nil && t.Position != nil {
-		p.line, p.column = t.Position.Line, t.Position.Column
-	}
-	return p
-}
-
-// firstToken is where a reader of the file would point at: a block mapping's
-// own token is its first colon, so its first key is taken instead.
-func firstToken(n ast.Node) *token.Token {
-	switch n := n.(type) {
-	case nil:
-		return nil
-	case *ast.MappingNode:
-		if len(n.Values) > 0 && !n.IsFlowStyle {
-			return n.Values[0].Key.GetToken()
-		}
-	case *ast.MappingValueNode:
-		return n.Key.GetToken()
-	}
-	return n.GetToken()
+	line, column := yamlfile.Place(n)
+	return pricePlace{r.file, line, column}
 }
 
 func (r *yamlReader) fail(n ast.Node, format string, args ...any) {

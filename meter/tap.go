@@ -190,19 +190,6 @@ func (t *Tap) finish() {
 	}
 }
 
-// Broken reports, at the end of the answer, that the upstream did not finish
-// it: a stream without finish_reason or [DONE], a document that is cut, or an
-// error in place of either.
-func (t *Tap) Broken() bool {
-	switch {
-	case t.facts.failed:
-		return true
-	case t.stream:
-		return !t.facts.finished && !t.frames.done
-	}
-	return !t.facts.isDocument()
-}
-
 // Done reports whether a stream has said by [DONE] that all of it has come,
 // whatever becomes of its connection.
 func (t *Tap) Done() bool { return t.frames.done }
@@ -214,7 +201,7 @@ func (t *Tap) Cut() bool {
 	return t.json && t.facts.documentOpen && !t.facts.noise && !t.facts.failed
 }
 
-// insertMembers puts members before the brace at body[close].
+// insertMembers puts members before the closing brace at body[brace].
 func insertMembers(body []byte, brace int, members []byte) []byte {
 	out := make([]byte, 0, len(body)+len(members)+1)
 	out = append(out, body[:brace]...)

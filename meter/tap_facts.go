@@ -27,9 +27,9 @@ type answerFacts struct {
 	// set by an array of them, though it were empty.
 	searches, citations int64
 	searchesSeen        bool
-	// finished is set once a choice has ended, failed by an error member, refused
-	// by the code of an error beside nothing else.
-	finished, failed, refused bool
+	// failed is set by an error member, refused by the code of an error beside
+	// nothing else.
+	failed, refused bool
 }
 
 // frameFacts decide what happens to one event of a stream.
@@ -125,7 +125,7 @@ func (f *answerFacts) string(what fact, text []byte) {
 	case factFinish:
 		// Some upstreams say "" where others say null.
 		if len(text) > 0 {
-			f.finished, f.frame.finish = true, true
+			f.frame.finish = true
 		}
 	case factAnnotation:
 		if string(text) == "url_citation" {
@@ -159,7 +159,7 @@ func (f *answerFacts) scalar(what fact, field usageField, text []byte) {
 		f.code(text)
 	case factFinish:
 		if string(text) != "false" {
-			f.finished, f.frame.finish = true, true
+			f.frame.finish = true
 		}
 	case factError:
 		if string(text) != "false" {
@@ -180,7 +180,7 @@ func (f *answerFacts) named(name []byte) {
 	if f.frame.event == eventImageDone && !f.frame.counted {
 		f.frame.counted = true
 		f.images++
-		f.finished, f.imagesSeen = true, true
+		f.imagesSeen = true
 	}
 }
 

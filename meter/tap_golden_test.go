@@ -100,7 +100,7 @@ type outcome struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 	Anomalies  []string          `json:"anomalies,omitempty"`
 	Tools      []ToolUse         `json:"tools,omitempty"`
-	Broken     bool              `json:"broken"`
+	Cut        bool              `json:"cut,omitempty"`
 	// Removed is what the client does not get.
 	Removed string `json:"removed,omitempty"`
 	// Withheld is what the client gets only after the booking.
@@ -111,7 +111,7 @@ func outcomeOf(tap *Tap, in, passed []byte) (outcome, []byte) {
 	u := tap.Usage()
 	o := outcome{
 		Usage: u.Map(), Source: u.Source, Model: u.Model, Attributes: u.Attributes,
-		Anomalies: u.Anomalies, Tools: u.ToolCalls, Broken: tap.Broken(),
+		Anomalies: u.Anomalies, Tools: u.ToolCalls, Cut: tap.Cut(),
 	}
 	end := tap.End()
 	o.Withheld = string(end)

@@ -246,7 +246,7 @@ func imageQuantities(c *usageCounts) (d usageDraft) {
 // the input with its cached part included, that part, the output with its
 // reasoning, and the total, in tokens. Where there are none the total is in the
 // units that were used, such as images.
-func UsageView(_ *Endpoint, q *Quantities) (input, cached, output, total int64) {
+func UsageView(q *Quantities) (input, cached, output, total int64) {
 	if total = q.Tokens(); total == 0 {
 		for _, n := range q {
 			total += n

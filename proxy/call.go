@@ -319,7 +319,7 @@ func (c *call) passUpstreamError() {
 	copyAnswerHeaders(h, c.answer.Header, c.id)
 	if tap.Reported() {
 		if c.settle(tap.Usage()) != nil {
-			c.refuse(errMetering())
+			c.withhold()
 			return
 		}
 		c.writeReceipt(h)
@@ -633,7 +633,7 @@ func (c *call) withhold() {
 	if c.streaming {
 		panic(http.ErrAbortHandler)
 	}
-	c.refuse(errMetering())
+	c.refuse(errUnbooked())
 }
 
 // settle books the charge in one trip. With Redis away and a settlement log, the
@@ -770,7 +770,7 @@ func (c *call) usageAfterPanic() (usage meter.Usage) {
 }
 
 func (c *call) writeReceipt(h http.Header) {
-	writeReceipt(h, c.endpoint, c.currency(), c.receipt, c.feeIsCertain())
+	writeReceipt(h, c.currency(), c.receipt, c.feeIsCertain())
 }
 
 // feeIsCertain reports whether the list price is what a charge will come to,

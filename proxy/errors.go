@@ -146,6 +146,14 @@ func errMetering() *apiError {
 	}
 }
 
+// errUnbooked is for a call that was made: its charge could not be booked, so
+// its answer, or the rest of it, is withheld.
+func errUnbooked() *apiError {
+	e := errMetering()
+	e.message = "The upstream answered, but the charge could not be booked because the metering ledger is not available at the moment; so the answer is withheld. This says nothing about your balance."
+	return e
+}
+
 func errDraining() *apiError {
 	return &apiError{
 		status: http.StatusServiceUnavailable, code: "shutting_down", kind: kindServer, retryAfter: time.Second,

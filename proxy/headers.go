@@ -142,9 +142,9 @@ func writeHold(h http.Header, hold *ledger.Hold) {
 
 // writeReceipt is the receipt as headers or trailers. It is the one place where
 // it becomes either. certain says that no pack can pay a part of a pending one.
-func writeReceipt(h http.Header, e *meter.Endpoint, currency string, r *ledger.Receipt, certain bool) {
+func writeReceipt(h http.Header, currency string, r *ledger.Receipt, certain bool) {
 	w := writing(h)
-	input, cached, output, total := meter.UsageView(e, &r.Usage.Quantities)
+	input, cached, output, total := meter.UsageView(&r.Usage.Quantities)
 	w.count("X-Tollgate-Usage-Input", input)
 	w.count("X-Tollgate-Usage-Cached-Input", cached)
 	w.count("X-Tollgate-Usage-Output", output)

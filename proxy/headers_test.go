@@ -77,13 +77,13 @@ func TestReceiptTrailersAreAnnounced(t *testing.T) {
 	left := meter.Nano(1)
 	fee := meter.Nano(7)
 	receipt := &ledger.Receipt{Entry: ledger.Entry{Fee: &fee}, Standing: ledger.Standing{HasPacks: true, KeySpendLeft: &left}}
-	writeReceipt(h, meter.FindEndpoint("/chat/completions"), "CNY", receipt, true)
+	writeReceipt(h, "CNY", receipt, true)
 	announced := map[string]bool{}
 	for _, name := range receiptHeaders {
 		announced[name] = true
 	}
 	pending := http.Header{}
-	writeReceipt(pending, meter.FindEndpoint("/chat/completions"), "CNY", &ledger.Receipt{Entry: ledger.Entry{Fee: &fee}, Pending: true}, true)
+	writeReceipt(pending, "CNY", &ledger.Receipt{Entry: ledger.Entry{Fee: &fee}, Pending: true}, true)
 	if pending.Get("X-Tollgate-Pending") != "true" || pending.Get("X-Tollgate-Cost") != "0.000000007" || pending.Get("X-Tollgate-Balance-Recharge") != "" {
 		t.Errorf("a pending receipt says %v", pending)
 	}

@@ -5,14 +5,18 @@
 //	call.go       the story: read, admit, forward, deliver, settle
 //	body.go       a request's body, in memory that is used again
 //	route.go      which paths there are, and what of them goes upstream
-//	upstream.go   the upstreams of a model, and the attempts on them
+//	upstream.go   the upstreams of a model, and the order in which they are tried
 //	errors.go     every refusal and failure as one HTTP answer
+//	affordable.go what a refused call could afford instead
 //	headers.go    the receipt as headers and trailers
-//	keyholder.go  what a key holder may ask: models, key, credits, receipts, quote
+//	report.go     the end of a call for the log and the observer; metrics.go as metrics
+//	keyholder.go  what a key holder may ask: models, key, credits, receipts;
+//	              quote.go and quote_usage.go: what a call would cost
 //	heartbeat.go  keeps the holds of long calls alive
 //	patrol.go     looks after silent upstreams and clients that left
 //	transport.go  the way to the upstreams; cut.go interrupts it
-//	metrics.go    the receipt as metrics
+//
+// archive_metrics.go is not part of that story: it shows how far the ledger's archive is.
 package proxy
 
 import (

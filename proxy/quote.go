@@ -11,7 +11,8 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// quoted is POST /v1/quote's answer, as the quote verb prints it.
+// quoted is POST /v1/quote's answer. The quote verb's has the model and the endpoint
+// besides, and no ceiling.
 type quoted struct {
 	Fee          meter.Nano   `json:"fee"`
 	Currency     string       `json:"currency"`

@@ -199,7 +199,7 @@ func (u *upstream) url(path, rawQuery string) *url.URL {
 	return &target
 }
 
-// Why a call's upstream was cut. They are causes of its context.
+// Why a call's upstream was cut: what cut.now is told.
 var (
 	errUpstreamTimeout = errors.New("the upstream was silent for too long")
 	errClientLeft      = errors.New("the client left")

@@ -45,7 +45,7 @@ or of TOLLGATE_CURRENCY (default CNY).`,
 					return hint(err, ledger.ErrConflict, "choose another ID; `tollgate account show %s` shows it", args[0])
 				}
 				return p.print(a, func() string {
-					return fmt.Sprintf("account %s is there\nnow put money in: tollgate topup %s 50\nand create a key: tollgate key create %s\n", a.ID, a.ID, a.ID)
+					return fmt.Sprintf("account %s exists\nnow put money in: tollgate topup %s 50\nand create a key: tollgate key create %s\n", a.ID, a.ID, a.ID)
 				})
 			})
 		},
@@ -133,7 +133,7 @@ func (p *program) accountSuspend() *cobra.Command {
 		Example: "  tollgate account suspend acme --reason 'invoice 81 is overdue'",
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := wrongArgument(ledger.CheckNote("reason", reason)); err != nil {
+			if err := wrongArgument(ledger.CheckReason(reason)); err != nil {
 				return err
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
@@ -156,7 +156,7 @@ func (p *program) accountResume() *cobra.Command {
 		Example: "  tollgate account resume acme --reason 'invoice 81 is paid'",
 		Args:    positional("ID"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := wrongArgument(ledger.CheckNote("reason", reason)); err != nil {
+			if err := wrongArgument(ledger.CheckReason(reason)); err != nil {
 				return err
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {

@@ -98,7 +98,7 @@ func (p *program) foundLedger(ctx context.Context, cfg *config.Config, o ledger.
 	if foundErr != nil {
 		return nil, err // it was something else that is invalid
 	}
-	fmt.Fprintf(p.stderr, "tollgate: made a new ledger in this Redis, kept in %s (TOLLGATE_CURRENCY or -c FILE say another, once it is made anew)\n", firstCurrency)
+	fmt.Fprintf(p.stderr, "tollgate: made a new ledger in this Redis, kept in %s for good (for another currency start from an empty Redis, with TOLLGATE_CURRENCY or -c FILE)\n", firstCurrency)
 	return l, nil
 }
 

@@ -219,9 +219,7 @@ func (d *display) receipt(r *ledger.Receipt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.requests++
-	if r.Fee != nil {
-		d.total += *r.Fee
-	}
+	d.total += r.FeeDue()
 	d.line(r, receiptLine(r, d.currency))
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func untilEndOf(s string, zone *time.Location) (time.Time, error) {
 
 func checkTypes(types []string) error {
 	for _, t := range types {
-		if !strings.Contains(" "+strings.Join(entryTypes, " ")+" ", " "+t+" ") {
+		if !slices.Contains(entryTypes, t) {
 			return usagef("--type: there is no type %q: want %s", t, strings.Join(entryTypes, ", "))
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,12 +100,12 @@ func checkLimits(flags *pflag.FlagSet) (err error) {
 func checkEndpoints(names []string) error {
 	var known []string
 	for _, e := range meter.Endpoints() {
-		if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+e.Name+" ") {
+		if !slices.Contains(known, e.Name) {
 			known = append(known, e.Name)
 		}
 	}
 	for _, n := range names {
-		if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+n+" ") {
+		if !slices.Contains(known, n) {
 			return usagef("--endpoints: there is no endpoint %q: want %s", n, strings.Join(known, ", "))
 		}
 	}

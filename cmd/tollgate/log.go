@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
-	"github.com/tollgate/tollgate/config"
 	"github.com/tollgate/tollgate/ledger"
-	"github.com/tollgate/tollgate/proxy"
 )
 
 func (p *program) log() *cobra.Command {
@@ -68,41 +64,4 @@ func describeReplay(r *ledger.Replayed) string {
 		fmt.Fprintf(&text, "NOT BOOKED: %s of %s: %s\n", d.RequestID, d.Account, d.Why)
 	}
 	return text.String()
-}
-
-// serverOptions are what only a server's ledger has: the settlement log and who
-// hears of its calls. An embedded ledger has no log: it would outlive the books.
-func serverOptions(cfg *config.Config, metrics *proxy.Metrics, archive *proxy.ArchiveMetrics, log *zap.Logger) ledger.Options {
-	o := ledger.Options{Observe: metrics.ObserveLedger, Logger: log}
-	if !cfg.Ledger.Embedded() {
-		o.Log, o.Durability = cfg.Ledger.Log, cfg.Ledger.Durability
-		o.ArchiveInterval, o.ArchiveKeep, o.ObserveArchive = cfg.Archive.Interval, cfg.Archive.Keep, archive.Observe
-	}
-	return o
-}
-
-// closeLedger closes the ledger of a server, and says what is left in its log.
-func closeLedger(l *ledger.Ledger, log *zap.Logger) {
-	if state, logged := l.LogState(); logged && state.Pending > 0 {
-		log.Warn("settlements are in the settlement log and not yet in the ledger: they are booked at the next start, or by `tollgate log replay`",
-			zap.Int("pending", state.Pending))
-	}
-	if err := l.Close(); err != nil {
-		log.Error("the ledger was not closed well", zap.Error(err))
-	}
-}
-
-// watchLog shows the state of the settlement log as metrics.
-func watchLog(to prometheus.Registerer, l *ledger.Ledger) {
-	if _, logged := l.LogState(); !logged {
-		return
-	}
-	gauge := func(name, help string, value func(ledger.LogState) float64) {
-		to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "tollgate", Subsystem: "log", Name: name, Help: help},
-			func() float64 { state, _ := l.LogState(); return value(state) }))
-	}
-	gauge("bytes", "Size of the settlement log.", func(s ledger.LogState) float64 { return float64(s.Bytes) })
-	gauge("bound_bytes", "Size at which the settlement log stops admission.", func(s ledger.LogState) float64 { return float64(s.Bound) })
-	gauge("pending", "Calls that have ended and are not yet in the ledger.", func(s ledger.LogState) float64 { return float64(s.Pending) })
-	gauge("doubts", "Records that replay could not book: see doubts.jsonl beside the log.", func(s ledger.LogState) float64 { return float64(s.Doubts) })
 }

@@ -51,7 +51,7 @@ func registered(t *testing.T) map[string]bool {
 	t.Helper()
 	d := &described{Registerer: prometheus.NewRegistry(), names: make(map[string]bool)}
 	metrics := proxy.NewMetrics(d)
-	proxy.NewArchiveMetrics(d)
+	newArchiveMetrics(d)
 	l, err := ledger.Open(t.Context(), ledger.Options{
 		URL: redistest.Start(t).URL(), Currency: "CNY", Shards: 1, Log: t.TempDir(), Observe: metrics.ObserveLedger,
 	})

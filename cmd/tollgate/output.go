@@ -108,7 +108,8 @@ func count(n int64) string {
 	return sign + s
 }
 
-// plural is a count with its noun: "1 key", "2 keys".
+// plural is a count with its noun: "1 key", "2 keys". The nouns are words of our
+// own: a pack's unit is a name, such as search or audio_ms, and has no plural.
 func plural(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -51,8 +51,8 @@ sooner. --order after_balance makes it pay after the wallets. A bare date in
 				}
 				pack.Models = list(pack.Models)
 				return p.print(pack, func() string {
-					return fmt.Sprintf("pack %s of %s granted to %s, for %s models, expires %s\n",
-						pack.ID, plural(pack.Quantity, pack.Unit), args[0], orAll(pack.Models), momentOrNever(pack.ExpiresAt, o.zone))
+					return fmt.Sprintf("pack %s granted to %s: %s %s, for %s models, expires %s\n",
+						pack.ID, args[0], count(pack.Quantity), pack.Unit, orAll(pack.Models), momentOrNever(pack.ExpiresAt, o.zone))
 				})
 			})
 		},
@@ -109,7 +109,7 @@ func (p *program) packRevoke() *cobra.Command {
 		Example: "  tollgate pack revoke acme p1 --reason 'order 7 was returned'",
 		Args:    positional("ACCOUNT", "PACK"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := wrongArgument(ledger.CheckNote("reason", reason)); err != nil {
+			if err := wrongArgument(ledger.CheckReason(reason)); err != nil {
 				return err
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {

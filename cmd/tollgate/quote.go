@@ -200,7 +200,7 @@ func className(endpoint string) (string, error) {
 	if endpoint == "" {
 		return "", nil
 	}
-	classes := priceClasses()
+	classes := meter.PriceClasses()
 	for _, e := range meter.Endpoints() {
 		if e.Name == endpoint {
 			return e.Class, nil
@@ -212,17 +212,10 @@ func className(endpoint string) (string, error) {
 	return "", usagef("--endpoint: there is no endpoint %q: want one of %s", endpoint, strings.Join(classes, ", "))
 }
 
-func priceClasses() []string {
-	return []string{
-		"chat", "embeddings", "images", "videos", "speech", "transcriptions", "realtime",
-		"rerank", "moderations", "tokenizer", "web_search", "agents", "batches",
-	}
-}
-
 // billedClasses are the classes that a model's price is looked for in: not the
 // one that counts tokens, which is free also for models that nothing else prices.
 func billedClasses() []string {
-	return slices.DeleteFunc(priceClasses(), func(class string) bool { return class == "tokenizer" })
+	return slices.DeleteFunc(meter.PriceClasses(), func(class string) bool { return class == "tokenizer" })
 }
 
 // pricedBy finds the book that prices the model, and where: at the class that

@@ -36,12 +36,8 @@ func paidText(paid []ledger.Payment, currency string) string {
 
 // receiptLine is a receipt as a person reads it as it happens.
 func receiptLine(r *ledger.Receipt, currency string) string {
-	fee := meter.Nano(0)
-	if r.Fee != nil {
-		fee = *r.Fee
-	}
 	line := fmt.Sprintf("%s  %-11s %-24s %-28s fee %-18s paid by %s",
-		r.Time.Local().Format("15:04:05"), r.Endpoint, r.Model, usageText(&r.Usage), money(fee, currency), paidText(r.Paid, currency))
+		r.Time.Local().Format("15:04:05"), r.Endpoint, r.Model, usageText(&r.Usage), money(r.FeeDue(), currency), paidText(r.Paid, currency))
 	if r.UsageSource == meter.Estimated {
 		line += " (estimated)"
 	}

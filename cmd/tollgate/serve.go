@@ -60,7 +60,7 @@ func announce(log *zap.Logger, cfg *config.Config) {
 	}
 	switch {
 	case cfg.Archive.URL == "":
-		log.Warn("there is no archive: all journal entries stay in Redis, nothing can be rebuilt from anywhere else, and a Redis that has gone back in time is noticed by those alone who have seen more (archive.url names one)")
+		log.Warn("there is no archive: all journal entries stay in Redis, a lost Redis cannot be rebuilt, and a Redis that came back without its latest entries is noticed only by a proxy that had seen them (archive.url names an archive)")
 	case cfg.Ledger.Embedded():
 		log.Warn("archive: ledger.redis is embedded and ends with this process, so nothing is archived")
 	}
@@ -84,7 +84,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := proxy.NewMetrics(registry)
-	l, err := openLedger(ctx, cfg, serverOptions(cfg, metrics, proxy.NewArchiveMetrics(registry), log))
+	l, err := openLedger(ctx, cfg, serverOptions(cfg, metrics, newArchiveMetrics(registry), log))
 	if err != nil {
 		return err
 	}
@@ -214,5 +214,27 @@ func policy(cfg *config.Config) proxy.Policy {
 	return proxy.Policy{
 		QuotaStatus: cfg.Policy.QuotaStatus, OnDisconnect: cfg.Policy.OnDisconnect, Drain: cfg.Policy.Drain,
 		DefaultMaxOutput: cfg.Policy.DefaultMaxOutput, MaxBody: cfg.Policy.MaxBody, Timezone: cfg.Policy.Timezone,
+	}
+}
+
+// serverOptions are what only a server's ledger has: the settlement log and who
+// hears of its calls. An embedded ledger has no log: it would outlive the books.
+func serverOptions(cfg *config.Config, metrics *proxy.Metrics, archive *archiveMetrics, log *zap.Logger) ledger.Options {
+	o := ledger.Options{Observe: metrics.ObserveLedger, Logger: log}
+	if !cfg.Ledger.Embedded() {
+		o.Log, o.Durability = cfg.Ledger.Log, cfg.Ledger.Durability
+		o.ArchiveInterval, o.ArchiveKeep, o.ObserveArchive = cfg.Archive.Interval, cfg.Archive.Keep, archive.observe
+	}
+	return o
+}
+
+// closeLedger closes the ledger of a server, and says what is left in its log.
+func closeLedger(l *ledger.Ledger, log *zap.Logger) {
+	if state, logged := l.LogState(); logged && state.Pending > 0 {
+		log.Warn("settlements are in the settlement log and not yet in the ledger: they are booked at the next start, or by `tollgate log replay`",
+			zap.Int("pending", state.Pending))
+	}
+	if err := l.Close(); err != nil {
+		log.Error("the ledger was not closed well", zap.Error(err))
 	}
 }

@@ -27,10 +27,7 @@ with another amount or wallet is refused.`,
 			if t.Amount, err = positiveAmount(args[1]); err != nil {
 				return err
 			}
-			if t.Wallet != ledger.Recharge && t.Wallet != ledger.Bonus {
-				return usagef("--wallet %q: want recharge or bonus", wallet)
-			}
-			if err := wrongArgument(ledger.CheckNote("ref", ref)); err != nil {
+			if err = wrongArgument(t.Check()); err != nil {
 				return err
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error { return p.bookTopup(ctx, o, t) })
@@ -59,16 +56,7 @@ func (p *program) bookTopup(ctx context.Context, o *operator, t ledger.Topup) er
 	if err != nil {
 		return hint(noAccount(err, t.Account), ledger.ErrConflict, "use another --ref for another payment")
 	}
-	if p.asJSON {
-		return p.print(entry, nil)
-	}
-	a, err := o.Account(ctx, t.Account)
-	if err != nil {
-		return err
-	}
-	return p.print(entry, func() string {
-		return fmt.Sprintf("%s booked to the %s wallet of %s (journal entry %s)\nbalance: recharge %s, bonus %s\n",
-			o.money(t.Amount), t.Wallet, t.Account, entry.ID,
-			o.money(a.Wallets[ledger.Recharge].Balance), o.money(a.Wallets[ledger.Bonus].Balance))
+	return p.printBooked(ctx, o, entry, func() string {
+		return fmt.Sprintf("%s booked to the %s wallet of %s (journal entry %s)\n", o.money(t.Amount), t.Wallet, t.Account, entry.ID)
 	})
 }

@@ -100,6 +100,20 @@ func TestEmptyFlags(t *testing.T) {
 	}
 }
 
+// What no ledger would take is told before one is opened, by every verb that books.
+func TestReferenceWithATab(t *testing.T) {
+	for _, args := range [][]string{
+		{"topup", "acme", "5"},
+		{"adjust", "acme", "5", "--reason", "x"},
+		{"refund", "acme", "req_1", "--reason", "x"},
+		{"pack", "grant", "acme", "--quantity", "5"},
+	} {
+		if r := runWith(t, nil, append(args, "--ref", "a\tb")...); r.exit != exitUsage || !strings.Contains(r.stderr, "ref") {
+			t.Errorf("%q: exit %d, %s", args, r.exit, r.stderr)
+		}
+	}
+}
+
 // A pattern with a blank comes as one argument.
 func TestModelsWithABlank(t *testing.T) {
 	for _, args := range [][]string{

@@ -76,8 +76,11 @@ func (o *office) testPacks() {
 	if got := pack.ExpiresAt.UTC().Format("2006-01-02T15:04:05.999Z"); got != "2036-12-31T23:59:59.999Z" {
 		t.Errorf("a bare date expires at %s, want the end of the day", got)
 	}
-	o.do("pack grant acme --unit image --quantity 10")
-	r := o.do("pack revoke acme " + pack.ID + " --reason 'sent back'")
+	r := o.do("pack grant acme --unit image --quantity 10")
+	if !strings.Contains(r.stdout, "granted to acme: 10 image, for all models, expires never") {
+		t.Errorf("pack grant says %s", r.stdout)
+	}
+	r = o.do("pack revoke acme " + pack.ID + " --reason 'sent back'")
 	if !strings.Contains(r.stdout, "1,000,000 units withdrawn") {
 		t.Errorf("pack revoke says %s", r.stdout)
 	}

@@ -45,16 +45,6 @@ func (c *Cluster) URL() string {
 	return "redis+cluster://" + strings.Join(list, ",")
 }
 
-// Node is the node at an address, or nil.
-func (c *Cluster) Node(address string) *Server {
-	for _, n := range c.Nodes {
-		if n.Addr() == address {
-			return n
-		}
-	}
-	return nil
-}
-
 func (c *Cluster) join(ctx context.Context) error {
 	first := c.Nodes[0].Client()
 	for i, n := range c.Nodes {

@@ -191,17 +191,9 @@ func (a *Archive) Head(ctx context.Context, shard int) (Head, error) {
 	return head, annotate(err)
 }
 
-// RaiseEpoch shuts out whoever read the shard's epoch before, and returns the
-// head as it then is, both in one transaction.
-func (a *Archive) RaiseEpoch(ctx context.Context, shard int) (head Head, err error) {
-	heads, err := a.RaiseEpochs(ctx, []int{shard})
-	if err != nil {
-		return head, err
-	}
-	return heads[0], nil
-}
-
-// RaiseEpochs is RaiseEpoch for several shards, in one transaction.
+// RaiseEpochs shuts out whoever read the epochs of these shards before, and
+// returns the heads as they then are, in the order of the shards: all in one
+// transaction.
 func (a *Archive) RaiseEpochs(ctx context.Context, shards []int) (heads []Head, err error) {
 	shards = slices.Sorted(slices.Values(shards)) // locks are taken in one order by all
 	err = a.transact(ctx, shards, func(tx *sql.Tx) error {

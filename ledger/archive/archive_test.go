@@ -187,14 +187,14 @@ func TestGapIsRefused(t *testing.T) {
 func TestRecoveryShutsOutWhoReadBefore(t *testing.T) {
 	stores(t, func(t *testing.T, a *Archive) {
 		before := mustAppend(t, a, Head{Shard: 3}, run(1, 3))
-		recovered, err := a.RaiseEpoch(t.Context(), 3)
-		if err != nil || recovered.Seq != 3 || recovered.Epoch != before.Epoch+1 {
-			t.Fatalf("RaiseEpoch = %+v, %v", recovered, err)
+		raised, err := a.RaiseEpochs(t.Context(), []int{3})
+		if err != nil || len(raised) != 1 || raised[0].Seq != 3 || raised[0].Epoch != before.Epoch+1 {
+			t.Fatalf("RaiseEpochs = %+v, %v", raised, err)
 		}
 		if _, err := a.Append(t.Context(), before, run(4, 5)); !errors.Is(err, ErrEpoch) {
 			t.Errorf("an append under the old epoch: %v, want ErrEpoch", err)
 		}
-		mustAppend(t, a, recovered, run(4, 5))
+		mustAppend(t, a, raised[0], run(4, 5))
 	})
 }
 

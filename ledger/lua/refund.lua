@@ -71,7 +71,7 @@ local function sums(amounts, list)
   return amounts
 end
 
--- texts writes down, of each who paid, what of() says; parts of nothing are left out.
+-- text_by writes down, of each who paid, what of() says; parts of nothing are left out.
 local function text_by(paid, of)
   local list = {}
   for i = 1, #paid do

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,7 @@ func TestNoRoomForAnotherSegment(t *testing.T) {
 	if _, err := l.Append([]byte("zero")); err != nil {
 		t.Fatal(err)
 	}
-	inTheWay := l.path(l.Current() + 1)
+	inTheWay := l.path(slices.Max(l.Segments()) + 1)
 	if err := os.Mkdir(inTheWay, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestSegmentThatWasNeverBegun(t *testing.T) {
 		if _, err := l.Append([]byte("one")); err != nil {
 			t.Fatal(err)
 		}
-		next := l.path(l.Current() + 1)
+		next := l.path(slices.Max(l.Segments()) + 1)
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}

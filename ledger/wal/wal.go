@@ -346,21 +346,6 @@ func (l *Log) Used() (used, bound int64) {
 	return l.used, l.options.MaxSize
 }
 
-// Replay visits all records that were in the log when it was called, oldest
-// first, and stops at visit's first error. The bytes are the visitor's only
-// until it returns.
-func (l *Log) Replay(visit func(segment uint64, record []byte) error) error {
-	l.mu.Lock()
-	segments := slices.Clone(l.segments)
-	l.mu.Unlock()
-	for _, s := range segments {
-		if err := l.replaySegment(s, visit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Segments are the numbers of all segments, oldest first; the last is current.
 func (l *Log) Segments() []uint64 {
 	l.mu.Lock()
@@ -387,7 +372,7 @@ func (l *Log) ReplaySegment(number uint64, visit func(record []byte) error) erro
 	if found == nil {
 		return nil
 	}
-	return l.replaySegment(*found, func(_ uint64, record []byte) error { return visit(record) })
+	return l.replaySegment(*found, visit)
 }
 
 // Err is what keeps the log from taking records: a failed write or fsync, or
@@ -398,7 +383,7 @@ func (l *Log) Err() error {
 	return l.broken
 }
 
-func (l *Log) replaySegment(s segment, visit func(uint64, []byte) error) error {
+func (l *Log) replaySegment(s segment, visit func([]byte) error) error {
 	data, err := os.ReadFile(l.path(s.number))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // purged meanwhile
@@ -414,7 +399,7 @@ func (l *Log) replaySegment(s segment, visit func(uint64, []byte) error) error {
 		if !ok {
 			return fmt.Errorf("settlement log: %w: segment %d at byte %d", ErrCorrupt, s.number, at)
 		}
-		if err := visit(s.number, record); err != nil {
+		if err := visit(record); err != nil {
 			return err
 		}
 		at += int64(headerSize + len(record))
@@ -450,13 +435,6 @@ func (l *Log) Rotate() error {
 		return fmt.Errorf("settlement log: %w", err)
 	}
 	return nil
-}
-
-// Current is the number of the segment that records go to.
-func (l *Log) Current() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.segments[len(l.segments)-1].number
 }
 
 // Close syncs and closes the log.

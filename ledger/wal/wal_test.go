@@ -34,8 +34,10 @@ func appendAll(t *testing.T, l *Log, records ...string) (last Position) {
 
 func contents(t *testing.T, l *Log) (records []string) {
 	t.Helper()
-	if err := l.Replay(func(_ uint64, r []byte) error { records = append(records, string(r)); return nil }); err != nil {
-		t.Fatal(err)
+	for _, segment := range l.Segments() {
+		if err := l.ReplaySegment(segment, func(r []byte) error { records = append(records, string(r)); return nil }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return records
 }
