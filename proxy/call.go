@@ -110,17 +110,27 @@ func (c *call) readRequest() error {
 		return errTooLarge(limit) // before it is sent for nothing
 	}
 	c.body = c.proxy.bodies.Get().(*[]byte)
-	body := &gate{Reader: http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), know: c.authenticate, room: strangersBody}
-	err := readBody(c.body, body, c.r.ContentLength)
-	switch {
-	case body.err != nil:
-		return body.err
-	case err != nil && c.proxy.draining.Load():
-		return errDraining() // its time was cut short
-	case err != nil:
+	if err := c.takeBody(); err != nil {
+		if c.proxy.draining.Load() {
+			return errDraining() // its time was cut short
+		}
 		return err
 	}
 	return c.understand(*c.body)
+}
+
+// takeBody takes the body in; most of a long one only from who has a key.
+func (c *call) takeBody() error {
+	body, length := http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength
+	if length >= 0 && length <= strangersBody {
+		return readBody(c.body, body, length)
+	}
+	g := &gate{Reader: body, know: c.authenticate, room: strangersBody}
+	err := readBody(c.body, g, length)
+	if g.err != nil {
+		return g.err
+	}
+	return err
 }
 
 // understand learns from a body what is asked for, who may serve it, and the
