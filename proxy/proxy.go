@@ -15,8 +15,6 @@
 //	heartbeat.go  keeps the holds of long calls alive
 //	patrol.go     looks after silent upstreams and clients that left
 //	transport.go  the way to the upstreams; cut.go interrupts it
-//
-// archive_metrics.go is not part of that story: it shows how far the ledger's archive is.
 package proxy
 
 import (
