@@ -54,6 +54,7 @@ type call struct {
 	firstByte  time.Duration // until the upstream's head
 	streaming  bool          // the head went out before the cost was known
 	headWaits  bool          // it goes out with the first bytes, which are there
+	done       bool          // the stream has said that it is at its end
 	delivered  atomic.Bool   // some of the answer went out
 	tapMu      sync.Mutex    // guards tap and upstream: the heartbeat reads them beside the handler
 	tap        *meter.Tap
@@ -450,19 +451,12 @@ func (c *call) pump() error {
 		case errors.Is(err, io.EOF):
 			return c.atEnd()
 		case err == nil:
-		case c.isDone():
+		case c.done:
 			return nil // how the connection ends is no matter of the answer's
 		default:
 			return err
 		}
 	}
-}
-
-// isDone reports whether the stream has said that it is at its end.
-func (c *call) isDone() bool {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	return c.tap.Done()
 }
 
 // atEnd is what the end of the upstream's answer comes to: an error, if it
@@ -493,7 +487,7 @@ func (c *call) pass() error {
 // patience is how long the upstream may say nothing now. Its client waits for
 // the end of a stream that is done: the end of the connection is not waited for long.
 func (c *call) patience() time.Duration {
-	if c.isDone() {
+	if c.done {
 		return min(c.upstream.Timeout, donePatience)
 	}
 	return c.upstream.Timeout
@@ -547,7 +541,9 @@ func (c *call) look(p []byte) {
 func (c *call) passOn(dst, p []byte) []byte {
 	c.tapMu.Lock()
 	defer c.tapMu.Unlock()
-	return c.tap.Pass(dst, p)
+	dst = c.tap.Pass(dst, p)
+	c.done = c.tap.Done()
+	return dst
 }
 
 func (c *call) adopt(kept []byte) []byte {
