@@ -37,7 +37,7 @@ func TestReceiptInJSON(t *testing.T) {
 
 		bare := Settlement{ID: newID("req_", f.ledger.now()), Account: "acme", Model: "m"} // no hold, no key, nothing used
 		f.receipt(bare, `{"id":"7-0","shard":2,"time":TIME,"at":TIME,"type":"charge","account":"acme",`+
-			`"request_id":REQUEST,"model":"m","fee":"0"}`)
+			`"request_id":REQUEST,"model":"m","fee":"0","lines":[],"paid":[],"balances_after":{},"usage":{}}`)
 	})
 }
 

@@ -278,8 +278,8 @@ type Entry struct {
 	PriceVersion string       `json:"price_version,omitempty"`
 	// Fee is the cash due: what the packs did not cover. Set for charge, abandon and refund.
 	Fee   *meter.Nano  `json:"fee,omitempty"`
-	Lines []ChargeLine `json:"lines,omitempty"`
-	Paid  []Payment    `json:"paid,omitempty"`
+	Lines []ChargeLine `json:"lines,omitzero"`
+	Paid  []Payment    `json:"paid,omitzero"`
 	// Hold is the cash that had been held; Overrun what the fee went above it.
 	Hold    *meter.Nano `json:"hold,omitempty"`
 	Overrun meter.Nano  `json:"overrun,omitzero"`
@@ -296,7 +296,7 @@ type Entry struct {
 	Ref      string      `json:"ref,omitempty"`
 
 	// BalancesAfter are those of the wallets and packs that the entry touched.
-	BalancesAfter Balances `json:"balances_after,omitempty"`
+	BalancesAfter Balances `json:"balances_after,omitzero"`
 
 	// takenBack says that a refund undoes its charge as if it had never been: the
 	// call had been swept, and ended otherwise.
@@ -377,6 +377,24 @@ func (e *Entry) FeeDue() meter.Nano {
 		return 0
 	}
 	return *e.Fee
+}
+
+// MarshalJSON writes what every charge has, though it be empty: who reads
+// charges need not ask whether there is any of it.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	type members Entry // without this method
+	m := members(e)
+	if e.Type != TypeCharge && e.Type != TypeAbandon {
+		return json.Marshal(m)
+	}
+	m.Lines, m.Paid, m.BalancesAfter = append([]ChargeLine{}, e.Lines...), append([]Payment{}, e.Paid...), append(Balances{}, e.BalancesAfter...)
+	if !e.Usage.IsZero() {
+		return json.Marshal(m)
+	}
+	return json.Marshal(struct {
+		members
+		Usage Usage `json:"usage"`
+	}{m, e.Usage})
 }
 
 // MarshalJSON writes the quantities that are not zero.
