@@ -15,10 +15,10 @@ func TestChargesHaveAllTheirMembers(t *testing.T) {
 		entry any
 		all   bool
 	}{
-		{Entry{Type: TypeCharge, Fee: &fee}, true},
-		{&Entry{Type: TypeAbandon, Fee: &fee}, true},
-		{Receipt{Entry: Entry{Type: TypeCharge, Fee: &fee}}, true},
-		{Entry{Type: TypeTopup}, false},
+		{Entry{ID: "1-0", Type: TypeCharge, Fee: &fee}, true},
+		{&Entry{ID: "2-0", Type: TypeAbandon, Fee: &fee}, true},
+		{Receipt{Entry: Entry{ID: "1-0", Type: TypeCharge, Fee: &fee}}, true},
+		{Entry{ID: "3-0", Type: TypeTopup}, false},
 	} {
 		data, err := json.Marshal(c.entry)
 		if err != nil {

@@ -380,11 +380,12 @@ func (e *Entry) FeeDue() meter.Nano {
 }
 
 // MarshalJSON writes what every charge has, though it be empty: who reads
-// charges need not ask whether there is any of it.
+// charges need not ask whether there is any of it. A promise has no id, and
+// says nothing of who will pay.
 func (e Entry) MarshalJSON() ([]byte, error) {
 	type members Entry // without this method
 	m := members(e)
-	if e.Type != TypeCharge && e.Type != TypeAbandon {
+	if e.ID == "" || e.Type != TypeCharge && e.Type != TypeAbandon {
 		return json.Marshal(m)
 	}
 	m.Lines, m.Paid, m.BalancesAfter = append([]ChargeLine{}, e.Lines...), append([]Payment{}, e.Paid...), append(Balances{}, e.BalancesAfter...)
