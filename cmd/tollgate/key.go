@@ -38,7 +38,7 @@ func (p *program) keyCreate() *cobra.Command {
 Without a flag there is no such limit. Spend limits are in cash; what packs pay
 does not count. Days and months are those of policy.timezone, and a bare date in
 --expires means the end of that day there.`,
-		Example: "  tollgate key create acme --name laptop\n  tollgate key create acme --models 'glm-4*,embedding-3' --spend-daily 5 --rpm 60 --expires 2026-12-31",
+		Example: "  tollgate key create acme --name laptop\n  tollgate key create acme --models 'glm-4*,embedding-3' --spend-daily 5 --rpm 60 --expires 2036-12-31",
 		Args:    positional("ACCOUNT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkLimits(c.Flags()); err != nil {

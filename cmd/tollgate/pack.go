@@ -31,7 +31,7 @@ it the pack is for all models.
 Of several packs the lower --priority pays first, then the one that expires
 sooner. --order after_balance makes it pay after the wallets. A bare date in
 --expires means the end of that day in policy.timezone.`,
-		Example: "  tollgate pack grant acme --unit token --quantity 1000000 --models 'glm-4*' --expires 2026-12-31\n  tollgate pack grant acme --unit image --quantity 100 --models 'cogview-*' --ref order-7",
+		Example: "  tollgate pack grant acme --unit token --quantity 1000000 --models 'glm-4*' --expires 2036-12-31\n  tollgate pack grant acme --unit image --quantity 100 --models 'cogview-*' --ref order-7",
 		Args:    positional("ACCOUNT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			grant.Account = args[0]
