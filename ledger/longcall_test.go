@@ -31,19 +31,25 @@ func TestLongCallDoesNotFillTheLog(t *testing.T) {
 	p.must(err)
 }
 
-// What was delivered is charged though the log had no room for its progress.
-func TestProgressThatTheLogHadNoRoomFor(t *testing.T) {
+// diedWithAFullLog is a log without room, of a proxy that has died since: its
+// first call had delivered 0.05 by then, the others nothing.
+func diedWithAFullLog(t *testing.T) *logged {
+	t.Helper()
 	p, l := newLogged(t, Options{LogSize: 4 * settleRoom})
-	var holds []*Hold
+	first := p.reserveOn(l, cost(t, "0.1"))
 	for {
-		h, err := l.Reserve(p.ctx(), p.reservation(p.key, cost(t, "0.1")))
-		if err != nil {
+		if _, err := l.Reserve(p.ctx(), p.reservation(p.key, cost(t, "0.1"))); err != nil {
 			break
 		}
-		holds = append(holds, h)
 	}
-	p.must(l.Extend(p.ctx(), Checkpoint{settlement(holds[0], cost(t, "0.05"))}))
+	p.must(l.Extend(p.ctx(), Checkpoint{settlement(first, cost(t, "0.05"))}))
 	p.die(l)
+	return p
+}
+
+// What was delivered is charged though the log had no room for its progress.
+func TestProgressThatTheLogHadNoRoomFor(t *testing.T) {
+	p := diedWithAFullLog(t)
 	p.start(Options{LogSize: 4 * settleRoom})
 	if n := len(p.entries("acme", TypeAbandon)); n != 1 {
 		t.Errorf("%d abandoned charges, want 1: Redis has the checkpoint", n)
@@ -53,17 +59,7 @@ func TestProgressThatTheLogHadNoRoomFor(t *testing.T) {
 
 // The sweeper charged it, and the start of its proxy gives it back.
 func TestProgressThatTheLogHadNoRoomForSwept(t *testing.T) {
-	p, l := newLogged(t, Options{LogSize: 4 * settleRoom})
-	var holds []*Hold
-	for {
-		h, err := l.Reserve(p.ctx(), p.reservation(p.key, cost(t, "0.1")))
-		if err != nil {
-			break
-		}
-		holds = append(holds, h)
-	}
-	p.must(l.Extend(p.ctx(), Checkpoint{settlement(holds[0], cost(t, "0.05"))}))
-	p.die(l)
+	p := diedWithAFullLog(t)
 	p.pass(time.Hour)
 	p.sweep()
 	p.balances("acme", "9.95 0 0")

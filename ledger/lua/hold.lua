@@ -80,11 +80,9 @@ local function close_hold()
   is_gone(due_member())
 end
 
--- mark writes the terminal answer of the request. Its bucket lives on for ttl, ms, at least, and as long after the hour that
--- the request's id is of: a proxy's clock may stand ahead.
+-- mark writes the terminal answer of the request. Its bucket lives on for ttl, ms, at least.
 local function mark(answer, ttl)
   put(MARKER, request, answer)
-  local ends = (tonumber(match(MARKER, '(%d+)$')) + 1) * 3600000
-  work.lives[MARKER] = ttl + max(0, ends - now)
+  work.lives[MARKER] = ttl
 end
 

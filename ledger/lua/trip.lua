@@ -104,8 +104,11 @@ local function is_gone(member) work.goes[#work.goes + 1] = member end
 -- deaths remembers until when the buckets of markers live, by ledger, so that not every word has to say it.
 local deaths, buckets = {}, 0
 
--- live lets a bucket live on for ttl, ms, or up to an hour more, after its last word.
+-- live lets a bucket live on for ttl, ms, or up to an hour more, after its last word, and after the hour that it is of: the
+-- clock that made the ids in it may stand ahead.
 local function live(bucket, ttl)
+  local hour_ends = (tonumber(match(bucket, '(%d+)$')) + 1) * 3600000
+  ttl = ttl + max(0, hour_ends - now)
   local mine = deaths[ARGV[1]]
   local death = mine and mine[bucket]
   if death and death >= now + ttl then return end
