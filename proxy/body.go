@@ -71,17 +71,13 @@ func roomFor(rest int64, have int) int {
 	return room + 1
 }
 
-// giveBack gives the memory of the body and of the tap back. The heartbeat may
-// be reading in it.
+// giveBack gives the memory of the tap and of the body back. The heartbeat may
+// be reading in both: while it is, the tap cannot be taken out.
 func (c *call) giveBack() {
-	c.tapMu.Lock()
-	body, tap := c.body, c.tap
-	c.body, c.tap = nil, nil
-	c.tapMu.Unlock()
-	if tap != nil {
+	if tap := c.tap.set(nil); tap != nil {
 		c.proxy.taps.Put(tap)
 	}
-	if body != nil && cap(*body) <= maxBodyKept {
+	if body := c.body; body != nil && cap(*body) <= maxBodyKept {
 		c.proxy.bodies.Put(body)
 	}
 }

@@ -7,9 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +18,7 @@ import (
 // call is one request of a client, from its first byte to its receipt.
 type call struct {
 	proxy    *Proxy
-	w        http.ResponseWriter
-	control  *http.ResponseController
+	client   client
 	r        *http.Request
 	id       string
 	at       time.Time
@@ -44,21 +41,14 @@ type call struct {
 	silence  term // of the upstream
 	cut      cut  // ends the upstream's work, with a cause
 	sent     bool // the upstream has the whole request
-	leave    sync.Once
-	left     atomic.Bool // the client is gone, or has closed its side of the connection
-	deaf     bool        // the client takes nothing any more
-	wrote    atomic.Bool // something went out to it since the last patrol
-	drain    term        // of the answer that a client has left
+	drain    term // of the answer that the client has left
 
 	answer     *http.Response
 	firstByte  time.Duration // until the upstream's head
-	streaming  bool          // the head went out before the cost was known
-	headWaits  bool          // it goes out with the first bytes, which are there
-	done       bool          // the stream has said that it is at its end
-	delivered  atomic.Bool   // some of the answer went out
-	tapMu      sync.Mutex    // guards tap and upstream: the heartbeat reads them beside the handler
-	tap        *meter.Tap
-	costInBody bool
+	tap        sharedTap
+	streaming  bool // the head went out before the cost was known
+	done       bool // the stream has said that it is at its end
+	costInBody bool // and not in headers and trailers alone
 
 	receipt *ledger.Receipt
 	refused *apiError
@@ -69,7 +59,7 @@ type call struct {
 // settle and release happens, whatever comes in between.
 func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpoint) {
 	c := &call{
-		proxy: p, w: w, control: http.NewResponseController(w), r: r, endpoint: e,
+		proxy: p, client: client{w: w, control: http.NewResponseController(w)}, r: r, endpoint: e,
 		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(),
 	}
 	defer c.end()
@@ -122,7 +112,7 @@ func (c *call) readRequest() error {
 
 // takeBody takes the body in; most of a long one only from who has a key.
 func (c *call) takeBody() error {
-	body, length := http.MaxBytesReader(c.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength
+	body, length := http.MaxBytesReader(c.client.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength
 	if length >= 0 && length <= strangersBody {
 		return readBody(c.body, body, length)
 	}
@@ -238,58 +228,6 @@ func (c *call) forward() error {
 	return failure
 }
 
-// attempt sends the request to one upstream. Streams are asked for their
-// usage; an upstream that refuses the question is asked without it, and not
-// again if that was the reason.
-func (c *call) attempt(u candidate) (*http.Response, error) {
-	ask := c.request.Stream && !u.refusesStreamOptions.Load()
-	response, err := c.send(u, ask)
-	if err != nil || !ask || c.request.AskedUsage || !refusesRequest(response.StatusCode) {
-		return response, err
-	}
-	if !namesStreamOptions(response) {
-		return response, nil
-	}
-	response, err = c.send(u, false)
-	if err == nil && response.StatusCode < http.StatusMultipleChoices {
-		u.refusesStreamOptions.Store(true)
-	}
-	return response, err
-}
-
-// refusesRequest reports the statuses that say that a parameter is not known:
-// OpenAI's family answers 400, those that check by a schema 422.
-func refusesRequest(status int) bool {
-	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
-}
-
-func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
-	c.choose(u)
-	c.attempts++
-	c.restartSilence(u.Timeout)
-	request, body, err := c.upstreamRequest(u, askUsage)
-	if err != nil {
-		return nil, err
-	}
-	response, err := c.proxy.transport.send(request, body, &c.cut)
-	c.sent = err == nil || wasSent(err)
-	if err == nil && response.StatusCode < http.StatusOK { // nobody has asked it to switch protocols
-		return nil, errors.Join(errors.New("it switches protocols"), response.Body.Close())
-	}
-	return response, err
-}
-
-// choose says who serves the call.
-func (c *call) choose(u candidate) {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	c.upstream = u
-	c.request.GoesTo(u.model)
-}
-
-// restartSilence gives the upstream its full time again.
-func (c *call) restartSilence(timeout time.Duration) { c.silence.run(c.proxy.now(), timeout) }
-
 // giveUp ends a call that got no answer. Nothing is charged, unless it was the
 // client who left while the upstream was at work: that is charged as estimated.
 func (c *call) giveUp(err error) {
@@ -307,7 +245,7 @@ func (c *call) giveUp(err error) {
 		ours = errUpstreamAway("the call was cut")
 	}
 	if standing := c.release(); standing != nil {
-		writeStanding(c.w.Header(), standing)
+		writeStanding(c.client.w.Header(), standing)
 	}
 	c.refuse(ours)
 }
@@ -326,7 +264,7 @@ func (c *call) passUpstreamError() {
 		return
 	}
 	tap.Pass(nil, body)
-	h := c.w.Header()
+	h := c.client.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id)
 	if tap.Reported() {
 		if c.settle(tap.Usage()) != nil {
@@ -339,8 +277,8 @@ func (c *call) passUpstreamError() {
 		writeNoCharge(h, c.currency(), c.release())
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.w.WriteHeader(c.answer.StatusCode)
-	_, _ = c.w.Write(body)
+	c.client.w.WriteHeader(c.answer.StatusCode)
+	_, _ = c.client.w.Write(body)
 }
 
 // deliver passes the answer through the tap to the client. A stream's bytes go
@@ -352,10 +290,8 @@ func (c *call) deliver() {
 	}
 	tap := c.proxy.taps.Get().(*meter.Tap)
 	tap.Reset(c.request, c.answer.Header.Get("Content-Type"))
-	c.tapMu.Lock()
-	c.tap = tap
-	c.tapMu.Unlock()
-	if c.tap.IsStream() {
+	c.tap.set(tap)
+	if tap.IsStream() {
 		c.sendHead()
 		c.passStream()
 		return
@@ -374,7 +310,7 @@ func (c *call) passWhole() {
 		c.breakOff(err)
 	case c.streaming:
 		c.passStream()
-	case c.settle(c.usage()) != nil:
+	case c.settle(c.tap.usage()) != nil:
 		c.withhold()
 	default:
 		c.sendWhole(*answer)
@@ -391,214 +327,13 @@ func (c *call) passStream() {
 	c.endStream()
 }
 
-// endStream books the charge and sends the end of a stream, with its receipt in
-// the trailers.
+// endStream books the charge of a stream, and sends its end.
 func (c *call) endStream() {
-	if c.settle(c.usage()) != nil {
+	if c.settle(c.tap.usage()) != nil {
 		c.withhold()
 		return
 	}
-	var cost []byte
-	if c.costInBody {
-		cost = costMembers(c.currency(), c.receipt, c.feeIsCertain())
-	}
-	c.put(c.tapEnd(cost))        // goes out with the trailers
-	c.writeReceipt(c.w.Header()) // announced as trailers
-}
-
-// keep reads an answer that is no stream to its end. One that is larger than
-// the bound becomes a stream.
-func (c *call) keep(answer *[]byte) error {
-	kept := (*answer)[:0]
-	defer func() { *answer = kept }()
-	for !c.streaming {
-		if len(kept) == cap(kept) {
-			kept = slices.Grow(kept, c.growth(len(kept)))
-		}
-		n, err := c.read(kept[len(kept):min(cap(kept), len(kept)+lookSize)])
-		c.look(kept[len(kept) : len(kept)+n])
-		kept = kept[:len(kept)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return c.atEnd()
-		case err != nil:
-			return err
-		case len(kept) > c.proxy.policy.MaxAnswer:
-			c.sendHead()
-			c.write(c.adopt(kept))
-		}
-	}
-	return nil
-}
-
-// growth is how much more of an answer may come: what its head says, if it says so.
-func (c *call) growth(have int) int {
-	if rest := c.answer.ContentLength - int64(have); rest > 0 && rest <= int64(c.proxy.policy.MaxAnswer) {
-		return int(rest) + 1 // room to see the end without growing
-	}
-	return max(have, readSize)
-}
-
-// pump passes the answer on to its end, but for what the tap keeps back.
-func (c *call) pump() error {
-	for {
-		err := c.pass()
-		if c.headWaits { // all that came with it is withheld
-			c.headWaits = false
-			_ = c.control.Flush()
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return c.atEnd()
-		case err == nil:
-		case c.done:
-			return nil // how the connection ends is no matter of the answer's
-		default:
-			return err
-		}
-	}
-}
-
-// atEnd is what the end of the upstream's answer comes to: an error, if it
-// stopped in the middle of a document that has no other mark of its end.
-func (c *call) atEnd() error {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	if c.tap.Cut() {
-		return io.ErrUnexpectedEOF
-	}
-	return nil
-}
-
-// pass waits for the next bytes of the answer and passes them on. Buffers are
-// taken when there is something to put into them: most streams wait.
-func (c *call) pass() error {
-	c.restartSilence(c.patience())
-	await(c.answer.Body)
-	buffers := c.proxy.buffers.Get().(*streamBuffers)
-	defer c.proxy.buffers.Put(buffers)
-	n, err := c.answer.Body.Read(buffers.in[:])
-	c.silence.stop()
-	buffers.out = c.passOn(buffers.out[:0], buffers.in[:n])
-	c.write(buffers.out)
-	return err
-}
-
-// patience is how long the upstream may say nothing now. Its client waits for
-// the end of a stream that is done: the end of the connection is not waited for long.
-func (c *call) patience() time.Duration {
-	if c.done {
-		return min(c.upstream.Timeout, donePatience)
-	}
-	return c.upstream.Timeout
-}
-
-// read reads on in the answer. A client that takes its time between two reads
-// is not the upstream's silence.
-func (c *call) read(p []byte) (int, error) {
-	c.restartSilence(c.upstream.Timeout)
-	defer c.silence.stop()
-	return c.answer.Body.Read(p)
-}
-
-// sendHead sends the head of an answer whose cost is not known yet: what is
-// held stands in it, the receipt follows in trailers. It goes out at once, or
-// with the first bytes of the body if those came with it from the upstream.
-func (c *call) sendHead() {
-	h := c.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id)
-	h.Del("Content-Length")
-	writeHold(h, c.hold)
-	c.streaming = true
-	c.w.WriteHeader(c.answer.StatusCode)
-	c.answer.Header = nil // it is not to live as long as its stream
-	if c.headWaits = isHere(c.answer.Body); !c.headWaits {
-		_ = c.control.Flush() // a writer that cannot is told by the first write
-	}
-}
-
-// sendWhole sends a JSON answer with its receipt in the headers.
-func (c *call) sendWhole(body []byte) {
-	if c.costInBody {
-		body = meter.PatchCost(body, costMembers(c.currency(), c.receipt, c.feeIsCertain()))
-	}
-	h := c.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.writeReceipt(h)
-	c.w.WriteHeader(c.answer.StatusCode)
-	_, _ = c.w.Write(body)
-}
-
-// look, passOn, adopt and what follows ask the tap. A panic in it must not keep
-// the lock: the end of the call asks again.
-func (c *call) look(p []byte) {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	c.tap.Look(p)
-}
-
-func (c *call) passOn(dst, p []byte) []byte {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	dst = c.tap.Pass(dst, p)
-	c.done = c.tap.Done()
-	return dst
-}
-
-func (c *call) adopt(kept []byte) []byte {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	return c.tap.Adopt(kept)
-}
-
-// usage is what the tap knows now.
-func (c *call) usage() meter.Usage {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	return c.tap.Usage()
-}
-
-// tapEnd is the withheld end of the answer, with the cost in its usage if that is wished.
-func (c *call) tapEnd(cost []byte) []byte {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	if cost != nil {
-		return c.tap.EndWithCost(cost)
-	}
-	return c.tap.End()
-}
-
-// write sends bytes to the client at once.
-func (c *call) write(p []byte) {
-	if !c.put(p) {
-		return
-	}
-	if c.control.Flush() != nil {
-		c.turnsDeaf()
-	}
-	c.wrote.Store(true)
-}
-
-// put writes bytes that go out with what follows. A client that seems to have
-// left may have closed its side alone, and only the writing tells; to one that
-// takes nothing, or nothing for too long, nothing more is written.
-func (c *call) put(p []byte) (ok bool) {
-	if len(p) == 0 || c.deaf {
-		return false
-	}
-	c.delivered.Store(true)
-	c.headWaits = false
-	_, err := c.w.Write(p)
-	if err != nil {
-		c.turnsDeaf()
-	}
-	return err == nil
-}
-
-func (c *call) turnsDeaf() {
-	c.deaf = true
-	c.clientLeft()
+	c.sendEnd()
 }
 
 // breakOff ends a call whose answer came to no end. What went out, or was being
@@ -607,7 +342,7 @@ func (c *call) turnsDeaf() {
 func (c *call) breakOff(err error) {
 	cause := c.cut.cause()
 	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.hasLeft()
-	if clientsDoing || c.delivered.Load() {
+	if clientsDoing || c.client.delivered.Load() {
 		_ = c.settle(c.partialUsage())
 		panic(http.ErrAbortHandler) // the client must not take the part for the whole
 	}
@@ -621,15 +356,6 @@ func (c *call) breakOff(err error) {
 		err = errUpstreamAway(reason(err))
 	}
 	c.giveUp(err)
-}
-
-func (c *call) partialUsage() meter.Usage {
-	usage := c.usage()
-	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
-	if usage.IsZero() && len(usage.ToolCalls) == 0 {
-		return c.request.Unseen()
-	}
-	return usage
 }
 
 // withhold ends a call whose charge could not be booked: the client does not
@@ -660,44 +386,6 @@ func (c *call) settle(usage meter.Usage) (err error) {
 	}
 }
 
-// settlement turns usage into the charge to book.
-func (c *call) settlement(usage meter.Usage) ledger.Settlement {
-	charge, err := c.routing.book.Charge(c.priceQuery(c.upstream.Name), &usage)
-	if err != nil {
-		// Numbers that cannot be a charge: book what was held, and say so.
-		charge = c.quote
-		usage.Source = meter.Estimated
-		usage.Anomalies = append(usage.Anomalies, "usage_out_of_range")
-	}
-	if charge.TokensEstimated {
-		usage.Source = meter.Estimated
-		usage.Anomalies = append(usage.Anomalies, "output_missing")
-	}
-	s := ledger.Settlement{
-		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,
-		Upstream: c.upstream.Name, At: c.at, Source: usage.Source, Anomalies: usage.Anomalies, Charge: charge,
-	}
-	if usage.Model != c.request.Model {
-		s.AnswerModel = usage.Model
-	}
-	return s
-}
-
-// checkpoint is what the call would be charged if it ended here; false when
-// it is ending.
-func (c *call) checkpoint() (ledger.Checkpoint, bool) {
-	c.tapMu.Lock()
-	defer c.tapMu.Unlock()
-	if c.resolved.Load() {
-		return ledger.Checkpoint{}, false
-	}
-	var usage meter.Usage // nothing delivered: nothing to charge
-	if c.delivered.Load() {
-		usage = c.tap.Usage()
-	}
-	return ledger.Checkpoint{Settlement: c.settlement(usage)}, true
-}
-
 // release gives the hold back. A ledger that is away leaves it to the replay of
 // its settlement log, or to the sweeper.
 func (c *call) release() *ledger.Standing {
@@ -712,8 +400,8 @@ func (c *call) release() *ledger.Standing {
 // refuse answers with an error of ours.
 func (c *call) refuse(e *apiError) {
 	c.refused = e
-	writeNoCharge(c.w.Header(), c.currency(), nil)
-	e.write(c.w, c.id)
+	writeNoCharge(c.client.w.Header(), c.currency(), nil)
+	e.write(c.client.w, c.id)
 }
 
 // hideFromStrangers answers a bad request only to those who have a key: others
@@ -752,7 +440,7 @@ func (c *call) resolve() {
 	defer c.land()
 	switch {
 	case c.resolved.Load():
-	case c.delivered.Load():
+	case c.client.delivered.Load():
 		_ = c.settle(c.usageAfterPanic())
 	default:
 		c.release()
@@ -765,23 +453,9 @@ func (c *call) land() {
 	c.proxy.metrics.held.Dec()
 }
 
-// usageAfterPanic is partialUsage, unless the tap is what panics.
-func (c *call) usageAfterPanic() (usage meter.Usage) {
-	defer func() {
-		if recover() != nil {
-			usage = c.request.Unseen()
-		}
-	}()
-	return c.partialUsage()
-}
-
 func (c *call) writeReceipt(h http.Header) {
 	writeReceipt(h, c.currency(), c.receipt, c.feeIsCertain())
 }
-
-// feeIsCertain reports whether the list price is what a charge will come to,
-// whenever it is booked: a call that no pack fits is paid in cash.
-func (c *call) feeIsCertain() bool { return !c.hold.Standing.HasPacks }
 
 func (c *call) currency() string { return c.routing.book.Currency() }
 
@@ -796,8 +470,6 @@ func (c *call) model() string {
 const (
 	// ledgerPatience bounds one question to the ledger; past it the call is refused.
 	ledgerPatience = 3 * time.Second
-	// donePatience bounds the wait for the end of a stream's connection after its [DONE].
-	donePatience = time.Second
 	// settlePatience bounds the booking of an answer that is ready to end.
 	settlePatience = 10 * time.Second
 )

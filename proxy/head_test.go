@@ -106,14 +106,14 @@ func streamingCall(t *testing.T, address string) (*call, *flushes) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &flushes{httptest.NewRecorder(), make(chan string, 8)}
+	w := &flushes{httptest.NewRecorder(), make(chan string, 8)}
 	c := &call{
-		proxy: p, w: client, control: http.NewResponseController(client), r: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody),
+		proxy: p, client: client{w: w, control: http.NewResponseController(w)}, r: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody),
 		upstream: candidate{upstream: &upstream{}}, request: request, hold: new(ledger.Hold),
 	}
 	if c.answer, err = post(t, &c.cut, p.transport, address, ""); err != nil {
 		t.Fatal(err)
 	}
-	c.tap = request.NewTap(c.answer.Header.Get("Content-Type"))
-	return c, client
+	c.tap.set(request.NewTap(c.answer.Header.Get("Content-Type")))
+	return c, w
 }

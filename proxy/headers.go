@@ -1,13 +1,7 @@
 package proxy
 
 import (
-	"bytes"
-	"compress/gzip"
-	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -88,20 +82,6 @@ func passHeaders(to, from http.Header, not withheld) {
 			to.Del(strings.TrimSpace(name))
 		}
 	}
-}
-
-// upstreamRequest is the client's request as the upstream gets it, and its body.
-func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, []byte, error) {
-	body, contentType, err := c.request.UpstreamBody(u.model, askUsage)
-	if err != nil {
-		return nil, nil, err
-	}
-	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
-	header := make(http.Header, len(c.r.Header)+2)
-	passHeaders(header, c.r.Header, fromClient)
-	header["Content-Type"] = []string{contentType}
-	u.authorize(header)
-	return &http.Request{Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header}, body, nil
 }
 
 // copyAnswerHeaders takes over the upstream's headers, under our own request id.
@@ -237,86 +217,4 @@ func pendingCostMembers(currency string, r *ledger.Receipt, certain bool) []byte
 		members = append([]byte(`"cost":"`+r.FeeDue().String()+`",`), members...)
 	}
 	return members
-}
-
-// namesStreamOptions looks whether a refusal is about stream_options; the body can
-// be read again afterwards. What has come may be enough to tell.
-func namesStreamOptions(response *http.Response) bool {
-	var came []byte
-	var err error
-	piece := make([]byte, 4<<10)
-	for err == nil && len(came) < 64<<10 {
-		var n int
-		n, err = response.Body.Read(piece)
-		came = append(came, piece[:n]...)
-		if bytes.Contains(came, []byte("stream_options")) {
-			discard(response)
-			return true
-		}
-	}
-	rest := io.Reader(response.Body)
-	if err != nil {
-		rest = failed{err} // a body that broke off does not end well when it is read again
-	}
-	response.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(came), rest), response.Body}
-	return false
-}
-
-// failed is what is left of a body whose reading has failed, or has come to its end.
-type failed struct{ err error }
-
-func (f failed) Read([]byte) (int, error) { return 0, f.err }
-
-// decode undoes a compression that nobody asked for: usage must be readable,
-// and the client may not be able to undo it.
-func decode(response *http.Response) error {
-	switch encoding := response.Header.Get("Content-Encoding"); strings.ToLower(encoding) {
-	case "", "identity":
-		return nil
-	case "gzip", "x-gzip":
-		plain, err := gzip.NewReader(response.Body)
-		if err != nil {
-			return errors.Join(errUpstreamAway("its answer cannot be decompressed"), response.Body.Close())
-		}
-		response.Body = struct {
-			io.Reader
-			io.Closer
-		}{plain, response.Body}
-		response.Header.Del("Content-Encoding")
-		response.Header.Del("Content-Length")
-		response.ContentLength = -1
-		return nil
-	default:
-		return errors.Join(errUpstreamAway("its answer is "+encoding+"-encoded, which nobody asked for"), response.Body.Close())
-	}
-}
-
-// discardTime is how long the rest of an answer that is not wanted may take to come.
-const discardTime = 50 * time.Millisecond
-
-// discard empties an answer that is not wanted, so that its connection can be
-// used again. One that is not all there soon is not waited for: there are other
-// upstreams to be asked.
-func discard(response *http.Response) {
-	if body, ok := response.Body.(*upstreamBody); ok && body.readBy(time.Now().Add(discardTime)) {
-		_, _ = io.CopyN(io.Discard, body, 64<<10)
-	}
-	_ = response.Body.Close()
-}
-
-// reason is a transport's error in words that give no address of ours away.
-func reason(err error) string {
-	var network *net.OpError
-	switch {
-	case errors.As(err, &network) && network.Op == "dial":
-		return "no connection"
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return "the connection was closed"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "it took too long"
-	}
-	return "the connection failed"
 }

@@ -28,8 +28,9 @@ func idleProxy() *Proxy {
 
 // brokenCall has a tap that nobody has set up, so that all that it is asked for panics.
 func brokenCall(p *Proxy) *call {
-	c := &call{proxy: p, tap: new(meter.Tap)}
-	c.delivered.Store(true)
+	c := &call{proxy: p}
+	c.tap.set(new(meter.Tap))
+	c.client.delivered.Store(true)
 	p.inFlight.calls[c] = struct{}{}
 	return c
 }
@@ -38,14 +39,14 @@ func brokenCall(p *Proxy) *call {
 // the call, and the heartbeat of all.
 func TestAPanicLeavesNoLock(t *testing.T) {
 	for what, f := range map[string]func(*call){
-		"Look":       func(c *call) { c.look([]byte("{")) },
-		"Pass":       func(c *call) { c.passOn(nil, []byte("{")) },
-		"usage":      func(c *call) { c.usage() },
+		"Look":       func(c *call) { c.tap.look([]byte("{")) },
+		"Pass":       func(c *call) { c.tap.pass(nil, []byte("{")) },
+		"usage":      func(c *call) { c.tap.usage() },
 		"checkpoint": func(c *call) { c.checkpoint() },
 	} {
 		c := brokenCall(idleProxy())
 		panics(t, what, func() { f(c) })
-		if !c.tapMu.TryLock() {
+		if !c.tap.mu.TryLock() {
 			t.Errorf("%s: the lock is kept", what)
 		}
 	}

@@ -23,7 +23,7 @@ func (p *Proxy) patrol() {
 }
 
 func (c *call) check(now time.Duration) {
-	if !c.wrote.Swap(false) { // else writing tells, or the patrol after the last write
+	if !c.client.wrote.Swap(false) { // else writing tells, or the patrol after the last write
 		c.hasLeft()
 	}
 	if c.drain.isOver(now) {
@@ -37,31 +37,22 @@ func (c *call) check(now time.Duration) {
 // clientLeft applies the policy for a client that is gone: the upstream is
 // drained for a while to learn the true usage, or cut at once.
 func (c *call) clientLeft() {
-	c.leave.Do(func() {
-		c.left.Store(true)
-		if c.proxy.policy.OnDisconnect == DisconnectCancel {
-			c.cut.now(errClientLeft)
-			return
-		}
-		c.drain.run(c.proxy.now(), c.proxy.policy.Drain)
-	})
+	if c.client.left.Swap(true) {
+		return
+	}
+	if c.proxy.policy.OnDisconnect == DisconnectCancel {
+		c.cut.now(errClientLeft)
+		return
+	}
+	c.drain.run(c.proxy.now(), c.proxy.policy.Drain)
 }
 
 // hasLeft reports whether the client is gone, were it just now.
 func (c *call) hasLeft() bool {
-	if !c.left.Load() && c.clientGone() {
+	if !c.client.left.Load() && c.client.isGone(c.r) {
 		c.clientLeft()
 	}
-	return c.left.Load()
-}
-
-// clientGone asks the server, which tells either when it is asked or, as
-// net/http's does, by the request's context.
-func (c *call) clientGone() bool {
-	if server, ok := c.w.(interface{ ClientGone() bool }); ok {
-		return server.ClientGone()
-	}
-	return c.r.Context().Err() != nil
+	return c.client.left.Load()
 }
 
 // now is the time on the proxy's own clock, which nobody sets.

@@ -3,9 +3,12 @@
 // bottom; everything else here serves that file.
 //
 //	call.go       the story: read, admit, forward, deliver, settle
-//	body.go       a request's body, in memory that is used again
 //	route.go      which paths there are, and what of them goes upstream
+//	body.go       a request's body, in memory that is used again
 //	upstream.go   the upstreams of a model, and the order in which they are tried
+//	attempt.go    one upstream is asked
+//	delivery.go   its answer on the way to the client (client.go), through the tap (tap.go)
+//	settlement.go what the call used, as the charge to book
 //	errors.go     every refusal and failure as one HTTP answer
 //	affordable.go what a refused call could afford instead
 //	headers.go    the receipt as headers and trailers
@@ -104,19 +107,6 @@ type Proxy struct {
 	draining atomic.Bool
 	aborted  atomic.Bool
 	inFlight inFlight
-}
-
-const (
-	readSize = 16 << 10
-	// lookSize is how much of an answer that is kept is read at a time: little
-	// enough to be in the processor's cache still when the tap looks at it.
-	lookSize = 64 << 10
-)
-
-// streamBuffers are what a piece of a stream is read into, and what of it goes out.
-type streamBuffers struct {
-	in  [readSize]byte
-	out []byte
 }
 
 // New checks the options, all errors at once, and builds the handler.

@@ -75,7 +75,7 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 	if c.trouble != nil {
 		fields = append(fields, zap.Error(c.trouble))
 	}
-	if c.left.Load() {
+	if c.client.left.Load() {
 		fields = append(fields, zap.Bool("client_left", true))
 	}
 	return appendReceipt(fields, c.receipt)

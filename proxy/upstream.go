@@ -207,9 +207,3 @@ var (
 	errShutdown        = errors.New("the proxy is shutting down")
 	errCallOver        = errors.New("the call is over")
 )
-
-// movesOn reports whether the next upstream should be tried after this answer:
-// it was refused for a reason that may not hold elsewhere.
-func movesOn(status int) bool {
-	return status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
-}

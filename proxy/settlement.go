@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// settlement turns usage into the charge to book.
+func (c *call) settlement(usage meter.Usage) ledger.Settlement {
+	charge, err := c.routing.book.Charge(c.priceQuery(c.upstream.Name), &usage)
+	if err != nil {
+		// Numbers that cannot be a charge: book what was held, and say so.
+		charge = c.quote
+		usage.Source = meter.Estimated
+		usage.Anomalies = append(usage.Anomalies, "usage_out_of_range")
+	}
+	if charge.TokensEstimated {
+		usage.Source = meter.Estimated
+		usage.Anomalies = append(usage.Anomalies, "output_missing")
+	}
+	s := ledger.Settlement{
+		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,
+		Upstream: c.upstream.Name, At: c.at, Source: usage.Source, Anomalies: usage.Anomalies, Charge: charge,
+	}
+	if usage.Model != c.request.Model {
+		s.AnswerModel = usage.Model
+	}
+	return s
+}
+
+// partialUsage is what was used of an answer that came to no end.
+func (c *call) partialUsage() meter.Usage {
+	usage := c.tap.usage()
+	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
+	if usage.IsZero() && len(usage.ToolCalls) == 0 {
+		return c.request.Unseen()
+	}
+	return usage
+}
+
+// usageAfterPanic is partialUsage, unless the tap is what panics.
+func (c *call) usageAfterPanic() (usage meter.Usage) {
+	defer func() {
+		if recover() != nil {
+			usage = c.request.Unseen()
+		}
+	}()
+	return c.partialUsage()
+}
+
+// checkpoint is what the call would be charged if it ended here; false when
+// it is ending.
+func (c *call) checkpoint() (ledger.Checkpoint, bool) {
+	c.tap.mu.Lock()
+	defer c.tap.mu.Unlock()
+	if c.resolved.Load() {
+		return ledger.Checkpoint{}, false
+	}
+	var usage meter.Usage // nothing delivered: nothing to charge
+	if c.client.delivered.Load() {
+		usage = c.tap.tap.Usage()
+	}
+	return ledger.Checkpoint{Settlement: c.settlement(usage)}, true
+}
+
+// feeIsCertain reports whether the list price is what a charge will come to,
+// whenever it is booked: a call that no pack fits is paid in cash.
+func (c *call) feeIsCertain() bool { return !c.hold.Standing.HasPacks }

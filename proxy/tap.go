@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"io"
+	"sync"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// sharedTap is the tap of a call's answer. The handler passes the answer through
+// it, while the heartbeat asks what has been used so far. A panic in the tap must
+// not keep the lock: the end of the call asks again.
+type sharedTap struct {
+	mu  sync.Mutex // guards who serves the call, too: what was used is priced by that
+	tap *meter.Tap
+}
+
+// set puts a tap in, or nil, and returns the one that was there.
+func (s *sharedTap) set(tap *meter.Tap) *meter.Tap {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.tap
+	s.tap = tap
+	return before
+}
+
+// look reads a piece of an answer that is kept.
+func (s *sharedTap) look(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tap.Look(p)
+}
+
+// adopt makes a stream of an answer that was kept: what of it may go out.
+func (s *sharedTap) adopt(kept []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.Adopt(kept)
+}
+
+// pass reads a piece of a stream and appends to dst what of it may go out. done:
+// the stream has said that it is at its end.
+func (s *sharedTap) pass(dst, p []byte) (out []byte, done bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out = s.tap.Pass(dst, p)
+	return out, s.tap.Done()
+}
+
+// atEnd is what the end of the upstream's answer comes to: an error, if it
+// stopped in the middle of a document that has no other mark of its end.
+func (s *sharedTap) atEnd() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tap.Cut() {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+
+// usage is what was used, as far as the answer has told.
+func (s *sharedTap) usage() meter.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.Usage()
+}
+
+// end is the withheld end of the answer, with the cost in its usage if there is one.
+func (s *sharedTap) end(cost []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cost != nil {
+		return s.tap.EndWithCost(cost)
+	}
+	return s.tap.End()
+}
