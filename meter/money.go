@@ -1,12 +1,12 @@
 package meter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
 	"math/bits"
 	"strconv"
-	"strings"
 
 	"github.com/shopspring/decimal"
 )
@@ -52,17 +52,25 @@ func ParseNano(s string) (Nano, error) {
 
 // String prints the amount with as many decimals as it needs: "5", "0.0016".
 func (n Nano) String() string {
-	u, sign := uint64(n), ""
+	var space [24]byte
+	return string(n.Append(space[:0]))
+}
+
+// Append appends what String prints.
+func (n Nano) Append(b []byte) []byte {
+	u := uint64(n)
 	if n < 0 {
-		u, sign = -u, "-"
+		b, u = append(b, '-'), -u
 	}
 	whole, frac := u/uint64(NanoPerUnit), u%uint64(NanoPerUnit)
-	s := sign + strconv.FormatUint(whole, 10)
+	b = strconv.AppendUint(b, whole, 10)
 	if frac == 0 {
-		return s
+		return b
 	}
-	digits := strconv.FormatUint(frac+uint64(NanoPerUnit), 10)[1:]
-	return s + "." + strings.TrimRight(digits, "0")
+	point := len(b)
+	b = strconv.AppendUint(b, frac+uint64(NanoPerUnit), 10) // with a 1 where the point is to stand
+	b[point] = '.'
+	return bytes.TrimRight(b, "0")
 }
 
 // MarshalText prints as String does, so that JSON carries a decimal string.

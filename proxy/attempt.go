@@ -93,8 +93,12 @@ func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, []byt
 	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
 	header := make(http.Header, len(c.r.Header)+2)
 	passHeaders(header, c.r.Header, fromClient)
-	header["Content-Type"] = []string{contentType}
-	u.authorize(header)
+	if types := header["Content-Type"]; len(types) != 1 || types[0] != contentType { // as it was read here
+		header["Content-Type"] = []string{contentType}
+	}
+	if u.credential != nil {
+		header[u.credentialIn] = u.credential
+	}
 	return &http.Request{Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header}, body, nil
 }
 

@@ -59,7 +59,7 @@ type call struct {
 // settle and release happens, whatever comes in between.
 func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpoint) {
 	c := &call{
-		proxy: p, client: client{w: w, control: http.NewResponseController(w)}, r: r, endpoint: e,
+		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e,
 		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(),
 	}
 	defer c.end()

@@ -10,7 +10,7 @@ import (
 // tells. To one that takes nothing, or nothing for too long, nothing more is written.
 type client struct {
 	w       http.ResponseWriter
-	control *http.ResponseController
+	control http.ResponseController
 
 	headWaits bool        // the answer's head is written, and goes out with the first bytes of the body
 	deaf      bool        // it takes nothing any more

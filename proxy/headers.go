@@ -22,7 +22,7 @@ var receiptHeaders = []string{
 	"X-Tollgate-Key-Remaining", "X-Tollgate-Pending",
 }
 
-var receiptTrailer = strings.Join(receiptHeaders, ", ")
+var announcement = []string{strings.Join(receiptHeaders, ", ")}
 
 // withheld are headers, in canonical form, that are not passed on: by their
 // names, or by what their names begin with.
@@ -93,37 +93,61 @@ func copyAnswerHeaders(to, from http.Header, requestID string) {
 	to["X-Request-Id"] = []string{requestID}
 }
 
-// headerWriter sets headers whose names are canonical. Their values stand in one piece of memory.
-type headerWriter struct {
-	header http.Header
-	values []string
-}
+// maxWritten is how many headers we write to an answer at most.
+const maxWritten = 24
 
-func writing(h http.Header) *headerWriter {
-	return &headerWriter{h, make([]string, 0, len(receiptHeaders)+6)}
+// headerWriter sets headers whose names are canonical. Their values are parts of
+// one text, made when all of them are written: a receipt has more than a dozen.
+type headerWriter struct {
+	names [maxWritten]string
+	ends  [maxWritten]int // of the values in text
+	n     int
+	text  strings.Builder
 }
 
 func (w *headerWriter) set(name, value string) {
-	w.values = append(w.values, value)
-	n := len(w.values)
-	w.header[name] = w.values[n-1 : n : n]
+	if w.n == 0 {
+		w.text.Grow(8 * maxWritten)
+	}
+	w.text.WriteString(value)
+	w.names[w.n], w.ends[w.n] = name, w.text.Len()
+	w.n++
 }
 
-func (w *headerWriter) count(name string, n int64)           { w.set(name, strconv.FormatInt(n, 10)) }
-func (w *headerWriter) money(name string, amount meter.Nano) { w.set(name, amount.String()) }
+func (w *headerWriter) count(name string, n int64) {
+	var space [24]byte
+	w.set(name, string(strconv.AppendInt(space[:0], n, 10)))
+}
+
+func (w *headerWriter) money(name string, amount meter.Nano) {
+	var space [24]byte
+	w.set(name, string(amount.Append(space[:0])))
+}
+
+// writeTo sets what was written.
+func (w *headerWriter) writeTo(h http.Header) {
+	text, values, from := w.text.String(), make([]string, w.n), 0
+	for i, name := range w.names[:w.n] {
+		values[i] = text[from:w.ends[i]]
+		from = w.ends[i]
+		h[name] = values[i : i+1 : i+1]
+	}
+}
 
 // writeHold tells what is held, in the head of a stream, and announces the trailers.
 func writeHold(h http.Header, hold *ledger.Hold) {
-	w := writing(h)
-	w.set("Trailer", receiptTrailer)
+	var w headerWriter
 	w.money("X-Tollgate-Hold", hold.Cash)
 	w.standing(&hold.Standing)
+	w.writeTo(h)
+	h["Trailer"] = announcement
 }
 
 // writeReceipt is the receipt as headers or trailers. It is the one place where
 // it becomes either. certain says that no pack can pay a part of a pending one.
 func writeReceipt(h http.Header, currency string, r *ledger.Receipt, certain bool) {
-	w := writing(h)
+	var w headerWriter
+	defer w.writeTo(h)
 	input, cached, output, total := meter.UsageView(&r.Usage.Quantities)
 	w.count("X-Tollgate-Usage-Input", input)
 	w.count("X-Tollgate-Usage-Cached-Input", cached)
@@ -132,6 +156,7 @@ func writeReceipt(h http.Header, currency string, r *ledger.Receipt, certain boo
 	w.set("X-Tollgate-Usage-Source", string(r.UsageSource))
 	w.set("X-Tollgate-Currency", currency)
 	if r.Pending {
+		forgetStanding(h)
 		w.pending(r, certain)
 		return
 	}
@@ -147,26 +172,34 @@ func writeReceipt(h http.Header, currency string, r *ledger.Receipt, certain boo
 // ledger. Who pays is not known; the fee is, if no pack can cover a part of it.
 func (w *headerWriter) pending(r *ledger.Receipt, certain bool) {
 	w.set("X-Tollgate-Pending", "true")
-	// What the hold had left is not what is left now.
-	for _, name := range []string{"Cost", "Balance-Recharge", "Balance-Bonus", "Pack-Remaining", "Key-Remaining"} {
-		w.header.Del("X-Tollgate-" + name)
-	}
 	if certain {
 		w.money("X-Tollgate-Cost", r.FeeDue())
 	}
 }
 
+// forgetStanding takes back what the hold had left: it is not what is left now.
+func forgetStanding(h http.Header) {
+	for _, name := range []string{"Cost", "Balance-Recharge", "Balance-Bonus", "Pack-Remaining", "Key-Remaining"} {
+		h.Del("X-Tollgate-" + name)
+	}
+}
+
 // writeNoCharge is the receipt of a call that cost nothing.
 func writeNoCharge(h http.Header, currency string, standing *ledger.Standing) {
-	w := writing(h)
+	var w headerWriter
 	w.set("X-Tollgate-Cost", "0")
 	w.set("X-Tollgate-Currency", currency)
 	if standing != nil {
 		w.standing(standing)
 	}
+	w.writeTo(h)
 }
 
-func writeStanding(h http.Header, s *ledger.Standing) { writing(h).standing(s) }
+func writeStanding(h http.Header, s *ledger.Standing) {
+	var w headerWriter
+	w.standing(s)
+	w.writeTo(h)
+}
 
 // standing tells what is left. A limit that the key does not have leaves the
 // upstream's header as it is.
@@ -177,18 +210,26 @@ func (w *headerWriter) standing(s *ledger.Standing) {
 	if s.KeySpendLeft != nil {
 		w.money("X-Tollgate-Key-Remaining", *s.KeySpendLeft)
 	}
-	w.rateLimit("Requests", s.Requests)
-	w.rateLimit("Tokens", s.Tokens)
+	w.rateLimit(&requestLimit, &s.Requests)
+	w.rateLimit(&tokenLimit, &s.Tokens)
 }
 
+// rateNames are OpenAI's headers of one limit.
+type rateNames struct{ limit, remaining, reset string }
+
+var (
+	requestLimit = rateNames{"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"}
+	tokenLimit   = rateNames{"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"}
+)
+
 // rateLimit puts one of the key's own limits in OpenAI's form.
-func (w *headerWriter) rateLimit(of string, state ledger.RateState) {
+func (w *headerWriter) rateLimit(names *rateNames, state *ledger.RateState) {
 	if state.Limit == 0 {
 		return
 	}
-	w.count("X-Ratelimit-Limit-"+of, state.Limit)
-	w.count("X-Ratelimit-Remaining-"+of, max(state.Remaining, 0))
-	w.set("X-Ratelimit-Reset-"+of, state.Reset.Round(time.Millisecond).String())
+	w.count(names.limit, state.Limit)
+	w.count(names.remaining, max(state.Remaining, 0))
+	w.set(names.reset, state.Reset.Round(time.Millisecond).String())
 }
 
 // costMembers are put into the answer's usage object, for who asks for it.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -41,6 +40,9 @@ type ModelRule struct {
 type upstream struct {
 	Upstream
 	base *url.URL
+	// credential is ours, as it stands in the header credentialIn; nil without one.
+	credentialIn string
+	credential   []string
 	// refusesStreamOptions is learnt from its answers and lasts as long as the routing.
 	refusesStreamOptions atomic.Bool
 }
@@ -96,7 +98,8 @@ func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
 				r.named[rule.Pattern] = true
 			}
 		}
-		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base})
+		in, credential := u.credential()
+		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base, credentialIn: in, credential: credential})
 	}
 	return r, errors.Join(problems...)
 }
@@ -179,16 +182,15 @@ func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 // routes are rows of the endpoint table that are not there yet.
 func (u *upstream) servesOpenAIRoutes() bool { return u.Kind != "anthropic" && u.Kind != "gemini" }
 
-// authorize puts our credential on a request, in the way of the upstream's kind.
-func (u *upstream) authorize(h http.Header) {
-	if u.APIKey == "" {
-		return
+// credential is our credential as a header, in the way of the upstream's kind.
+func (u *Upstream) credential() (name string, value []string) {
+	switch {
+	case u.APIKey == "":
+		return "", nil
+	case u.Kind == "azure":
+		return "Api-Key", []string{u.APIKey}
 	}
-	if u.Kind == "azure" {
-		h.Set("Api-Key", u.APIKey)
-		return
-	}
-	h.Set("Authorization", "Bearer "+u.APIKey)
+	return "Authorization", []string{"Bearer " + u.APIKey}
 }
 
 // url is the upstream's address of an endpoint: base_url plus what follows our prefix.
