@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/meter"
@@ -69,10 +70,17 @@ type Upstream struct {
 	SharedObjects bool
 }
 
-// Pending reports whether the upstream's kind speaks a dialect that is not
-// built yet; such an upstream is read and checked, but not used.
+// Pending reports whether the upstream speaks a dialect that is not built yet;
+// such an upstream is read and checked, but not used. Of Azure's two the v1 API
+// is OpenAI's own, but for the credential; the older has the model in its paths.
 func (u Upstream) Pending() bool {
-	return u.Kind == kindAnthropic || u.Kind == kindGemini || u.Kind == kindAzure
+	switch u.Kind {
+	case kindAnthropic, kindGemini:
+		return true
+	case kindAzure:
+		return !strings.HasSuffix(u.BaseURL, "/v1")
+	}
+	return false
 }
 
 // ModelRule lets an upstream serve models, under another name if Rename is set.

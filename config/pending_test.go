@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,14 @@ func TestPendingSaysWhatIsNotBuilt(t *testing.T) {
 	}
 	if len(c.Pending()) != 2 {
 		t.Errorf("pending = %q, want 2 sentences", c.Pending())
+	}
+	azure := "upstreams: [{name: az, kind: azure, base_url: '%s', models: [m]}]"
+	if c := mustParse(t, fmt.Sprintf(azure, "https://x.openai.azure.com/openai/v1/")); len(c.Pending()) != 0 || c.Upstreams[0].Pending() {
+		t.Errorf("pending = %q, want nothing", c.Pending())
+	}
+	older := mustParse(t, fmt.Sprintf(azure, "https://x.openai.azure.com/openai"))
+	if all := strings.Join(older.Pending(), "\n"); !strings.Contains(all, "az is not used: of Azure the v1 API is built") || !older.Upstreams[0].Pending() {
+		t.Errorf("pending = %q", all)
 	}
 	shared := mustParse(t, "upstreams: [{name: a, base_url: 'http://h', models: [m], shared_objects: true}]")
 	if all := strings.Join(shared.Pending(), "\n"); !strings.Contains(all, "a.shared_objects has no effect yet") {
