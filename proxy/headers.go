@@ -22,30 +22,31 @@ var receiptHeaders = []string{
 	"X-Tollgate-Key-Remaining", "X-Tollgate-Pending",
 }
 
+// announcement is a stream's Trailer header.
 var announcement = []string{strings.Join(receiptHeaders, ", ")}
 
-// withheld are headers, in canonical form, that are not passed on: by their
-// names, or by what their names begin with.
-type withheld struct {
+// private headers, in canonical form, are not passed on: by their names, or by
+// what their names begin with.
+type private struct {
 	names    map[string]struct{}
 	prefixes []string
 }
 
-func withhold(prefixes []string, names ...string) withheld {
-	w := withheld{names: map[string]struct{}{}, prefixes: append(prefixes, "X-Tollgate-")} // which is ours to say
+func privately(prefixes []string, names ...string) private {
+	p := private{names: map[string]struct{}{}, prefixes: append(prefixes, "X-Tollgate-")} // which is ours to say
 	// Hop-by-hop headers belong to one connection, either way.
 	for _, name := range append(names, "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate",
 		"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade") {
-		w.names[name] = struct{}{}
+		p.names[name] = struct{}{}
 	}
-	return w
+	return p
 }
 
-func (w *withheld) has(name string) bool {
-	if _, has := w.names[name]; has {
+func (p *private) has(name string) bool {
+	if _, has := p.names[name]; has {
 		return true
 	}
-	for _, prefix := range w.prefixes {
+	for _, prefix := range p.prefixes {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
@@ -59,7 +60,7 @@ var (
 	// its organisation at a provider where we have our own. An Idempotency-Key is
 	// one among all who use our credential: two clients with the same could get
 	// each other's answer.
-	fromClient = withhold([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-"},
+	fromClient = privately([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-"},
 		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
@@ -67,11 +68,11 @@ var (
 	// fromUpstream is what an upstream's answer says to us alone: cookies,
 	// redirections and protocol offers would lead clients past the meter, with the
 	// key that they have of us; the organisation is ours.
-	fromUpstream = withhold(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
+	fromUpstream = privately(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
 )
 
 // passHeaders copies all that may be passed on.
-func passHeaders(to, from http.Header, not withheld) {
+func passHeaders(to, from http.Header, not private) {
 	for name, values := range from {
 		if !not.has(name) {
 			to[name] = values

@@ -100,10 +100,10 @@ func demoListener(ctx context.Context, address string) (net.Listener, error) {
 	if address != "" {
 		return listen(ctx, loopback(address), "--listen")
 	}
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:8080")
+	var listener net.ListenConfig
+	l, err := listener.Listen(ctx, "tcp", "127.0.0.1:8080")
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return config.Listen(ctx, "tcp", "127.0.0.1:0")
+		return listener.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	return l, err
 }
