@@ -78,6 +78,28 @@ func TestMuldivIsExact(t *testing.T) {
 	})
 }
 
+// What does not fit below 2^53 is cut to what does, and comes to an end.
+func TestMuldivCutsWhatIsTooMuch(t *testing.T) {
+	f := newFixture(t, Options{})
+	check := func(a, b, d int64) {
+		want := new(big.Int).Mul(big.NewInt(a), big.NewInt(b))
+		if want.Quo(want, big.NewInt(d)); want.Cmp(big.NewInt(1<<53-1)) > 0 {
+			want.SetInt64(1<<53 - 1)
+		}
+		if got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), 0))", a, b, d); got != want.String() {
+			f.Fatalf("muldiv(%d, %d, %d, 0) = %s, want %s", a, b, d, got, want)
+		}
+	}
+	for near := range int64(40) {
+		check(1<<53-20+near, 1_000_000_000_000, 1_000_000_000_000)
+		check(1<<54-20+near, 1_000_000_000_000, 2_000_000_000_000)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		large := rapid.Int64Range(0, 9e18)
+		check(large.Draw(t, "a"), large.Draw(t, "b"), rapid.Int64Range(1, 1<<53-1).Draw(t, "d"))
+	})
+}
+
 // EXACT-FEE: what is left of a line after a pack is priced as meter prices it.
 func TestRepricingIsMeters(t *testing.T) {
 	f := newFixture(t, Options{})

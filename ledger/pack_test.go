@@ -61,6 +61,21 @@ func TestPackPaysWhatIsUsed(t *testing.T) {
 	})
 }
 
+// A line of a quote can come to far less than its quantity at its rate, where its tier ends: so much less that the product is
+// beyond what a Lua number holds.
+func TestPackCoversPartOfALineThatItsTierBounds(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1000", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 1000})
+		quote := charge(f, "output 199 1")
+		quote.Lines[0].Quantity = 100_000_000
+		if hold := f.reserve(key, quote); hold.Cash != f.nano("199") || paid(hold.Packs) != "pack:p1 1000" {
+			f.Errorf("hold %+v", hold)
+		}
+	})
+}
+
 // A settlement takes from packs what is free and its own, never what others hold.
 func TestPackHeldByOthersIsNotTouched(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {

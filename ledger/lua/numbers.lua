@@ -125,12 +125,13 @@ local function lost(a, b, product)
   return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
 end
 
--- muldiv is floor((a*b + c) / d), exact for operands of any size as long as the result is below 2^53. a, b, d: amounts >= 0,
--- d > 0; c: a number, 0 <= c <= d. The quotient of the doubles is a few units off at worst. The exact remainder says which
--- is right: of products below 2^53 at once; of most others by what their rounding lost; of the rest by limbs.
+-- muldiv is floor((a*b + c) / d), exact for operands of any size, or 2^53-1 where that is less: beyond it q + 1 can be q, and a
+-- search for the right quotient has no end. a, b, d: amounts >= 0, d > 0; c: a number, 0 <= c <= d. The quotient of the doubles is
+-- a few units off at worst. The exact remainder says which is right: of products below 2^53 at once; of most others by what their
+-- rounding lost; of the rest by limbs.
 local function muldiv(a, b, d, c)
   local product, divisor = tonumber(a) * tonumber(b), tonumber(d)
-  local q = floor((product + c) / divisor)
+  local q = min(MAX, floor((product + c) / divisor))
   local rest
   if product + c <= MAX then
     rest = product + c - q * divisor
@@ -145,7 +146,7 @@ local function muldiv(a, b, d, c)
   end
   local exact, by = plus(multiply(limbs(a), limbs(b)), limbs(c)), limbs(d)
   while q > 0 and exceeds(multiply(limbs(q), by), exact) do q = q - 1 end
-  while not exceeds(multiply(limbs(q + 1), by), exact) do q = q + 1 end
+  while q < MAX and not exceeds(multiply(limbs(q + 1), by), exact) do q = q + 1 end
   return q
 end
 
