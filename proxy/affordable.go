@@ -34,22 +34,41 @@ func (c *call) fits(output int64, r *ledger.Refusal) bool {
 	return cashBesidePacks(&quote, tokens, r.PackFree) <= r.Cash
 }
 
-// cashBesidePacks is what remains due when packs cover some of the tokens,
-// pro rata; rounded up, so that it never promises too much.
+// cashBesidePacks is what remains due when packs cover some of the tokens: of
+// each line its share, as the ledger decides it (cover in pay.lua).
 func cashBesidePacks(quote *meter.Charge, tokens, packFree int64) (cash meter.Nano) {
-	left := tokens - min(tokens, packFree)
+	covered := min(tokens, packFree)
+	var sum, upto int64
 	for i := range quote.Lines {
 		line := &quote.Lines[i]
-		if !line.Dimension.IsToken() || tokens == 0 {
+		if !line.Dimension.IsToken() || covered == 0 {
 			cash += line.Amount
 			continue
 		}
-		hi, lo := bits.Mul64(uint64(line.Amount), uint64(left))
-		part, rest := bits.Div64(hi, lo, uint64(tokens)) // left ≤ tokens, so the quotient fits
-		cash += meter.Nano(part)
-		if rest > 0 {
-			cash++
-		}
+		sum += line.Quantity
+		before := upto
+		hi, lo := bits.Mul64(uint64(covered), uint64(sum))
+		share, _ := bits.Div64(hi, lo, uint64(tokens)) // sum ≤ tokens, so the quotient fits
+		upto = int64(share)
+		cash += cashForRest(line, line.Quantity-(upto-before))
 	}
 	return cash
+}
+
+// cashForRest is what is due for that much of a line. Its amount is not always
+// quantity × rate: what its tier leaves out packs cover first, and what is there
+// for roundings they cover last.
+func cashForRest(line *meter.Line, rest int64) meter.Nano {
+	if rest == 0 {
+		return 0
+	}
+	whole, err := line.Rate.Amount(line.Quantity)
+	if err != nil {
+		whole = meter.MaxCharge
+	}
+	cash, err := line.Rate.Amount(rest)
+	if err != nil {
+		return line.Amount
+	}
+	return min(line.Amount, cash+max(0, line.Amount-whole))
 }

@@ -145,13 +145,13 @@ func refusing(t *testing.T, quotaStatus int) *call {
 	}
 }
 
-func TestCashBesidePacksRoundsUp(t *testing.T) {
+func TestCashBesidePacksIsTheLedgers(t *testing.T) {
 	quote := &meter.Charge{Lines: []meter.Line{
-		{Dimension: meter.Input, Quantity: 1000, Amount: 2_000_000},
-		{Dimension: meter.Output, Quantity: 500, Amount: 4_000_000},
+		{Dimension: meter.Input, Quantity: 1000, Rate: meter.Rate{Pico: 2_000_000}, Amount: 1_900_000}, // its tier ends at 950
+		{Dimension: meter.Output, Quantity: 500, Rate: meter.Rate{Pico: 8_000_000}, Amount: 4_000_001}, // a nano for roundings
 		{Dimension: meter.Search, Quantity: 1, Amount: 10},
 	}}
-	for free, want := range map[int64]meter.Nano{0: 6_000_010, 300: 4_800_010, 1: 5_996_011, 1500: 10, 9999: 10} {
+	for free, want := range map[int64]meter.Nano{0: 5_900_011, 300: 4_800_011, 1: 5_892_011, 30: 5_820_011, 1500: 10, 9999: 10} {
 		if got := cashBesidePacks(quote, 1500, free); got != want {
 			t.Errorf("with %d of packs: %d, want %d", free, got, want)
 		}

@@ -206,6 +206,30 @@ func TestAffordableByEveryLimit(t *testing.T) {
 	}
 }
 
+// A line whose tier ends below what the request may use comes to less than its quantity at its rate, and a pack that covers
+// a part of it first makes that good.
+func TestAffordableInATierThatEnds(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.prices = `currency: CNY
+prices:
+  - models: [gpt-4o]
+    tiers:
+      - {input: "[0,100)", rates: {input: 1000/1M, output: 30/1M}}
+      - {input: "[100,)", rates: {input: 1/1M, output: 30/1M}}
+`
+	})
+	w.account("acme", "0.08")
+	w.verb("pack", "grant", "acme", "--quantity", "400")
+	key, _ := w.key("acme")
+	p := w.serve()
+	n := p.post(chatPath, key, affordableChat("status=400", 9000)).get("error.metadata.affordable_output_tokens").Int()
+	if n == 0 {
+		t.Fatal("nothing is said to be affordable")
+	}
+	fits := p.post(chatPath, key, affordableChat("status=400", n))
+	equal(t, fmt.Sprintf("status with %d tokens, from the upstream", n), fits.status, 400)
+}
+
 // affordableChat is a request whose length does not depend on n: what it may
 // use as input is always the same.
 func affordableChat(directive string, n int64) string {
