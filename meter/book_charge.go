@@ -50,8 +50,8 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 	tokens := *u
 	tokens.Quantities = u.inTokens()
 	other, err := b.chargeTier(&q, &tokens)
-	if err == nil && slices.ContainsFunc(other.Lines, func(l Line) bool { return l.Unpriced }) {
-		return charge, nil // neither has a price
+	if err == nil && (other.Tokens() == 0 || slices.ContainsFunc(other.Lines, func(l Line) bool { return l.Unpriced })) {
+		return charge, nil // tokens are not what is billed, or have no price
 	}
 	other.TokensEstimated = true
 	return other, err

@@ -18,6 +18,7 @@ prices:
   - {models: [gpt-image-1], rates: {input: 5/1M, input_image: 10/1M, output_image: 40/1M}}
   - {models: [by-both], rates: {image: 0.06, input: 5/1M, output: 40/1M}}
   - {models: [by-tier], tiers: [{output: "[0,1000)", rates: {image: 0.01}}, {output: "[1000,)", rates: {image: 0.06}}]}
+  - {models: [by-call], rates: {call: 0.5}}
   - {tools: [web_search], when: {engine: search_pro}, rates: {search: 0.03}}
 `)}}})
 	if err != nil {
@@ -61,6 +62,7 @@ prices:
 			`{"data":[{"b64_json":"x"}],"usage":{"input_tokens":1000,"output_tokens":1000}}`, "0.105",
 		},
 		{"images by the image, in tiers", "/images/generations", `{"model":"by-tier","prompt":"a fox"}`, `{"data":[{"b64_json":"x"}]}`, "0.01"},
+		{"images by the call", "/images/generations", `{"model":"by-call","prompt":"a fox","n":2}`, `{"data":[{"url":"x"},{"url":"y"}]}`, "0.5"},
 		{"images by the token, but none", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`, `{"data":[]}`, "0"},
 		{
 			"no input said", "/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"Hello, hello, hello, hello?"}]}`,
@@ -84,6 +86,9 @@ prices:
 			}
 			if charge.Fee.String() != c.due || charge.Fee > quote.Fee {
 				t.Errorf("due %s, want %s; held %s", charge.Fee, c.due, quote.Fee)
+			}
+			if charge.TokensEstimated && charge.Tokens() == 0 {
+				t.Error("tokens are said to be estimated, and none are billed")
 			}
 			for _, line := range charge.Lines {
 				if line.Unpriced {
