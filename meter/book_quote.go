@@ -24,10 +24,12 @@ import (
 //     where the ceiling has them.
 //   - Parts are rounded each by itself when charged, so that half a nano for
 //     each part with a rate of less than whole nanos is added.
+//   - A unit that only some of the possible rows and tiers price is held for
+//     beside those of the others: see Charge.Raise.
 //
-// The lines are those of the dearest tier, with the whole ceiling as quantity
-// and the dearest part named in BilledAs. Amount is quantity × rate, but less
-// where the tier ends below the ceiling.
+// The lines of a unit are those of its dearest tier, with the whole ceiling as
+// quantity and the dearest part named in BilledAs. Amount is quantity × rate,
+// but less where the tier ends below the ceiling.
 //
 // ErrUnpriced is returned if a possible row lacks a rate for anything in the
 // ceiling, or none matches; also for an image model that is priced by tokens
@@ -39,6 +41,9 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	class := classBit(q.Class)
 	one := ofOneCall(ceiling)
 	w := quoteWork{query: &q, known: facts{2: q.Attributes}, ceiling: &one, tools: tools}
+	lines := countLines(&one) + len(tools)
+	space := make([]Line, 2*lines)
+	w.quote.Lines, w.one.Lines = space[:0:lines], space[lines:lines]
 	var err error
 	if w.toolLines, err = b.quoteTools(&q, class, tools); err != nil {
 		return Charge{}, err
@@ -49,8 +54,11 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	if w.row == nil {
 		return Charge{}, unpricedError(&q, "no row of the price tables matches")
 	}
-	lines, err := w.price(make([]Line, 0, countLines(ceiling)+len(tools)), w.row, w.tier)
-	return Charge{PriceVersion: b.version, Fee: w.fee, Lines: lines}, err
+	if w.quote.Fee > MaxCharge {
+		return Charge{}, ErrAmountRange
+	}
+	w.quote.PriceVersion = b.version
+	return w.quote, nil
 }
 
 // noRate is what lacks a rate, of a call that quoteError adds.
@@ -80,6 +88,8 @@ type quoteWork struct {
 	row  *priceRow
 	tier *pricedTier
 	fee  Nano
+	// quote covers all so far; one is what the tier in hand comes to.
+	quote, one Charge
 }
 
 // considerRows goes down the ranked rows until one matches for certain: no
@@ -156,24 +166,21 @@ func (r *priceRow) mustHoldWithOwn(when []priceCondition, known *facts) bool {
 	return true
 }
 
-// considerTier prices the ceiling at one tier and keeps it if it is the
-// dearest so far.
+// considerTier prices the ceiling at one tier, keeps it if it is the dearest
+// so far, and lets the quote cover it.
 func (w *quoteWork) considerTier(r *priceRow, t *pricedTier) error {
-	var space [8]Line
-	lines, err := w.price(space[:0], r, t)
-	if err != nil {
+	one := &w.one
+	var err error
+	if one.Lines, err = w.price(one.Lines[:0], r, t); err != nil {
 		return err
 	}
-	var fee Nano
-	for i := range lines {
-		fee += lines[i].Amount
+	if err := one.sum(); err != nil {
+		return err
 	}
-	if fee > MaxCharge {
-		return ErrAmountRange
+	if w.row == nil || one.Fee > w.fee {
+		w.row, w.tier, w.fee = r, t, one.Fee
 	}
-	if w.row == nil || fee > w.fee {
-		w.row, w.tier, w.fee = r, t, fee
-	}
+	w.quote.Raise(one)
 	return nil
 }
 

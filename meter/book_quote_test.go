@@ -116,6 +116,40 @@ prices:
 	}
 }
 
+// What is priced by the call here and by the token there is held for by both: a pack may pay for one of them alone.
+func TestQuoteKeepsUnitsApart(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [rows], upstreams: [a], rates: {call: 0.5}}
+  - {models: [rows], upstreams: [b], rates: {input: 1/1K, output: 1/1K}}
+  - {models: [rows], upstreams: [c], rates: {call: 0.1, input: 0, output: 0}}
+  - models: [tiers]
+    tiers:
+      - {input: "[0,200)", rates: {call: 0.5, input: 0, output: 0}}
+      - {input: "[200,)", rates: {call: 0.1, input: 1/1M, output: 1/1M}}
+`)
+	ceiling := meter.Quantities{meter.Input: 1000, meter.Output: 500}
+	for model, want := range map[string]string{
+		"rows":  "input 1, output 0.5, call 0.5",
+		"tiers": "input 0.001, output 0.0005, call 0.5",
+	} {
+		quote, err := book.Quote(meter.PriceQuery{Model: model, Class: "chat", At: noon}, &ceiling, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		var fee meter.Nano
+		for _, l := range quote.Lines {
+			lines = append(lines, l.Dimension.String()+" "+l.Amount.String())
+			fee += l.Amount
+		}
+		if got := strings.Join(lines, ", "); got != want || quote.Fee != fee {
+			t.Errorf("%s: %s, fee %s; want %s", model, got, quote.Fee, want)
+		}
+	}
+}
+
 func TestImagesByTheTokenOrByThePiece(t *testing.T) {
 	book := newBook(t, `
 currency: CNY

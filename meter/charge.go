@@ -1,5 +1,10 @@
 package meter
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Line is one position of a charge or a quote.
 type Line struct {
 	Dimension Dimension `json:"dimension"`
@@ -25,6 +30,50 @@ type Charge struct {
 	TokensEstimated bool
 	// PriceVersion names the content of the price tables that it was computed from.
 	PriceVersion string
+}
+
+// Raise makes a quote cover another one as well. It keeps the lines of each
+// unit that come to more, and units apart: a pack may pay for one unit alone,
+// and what is then left has to be enough for either quote.
+func (c *Charge) Raise(other *Charge) {
+	for i := range other.Lines {
+		unit := other.Lines[i].Dimension.Unit()
+		amount, first := unitAmount(other.Lines, unit)
+		had, at := unitAmount(c.Lines, unit)
+		if first < i || at >= 0 && had >= amount {
+			continue
+		}
+		c.Fee += amount - had
+		kept := c.Lines[:0]
+		for _, line := range c.Lines {
+			if line.Dimension.Unit() != unit {
+				kept = append(kept, line)
+			}
+		}
+		for j := i; j < len(other.Lines); j++ {
+			if other.Lines[j].Dimension.Unit() == unit {
+				kept = append(kept, other.Lines[j])
+			}
+		}
+		c.Lines = kept
+	}
+	slices.SortStableFunc(c.Lines, func(a, b Line) int { return cmp.Compare(a.Dimension, b.Dimension) })
+	c.PriceVersion = other.PriceVersion
+}
+
+// unitAmount is what the lines of a unit come to, and where the first of them
+// is, or -1.
+func unitAmount(lines []Line, unit string) (amount Nano, first int) {
+	first = -1
+	for i := range lines {
+		if lines[i].Dimension.Unit() == unit {
+			amount += lines[i].Amount
+			if first < 0 {
+				first = i
+			}
+		}
+	}
+	return amount, first
 }
 
 // Tokens is the number of tokens on the lines.

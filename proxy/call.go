@@ -142,19 +142,24 @@ func (c *call) understand(body []byte) (err error) {
 	return err
 }
 
-// quoteFor is the most that a usage within ceiling can cost, at the dearest of
-// the upstreams that may serve it.
-func (c *call) quoteFor(ceiling *meter.Quantities) (dearest meter.Charge, err error) {
+// quoteFor is the most that a usage within ceiling can cost, whichever of the
+// upstreams serves it.
+func (c *call) quoteFor(ceiling *meter.Quantities) (most meter.Charge, err error) {
 	for i := range c.candidates {
 		quote, err := c.routing.book.Quote(c.priceQuery(c.candidates[i].Name), ceiling, c.request.Tools)
 		if err != nil {
 			return meter.Charge{}, err
 		}
-		if i == 0 || quote.Fee > dearest.Fee {
-			dearest = quote
+		if i == 0 {
+			most = quote
+			continue
 		}
+		most.Raise(&quote)
 	}
-	return dearest, nil
+	if most.Fee > meter.MaxCharge {
+		return meter.Charge{}, meter.ErrAmountRange
+	}
+	return most, nil
 }
 
 func (c *call) priceQuery(upstream string) meter.PriceQuery {

@@ -102,6 +102,27 @@ func TestNoOverspendOfAPack(t *testing.T) {
 	})
 }
 
+// P1: of two upstreams one is paid by the token and one by the call. A pack of tokens pays for the dearer, and the account
+// has nothing for the other.
+func TestNoOverspendBesideAPack(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.prices = `currency: CNY
+prices:
+  - {models: [gpt-4o], upstreams: [calls], rates: {call: 0.001}}
+  - {models: [gpt-4o], upstreams: [tokens], rates: {input: 1/1K, output: 1/1K}}
+`
+	})
+	w.withUpstreams(w.upstreamItem("calls", w.up.url, ""), w.upstreamItem("tokens", w.up.url, ", priority: 1"))
+	w.account("acme", "0.001")
+	w.verb("pack", "grant", "acme", "--quantity", "100000")
+	key, _ := w.key("acme")
+	p := w.serve()
+	p.post(chatPath, key, chat("gpt-4o", "usage=10,10")).requireStatus(t, 200)
+	r := p.post(chatPath, key, chat("gpt-4o", "usage=10,10"))
+	equal(t, "code without money for a call", r.get("error.code").String(), "insufficient_quota")
+	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "0")
+}
+
 // P1: a key that may spend what two calls cost, of an account that has plenty.
 func TestNoOverspendOfAKey(t *testing.T) {
 	eachFleet(t, func(t *testing.T, w *world, fleet []*process) {
