@@ -87,7 +87,7 @@ func (k *KeyLimits) check() error {
 		}
 	}
 	return errors.Join(append(errs, checkPatterns("models", k.Models), checkPatterns("endpoints", k.Endpoints),
-		checkPatterns("networks", k.Networks))...)
+		checkPatterns("networks", k.Networks), checkExpiry(k.ExpiresAt))...)
 }
 
 // compact is the key's definition as the scripts read it, see lua/use.lua.

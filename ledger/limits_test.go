@@ -309,10 +309,11 @@ func TestExhaustedGoesBeforeInFlight(t *testing.T) {
 func TestKeyIsChecked(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.account("acme", "0", "0", AccountOptions{})
+	year10000 := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, limits := range map[string]KeyLimits{
 		"negative spend": {SpendDaily: -1}, "negative rpm": {RPM: -1}, "too many tokens a minute": {TPM: maxPerMinute + 1},
 		"pattern": {Models: []string{"a\tb"}}, "network": {Networks: []string{"10.0.0.0/40"}}, "host name": {Networks: []string{"example.com"}},
-		"zone": {Networks: []string{"fe80::1%eth0"}},
+		"zone": {Networks: []string{"fe80::1%eth0"}}, "expiry": {ExpiresAt: &year10000},
 	} {
 		if _, _, err := f.ledger.CreateKey(f.ctx(), "acme", NewKey{Limits: limits}); err == nil {
 			t.Errorf("%s: made", name)

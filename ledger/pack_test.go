@@ -286,11 +286,13 @@ func TestPackScopeIsRenewed(t *testing.T) {
 func TestGrantIsChecked(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.account("acme", "0", "0", AccountOptions{})
+	// The end of the year 9999 in New York: a pack that expires then could be shown by nobody.
+	year10000 := time.Date(10000, 1, 1, 0, 0, 0, -1, time.FixedZone("", -5*3600))
 	for name, g := range map[string]Grant{
 		"no quantity": {}, "negative": {Quantity: -1}, "too much": {Quantity: maxPackQuantity + 1},
 		"unit": {Quantity: 1, Unit: "output"}, "order": {Quantity: 1, Order: "first"},
 		"pattern": {Quantity: 1, Models: []string{"a b"}}, "pattern that is not UTF-8": {Quantity: 1, Models: []string{"a\xff"}}, "priority": {Quantity: 1, Priority: maxPriority + 1},
-		"ref": {Quantity: 1, Ref: "a\tb"},
+		"ref": {Quantity: 1, Ref: "a\tb"}, "expiry": {Quantity: 1, ExpiresAt: &year10000},
 	} {
 		g.Account = "acme"
 		if _, err := f.ledger.GrantPack(f.ctx(), g); err == nil {

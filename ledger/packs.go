@@ -84,7 +84,22 @@ func (g *Grant) complete() error {
 	case g.ExpiresAt != nil && g.ExpiresAt.UnixMilli() <= 0:
 		return fmt.Errorf("%w: expiry %s: want a time after 1970", ErrInvalid, g.ExpiresAt)
 	}
+	if err := checkExpiry(g.ExpiresAt); err != nil {
+		return err
+	}
 	return checkPatterns("models", g.Models)
+}
+
+// lastYear is the last that JSON can tell of: a later expiry could be booked,
+// and the account it is of never be shown again.
+const lastYear = 9999
+
+// checkExpiry refuses a time that cannot be shown in UTC. nil is never.
+func checkExpiry(t *time.Time) error {
+	if t != nil && t.UTC().Year() > lastYear {
+		return fmt.Errorf("%w: expiry %s: want a time that in UTC is before the year %d, or none for never", ErrInvalid, t, lastYear+1)
+	}
+	return nil
 }
 
 // isUnit reports whether some dimension is paid by packs of this unit.

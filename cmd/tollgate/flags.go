@@ -44,13 +44,19 @@ func endOf(flag, s string, zone *time.Location) (*time.Time, error) {
 	return &t, nil
 }
 
-// expiryOf is endOf for what is made now: it cannot be over already.
+// expiryOf is endOf for what is made now: it cannot be over already. Nor can it
+// be in a year that no JSON can tell, as the end of 9999 is west of Greenwich.
 func expiryOf(s string, zone *time.Location) (*time.Time, error) {
 	t, err := endOf("expires", s, zone)
-	if err == nil && t != nil && t.Before(time.Now()) {
+	switch {
+	case err != nil || t == nil:
+		return nil, err
+	case t.Before(time.Now()):
 		return nil, usagef("--expires %s is over: want a date to come", s)
+	case t.UTC().Year() > 9999:
+		return nil, usagef("--expires %s is too far off: leave it out, and it never expires", s)
 	}
-	return t, err
+	return t, nil
 }
 
 // startOf is endOf for where a span begins: a date means the start of that day.

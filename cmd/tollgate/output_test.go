@@ -79,6 +79,19 @@ func TestMoments(t *testing.T) {
 	}
 }
 
+// What is over cannot be made, nor what JSON cannot tell: in New York the year 9999 ends in UTC's 10000.
+func TestExpiryOf(t *testing.T) {
+	newYork := time.FixedZone("EST", -5*3600)
+	for text, want := range map[string]string{"2020-01-01": "is over", "9999-12-31": "is too far off: leave it out"} {
+		if at, err := expiryOf(text, newYork); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("expiryOf(%s) = %v, %v, want %q", text, at, err, want)
+		}
+	}
+	if at, err := expiryOf("9999-12-30", newYork); err != nil || at == nil {
+		t.Errorf("expiryOf = %v, %v", at, err)
+	}
+}
+
 func TestReceiptLine(t *testing.T) {
 	fee := meter.Nano(624_000)
 	r := &ledger.Receipt{
