@@ -79,6 +79,26 @@ func TestMoments(t *testing.T) {
 	}
 }
 
+// In Havana there is no midnight on 2026-03-08: clocks go from the end of the 7th to 01:00.
+func TestDayWithoutMidnight(t *testing.T) {
+	havana, err := time.LoadLocation("America/Havana")
+	if err != nil {
+		t.Skip(err)
+	}
+	end, err := endOf("expires", "2026-03-07", havana)
+	if err != nil || end.Format(time.RFC3339Nano) != "2026-03-07T23:59:59.999-05:00" {
+		t.Errorf("endOf = %v, %v", end, err)
+	}
+	until, err := untilEndOf("2026-03-07", havana)
+	if err != nil || until.Format(time.RFC3339) != "2026-03-08T01:00:00-04:00" {
+		t.Errorf("untilEndOf = %v, %v", until, err)
+	}
+	since, err := startOf("since", "2026-03-08", havana)
+	if err != nil || !since.Equal(until) {
+		t.Errorf("startOf = %v, %v", since, err)
+	}
+}
+
 // What is over cannot be made, nor what JSON cannot tell: in New York the year 9999 ends in UTC's 10000.
 func TestExpiryOf(t *testing.T) {
 	newYork := time.FixedZone("EST", -5*3600)
