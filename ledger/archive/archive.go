@@ -162,7 +162,8 @@ func (a *Archive) prepare(ctx context.Context) error {
 	}
 	statements := schema
 	if a.postgres {
-		statements = strings.ReplaceAll(statements, "BLOB", "BYTEA")
+		// IF NOT EXISTS alone fails for one of two that make it at once. The statements are one transaction, and the lock ends with it.
+		statements = fmt.Sprintf("SELECT pg_advisory_xact_lock(%d);", schemaLock) + strings.ReplaceAll(statements, "BLOB", "BYTEA")
 	}
 	if _, err := a.db.ExecContext(ctx, statements); err != nil {
 		return err
@@ -259,8 +260,11 @@ func (a *Archive) transact(ctx context.Context, shards []int, work func(*sql.Tx)
 	return annotate(tx.Commit())
 }
 
-// advisoryLock keeps our locks in PostgreSQL apart from those of others.
-const advisoryLock = 0x746f6c6c << 16
+const (
+	// advisoryLock keeps our locks in PostgreSQL apart from those of others; a shard's number is added.
+	advisoryLock = 0x746f6c6c << 16
+	schemaLock   = advisoryLock - 1
+)
 
 func annotate(err error) error {
 	if err == nil {

@@ -229,6 +229,32 @@ func TestIdentityStays(t *testing.T) {
 	}
 }
 
+// Proxies that start together make the archive together.
+func TestMadeByManyAtOnce(t *testing.T) {
+	for name, address := range map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "archive.db") },
+		"postgres": pgtest.Start,
+	} {
+		t.Run(name, func(t *testing.T) {
+			at, made := address(t), make(chan error)
+			for range 8 {
+				go func() {
+					a, err := Open(t.Context(), at)
+					if err == nil {
+						err = a.Close()
+					}
+					made <- err
+				}()
+			}
+			for range 8 {
+				if err := <-made; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
 func TestLeaseIsOnesUntilItRunsOut(t *testing.T) {
 	stores(t, func(t *testing.T, a *Archive) {
 		take := func(holder string, ttl time.Duration) bool {
