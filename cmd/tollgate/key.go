@@ -193,7 +193,7 @@ func (p *program) keyRevoke() *cobra.Command {
 }
 
 func (o *operator) findKey(ctx context.Context, id string) (*ledger.Key, error) {
-	if strings.HasPrefix(id, "tg-") {
+	if _, isSecret := ledger.ParseCredential(id); isSecret {
 		return nil, usagef("that is a secret, not a key's id: see `tollgate key list ACCOUNT` for the ids")
 	}
 	key, err := o.FindKey(ctx, id)

@@ -126,6 +126,19 @@ func (o *office) testSuspension() {
 	}
 }
 
+// An account may be called tg-…, as a secret begins; its keys can be revoked all the same.
+func TestRevokeTellsIdsFromSecrets(t *testing.T) {
+	o := openOffice(t)
+	o.do("account create tg-labs")
+	key := decode[createdKey](t, o.do("key create tg-labs --json"))
+	if r := o.run("key revoke " + key.Secret); r.exit != exitUsage || !strings.Contains(r.stderr, "that is a secret, not a key's id") {
+		t.Errorf("a secret: exit %d, %s", r.exit, r.stderr)
+	}
+	if r := o.do("key revoke " + key.ID); !strings.Contains(r.stdout, "is revoked") {
+		t.Errorf("an id: %s", r.stdout)
+	}
+}
+
 // The shape that scripts rely on, key by key.
 func TestAccountShowJSON(t *testing.T) {
 	o := openOffice(t)
