@@ -35,7 +35,8 @@ func TestRepriceSaysThatItIsNotBuilt(t *testing.T) {
 // What a script's unset variable leaves is not the same as no flag.
 func TestEmptyFlagsAreRefused(t *testing.T) {
 	for flag, args := range map[string][]string{
-		"ref":     {"topup", "acme", "5", "--ref", ""},
+		"ref":     {"topup", "acme", "5", "--ref", " "}, // as --ref "$a $b" makes it
+		"name":    {"key", "create", "acme", "--name", ""},
 		"models":  {"key", "create", "acme", "--models="},
 		"expires": {"pack", "grant", "acme", "--quantity", "1", "--expires", ""},
 		"config":  {"account", "list", "-c", ""},

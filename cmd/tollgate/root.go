@@ -185,12 +185,13 @@ func guardNegatives(root *cobra.Command, args []string) []string {
 	return guarded
 }
 
-// noEmptyFlags refuses a flag that is given and empty, as a script's unset
-// variable makes it: no reference, and a repeat is booked twice; no models, and
-// a key may use all.
+// noEmptyFlags refuses a flag that is given and empty, or blank, as a script's
+// unset variables make it: no reference, and a repeat is booked twice; the same
+// blank for all payments, and another of that amount is not booked; no models,
+// and a key may use all.
 func noEmptyFlags(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
-		value := f.Value.String()
+		value := strings.TrimSpace(f.Value.String())
 		if value == "[]" || value == "" && f.Value.Type() != (amountValue{}).Type() { // an amount of 0 is "", too
 			err = emptyFlag(f)
 		}
