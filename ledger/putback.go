@@ -210,8 +210,12 @@ func (p *putback) spends(sign, day, month int64) {
 	}
 	amount := sign * int64(p.FeeDue())
 	p.add(keyKeyring, suffix+":s", amount)
-	today, thisMonth := localDay(p.Time.In(p.zone))
-	p.change("roll", keyKeyring, suffix, fmt.Sprintf("%d %d %d %d %d", today, thisMonth, day, month, amount))
+	today := "- -" // what an operator gives back turns no day
+	if p.fields["x"] == "" {
+		d, m := localDay(p.Time.In(p.zone))
+		today = fmt.Sprint(d, m)
+	}
+	p.change("roll", keyKeyring, suffix, fmt.Sprintf("%s %d %d %d", today, day, month, amount))
 }
 
 func (p *putback) charge() error {

@@ -87,7 +87,7 @@ func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
 		before: []any{
 			r.Account, r.RequestID, amount, charge.seq(), charge.Type, paidText(charge.Paid), suffix, charge.tokens(), day, month,
 		},
-		and: []any{l.zoneOffset(), r.Reason, static, markerLife.Milliseconds()},
+		and: []any{r.Reason, static, markerLife.Milliseconds()},
 		end: reference,
 	}, nil
 }

@@ -407,3 +407,30 @@ func TestRefundOfATrimmedCharge(t *testing.T) {
 	f.balances("acme", "6 4 0")
 	f.pack("acme", "p1", 100, 100)
 }
+
+// A verb without the configuration goes by UTC. The day that a key spends in is
+// the proxies', and does not end because of that.
+func TestRefundByAnotherCalendar(t *testing.T) {
+	for name, hours := range map[string]int{"east": 8, "west": -8} {
+		t.Run(name, func(t *testing.T) {
+			zone := time.FixedZone(name, hours*3600)
+			f := newFixture(t, Options{Timezone: zone})
+			f.account("acme", "100", "0", AccountOptions{})
+			key := f.key("acme", KeyLimits{SpendDaily: f.nano("2"), SpendMonthly: f.nano("9")})
+			// Four hours from midnight, on the side where UTC has another day.
+			now := time.Now().In(zone)
+			f.pass(time.Date(now.Year(), now.Month()+1, 1, (24+hours/2)%24, 0, 0, 0, zone).Sub(now))
+			receipt := f.settle(f.reserve(key, cost(f, "2")), cost(f, "2"))
+
+			verb := f.open(Options{Timezone: time.UTC})
+			verb.clockOffset.Store(f.ledger.clockOffset.Load())
+			amount := f.nano("0.5")
+			_, err := verb.Refund(f.ctx(), Refund{Account: "acme", RequestID: receipt.RequestID, Amount: &amount, Reason: "wrong answer"})
+			f.must(err)
+			if use := f.keyUse(key); use.SpendDaily < f.nano("1.5") || use.SpendMonthly < f.nano("1.5") || use.SpendTotal != f.nano("1.5") {
+				f.Errorf("use %+v", use)
+			}
+			_ = isReason(f, f.refused(key, cost(f, "1")), KeySpendExhausted, "key.spend_daily")
+		})
+	}
+}

@@ -12,7 +12,8 @@
 --       [7] number of fields and values of the entry, and then these; then changes, four each: what, index of the key, field, value
 --         set    field = value                    unset  field = value, if it is not there
 --         add    field + value, exactly           is     after all of that, field must be value
---         roll   "<key>" "<today> <this month> <day> <month> <amount>": the key's spend of day and month
+--         roll   "<key>" "<today> <this month> <day> <month> <amount>": the key's spend of day and month; today and this month are
+--                '-' where no day is turned by it
 --         join   a member of a set                expire the key's time of death, ms, if that is later
 --         due    member of a sorted set, score    given  the marker "a <seq> …" of the request, of which "<seq> <cash> <left>"
 -- Output: OK, seq     AWAY, 0, why     LATE, epoch     PAST, seq (the head is not just before)     DIFFERS, field, is, should be
@@ -52,13 +53,15 @@ end
 
 -- roll counts an amount into the key's spend of a day and month, where those are still the key's at the entry's time.
 local function roll(suffix, text)
-  local today, this_month, day, month, amount = match(text, '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+)$')
+  local today, this_month, day, month, amount = match(text, '^(%S+) (%S+) (%-?%d+) (%-?%d+) (%-?%d+)$')
   local function one(name, sum, current, of)
-    if (get(KEYRING, suffix .. name) or '0') ~= current then
+    local last = get(KEYRING, suffix .. name) or '0'
+    if current ~= '-' and current ~= last then
       let(KEYRING, suffix .. name, current)
       let(KEYRING, suffix .. sum, '0')
+      last = current
     end
-    if of == current then change(KEYRING, suffix .. sum, amount) end
+    if of == last then change(KEYRING, suffix .. sum, amount) end
   end
   one(':d', ':ds', today, day)
   one(':m', ':ms', this_month, month)

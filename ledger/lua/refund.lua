@@ -10,9 +10,8 @@
 --       account: "<seq of the charge>" -> "<who paid> <given back>", both "p1=300,b=5,r=5" in one order, '-' for nothing
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] amount of cash, nano, or '' for all that is left; [7] the charge: its
 --       seq, [8] type, [9] who paid ('-' for nobody), [10] key suffix, [11] tokens, [12] day and [13] month; [14] what has been
---       given back by the journal, as [9], or '' when nobody has looked; [15] the zone's offset, s; [16] reason; [17] static JSON;
---       [18] life of a marker, ms; [19] reference; [20] the same if people gave it, else ''; [21] digest of the content;
---       [22] ttl of the reference, ms, 0 for ever
+--       given back by the journal, as [9], or '' when nobody has looked; [15] reason; [16] static JSON; [17] life of a marker, ms;
+--       [18] reference; [19] the same if people gave it, else ''; [20] digest of the content; [21] ttl of the reference, ms, 0 for ever
 -- Output: OK | SAME, seq, entry seq, entry fields …     CONFLICT, seq, value (of the reference)     LOST, seq (no account)
 --         OTHER, seq, why (the charge is not what the caller says)     LOOK, seq (what the journal has given back must be passed)
 --         NONE, seq (nothing left)     OVER, seq, cash paid, cash given back     RANGE, seq (balance beyond ±9e18)
@@ -123,14 +122,14 @@ local function book(marker, paid, given, back)
   sums(given, back)
   local given_text = text_by(paid, function(name) return given[name] or 0 end)
   local left_text = text_by(paid, function(name, n) return n - (given[name] or 0) end)
-  local fields = {'a', owner, 'k', ARGV[10], 'r', request, 'f', str(cash), 'p', text, 'z', balances, 'v', ARGV[16], 'e', ARGV[20],
-    's', ARGV[17], 'd', ARGV[21], 'i', ARGV[20] == '' and ARGV[19] or '', 'x', charge_seq .. ' ' .. paid_by .. ' ' .. given_text}
+  local fields = {'a', owner, 'k', ARGV[10], 'r', request, 'f', str(cash), 'p', text, 'z', balances, 'v', ARGV[15], 'e', ARGV[19],
+    's', ARGV[16], 'd', ARGV[20], 'i', ARGV[19] == '' and ARGV[18] or '', 'x', charge_seq .. ' ' .. paid_by .. ' ' .. given_text}
   if left_text == '-' then
     fields[#fields + 1], fields[#fields + 2] = 'u', ARGV[11] .. ' ' .. ARGV[12] .. ' ' .. ARGV[13]
   else
     fields[#fields + 1], fields[#fields + 2] = 'j', ARGV[12] .. ' ' .. ARGV[13]
   end
-  if load_key(ARGV[10], ARGV[15]) then
+  if load_key(ARGV[10]) then -- the day is turned by who spends: a verb may not know the zone
     if left_text == '-' then key_uncharges(cash, tonumber(ARGV[11]), ARGV[12], ARGV[13]) else key_refunds(cash, ARGV[12], ARGV[13]) end
   end
   local n = note('refund', fields)
@@ -144,15 +143,15 @@ local function book(marker, paid, given, back)
       now_is = concat({'a', charge_seq, str(abandon.fee - cash), str(abandon.tokens), abandon.day, abandon.month, abandon.key,
         left_text, abandon.candidates}, ' ')
     end
-    mark(now_is, tonumber(ARGV[18]))
+    mark(now_is, tonumber(ARGV[17]))
   end
-  remember(ARGV[19], n, ARGV[21], ARGV[22])
+  remember(ARGV[18], n, ARGV[20], ARGV[21])
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}
 end
 
 local function refund()
   REFUNDS, charge_seq, kind, paid_by = KEYS[11], ARGV[7], ARGV[8], ARGV[9]
-  local before = booked_before(ARGV[19], ARGV[21])
+  local before = booked_before(ARGV[18], ARGV[20])
   if before then return before end
   if not load_account() then return {'LOST', str(seq)} end
   local marker = call('HGET', MARKER, request)

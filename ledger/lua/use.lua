@@ -68,7 +68,8 @@ end
 -- bucket writes a level down.
 local function bucket(value) return str(value) .. ' ' .. str(now) end
 
--- load_key takes a key of the account in hand, by its suffix, with the counters of today and this month; false when there is none.
+-- load_key takes a key of the account in hand, by its suffix, with the counters of today and this month, or without an offset of
+-- the day and month that it spent in last; false when there is none.
 local function load_key(suffix, offset)
   if not account then return false end
   key = account.keys[suffix]
@@ -76,8 +77,9 @@ local function load_key(suffix, offset)
   local fields = key_fields(suffix)
   local v = call('HMGET', KEYRING, unpack(fields))
   if not v[1] then return false end
-  local day, month = calendar(offset)
   local d, m = counter(v[4]), counter(v[6])
+  local day, month = d, m
+  if offset then day, month = calendar(offset) end
   local tab = find(v[1], '\t', 1, true)
   local terms = read_terms(sub(v[1], tab + 1))
   wide = wide or terms.wide
@@ -172,7 +174,7 @@ local function key_charges(cash, tokens, tokens_reserved)
   key_gains(tokens_reserved - tokens)
 end
 
--- key_refunds takes cash off the spend, of the charge's day and month too if they are not over.
+-- key_refunds takes cash off the spend, of the charge's day and month too if no later ones have begun.
 local function key_refunds(cash, day, month)
   key.s, key.counted = add(key.s, -cash), true
   if tonumber(day) == key.d then key.ds = add(key.ds, -cash) end
