@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/big"
@@ -26,7 +27,7 @@ const (
 	lawHoldCover     = "HOLD-COVER"     // no pack holds more than it has
 	lawResolve       = "RESOLVE"        // every hold has a deadline
 	lawArchivePrefix = "ARCHIVE-PREFIX" // the archive is whole, and a prefix of the journal
-	lawStatus        = "STATUS"         // suspended, revoked: as the journal says
+	lawStatus        = "STATUS"         // suspended, revoked, what a pack or key is: as the journal says
 )
 
 // Audit replays the journal of an account, or of all if it is "", and compares
@@ -149,6 +150,7 @@ func (a *auditor) apply(b *books, e *Entry) {
 		w.change(valueOf(e.Amount), &w.withdrawn)
 	case TypeGrant:
 		grow(&b.pack(e.Pack).granted, valueOf(e.Quantity))
+		a.define(b, e)
 	case TypeExpire:
 		grow(&b.pack(e.Pack).expired, -valueOf(e.Quantity))
 	case TypeRevoke:
@@ -159,7 +161,7 @@ func (a *auditor) apply(b *books, e *Entry) {
 		grow(&b.pack(e.Pack).withdrawn, -valueOf(e.Quantity))
 		b.pack(e.Pack).revoked = true
 	case TypeKey:
-		b.key(e.Key)
+		a.define(b, e)
 	case TypeCharge, TypeAbandon:
 		a.checkFee(e)
 		a.charge(b, e)
@@ -167,6 +169,22 @@ func (a *auditor) apply(b *books, e *Entry) {
 		a.refund(b, e)
 	default:
 		a.differ(e.Account, lawConserve, "entry "+e.ID, "a known type", e.Type)
+	}
+}
+
+// define takes over what a pack or key is, as its entry says.
+func (a *auditor) define(b *books, e *Entry) {
+	detail, err := json.Marshal(e.Detail)
+	if e.Type == TypeGrant && err == nil {
+		var g Grant
+		g, err = grantOf(detail, e.Ref)
+		b.pack(e.Pack).definition = g.stored(e.Time)
+	} else if err == nil {
+		k := b.key(e.Key)
+		k.definition[0], k.definition[1], err = keyOf(detail)
+	}
+	if err != nil {
+		a.differ(e.Account, lawStatus, "entry "+e.ID, "what it is of", err)
 	}
 }
 
@@ -353,6 +371,18 @@ func (c *comparison) packs() {
 		if _, revoked := c.state.packs[id+":x"]; revoked != p.revoked {
 			c.differ(c.state.id, lawStatus, "pack:"+id, p.revoked, revoked)
 		}
+		c.defined("pack:"+id, p.definition, c.state.packs[id])
+	}
+	c.same(lawStatus, "packs", int64(len(c.books.packs)), c.state.fields["packs"], false) // the next is numbered by it
+}
+
+// defined reports what is not as it was made.
+func (c *comparison) defined(what, journal, ledger string) {
+	if journal != ledger {
+		text := func(definition string) string {
+			return strings.ReplaceAll(strings.TrimRight(definition, "\t "), "\t", "|")
+		}
+		c.differ(c.state.id, lawStatus, what, text(journal), text(ledger))
 	}
 }
 
@@ -417,6 +447,8 @@ func (c *comparison) keys() {
 		if _, revoked := c.state.keys[suffix+":x"]; revoked != k.revoked {
 			c.differ(c.state.id, lawStatus, "key:"+id, k.revoked, revoked)
 		}
+		c.defined("key:"+id, k.definition[0], c.state.keys[suffix])
+		c.defined("key:"+id+" as shown", k.definition[1], c.state.keys[suffix+":j"])
 	}
 }
 

@@ -69,13 +69,15 @@ func inCash(n *big.Int) string {
 
 type packBooks struct {
 	flow
-	revoked bool
+	revoked    bool
+	definition string // as lua/grant.lua writes it
 }
 
 type keyBooks struct {
 	spend            meter.Nano
 	tokens, requests int64
 	revoked          bool
+	definition       [2]string // as the scripts read it, and as people do
 }
 
 // chargeBooks is a charge and what has been given back of it.

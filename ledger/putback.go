@@ -122,10 +122,8 @@ func (p *putback) account() error {
 	return nil
 }
 
-// detail reads the entry's detail into a struct: the map has lost the exactness of numbers.
-func (p *putback) detail(into any) error { return json.Unmarshal([]byte(p.fields["s"]), into) }
-
-func (p *putback) grant() error {
+// grantOf reads the detail of a grant's entry.
+func grantOf(detail []byte, ref string) (g Grant, err error) {
 	var d struct {
 		Unit      string     `json:"unit"`
 		Models    []string   `json:"models"`
@@ -134,39 +132,54 @@ func (p *putback) grant() error {
 		Priority  int64      `json:"priority"`
 		Order     string     `json:"order"`
 	}
-	if err := p.detail(&d); err != nil {
+	err = json.Unmarshal(detail, &d)
+	return Grant{Unit: d.Unit, Models: d.Models, Quantity: d.Quantity, ExpiresAt: d.ExpiresAt, Priority: d.Priority, Order: d.Order, Ref: ref}, err
+}
+
+// stored is the pack as lua/grant.lua writes it.
+func (g *Grant) stored(created time.Time) string {
+	return long(g.definition() + "\t" + strconv.FormatInt(created.UnixMilli(), 10) + "\t")
+}
+
+func (p *putback) grant() error {
+	g, err := grantOf([]byte(p.fields["s"]), p.Ref)
+	if err != nil {
 		return err
 	}
-	g := Grant{Unit: d.Unit, Models: d.Models, Quantity: d.Quantity, ExpiresAt: d.ExpiresAt, Priority: d.Priority, Order: d.Order, Ref: p.Ref}
-	p.change("set", keyPacks, p.Pack, long(g.definition()+"\t"+p.fields["m"]+"\t"))
+	p.change("set", keyPacks, p.Pack, g.stored(p.Time))
 	p.change("set", keyPacks, p.Pack+":b", p.fields["q"])
 	p.change("set", keyPacks, p.Pack+":h", "0")
 	p.change("set", keyAccount, "packs", strconv.FormatInt(packNumber(p.Pack), 10))
-	if d.ExpiresAt != nil {
-		p.change("due", keyExpiry, p.Account+" "+p.Pack, strconv.FormatInt(d.ExpiresAt.UnixMilli(), 10))
+	if g.ExpiresAt != nil {
+		p.change("due", keyExpiry, p.Account+" "+p.Pack, strconv.FormatInt(g.ExpiresAt.UnixMilli(), 10))
 	}
 	return nil
 }
 
-func (p *putback) key() error {
+// keyOf reads the detail of a key's entry: the key as the scripts read it, and as people do.
+func keyOf(detail []byte) (compact, public string, err error) {
 	var d struct {
 		keyDefinition
 		Hash string `json:"hash"`
 	}
-	if err := p.detail(&d); err != nil {
-		return err
+	if err := json.Unmarshal(detail, &d); err != nil {
+		return "", "", err
 	}
-	compact, err := d.Limits.compact(d.Hash)
-	if err != nil {
-		return err
+	if compact, err = d.Limits.compact(d.Hash); err != nil {
+		return "", "", err
 	}
-	public, err := json.Marshal(d.keyDefinition)
+	text, err := json.Marshal(d.keyDefinition)
+	return compact, string(text), err
+}
+
+func (p *putback) key() error {
+	compact, public, err := keyOf([]byte(p.fields["s"]))
 	if err != nil {
 		return err
 	}
 	suffix := p.fields["k"]
 	p.change("set", keyKeyring, suffix, compact)
-	p.change("set", keyKeyring, suffix+":j", string(public))
+	p.change("set", keyKeyring, suffix+":j", public)
 	p.change("set", keyKeyring, suffix+":c", p.fields["m"])
 	return nil
 }

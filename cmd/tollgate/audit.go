@@ -13,7 +13,7 @@ func (p *program) audit() *cobra.Command {
 	return &cobra.Command{
 		Use:   "audit [ACCOUNT]",
 		Short: "Replay the journal against the balances",
-		Long: `Replay the journal and compare it with the balances, packs and holds, of one
+		Long: `Replay the journal and compare it with the balances, packs, keys and holds, of one
 account or of all. Exit code 1 and the differences if the books do not balance.`,
 		Example: "  tollgate audit\n  tollgate audit acme --json",
 		Args:    positional("[ACCOUNT]"),
