@@ -133,6 +133,9 @@ func (c Credential) valid() bool {
 // Redis; the whole hash is what is compared.
 func (c Credential) suffix() string { return c.Hash[:suffixLength] }
 
+// KeyID is the id of the key that the credential would be of, whether there is one or not.
+func (c Credential) KeyID() string { return keyID(c.Account, c.suffix()) }
+
 // A key's id is <account>.<suffix>: it tells its account, and nothing of the secret.
 func keyID(account, suffix string) string {
 	if suffix == "" {

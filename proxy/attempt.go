@@ -169,3 +169,14 @@ func reason(err error) string {
 	}
 	return "the connection failed"
 }
+
+// fault is a transport's error for the log. Where an answer is not HTTP, its
+// parser quotes it, and that is not told.
+func fault(err error) string {
+	var network *net.OpError
+	switch {
+	case !wasSent(err), errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, errHeadTooLarge):
+		return err.Error()
+	}
+	return "its answer is not HTTP"
+}

@@ -52,7 +52,8 @@ type call struct {
 
 	receipt *ledger.Receipt
 	refused *apiError
-	trouble error // of the ledger, for the log
+	trouble error    // why it was refused or not booked, for the log
+	faults  []string // of upstreams, for the log
 }
 
 // serveCall is the path of one request. Between admit and end exactly one of
@@ -64,10 +65,12 @@ func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpo
 	}
 	defer c.end()
 	if err := c.readRequest(); err != nil {
+		c.trouble = err
 		c.refuse(c.hideFromStrangers(err))
 		return
 	}
 	if err := c.admit(); err != nil {
+		c.trouble = err
 		c.refuse(c.asAPIError(err))
 		return
 	}
@@ -180,9 +183,6 @@ func (c *call) admit() error {
 		Client: clientAddr(c.r), Quote: c.quote,
 	})
 	if err != nil {
-		if errors.Is(err, ledger.ErrUnavailable) {
-			c.trouble = err
-		}
 		return err
 	}
 	c.costInBody = c.hold.Standing.ReceiptInBody || c.r.Header.Get("X-Tollgate-Receipt") == "body"
@@ -210,6 +210,7 @@ func (c *call) forward() error {
 	for i, candidate := range c.candidates {
 		response, err := c.attempt(candidate)
 		if err != nil {
+			c.blame(err)
 			cause := c.cut.cause()
 			if cause == nil || errors.Is(cause, errUpstreamTimeout) {
 				c.proxy.metrics.attempt(candidate.Name, "error") // who cuts it otherwise is not the upstream
@@ -224,6 +225,7 @@ func (c *call) forward() error {
 		}
 		c.proxy.metrics.attempt(candidate.Name, statusClass(response.StatusCode))
 		if movesOn(response.StatusCode) && i < len(c.candidates)-1 && !c.hasLeft() {
+			c.blame(errors.New(response.Status))
 			discard(response)
 			continue
 		}
@@ -345,6 +347,7 @@ func (c *call) endStream() {
 // made for a client that left, is charged; an answer of which the client got
 // nothing is not.
 func (c *call) breakOff(err error) {
+	c.blame(err)
 	cause := c.cut.cause()
 	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.hasLeft()
 	if clientsDoing || c.client.delivered.Load() {
@@ -417,6 +420,7 @@ func (c *call) hideFromStrangers(err error) *apiError {
 		return e
 	}
 	if err := c.authenticate(); err != nil {
+		c.trouble = err
 		return c.asAPIError(err)
 	}
 	return e

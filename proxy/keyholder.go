@@ -32,7 +32,7 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 		if err != nil {
 			e := c.asAPIError(err)
 			e.write(w, c.id)
-			p.metrics.refused(e.code)
+			p.reportRefusal(r, c.id, e, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")

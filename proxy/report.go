@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -47,11 +49,51 @@ func (c *call) outcome() string {
 }
 
 func (c *call) level() zapcore.Level {
-	if c.refused != nil && c.refused.status >= 500 {
+	if c.refused != nil {
+		return c.refused.level()
+	}
+	return zapcore.InfoLevel
+}
+
+func (e *apiError) level() zapcore.Level {
+	if e.status >= 500 {
 		return zapcore.WarnLevel
 	}
 	return zapcore.InfoLevel
 }
+
+// blame notes for the log what an upstream did wrong. Who cuts a call otherwise
+// than for the upstream's silence is not the upstream.
+func (c *call) blame(err error) {
+	switch cause := c.cut.cause(); {
+	case cause == nil:
+	case errors.Is(cause, errUpstreamTimeout):
+		err = cause
+	default:
+		return
+	}
+	c.faults = append(c.faults, c.upstream.Name+": "+fault(err))
+}
+
+// reportRefusal tells of a request that never became a call.
+func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause error) {
+	p.metrics.refused(e.code)
+	fields := []zap.Field{
+		zap.String("request_id", id),
+		zap.String("outcome", e.code),
+		zap.String("method", r.Method),
+		zap.String("path", r.URL.Path[:min(len(r.URL.Path), loggedPath)]),
+		zap.Int("status", e.status),
+		zap.Error(cause),
+	}
+	if known, ok := credential(r); ok {
+		fields = append(fields, zap.String("account", known.Account), zap.String("key", known.KeyID()))
+	}
+	p.log.Log(e.level(), "request", fields...)
+}
+
+// loggedPath bounds what a stranger can write into the log.
+const loggedPath = 200
 
 // appendLogFields never tells a prompt, an answer or a secret.
 func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Field {
@@ -63,11 +105,17 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 		zap.String("model", c.model()),
 		zap.Duration("took", took),
 	)
-	if c.hold != nil {
+	switch {
+	case c.hold != nil:
 		fields = append(fields, zap.String("key", c.hold.Key), zap.Stringer("hold", c.hold.Cash))
+	case c.credential != ledger.Credential{}:
+		fields = append(fields, zap.String("key", c.credential.KeyID()))
 	}
 	if c.attempts > 0 {
 		fields = append(fields, zap.String("upstream", c.upstream.Name), zap.Int("attempts", c.attempts), zap.Duration("first_byte", c.firstByte))
+	}
+	if len(c.faults) > 0 {
+		fields = append(fields, zap.Strings("upstream_faults", c.faults))
 	}
 	if c.refused != nil {
 		fields = append(fields, zap.Int("status", c.refused.status))

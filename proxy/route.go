@@ -48,21 +48,22 @@ func endpointsByPath() map[string]*meter.Endpoint {
 }
 
 func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {
-	p.refuse(w, ledger.NewRequestID(), errUnknownRoute(r))
+	p.refuse(w, r, errUnknownRoute(r))
 }
 
 func (p *Proxy) refuseMethod(allowed string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allowed)
-		p.refuse(w, ledger.NewRequestID(), errMethod(r, allowed))
+		p.refuse(w, r, errMethod(r, allowed))
 	}
 }
 
 // refuse answers a request that never became a call.
-func (p *Proxy) refuse(w http.ResponseWriter, id string, e *apiError) {
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, e *apiError) {
+	id := ledger.NewRequestID()
 	writeNoCharge(w.Header(), p.routing.Load().book.Currency(), nil)
 	e.write(w, id)
-	p.metrics.refused(e.code)
+	p.reportRefusal(r, id, e, nil)
 }
 
 // credential finds the client's key, in any of the headers that SDKs use.

@@ -69,6 +69,54 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// Of a request that came to nothing the log says why: what was refused by which
+// limit of which key, and what an upstream did that the client is not told.
+func TestLogSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	w.withUpstreams(w.upstreamItem("first", deadURL(t), ", priority: 1"), w.upstreamItem("second", w.up.url, ", priority: 2"))
+	w.account("acme", "10")
+	key, id := w.key("acme", "--spend-daily", "0.1", "--models", "gpt-4o,glm-4.6")
+	p := w.serve()
+	for _, c := range []struct {
+		what   string
+		answer reply
+		status int
+		want   []string
+	}{
+		{"a limit of the key", p.post(chatPath, key, chat("gpt-4o", "usage=1,1", `"max_tokens":10000`)), 429, []string{id, "key.spend_daily", "available 0.1"}},
+		{"a model of the key", p.post(embeddingPath, key, `{"model":"embedding-3","input":"x"}`), 403, []string{id, "key.models"}},
+		{"a wrong body", p.post(chatPath, key, `{"model":`), 400, []string{id, "not valid JSON"}},
+		{"a wrong key", p.post(chatPath, wrongKey(key), `{"model":`), 401, []string{`"account":"acme"`, "key_invalid"}},
+		{"a route that is not there", p.post("/v1/responses", key, `{}`), 404, []string{`"method":"POST"`, `"path":"/v1/responses"`, "unknown_url", id}},
+		{"a wrong key for a list", p.get("/v1/models", wrongKey(key)), 401, []string{`"path":"/v1/models"`, "key_invalid"}},
+		{"the upstream that failed first", p.post(chatPath, key, chat("gpt-4o", "usage=1,1", `"max_tokens":10`)), 200, []string{`"attempts":2`, "first: dial tcp", "connection refused"}},
+		{"an upstream's refusal in between", p.post(chatPath, key, chat("gpt-4o", "status=503", `"max_tokens":10`)), 503, []string{"first: dial tcp", `"upstream":"second"`}},
+		{"a stream that broke off", p.send("POST", chatPath, key, chat("gpt-4o", "usage=1,1;cut=mid-frame", streamed, `"max_tokens":10`)), 200, []string{"second: "}},
+	} {
+		c.answer.requireStatus(t, c.status)
+		line := p.logLine(c.answer.header.Get("x-request-id"))
+		for _, want := range c.want {
+			if !strings.Contains(line, want) {
+				t.Errorf("%s: the log does not say %s: %s", c.what, want, line)
+			}
+		}
+	}
+}
+
+// logLine is what the log says of a request, once it does.
+func (p *process) logLine(requestID string) (line string) {
+	p.t.Helper()
+	eventually(p.t, "a log line of "+requestID, func() bool {
+		for l := range strings.Lines(p.stderr.String()) {
+			if strings.Contains(l, requestID) {
+				line = l
+			}
+		}
+		return line != ""
+	})
+	return line
+}
+
 // requireJSONLog demands that every line of the log is a JSON object.
 func requireJSONLog(t *testing.T, p *process) {
 	t.Helper()
