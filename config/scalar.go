@@ -150,7 +150,7 @@ func redisURL(s string) (string, error) {
 	if s == embedded || ok && rest != "" && slices.Contains(redisSchemes, scheme) {
 		return s, nil
 	}
-	return "", fmt.Errorf("%q: want redis://HOST:PORT/0, rediss://…, redis+cluster://HOST1,HOST2 or embedded", Redact(s))
+	return "", fmt.Errorf("%q: want redis://HOST:PORT/0, rediss://…, redis+cluster://HOST1,HOST2, redis+sentinel://HOST1,HOST2/MASTER or embedded", Redact(s))
 }
 
 // Redact hides the password of a URL, for messages. In a Redis URL a name

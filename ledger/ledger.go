@@ -226,9 +226,9 @@ func (o *Options) agree(meta map[string]string) (shards int, currency string, er
 	case meta["format"] != format:
 		return 0, "", fmt.Errorf("%w: the ledger has format %q, this program writes %q", ErrInvalid, meta["format"], format)
 	case shards != 0 && shards != recorded:
-		return 0, "", fmt.Errorf("%w: the ledger has %d shards, not %d: the number is fixed when a ledger is made", ErrInvalid, recorded, shards)
+		return 0, "", fmt.Errorf("%w: the ledger in this Redis has %d shards, not %d: the number is fixed when a ledger is made; give that, or another Redis for a new ledger", ErrInvalid, recorded, shards)
 	case currency != "" && currency != meta["currency"]:
-		return 0, "", fmt.Errorf("%w: the ledger is kept in %s, not %s: the currency is fixed when a ledger is made", ErrInvalid, meta["currency"], currency)
+		return 0, "", fmt.Errorf("%w: the ledger in this Redis is kept in %s, not %s: the currency is fixed when a ledger is made; give that, or another Redis for a new ledger", ErrInvalid, meta["currency"], currency)
 	}
 	return recorded, meta["currency"], nil
 }
@@ -237,6 +237,9 @@ func (o *Options) agree(meta map[string]string) (shards int, currency string, er
 // interrupted is completed by the next: the first to write the identity to
 // shard 0 decides it, and "ready" is written when every shard has its meta.
 func (l *Ledger) found(ctx context.Context) error {
+	if _, err := l.scripts.areOpen(ctx, l.client, ""); err != nil { // before anything is written that cannot be used
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	identity, err := l.foundShard(ctx, 0, newID("ledger_", time.Now()))
 	if err != nil {
 		return err

@@ -211,6 +211,9 @@ func isNoScript(err error) bool {
 	return err != nil && (redis.HasErrorPrefix(err, "NOSCRIPT") || redis.HasErrorPrefix(err, "Function not found"))
 }
 
+// newEnough is what to do about a Redis that cannot keep a ledger.
+const newEnough = "use 7.0 or newer, which has libraries of functions"
+
 // areOpen reports whether a ledger's scripts can be called on a server.
 func (s *scripts) areOpen(ctx context.Context, c redis.Cmdable, ledger string) (bool, error) {
 	open, err := s.state(ctx, c, ledger)
@@ -237,6 +240,8 @@ func (s *scripts) state(ctx context.Context, c redis.Cmdable, ledger string) (li
 	switch {
 	case isNoScript(err):
 		return libraryMissing, nil
+	case err != nil && redis.HasErrorPrefix(err, "unknown command"):
+		return libraryMissing, errors.New("this Redis is too old: " + newEnough)
 	case err != nil:
 		return libraryMissing, err
 	case open == 0:

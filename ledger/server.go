@@ -61,6 +61,9 @@ func (l *Ledger) describeMasters(ctx context.Context, s *Server) error {
 		if err != nil {
 			return err
 		}
+		if err := one.tooOld(); err != nil {
+			return err
+		}
 		one.failsOver = one.failsOver || l.behindSentinels()
 		if first {
 			s.Version, s.Mode, s.AOF, s.Fsync, s.MaxMemoryPolicy = one.Version, one.Mode, one.AOF, one.Fsync, one.MaxMemoryPolicy
@@ -127,11 +130,17 @@ func (l *Ledger) behindSentinels() bool {
 	return is && single.Options().Addr == "FailoverClient" // the client's own word for it
 }
 
+// tooOld is an error about a server that cannot keep a ledger.
+func (s *Server) tooOld() error {
+	major, _, _ := strings.Cut(s.Version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n < 7 {
+		return fmt.Errorf("this Redis is too old (%s): %s", s.Version, newEnough)
+	}
+	return nil
+}
+
 // warnings says what is dangerous about a server, and what to do about it.
 func (s *Server) warnings() (list []string) {
-	if major, _ := strconv.Atoi(s.Version[:max(0, strings.IndexByte(s.Version, '.'))]); major < 7 {
-		list = append(list, fmt.Sprintf("Redis %s is too old: use 7.0 or newer, which has libraries of functions", s.Version))
-	}
 	if !s.AOF {
 		list = append(list, "the append-only file is off: a crash loses bookings; set appendonly yes")
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -51,9 +52,22 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
-	old := &Server{Version: "6.2.14", AOF: true, MaxMemoryPolicy: "noeviction"}
-	if got := old.warnings(); len(got) != 1 || !strings.Contains(got[0], "6.2.14 is too old") {
-		t.Errorf("of an old server: %q", got)
+}
+
+// A Redis that has no functions gets no ledger: it is told, and nothing is written there.
+func TestTooOldRedis(t *testing.T) {
+	server := redistest.Start(t, redistest.WithConfig("--rename-command", "FCALL", ""))
+	_, err := Open(t.Context(), Options{URL: server.URL(), Currency: "CNY"})
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "use 7.0 or newer") {
+		t.Errorf("opened: %v", err)
+	}
+	if keys := server.Client().DBSize(t.Context()).Val(); keys != 0 {
+		t.Errorf("%d keys were written", keys)
+	}
+	for version, old := range map[string]bool{"6.2.14": true, "5.0": true, "7.0.0": false, "8.2.1": false, "10.0": false, "": false, "unknown": false} {
+		if err := (&Server{Version: version}).tooOld(); (err != nil) != old {
+			t.Errorf("of version %q: %v", version, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/config"
@@ -73,12 +74,23 @@ func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*led
 	defer cancel()
 	l, err := ledger.Open(ctx, o)
 	if errors.Is(err, ledger.ErrUnavailable) {
-		return nil, fmt.Errorf("%w (at %s): is Redis running there, and is ledger.redis or TOLLGATE_REDIS right?", err, config.Redact(o.URL))
+		return nil, fmt.Errorf("%w (at %s): %s", err, config.Redact(o.URL), whatToLookAt(err, o.URL))
 	}
 	if cfg.Pricing.Currency == "" {
 		return l, hint(err, ledger.ErrInvalid, "`tollgate account create ID` makes one, or `tollgate serve -c FILE`")
 	}
 	return l, err
+}
+
+// whatToLookAt asks what an operator would find first, of a ledger that is unavailable.
+func whatToLookAt(err error, url string) string {
+	switch said := err.Error(); {
+	case strings.Contains(said, "NOAUTH"), strings.Contains(said, "WRONGPASS"):
+		return "is the password right? It stands in ledger.redis or TOLLGATE_REDIS, as in redis://:PASSWORD@HOST:6379/0"
+	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):
+		return "is Redis running there, does it speak TLS on that port (redis:// is without), and is ledger.redis or TOLLGATE_REDIS right?"
+	}
+	return "is Redis running there, and is ledger.redis or TOLLGATE_REDIS right?"
 }
 
 // firstCurrency is that of a ledger that is made while nobody has said which.

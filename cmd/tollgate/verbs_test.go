@@ -309,3 +309,17 @@ func TestRedisAway(t *testing.T) {
 		t.Errorf("exit %d, %s", r.exit, r.stderr)
 	}
 }
+
+// A Redis that answers but does not let us in is not one that is away.
+func TestRedisWantsAPassword(t *testing.T) {
+	server := redistest.Start(t)
+	if err := server.Client().ConfigSet(t.Context(), "requirepass", "hunter2").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{server.URL(), strings.Replace(server.URL(), "//", "//:hunter3@", 1)} {
+		r := runWith(t, []string{"TOLLGATE_REDIS=" + url}, "account", "list")
+		if r.exit != exitFailed || !strings.Contains(r.stderr, "is the password right?") || strings.Contains(r.stderr, "hunter") {
+			t.Errorf("exit %d, %s", r.exit, r.stderr)
+		}
+	}
+}
