@@ -189,6 +189,11 @@ func child(s *section, name string, read func(*section)) {
 func (c *Config) readAdmin(s *section) {
 	c.Admin.Listen = "127.0.0.1:8081"
 	set(s, "listen", &c.Admin.Listen, address)
+	if c.Admin.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+		at := s.value
+		at.path = join(s.path, "listen")
+		at.fail("%q is what listen is, too: want another port for the operator's listener", c.Listen)
+	}
 	secret(s, "token", &c.Admin.Token)
 	if c.Admin.Token != "" {
 		c.later("admin.token: the admin API is not built yet; the token opens nothing (health and metrics need none).")

@@ -226,3 +226,19 @@ func TestRedact(t *testing.T) {
 		}
 	}
 }
+
+// One port cannot be both clients' and the operator's.
+func TestListenersApart(t *testing.T) {
+	for yaml, want := range map[string]string{
+		"admin: {listen: '127.0.0.1:8080'}":                 `admin.listen: "127.0.0.1:8080" is what listen is, too`,
+		"listen: ':9000'\nadmin: {listen: 127.0.0.1:9000}":  `"127.0.0.1:9000" is what listen is, too`,
+		"listen: '127.0.0.1:8081'\nadmin: {token: x}":       `"127.0.0.1:8081" is what listen is, too`,
+		"listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}": "",
+		"listen: 127.0.0.1:8081":                            "",
+	} {
+		_, _, err := parse("c.yaml", []byte(yaml), env())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", yaml, err, want)
+		}
+	}
+}

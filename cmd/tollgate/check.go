@@ -131,11 +131,9 @@ func (r *checked) checkUpstreams(cfg *config.Config) {
 			}
 			c.Models = append(c.Models, name)
 		}
-		if u.APIKey == "" {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("upstream %s has no api_key: calls go to it without a credential", u.Name))
-		}
 		r.Upstreams = append(r.Upstreams, c)
 	}
+	r.Warnings = append(r.Warnings, withoutKey(cfg)...)
 	if cfg.File != "" && len(upstreams(cfg)) == 0 {
 		r.Warnings = append(r.Warnings, "there is no upstream that can be used: `tollgate serve` needs one")
 	}
@@ -154,14 +152,30 @@ func (r *checked) checkPrices(cfg *config.Config) {
 		return
 	}
 	r.Warnings = append(r.Warnings, book.Warnings()...)
+	r.Warnings = append(r.Warnings, withoutPrice(cfg, book)...)
 	r.Prices = &checkedPrices{Version: book.Version(), Currency: book.Currency(), Files: cfg.Pricing.Files, Models: len(book.Models())}
+}
+
+// withoutKey are warnings of upstreams without a credential.
+func withoutKey(cfg *config.Config) (warnings []string) {
+	for _, u := range cfg.Upstreams {
+		if u.APIKey == "" {
+			warnings = append(warnings, fmt.Sprintf("upstream %s has no api_key: calls go to it without a credential", u.Name))
+		}
+	}
+	return warnings
+}
+
+// withoutPrice are warnings of models that upstreams name and nothing prices.
+func withoutPrice(cfg *config.Config, book *meter.Book) (warnings []string) {
 	for _, u := range cfg.Upstreams {
 		for _, m := range u.Models {
 			if !strings.Contains(m.Pattern, "*") && !u.Pending() && !pricedAnywhere(book, m.Pattern) {
-				r.Warnings = append(r.Warnings, fmt.Sprintf("upstream %s serves %s, which has no price: calls to it are refused", u.Name, m.Pattern))
+				warnings = append(warnings, fmt.Sprintf("upstream %s serves %s, which has no price: calls to it are refused", u.Name, m.Pattern))
 			}
 		}
 	}
+	return warnings
 }
 
 func pricedAnywhere(book *meter.Book, model string) bool {
@@ -236,10 +250,13 @@ func checkText(r *checked) string {
 	if name == "" {
 		name = "the environment"
 	}
-	if r.OK {
-		b.WriteString("all is right with " + name + "\n")
-	} else {
+	switch {
+	case !r.OK:
 		b.WriteString(plural(int64(len(problems)), "thing") + " to put right\n")
+	case len(r.Warnings) > 0:
+		b.WriteString("nothing is wrong with " + name + " (" + plural(int64(len(r.Warnings)), "warning") + ")\n")
+	default:
+		b.WriteString("all is right with " + name + "\n")
 	}
 	return b.String()
 }

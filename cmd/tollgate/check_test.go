@@ -78,6 +78,9 @@ func TestCheckSaysWhatIsUnwiseAboutRedis(t *testing.T) {
 	if r.exit != exitOK || !strings.Contains(warnings, "append") || !strings.Contains(warnings, "noeviction") {
 		t.Errorf("exit %d, warnings = %q", r.exit, c.Warnings)
 	}
+	if text := checkText(c); strings.Contains(text, "all is right") || !strings.Contains(text, "nothing is wrong with "+c.File+" (5 warnings)\n") {
+		t.Errorf("it ends by saying that nothing is to be looked at:\n%s", text)
+	}
 }
 
 func TestCheckCluster(t *testing.T) {

@@ -47,6 +47,17 @@ func TestEveryVerbIsExplained(t *testing.T) {
 	})
 }
 
+// help VERB is VERB --help.
+func TestHelpIsTheFlag(t *testing.T) {
+	for _, verb := range []string{"", "topup", "pack grant", "help"} {
+		words := strings.Fields(verb)
+		flag, help := runWith(t, nil, append(words, "--help")...), runWith(t, nil, append([]string{"help"}, words...)...)
+		if help.exit != exitOK || help.stdout != flag.stdout || help.stderr != "" {
+			t.Errorf("help %s: exit %d\n%s%s\nwant\n%s", verb, help.exit, help.stdout, help.stderr, flag.stdout)
+		}
+	}
+}
+
 // The verbs that the design names are there.
 func TestVerbs(t *testing.T) {
 	var got []string

@@ -57,9 +57,7 @@ func (r *reloader) reload() error {
 	}
 	r.running, r.version = merged, book.Version()
 	announce(r.log, next)
-	for _, warning := range book.Warnings() {
-		r.log.Warn(warning)
-	}
+	warnOfCalls(r.log, merged, book)
 	r.log.Info("reloaded", zap.Strings("changed", list(live)))
 	if len(restart) > 0 {
 		r.log.Warn("these settings differ from those in force and need a restart", zap.Strings("settings", restart))

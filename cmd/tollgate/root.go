@@ -87,6 +87,7 @@ func (p *program) root() *cobra.Command {
 		},
 	}
 	asGroup(root)
+	root.SetHelpCommand(help())
 	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVarP(&p.configPath, "config", "c", "", "configuration `FILE` (default $TOLLGATE_CONFIG)")
 	root.PersistentFlags().BoolVar(&p.asJSON, "json", false, "print JSON")
@@ -106,15 +107,39 @@ func asGroup(c *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return nil
 		}
-		text := fmt.Sprintf("there is no verb %q in %s", unguard(args[0]), c.CommandPath())
-		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
-			return fmt.Errorf("%s: did you mean %s?", text, strings.Join(like, " or "))
-		}
-		return fmt.Errorf("%s: see %s --help", text, c.CommandPath())
+		return noVerb(c, args[0])
 	}
 	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return c
+}
+
+func noVerb(c *cobra.Command, name string) error {
+	text := fmt.Sprintf("there is no verb %q in %s", unguard(name), c.CommandPath())
+	if like := c.SuggestionsFor(name); len(like) > 0 {
+		return fmt.Errorf("%s: did you mean %s?", text, strings.Join(like, " or "))
+	}
+	return fmt.Errorf("%s: see %s --help", text, c.CommandPath())
+}
+
+// help is in place of cobra's own, which helps with verbs that there are not.
+func help() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "Help about any command",
+		Long:  "Print what a verb does. It is what the verb prints with --help.",
+		RunE: func(c *cobra.Command, args []string) error {
+			verb, rest, err := c.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = noVerb(verb, rest[0])
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			verb.InitDefaultHelpFlag()
+			return verb.Help()
+		},
+	}
 }
 
 // positional checks the arguments against their names; a name in brackets is optional.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/admin"
 	"github.com/tollgate/tollgate/config"
 	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
 	"github.com/tollgate/tollgate/proxy"
 )
 
@@ -66,6 +68,14 @@ func announce(log *zap.Logger, cfg *config.Config) {
 	}
 }
 
+// warnOfCalls logs what calls will meet: prices that are odd or missing, and
+// upstreams without a credential.
+func warnOfCalls(log *zap.Logger, cfg *config.Config, book *meter.Book) {
+	for _, warning := range slices.Concat(book.Warnings(), withoutPrice(cfg, book), withoutKey(cfg)) {
+		log.Warn(warning)
+	}
+}
+
 // serveConfig is a server's life: everything that it opens is closed in
 // reverse order, the ledger after the last call was settled.
 func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logger) error {
@@ -78,9 +88,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 	if err != nil {
 		return err
 	}
-	for _, warning := range book.Warnings() {
-		log.Warn(warning)
-	}
+	warnOfCalls(log, cfg, book)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := proxy.NewMetrics(registry)

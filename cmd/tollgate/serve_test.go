@@ -160,7 +160,7 @@ func TestReload(t *testing.T) {
 		t.Fatalf("cost %q", got)
 	}
 	s.edit("prices.yaml", "input: 2/1M", "input: 20/1M")
-	s.edit("tollgate.yaml", `"glm-*"`, `"glm-*", "other-*"`)
+	s.edit("tollgate.yaml", `"glm-*"`, `"glm-*", other`)
 	s.edit("tollgate.yaml", "log: ./settlements", "log: ./elsewhere")
 	raise(t, syscall.SIGHUP)
 	line := s.server.stderr.line(t, `"reloaded"`, 1)
@@ -170,6 +170,8 @@ func TestReload(t *testing.T) {
 	if line := s.server.stderr.line(t, "need a restart", 1); !strings.Contains(line, "ledger.log") {
 		t.Errorf("the settings that need a restart: %s", line)
 	}
+	s.server.stderr.line(t, "upstream mock serves other, which has no price", 1)
+	s.server.stderr.line(t, "upstream mock has no api_key", 2) // also at the start
 	if got := cost(); got != "0.0024" {
 		t.Errorf("cost by the new price: %q", got)
 	}
