@@ -88,7 +88,7 @@ func (p *program) runDemo(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	show.intro(scene, "http://"+listener.Addr().String(), secret)
+	show.intro(scene, listener.Addr().String(), secret)
 	stopSweeper := background(context.WithoutCancel(ctx), func(ctx context.Context) { l.RunSweeper(ctx, sweepEvery(cfg.Ledger.HoldTTL)) })
 	err = (&service{log: log, proxy: px, public: listener}).run(ctx, caught.cut)
 	stopSweeper()
@@ -263,8 +263,8 @@ func (d *display) summary(ctx context.Context, l *ledger.Ledger) error {
 }
 
 // intro says where it is and what to paste.
-func (d *display) intro(s *scene, url, secret string) {
-	base := url + "/v1"
+func (d *display) intro(s *scene, address, secret string) {
+	base := "http://" + reachable(address) + "/v1"
 	lines := s.curlLines(base, secret)
 	if d.asJSON {
 		d.line(map[string]any{"type": "demo", "base_url": base, "key": secret, "upstream": s.upstream.BaseURL, "simulated": s.simulated, "curl": lines}, "")
@@ -282,7 +282,7 @@ func (d *display) intro(s *scene, url, secret string) {
 	for _, l := range lines {
 		fmt.Fprintf(d.stdout, "# %s\n%s\n\n", l.What, l.Line)
 	}
-	fmt.Fprintf(d.stdout, "listening on %s\nreceipts as they happen; Ctrl-C ends it\n\n", url)
+	fmt.Fprintf(d.stdout, "listening on http://%s\nreceipts as they happen; Ctrl-C ends it\n\n", address)
 }
 
 // curlLine is one line to paste into a shell.

@@ -60,7 +60,7 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 				}
 				return p.print(createdKey{created, secret}, func() string {
 					return fmt.Sprintf("key %s of %s\nsecret, shown this once: %s\nlimits: %s\npoint an SDK at it: base_url http://%s/v1\n",
-						created.ID, created.Account, secret, limitsText(&created.Limits, o), o.cfg.Listen)
+						created.ID, created.Account, secret, limitsText(&created.Limits, o), reachable(o.cfg.Listen))
 				})
 			})
 		},

@@ -128,3 +128,17 @@ func TestReceiptLine(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+func TestReachable(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:8080": "127.0.0.1:8080",
+		"0.0.0.0:8080":   "127.0.0.1:8080",
+		"[::]:8080":      "127.0.0.1:8080",
+		"10.0.0.7:80":    "10.0.0.7:80",
+		"gateway:8080":   "gateway:8080",
+	} {
+		if got := reachable(address); got != want {
+			t.Errorf("reachable(%q) = %q, want %q", address, got, want)
+		}
+	}
+}
