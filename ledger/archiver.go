@@ -112,7 +112,7 @@ func (l *Ledger) archiveRound(ctx context.Context, w *archiver) {
 		return
 	}
 	if err := l.measureLag(ctx, w); err != nil {
-		w.state.Err = errors.Join(w.state.Err, err)
+		w.state.Err = onceEach([]error{w.state.Err, err})
 	}
 	if w.state.Err == nil && w.state.Backlog == 0 {
 		w.state.At = time.Now()

@@ -35,7 +35,20 @@ func (l *Ledger) sweep(ctx context.Context, believed func() bool) (Swept, error)
 		}
 		failures = append(failures, err)
 	}
-	return swept, errors.Join(failures...)
+	return swept, onceEach(failures)
+}
+
+// onceEach joins failures, each text once: what is wrong with a server, all of its shards say.
+func onceEach(failures []error) error {
+	said := make(map[string]bool)
+	var distinct []error
+	for _, err := range failures {
+		if err != nil && !said[err.Error()] {
+			said[err.Error()] = true
+			distinct = append(distinct, err)
+		}
+	}
+	return errors.Join(distinct...)
 }
 
 func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool, swept *Swept) error {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -257,4 +258,16 @@ func TestSweepAsksTheClockAgain(t *testing.T) {
 		f.balances("acme", "10 0 1")
 		f.release(hold)
 	})
+}
+
+// A Redis that is away is told of once, and not by each shard.
+func TestSweepOfAnAwayRedisIsShort(t *testing.T) {
+	f := newFixture(t, Options{Shards: 8})
+	f.broken = true
+	f.server.Kill()
+	_, err := f.ledger.Sweep(f.ctx())
+	wants(t, err, ErrUnavailable)
+	if n := strings.Count(err.Error(), ErrUnavailable.Error()); n != 1 {
+		t.Errorf("said %d times: %v", n, err)
+	}
 }

@@ -125,10 +125,14 @@ func (c *call) errUnpriced() *apiError {
 	return e
 }
 
-func errUnknownRoute(r *http.Request) *apiError {
+func errUnknownRoute(r *http.Request, meant string) *apiError {
+	why := "Unmetered routes are not passed on."
+	if meant != "" {
+		why = fmt.Sprintf("Did you mean %s? The base_url of an SDK ends in %s, once.", meant, prefixes[0])
+	}
 	return &apiError{
 		status: http.StatusNotFound, code: "unknown_url", kind: kindInvalidRequest, final: true,
-		message: fmt.Sprintf("Unknown request URL: %s %s. Unmetered routes are not passed on.", r.Method, r.URL.Path),
+		message: fmt.Sprintf("Unknown request URL: %s %s. %s", r.Method, r.URL.Path, why),
 	}
 }
 

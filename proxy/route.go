@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -48,7 +49,19 @@ func endpointsByPath() map[string]*meter.Endpoint {
 }
 
 func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {
-	p.refuse(w, r, errUnknownRoute(r))
+	p.refuse(w, r, errUnknownRoute(r, p.meant(r.URL.Path)))
+}
+
+// meant is the route that an SDK would have asked for by the right base_url, if
+// it lacks the prefix, has it twice, or has slashes too many.
+func (p *Proxy) meant(asked string) string {
+	asked = path.Clean("/" + asked)
+	for _, route := range []string{asked, prefixes[0] + asked, strings.TrimPrefix(asked, prefixes[0])} {
+		if p.endpoints[route] != nil || route == prefixes[0]+"/models" {
+			return route
+		}
+	}
+	return ""
 }
 
 func (p *Proxy) refuseMethod(allowed string) http.HandlerFunc {

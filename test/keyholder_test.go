@@ -111,6 +111,23 @@ func TestUnknownRoutesAreNotPassed(t *testing.T) {
 	equal(t, "requests that reached the upstream", w.up.Stats().Requests, 0)
 }
 
+// The commonest slip in a base_url is told as what it is.
+func TestWrongBaseURL(t *testing.T) {
+	_, p, key := acme(t)
+	for path, meant := range map[string]string{
+		"/chat/completions": chatPath, "/v1/v1/chat/completions": chatPath, "//v1/chat/completions": chatPath, "/v1/embeddings/": embeddingPath,
+		"/v1/responses": "", "/v2/chat/completions": "", "/": "",
+	} {
+		message := p.post(path, key, chat("gpt-4o", "usage=1,1")).get("error.message").String()
+		if strings.Contains(message, "Did you mean "+meant+"?") != (meant != "") || strings.Contains(message, "Did you mean") != (meant != "") {
+			t.Errorf("%s: %s", path, message)
+		}
+	}
+	if r := p.get("/models", key); !strings.Contains(r.body, "Did you mean /v1/models?") {
+		t.Errorf("/models: %s", r.body)
+	}
+}
+
 // BigModel's SDKs use a prefix of their own; what is behind it is the same.
 func TestBigModelPrefix(t *testing.T) {
 	w, p, key := acme(t)
