@@ -76,6 +76,9 @@ func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*led
 	if errors.Is(err, ledger.ErrUnavailable) {
 		return nil, fmt.Errorf("%w (at %s): %s", err, config.Redact(o.URL), whatToLookAt(err, o.URL))
 	}
+	if err != nil && strings.HasPrefix(err.Error(), "settlement log") {
+		return nil, fmt.Errorf("%w: can this process write the directory that ledger.log names?", err)
+	}
 	if cfg.Pricing.Currency == "" {
 		return l, hint(err, ledger.ErrInvalid, "`tollgate account create ID` makes one, or `tollgate serve -c FILE`")
 	}
@@ -87,6 +90,8 @@ func whatToLookAt(err error, url string) string {
 	switch said := err.Error(); {
 	case strings.Contains(said, "NOAUTH"), strings.Contains(said, "WRONGPASS"):
 		return "is the password right? It stands in ledger.redis or TOLLGATE_REDIS, as in redis://:PASSWORD@HOST:6379/0"
+	case strings.Contains(said, ": archive "):
+		return "is the archive's database running, and is archive.url right?"
 	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):
 		return "is Redis running there, does it speak TLS on that port (redis:// is without), and is ledger.redis or TOLLGATE_REDIS right?"
 	}

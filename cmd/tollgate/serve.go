@@ -61,9 +61,9 @@ func announce(log *zap.Logger, cfg *config.Config) {
 		log.Warn(sentence)
 	}
 	switch {
-	case cfg.Archive.URL == "":
+	case cfg.Archive.URL == "" && !cfg.Ledger.Embedded():
 		log.Warn("there is no archive: all journal entries stay in Redis, a lost Redis cannot be rebuilt, and a Redis that came back without its latest entries is noticed only by a proxy that had seen them (archive.url names an archive)")
-	case cfg.Ledger.Embedded():
+	case cfg.Archive.URL != "" && cfg.Ledger.Embedded():
 		log.Warn("archive: ledger.redis is embedded and ends with this process, so nothing is archived")
 	}
 }
@@ -100,7 +100,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 	debug.FreeOSMemory()      // what reading the log of an earlier life took: a heap that may grow would keep it
 	watchLog(registry, l)
 	watchTally(registry, l)
-	describe(ctx, l, cfg, log)
+	describe(ctx, l, log)
 	px, err := proxy.New(proxy.Options{
 		Ledger: l, Book: book, Upstreams: upstreams(cfg), Policy: policy(cfg), Logger: log, Metrics: metrics,
 	})
@@ -155,10 +155,7 @@ func (s *service) readiness(l *ledger.Ledger) func(context.Context) error {
 }
 
 // describe logs what the ledger's server is, and what about it is unwise.
-func describe(ctx context.Context, l *ledger.Ledger, cfg *config.Config, log *zap.Logger) {
-	if cfg.Ledger.Embedded() {
-		log.Warn("ledger.redis is embedded: the books live in this process and end with it; this is for trying out")
-	}
+func describe(ctx context.Context, l *ledger.Ledger, log *zap.Logger) {
 	server, err := l.Describe(ctx)
 	if err != nil {
 		log.Warn("the ledger does not say what it is", zap.Error(err))

@@ -266,6 +266,8 @@ func TestServeRefusesToStart(t *testing.T) {
 		"port taken":        {strings.Replace(whole, "127.0.0.1:0", taken.Addr().String(), 1), "is taken by another process"},
 		"admin port taken":  {whole + "admin: {listen: '" + taken.Addr().String() + "'}\n", "set admin.listen to another address"},
 		"Redis away":        {strings.Replace(whole, "REDIS", "redis://127.0.0.1:1/0", 1), "is Redis running there"},
+		"log not writable":  {strings.Replace(whole, "'REDIS'", "'REDIS', log: c.yaml", 1), "that ledger.log names"},
+		"archive away":      {whole + "archive: {url: 'postgres://u:hunter2@127.0.0.1:1/x'}\n", "is archive.url right?"},
 		"another currency":  {strings.Replace(strings.Replace(whole, "CNY", "USD", 1), "bigmodel", "openai", 1), "the currency is fixed"},
 	} {
 		if name == "another currency" {
