@@ -91,7 +91,7 @@ func (b *Book) ChargeGiven(q PriceQuery, used *Quantities) (Charge, error) {
 
 // chargeAs prices what a call used if that is what the answer says.
 func (b *Book) chargeAs(q *PriceQuery, u *Usage, answer Attributes) (Charge, error) {
-	known := facts{1: answer, 2: q.Attributes}
+	known := knowledge{answer: answer, request: q.Attributes}
 	class := classBit(q.Class)
 	row, assumed := chooseRow(b.models.find(q.Model), q, class, &known, &u.Quantities)
 	var tier *pricedTier
@@ -158,21 +158,21 @@ func countLines(q *Quantities) (n int) {
 // chooseRow returns the first of the ranked rows whose conditions are met, or
 // the dearest that could be where none is (assumed), or nil. An answer whose
 // attributes match nothing is priced by what the request said alone.
-func chooseRow(rows []*priceRow, q *PriceQuery, class classSet, known *facts, used *Quantities) (row *priceRow, assumed bool) {
+func chooseRow(rows []*priceRow, q *PriceQuery, class classSet, known *knowledge, used *Quantities) (row *priceRow, assumed bool) {
 	for _, r := range rows {
 		if r.isOpen(q, class, false) && known.hold(r.when) {
 			return r, false
 		}
 	}
-	for _, f := range [...]facts{*known, {0: known[0], 2: known[2]}} {
-		if row = dearestPossible(rows, q, class, &f, used); row != nil {
+	for _, k := range [...]knowledge{*known, {own: known.own, request: known.request}} {
+		if row = dearestPossible(rows, q, class, &k, used); row != nil {
 			return row, true
 		}
 	}
 	return nil, false
 }
 
-func dearestPossible(rows []*priceRow, q *PriceQuery, class classSet, known *facts, used *Quantities) (dearest *priceRow) {
+func dearestPossible(rows []*priceRow, q *PriceQuery, class classSet, known *knowledge, used *Quantities) (dearest *priceRow) {
 	var most Nano
 	for _, r := range rows {
 		if !r.isOpen(q, class, false) || !known.mayHold(r.when) {
@@ -199,7 +199,7 @@ func markAssumed(line *Line, row *priceRow) {
 
 // tierFor returns the rates for a call of that size, with the multipliers
 // that apply. An unsplit total counts as input.
-func (r *priceRow) tierFor(known *facts, used *Quantities) *pricedTier {
+func (r *priceRow) tierFor(known *knowledge, used *Quantities) *pricedTier {
 	mask := r.maskFor(known)
 	v := &r.variants[0]
 	for i := range r.variants {
@@ -228,7 +228,7 @@ func positive(counts []int64) (n int64) {
 
 // maskFor tells which multipliers apply to a row that was chosen: its own
 // conditions count as met.
-func (r *priceRow) maskFor(known *facts) (mask uint16) {
+func (r *priceRow) maskFor(known *knowledge) (mask uint16) {
 	for i := range r.multipliers {
 		if met := r.withOwn(known); met.hold(r.multipliers[i].when) {
 			mask |= 1 << i
@@ -238,17 +238,17 @@ func (r *priceRow) maskFor(known *facts) (mask uint16) {
 }
 
 // withOwn is what is known once the row has been chosen.
-func (r *priceRow) withOwn(known *facts) facts {
+func (r *priceRow) withOwn(known *knowledge) knowledge {
 	if len(r.when) == 0 || known.hold(r.when) {
 		return *known
 	}
 	own := attributesOf(r.when)
-	for key, value := range known[0] {
+	for key, value := range known.own {
 		if own[key] == "" {
 			own[key] = value
 		}
 	}
-	return facts{own, known[1], known[2]}
+	return knowledge{own, known.answer, known.request}
 }
 
 // isCarried reports whether d, which has no rate, is paid for by another
@@ -328,11 +328,11 @@ func (r *dimensionRate) line(d Dimension, n int64) (Line, error) {
 
 // chargeTool prices the calls of a hosted tool: at the rate of the model's own
 // row if it has one for them, else by the rows of the tool, whatever the model.
-func (b *Book) chargeTool(q *PriceQuery, class classSet, known *facts, model *pricedTier, t *ToolUse) (Line, error) {
+func (b *Book) chargeTool(q *PriceQuery, class classSet, known *knowledge, model *pricedTier, t *ToolUse) (Line, error) {
 	if t.Count <= 0 {
 		return Line{}, nil
 	}
-	own := facts{t.Attributes, known[1], known[2]}
+	own := knowledge{t.Attributes, known.answer, known.request}
 	used := Quantities{}
 	used[t.Dimension] = t.Count
 	var row *priceRow

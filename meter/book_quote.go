@@ -40,7 +40,7 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	}
 	class := classBit(q.Class)
 	one := ofOneCall(ceiling)
-	w := quoteWork{query: &q, known: facts{2: q.Attributes}, ceiling: &one, tools: tools}
+	w := quoteWork{query: &q, known: knowledge{request: q.Attributes}, ceiling: &one, tools: tools}
 	lines := countLines(&one) + len(tools)
 	space := make([]Line, 2*lines)
 	w.quote.Lines, w.one.Lines = space[:0:lines], space[lines:lines]
@@ -77,7 +77,7 @@ func quoteError(q *PriceQuery, err error) error {
 // quoteWork looks for the dearest of all that a call can come to.
 type quoteWork struct {
 	query   *PriceQuery
-	known   facts
+	known   knowledge
 	ceiling *Quantities
 	tools   []ToolUse
 	// toolLines are the tools as their own rows price them: no Quantity where
@@ -134,7 +134,7 @@ func (w *quoteWork) considerRow(r *priceRow) error {
 
 // isPossible reports whether just these multipliers can come to apply to the
 // row, once it is chosen.
-func (r *priceRow) isPossible(mask uint16, known *facts) bool {
+func (r *priceRow) isPossible(mask uint16, known *knowledge) bool {
 	for i := range r.multipliers {
 		when, applies := r.multipliers[i].when, mask&(1<<i) != 0
 		if applies && (contradict(r.when, when) || !r.mayHoldWithOwn(when, known)) {
@@ -148,7 +148,7 @@ func (r *priceRow) isPossible(mask uint16, known *facts) bool {
 }
 
 // mayHoldWithOwn is mayHold for what the row's own conditions leave open.
-func (r *priceRow) mayHoldWithOwn(when []priceCondition, known *facts) bool {
+func (r *priceRow) mayHoldWithOwn(when []priceCondition, known *knowledge) bool {
 	for _, c := range when {
 		if one := [1]priceCondition{c}; !implies(r.when, nil, one[:]) && !known.mayHold(one[:]) {
 			return false
@@ -157,7 +157,7 @@ func (r *priceRow) mayHoldWithOwn(when []priceCondition, known *facts) bool {
 	return true
 }
 
-func (r *priceRow) mustHoldWithOwn(when []priceCondition, known *facts) bool {
+func (r *priceRow) mustHoldWithOwn(when []priceCondition, known *knowledge) bool {
 	for _, c := range when {
 		if one := [1]priceCondition{c}; !implies(r.when, nil, one[:]) && !known.mustHold(one[:]) {
 			return false
@@ -344,7 +344,7 @@ func (b *Book) quoteTools(q *PriceQuery, class classSet, tools []ToolUse) ([]Lin
 		}
 		var used Quantities
 		used[use.Dimension] = use.Count
-		w := quoteWork{query: q, known: facts{0: use.Attributes, 2: q.Attributes}, ceiling: &used}
+		w := quoteWork{query: q, known: knowledge{own: use.Attributes, request: q.Attributes}, ceiling: &used}
 		if err := w.considerRows(b.tools.find(use.Tool), class); err != nil {
 			return nil, fmt.Errorf("tool %q: %w", use.Tool, quoteError(q, err))
 		}

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -150,23 +151,19 @@ const (
 	undecided         = "auto"
 )
 
-// facts are the attributes that are known of a call, what goes first first:
-// a hosted tool's own, the answer's, the request's. An empty value says nothing.
-type facts [3]Attributes
+// knowledge is what attributes are known of a call, what goes first first: its
+// own (of a hosted tool, or of a row that was chosen), the answer's, the
+// request's. An empty value says nothing.
+type knowledge struct{ own, answer, request Attributes }
 
-func (f *facts) get(key string) string {
-	for _, a := range f {
-		if v := a[key]; v != "" {
-			return v
-		}
-	}
-	return ""
+func (k *knowledge) get(key string) string {
+	return cmp.Or(k.own[key], k.answer[key], k.request[key])
 }
 
 // hold reports whether all conditions are met by what is known.
-func (f *facts) hold(when []priceCondition) bool {
+func (k *knowledge) hold(when []priceCondition) bool {
 	for _, c := range when {
-		if f.get(c.key) != c.value {
+		if k.get(c.key) != c.value {
 			return false
 		}
 	}
@@ -176,9 +173,9 @@ func (f *facts) hold(when []priceCondition) bool {
 // mayHold reports whether the conditions can still be met by the answer: an
 // attribute that nothing is known of, or that is left to the upstream
 // ("auto"), can turn out as anything, and the service tier as the default.
-func (f *facts) mayHold(when []priceCondition) bool {
+func (k *knowledge) mayHold(when []priceCondition) bool {
 	for _, c := range when {
-		switch v := f.get(c.key); {
+		switch v := k.get(c.key); {
 		case v == "", v == undecided, v == c.value:
 		case c.key == answerable && c.value == answerableDefault:
 		default:
@@ -189,9 +186,9 @@ func (f *facts) mayHold(when []priceCondition) bool {
 }
 
 // mustHold reports whether no answer can change that the conditions are met.
-func (f *facts) mustHold(when []priceCondition) bool {
+func (k *knowledge) mustHold(when []priceCondition) bool {
 	for _, c := range when {
-		v := f.get(c.key)
+		v := k.get(c.key)
 		if v != c.value || v == undecided || c.key == answerable && v != answerableDefault {
 			return false
 		}
