@@ -40,10 +40,8 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	}
 	class := classBit(q.Class)
 	one := ofOneCall(ceiling)
-	w := quoteWork{query: &q, known: knowledge{request: q.Attributes}, ceiling: &one, tools: tools}
-	lines := countLines(&one) + len(tools)
-	space := make([]Line, 2*lines)
-	w.quote.Lines, w.one.Lines = space[:0:lines], space[lines:lines]
+	quote := Charge{Lines: make([]Line, 0, countLines(ceiling)+len(tools)), PriceVersion: b.version}
+	w := quoteWork{query: &q, known: knowledge{request: q.Attributes}, ceiling: &one, tools: tools, quote: &quote}
 	var err error
 	if w.toolLines, err = b.quoteTools(&q, class, tools); err != nil {
 		return Charge{}, err
@@ -54,11 +52,10 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	if w.row == nil {
 		return Charge{}, unpricedError(&q, "no row of the price tables matches")
 	}
-	if w.quote.Fee > MaxCharge {
+	if quote.Fee > MaxCharge {
 		return Charge{}, ErrAmountRange
 	}
-	w.quote.PriceVersion = b.version
-	return w.quote, nil
+	return quote, nil
 }
 
 // noRate is what lacks a rate, of a call that quoteError adds.
@@ -88,8 +85,8 @@ type quoteWork struct {
 	row  *priceRow
 	tier *pricedTier
 	fee  Nano
-	// quote covers all so far; one is what the tier in hand comes to.
-	quote, one Charge
+	// quote covers all so far; it is not kept of a tool's rows.
+	quote *Charge
 }
 
 // considerRows goes down the ranked rows until one matches for certain: no
@@ -169,18 +166,21 @@ func (r *priceRow) mustHoldWithOwn(when []priceCondition, known *knowledge) bool
 // considerTier prices the ceiling at one tier, keeps it if it is the dearest
 // so far, and lets the quote cover it.
 func (w *quoteWork) considerTier(r *priceRow, t *pricedTier) error {
-	one := &w.one
-	var err error
-	if one.Lines, err = w.price(one.Lines[:0], r, t); err != nil {
+	var space [8]Line
+	lines, err := w.price(space[:0], r, t)
+	if err != nil {
 		return err
 	}
+	one := Charge{Lines: lines}
 	if err := one.sum(); err != nil {
 		return err
 	}
 	if w.row == nil || one.Fee > w.fee {
 		w.row, w.tier, w.fee = r, t, one.Fee
 	}
-	w.quote.Raise(one)
+	if w.quote != nil {
+		w.quote.Raise(&one)
+	}
 	return nil
 }
 

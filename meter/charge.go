@@ -34,8 +34,12 @@ type Charge struct {
 
 // Raise makes a quote cover another one as well. It keeps the lines of each
 // unit that come to more, and units apart: a pack may pay for one unit alone,
-// and what is then left has to be enough for either quote.
+// and what is then left has to be enough for either quote. Both are of one book.
 func (c *Charge) Raise(other *Charge) {
+	if len(c.Lines) == 0 { // mostly, there is no other price
+		c.Lines, c.Fee = append(c.Lines, other.Lines...), other.Fee
+		return
+	}
 	for i := range other.Lines {
 		unit := other.Lines[i].Dimension.Unit()
 		amount, first := unitAmount(other.Lines, unit)
@@ -44,21 +48,14 @@ func (c *Charge) Raise(other *Charge) {
 			continue
 		}
 		c.Fee += amount - had
-		kept := c.Lines[:0]
-		for _, line := range c.Lines {
-			if line.Dimension.Unit() != unit {
-				kept = append(kept, line)
+		c.Lines = slices.DeleteFunc(c.Lines, func(l Line) bool { return l.Dimension.Unit() == unit })
+		for _, line := range other.Lines[i:] {
+			if line.Dimension.Unit() == unit {
+				c.Lines = append(c.Lines, line)
 			}
 		}
-		for j := i; j < len(other.Lines); j++ {
-			if other.Lines[j].Dimension.Unit() == unit {
-				kept = append(kept, other.Lines[j])
-			}
-		}
-		c.Lines = kept
+		slices.SortStableFunc(c.Lines, func(a, b Line) int { return cmp.Compare(a.Dimension, b.Dimension) })
 	}
-	slices.SortStableFunc(c.Lines, func(a, b Line) int { return cmp.Compare(a.Dimension, b.Dimension) })
-	c.PriceVersion = other.PriceVersion
 }
 
 // unitAmount is what the lines of a unit come to, and where the first of them
