@@ -461,10 +461,10 @@ func sortedShards(m map[int]string) (list []int) {
 	return list
 }
 
-// archiveAdmits refuses new calls while what Redis has lost is not replayed
-// yet, and while more entries wait for the archive than Redis should have to keep.
-func (l *Ledger) archiveAdmits() error {
-	if err := l.reconciled(); err != nil {
+// admits refuses new calls while what Redis has lost is not replayed yet, and
+// while more entries wait for the archive than Redis should have to keep.
+func (l *Ledger) admits() error {
+	if err := l.losses.reconciled(l.log != nil); err != nil {
 		return err
 	}
 	if why := l.archive.lagging.Load(); why != nil {
@@ -478,5 +478,5 @@ func (l *Ledger) archiveReady() error {
 	if why := l.archive.forked.Load(); why != nil {
 		return fmt.Errorf("%w: archiving has stopped: %s", ErrUnavailable, *why)
 	}
-	return l.archiveAdmits()
+	return l.admits()
 }

@@ -43,7 +43,8 @@ type circuit struct {
 	convoy convoy
 }
 
-// circuits is what a ledger knows of its servers' reachability.
+// circuits is what a process knows of its servers' reachability, from the calls
+// that it made. Nobody else changes what is in it.
 type circuits struct {
 	list []circuit
 	// last is when a server was last found away or came back, in ns since 1970.
@@ -54,55 +55,59 @@ type circuits struct {
 	suspected chan struct{}
 }
 
-// servers is how many servers may be away apart from each other.
-func (l *Ledger) servers() int {
-	if _, cluster := l.client.(*redis.ClusterClient); cluster {
-		return len(l.tags)
+func newCircuits(client redis.UniversalClient, shards int) *circuits {
+	servers := 1 // that may be away apart from each other
+	if _, cluster := client.(*redis.ClusterClient); cluster {
+		servers = shards
 	}
-	return 1
+	c := &circuits{list: make([]circuit, servers), suspected: make(chan struct{}, 1)}
+	for i := range c.list {
+		c.list[i].convoy.client = client
+	}
+	return c
 }
 
 func (c *circuits) of(shard int) *circuit { return &c.list[shard%len(c.list)] }
 
 // away reports whether the shard's server is known to be away. Unwatched, one
 // caller in a while is told otherwise, and finds out.
-func (l *Ledger) away(shard int) bool {
-	c := l.circuits.of(shard)
-	until := c.until.Load()
+func (c *circuits) away(shard int) bool {
+	server := c.of(shard)
+	until := server.until.Load()
 	if until == 0 {
 		return false
 	}
 	now := time.Now()
-	if l.circuits.watched.Load() || now.UnixNano() < until {
+	if c.watched.Load() || now.UnixNano() < until {
 		return true
 	}
-	return !c.until.CompareAndSwap(until, now.Add(tryTimeout).UnixNano())
+	return !server.until.CompareAndSwap(until, now.Add(tryTimeout).UnixNano())
 }
 
 // learn takes in what a call to a shard's server came to.
-func (l *Ledger) learn(shard int, err error) {
-	c := l.circuits.of(shard)
+func (c *circuits) learn(shard int, err error) {
+	server := c.of(shard)
 	switch {
 	case unreachable(err):
-		l.foundAway(shard)
-	case err == nil && c.until.Load() != 0:
-		c.until.Store(0)
-		l.circuits.last.Store(time.Now().UnixNano())
+		c.foundAway(shard)
+	case err == nil && server.until.Load() != 0:
+		server.until.Store(0)
+		c.last.Store(time.Now().UnixNano())
 	}
 }
 
 // foundAway keeps callers from a shard's server for a while.
-func (l *Ledger) foundAway(shard int) {
-	l.circuits.of(shard).until.Store(time.Now().Add(awayFor).UnixNano())
-	l.suspect()
+func (c *circuits) foundAway(shard int) {
+	c.of(shard).until.Store(time.Now().Add(awayFor).UnixNano())
+	c.suspect()
 }
 
 // suspect notes that Redis may lack what it had: the settlement log is to be
 // replayed, and for a while no deadline is to be believed.
-func (l *Ledger) suspect() {
-	l.circuits.last.Store(time.Now().UnixNano())
+func (c *circuits) suspect() {
+	c.last.Store(time.Now().UnixNano())
 	select {
-	case l.circuits.suspected <- struct{}{}:
+	case c.suspected <- struct{}{}:
 	default:
 	}
 }
@@ -160,7 +165,7 @@ func (l *Ledger) probe(ctx context.Context, shard int) error {
 	short, cancel := context.WithTimeout(ctx, tryTimeout/2)
 	defer cancel()
 	if err := l.client.Exists(short, l.metaKey(shard)).Err(); err != nil {
-		l.learn(shard, err)
+		l.circuits.learn(shard, err)
 		return err
 	}
 	long, cancelLong := context.WithTimeout(ctx, recoveryPatience)

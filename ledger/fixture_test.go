@@ -93,7 +93,7 @@ func (f *fixture) open(o Options) *Ledger {
 	}
 	l, err := Open(f.ctx(), o)
 	f.must(err)
-	l.reconcileTime = 0 // what is lost in a test is replayed when the test says so
+	l.losses.patience = 0 // what is lost in a test is replayed when the test says so
 	f.Cleanup(func() { _ = l.Close() })
 	return l
 }

@@ -59,11 +59,10 @@ type Ledger struct {
 	// admitting is held by whoever looks at a server whose library is closed.
 	admitting chan struct{}
 	// circuits remember which servers are away.
-	circuits circuits
-	// reconciling keeps admission closed after a loss, for reconcileTime at least.
-	reconciling   reconciling
-	reconcileTime time.Duration
-	tally         tally
+	circuits *circuits
+	// losses keep admission closed until they are made good.
+	losses losses
+	tally  tally
 	// log is the settlement log of this process, nil without one.
 	log *settleLog
 	// logs is the directory in which log and those of other proxies stand.
@@ -107,10 +106,9 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{
 		client: client, closeClient: closeClient, scripts: built, embedded: o.URL == Embedded,
 		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe, logger: o.Logger,
-		admitting: make(chan struct{}, 1), reconcileTime: reconcileTime,
+		admitting: make(chan struct{}, 1), losses: losses{patience: reconcileTime},
 		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
 	}
-	l.circuits.suspected = make(chan struct{}, 1)
 	l.setDefaults()
 	if err := l.settleIn(ctx, o); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -177,10 +175,7 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 		return err
 	}
 	l.tags, l.heads, l.currency, l.identity = shardTags(shards), make([]atomic.Int64, shards), currency, first["id"]
-	l.circuits.list = make([]circuit, l.servers())
-	for i := range l.circuits.list {
-		l.circuits.list[i].convoy.client = l.client
-	}
+	l.circuits = newCircuits(l.client, shards)
 	l.archive.marks, l.archive.words = make([]atomic.Int64, shards), make([]atomic.Bool, shards)
 	if first["ready"] != "1" {
 		if err := l.found(ctx); err != nil {
@@ -324,7 +319,7 @@ func (l *Ledger) verifyShard(shard int, meta []any) error {
 	}
 	if at.epoch() > seen.epoch() && seen != 0 {
 		l.recoveredTo(shard, at)
-		l.suspect()
+		l.circuits.suspect()
 	}
 	l.see(shard, at)
 	return nil

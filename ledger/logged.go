@@ -50,7 +50,7 @@ func (l *Ledger) reserveLogged(r *Reservation, b *booking, ask func() (*reply, e
 		hold, err = l.holdOf(r, reply)
 	}
 	if err == nil {
-		err = l.reconciled() // the loss may have been noticed by this very question
+		err = l.losses.reconciled(true) // the loss may have been noticed by this very question
 	}
 	switch {
 	case err == nil:
@@ -78,7 +78,7 @@ func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*
 	}
 	err := errAway
 	// A log that cannot be written leaves Redis to be asked, whatever is known of it.
-	if logErr != nil || !l.away(shard) {
+	if logErr != nil || !l.circuits.away(shard) {
 		var receipt *Receipt
 		receipt, err = l.book(ctx, s, b)
 		if errors.Is(err, ErrConflict) {
@@ -121,7 +121,7 @@ func (l *Ledger) releaseLogged(ctx context.Context, account, requestID string, i
 	b := &booking{id: requestID, account: account, idMS: idMS}
 	_, logErr := l.log.end(recordRelease, b)
 	err := errAway
-	if logErr != nil || !l.away(l.shardOf(account)) {
+	if logErr != nil || !l.circuits.away(l.shardOf(account)) {
 		var standing *Standing
 		standing, err = l.giveBack(ctx, account, requestID, idMS)
 		if !errors.Is(err, ErrUnavailable) {

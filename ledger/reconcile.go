@@ -20,37 +20,36 @@ const (
 	reconcilePatience = 30 * time.Second
 )
 
-// reconciling is what a process knows of losses and of the replays that mend them.
-type reconciling struct {
+// losses is how often Redis turned out to lack what it had acknowledged, as far
+// as a process has met it, and whether that is made good.
+type losses struct {
+	patience time.Duration // with the other proxies: reconcileTime, but in tests
 	// othersUntil is when the others have had their time, in ns since 1970; 0: nothing was lost.
 	othersUntil atomic.Int64
-	// losses counts them, replayed is how many of them this process's log has been replayed after.
-	losses, replayed atomic.Int64
+	// count is how many there were, replayed how many of them this process's log has been replayed after.
+	count, replayed atomic.Int64
 }
 
-// lost notes that Redis turned out to lack what it had acknowledged.
-func (l *Ledger) lost() {
-	l.tally.losses.Add(1)
-	if l.log != nil {
-		l.reconciling.losses.Add(1)
-	}
-	l.reconciling.othersUntil.Store(time.Now().Add(l.reconcileTime).UnixNano())
+// add notes one more.
+func (s *losses) add() {
+	s.count.Add(1)
+	s.othersUntil.Store(time.Now().Add(s.patience).UnixNano())
 }
 
-// reconciled reports whether what was lost has been replayed: nil or ErrUnavailable.
-func (l *Ledger) reconciled() error {
-	r := &l.reconciling
-	until := r.othersUntil.Load()
+// reconciled reports whether what was lost has been replayed: nil or
+// ErrUnavailable. logged says that this process has a log to replay.
+func (s *losses) reconciled(logged bool) error {
+	until := s.othersUntil.Load()
 	if until == 0 {
 		return nil
 	}
 	late := time.Since(time.Unix(0, until))
-	own := r.replayed.Load() < r.losses.Load()
+	own := logged && s.replayed.Load() < s.count.Load()
 	if late < 0 || own && late < reconcilePatience {
 		return fmt.Errorf("%w: Redis had lost a part of what it had acknowledged; new calls wait until the proxies have replayed their settlement logs", ErrUnavailable)
 	}
 	if !own {
-		r.othersUntil.CompareAndSwap(until, 0)
+		s.othersUntil.CompareAndSwap(until, 0)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func TestAdmissionWaitsForReplays(t *testing.T) {
 	address := sqlite(t)
 	f := archived(t, Options{Shards: 1, Archive: address, Log: t.TempDir()}, redistest.WithAOF("always"))
 	other := f.open(Options{Shards: 1, Archive: address, Log: t.TempDir()})
-	f.ledger.reconcileTime, other.reconcileTime = reconcileTime, reconcileTime
+	f.ledger.losses.patience, other.losses.patience = reconcileTime, reconcileTime
 	f.account("acme", "1", "0", AccountOptions{})
 	key := f.key("acme", KeyLimits{})
 	f.archiveNow()
@@ -54,13 +54,13 @@ func TestAdmissionWaitsForItsOwnReplay(t *testing.T) {
 	f := newFixture(t, Options{Log: t.TempDir()})
 	f.account("acme", "1", "0", AccountOptions{})
 	key := f.key("acme", KeyLimits{})
-	f.ledger.lost()
+	f.ledger.losses.add()
 	_, err := f.tryReserve(key, cost(f, "0.5"))
 	wants(t, err, ErrUnavailable)
 	f.must(f.ledger.replayLog(f.ctx()))
 	f.release(f.reserve(key, cost(f, "0.5")))
-	f.ledger.lost()
-	f.ledger.reconciling.othersUntil.Store(time.Now().Add(-2 * reconcilePatience).UnixNano())
+	f.ledger.losses.add()
+	f.ledger.losses.othersUntil.Store(time.Now().Add(-2 * reconcilePatience).UnixNano())
 	f.release(f.reserve(key, cost(f, "0.5"))) // a bounded time
 }
 

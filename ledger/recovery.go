@@ -195,9 +195,9 @@ func (l *Ledger) tryRecover(ctx context.Context, n *node) (begun bool, err error
 	}
 	if back > 0 {
 		l.tally.putBack.Add(back)
-		l.lost()
+		l.losses.add()
 	}
-	l.suspect()
+	l.circuits.suspect()
 	return true, nil
 }
 
@@ -562,7 +562,7 @@ func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends [
 // less than it had acknowledged to this process.
 func (l *Ledger) recoveredTo(shard int, at position) {
 	if at.seq() < l.at(shard).seq() {
-		l.lost()
+		l.losses.add()
 	}
 	l.see(shard, at)
 }
@@ -574,7 +574,7 @@ func (l *Ledger) learnRecovery(shard int, r *reply) error {
 		return err
 	}
 	l.recoveredTo(shard, positionAt(epoch, seq))
-	l.suspect()
+	l.circuits.suspect()
 	return nil
 }
 

@@ -61,11 +61,11 @@ func (l *Ledger) replayLog(ctx context.Context) error {
 	if l.log == nil {
 		return nil
 	}
-	losses := l.reconciling.losses.Load()
+	before := l.losses.count.Load()
 	r := &replay{ledger: l, log: l.log}
 	err := r.run(ctx)
 	if err == nil {
-		raise(&l.reconciling.replayed, losses)
+		raise(&l.losses.replayed, before)
 	}
 	l.tellReplay(&r.done, err)
 	return err

@@ -193,11 +193,11 @@ func TestSweeperWaitsAfterAnOutage(t *testing.T) {
 	const ttl = 200 * time.Millisecond
 	f := newFixture(t, Options{HoldTTL: ttl})
 	eventually(t, "a Redis that has run for a while is swept", func() bool { return !f.ledger.inGrace(f.ctx()) })
-	f.ledger.learn(0, errors.New("connection refused"))
+	f.ledger.circuits.learn(0, errors.New("connection refused"))
 	if !f.ledger.inGrace(f.ctx()) {
 		t.Error("swept at once after an outage")
 	}
-	f.ledger.learn(0, nil)
+	f.ledger.circuits.learn(0, nil)
 	eventually(t, "it is swept again", func() bool { return !f.ledger.inGrace(f.ctx()) })
 	f.must(f.server.Client().HSet(f.ctx(), f.ledger.metaKey(1), metaRecovered, time.Now().UnixMilli()).Err())
 	if !f.ledger.inGrace(f.ctx()) {

@@ -40,14 +40,14 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 	}
 	account := r.Credential.Account
 	shard := l.shardOf(account)
-	if l.away(shard) {
+	if l.circuits.away(shard) {
 		return nil, errAway
 	}
 	refuses := &l.circuits.of(shard).refuses
 	if until := refuses.Load(); until != 0 && time.Now().UnixNano() < until {
 		return nil, fmt.Errorf("%w: Redis takes no writes", ErrUnavailable)
 	}
-	if err := l.archiveAdmits(); err != nil {
+	if err := l.admits(); err != nil {
 		return nil, err
 	}
 	args := l.reserveArgs(&r, lines, idMS)

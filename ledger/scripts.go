@@ -55,9 +55,9 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 		// The server has come up anew since its library was opened, and has it
 		// closed: nobody may write to it before it
 		// has been looked at again. This is the one way back in.
-		l.suspect()
+		l.circuits.suspect()
 		if s.brief && l.circuits.watched.Load() {
-			l.foundAway(shard) // RunReplay sees to it; no client waits for a recovery
+			l.circuits.foundAway(shard) // RunReplay sees to it; no client waits for a recovery
 			err = errAnew
 		} else {
 			patient, cancel := context.WithTimeout(ctx, recoveryPatience)
@@ -73,7 +73,7 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 			r, err = l.runOnce(ctx, s, shard, keys, args)
 		}
 	}
-	l.learn(shard, err)
+	l.circuits.learn(shard, err)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %s: %w", ErrUnavailable, s.name, err)
 	}

@@ -256,7 +256,7 @@ func (l *Ledger) Extend(ctx context.Context, c Checkpoint) error {
 	if l.log != nil {
 		logErr = l.log.progress(b)
 	}
-	if l.away(l.shardOf(b.account)) {
+	if l.circuits.away(l.shardOf(b.account)) {
 		return errors.Join(errAway, logErr)
 	}
 	return errors.Join(l.extend(ctx, b), logErr)
