@@ -278,8 +278,8 @@ func (s *accountState) account() (*Account, error) {
 }
 
 // ping measures one round trip to every master of Redis, without a script.
-func (l *Ledger) ping(ctx context.Context) (time.Duration, error) {
+func (s *shards) ping(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
-	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error { return c.Ping(ctx).Err() })
+	err := s.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error { return c.Ping(ctx).Err() })
 	return time.Since(start), err
 }

@@ -22,8 +22,8 @@ const aofWait = 3 * time.Second
 // EXEC, comes back from the dead, and mixes with what was booked under its ids
 // since. A rewrite leaves that file behind; the new one is begun at once, and
 // from then on a crash makes Redis refuse to start rather than mix.
-func (l *Ledger) newAOF(ctx context.Context, c redis.Cmdable) error {
-	if l.embedded {
+func (s *shards) newAOF(ctx context.Context, c redis.Cmdable) error {
+	if s.embedded {
 		return nil
 	}
 	text, err := c.Info(ctx, "persistence").Result()
@@ -35,7 +35,7 @@ func (l *Ledger) newAOF(ctx context.Context, c redis.Cmdable) error {
 	}
 	if err := c.BgRewriteAOF(ctx).Err(); err != nil && !strings.Contains(err.Error(), "in progress") {
 		// Not everybody may do that, on hosted servers for example. It is a second crash that needs it.
-		l.logger.Warn("Redis came up anew, and did not begin a new append-only file: if the old one was cut by a crash, rewrite it (BGREWRITEAOF) before the next restart", zap.Error(err))
+		s.logger.Warn("Redis came up anew, and did not begin a new append-only file: if the old one was cut by a crash, rewrite it (BGREWRITEAOF) before the next restart", zap.Error(err))
 		return nil
 	}
 	for deadline := time.Now().Add(aofWait); time.Now().Before(deadline); {
@@ -49,6 +49,6 @@ func (l *Ledger) newAOF(ctx context.Context, c redis.Cmdable) error {
 		case <-time.After(recoveryPoll):
 		}
 	}
-	l.logger.Warn("Redis has put the rewrite of its append-only file off: until it is done, a crash may need redis-check-aof")
+	s.logger.Warn("Redis has put the rewrite of its append-only file off: until it is done, a crash may need redis-check-aof")
 	return nil
 }

@@ -169,25 +169,25 @@ func (l *Ledger) archiveAll(ctx context.Context, w *archiver) error {
 func (l *Ledger) leaseTTL() time.Duration { return max(minLease, 3*l.archiveInterval) }
 
 // archiveMetas reads the metas of all shards.
-func (l *Ledger) archiveMetas(ctx context.Context) ([]archiveMeta, error) {
-	answers := make([]*redis.SliceCmd, len(l.tags))
-	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range l.tags {
-			answers[shard] = p.HMGet(ctx, l.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
+func (s *shards) archiveMetas(ctx context.Context) ([]archiveMeta, error) {
+	answers := make([]*redis.SliceCmd, len(s.tags))
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range s.tags {
+			answers[shard] = p.HMGet(ctx, s.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	metas := make([]archiveMeta, len(l.tags))
+	metas := make([]archiveMeta, len(s.tags))
 	for shard, answer := range answers {
 		values := answer.Val()
 		text := func(i int) string {
-			s, _ := values[i].(string)
-			return s
+			value, _ := values[i].(string)
+			return value
 		}
-		if text(0) != l.identity {
+		if text(0) != s.identity {
 			return nil, fmt.Errorf("%w: shard %d: its meta is gone, or another ledger's", ErrUnavailable, shard)
 		}
 		metas[shard] = archiveMeta{

@@ -210,11 +210,11 @@ func uptime(info string) (time.Duration, bool) {
 const metaRecovered = "recovered"
 
 // recoveredAt is when a shard was last recovered; long ago if none ever was.
-func (l *Ledger) recoveredAt(ctx context.Context) (latest time.Time, err error) {
-	times := make([]*redis.StringCmd, len(l.tags))
-	_, err = l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range l.tags {
-			times[shard] = p.HGet(ctx, l.metaKey(shard), metaRecovered)
+func (s *shards) recoveredAt(ctx context.Context) (latest time.Time, err error) {
+	times := make([]*redis.StringCmd, len(s.tags))
+	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range s.tags {
+			times[shard] = p.HGet(ctx, s.metaKey(shard), metaRecovered)
 		}
 		return nil
 	})

@@ -68,14 +68,14 @@ func (l *Ledger) eachArchived(ctx context.Context, shard int, from, to int64, na
 }
 
 // eachHot visits entries that Redis still has.
-func (l *Ledger) eachHot(ctx context.Context, shard int, from, to int64, each func(*archive.Entry) error) error {
-	return l.eachPage(ctx, shard, from, to, each, func(int64, []archive.Entry) error { return nil })
+func (s *shards) eachHot(ctx context.Context, shard int, from, to int64, each func(*archive.Entry) error) error {
+	return s.eachPage(ctx, shard, from, to, each, func(int64, []archive.Entry) error { return nil })
 }
 
 // eachPage visits what Redis has, page by page. Before each, it shows the page and the seq at which it was to begin.
-func (l *Ledger) eachPage(ctx context.Context, shard int, from, to int64, each func(*archive.Entry) error, before func(from int64, page []archive.Entry) error) error {
+func (s *shards) eachPage(ctx context.Context, shard int, from, to int64, each func(*archive.Entry) error, before func(from int64, page []archive.Entry) error) error {
 	for {
-		page, err := l.hotPage(ctx, shard, from, to)
+		page, err := s.hotPage(ctx, shard, from, to)
 		if err == nil {
 			err = before(from, page)
 		}
@@ -94,12 +94,12 @@ func (l *Ledger) eachPage(ctx context.Context, shard int, from, to int64, each f
 	}
 }
 
-func (l *Ledger) hotPage(ctx context.Context, shard int, from, to int64) ([]archive.Entry, error) {
+func (s *shards) hotPage(ctx context.Context, shard int, from, to int64) ([]archive.Entry, error) {
 	end := "+"
 	if to > 0 {
 		end = entryID(to)
 	}
-	return rawEntries(shard, l.client.Do(ctx, "XRANGE", l.journalKey(shard), entryID(from), end, "COUNT", journalPage))
+	return rawEntries(shard, s.client.Do(ctx, "XRANGE", s.journalKey(shard), entryID(from), end, "COUNT", journalPage))
 }
 
 // archivedFrom is entryFrom where Redis's first entry is later than that with
@@ -115,8 +115,8 @@ func (l *Ledger) archivedFrom(ctx context.Context, shard int, seq int64, first *
 
 // entryFrom returns the entry in Redis with a seq, or the first after it if
 // there is none; nil if there is none either.
-func (l *Ledger) entryFrom(ctx context.Context, shard int, seq int64) (*archive.Entry, error) {
-	answer := l.client.Do(ctx, "XRANGE", l.journalKey(shard), entryID(seq), "+", "COUNT", 1)
+func (s *shards) entryFrom(ctx context.Context, shard int, seq int64) (*archive.Entry, error) {
+	answer := s.client.Do(ctx, "XRANGE", s.journalKey(shard), entryID(seq), "+", "COUNT", 1)
 	found, err := rawEntries(shard, answer)
 	if err != nil || len(found) == 0 {
 		return nil, err

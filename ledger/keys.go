@@ -24,29 +24,29 @@ func shardTags(shards int) []string {
 
 // shardOf returns the shard of an account. It depends on the id and the fixed
 // number of shards alone, for ever.
-func (l *Ledger) shardOf(account string) int {
-	return int(crc32.ChecksumIEEE([]byte(account)) % uint32(len(l.tags)))
+func (s *shards) shardOf(account string) int {
+	return int(crc32.ChecksumIEEE([]byte(account)) % uint32(len(s.tags)))
 }
 
-func (l *Ledger) metaKey(shard int) string     { return l.tags[shard] + "meta" }
-func (l *Ledger) journalKey(shard int) string  { return l.tags[shard] + "journal" }
-func (l *Ledger) dueKey(shard int) string      { return l.tags[shard] + "due" }
-func (l *Ledger) accountsKey(shard int) string { return l.tags[shard] + "accounts" }
+func (s *shards) metaKey(shard int) string     { return s.tags[shard] + "meta" }
+func (s *shards) journalKey(shard int) string  { return s.tags[shard] + "journal" }
+func (s *shards) dueKey(shard int) string      { return s.tags[shard] + "due" }
+func (s *shards) accountsKey(shard int) string { return s.tags[shard] + "accounts" }
 
-func (l *Ledger) accountKey(shard int, account string) string {
-	return l.tags[shard] + "a:" + account
+func (s *shards) accountKey(shard int, account string) string {
+	return s.tags[shard] + "a:" + account
 }
 
 // markerKey is the bucket of the terminal markers of one hour's request ids.
-func (l *Ledger) markerKey(shard int, idMS int64) string {
-	return l.tags[shard] + "done:" + strconv.FormatInt(idMS/markerBucketMS, 10)
+func (s *shards) markerKey(shard int, idMS int64) string {
+	return s.tags[shard] + "done:" + strconv.FormatInt(idMS/markerBucketMS, 10)
 }
 
 // keysOf returns KEYS of the scripts of one account, with room for two more.
 // idMS is the time in the request id, for the marker's bucket.
-func (l *Ledger) keysOf(shard int, account string, idMS int64) []string {
+func (s *shards) keysOf(shard int, account string, idMS int64) []string {
 	keys := make([]string, 0, scriptKeys+2)
-	return append(append(keys, l.ownKeys(shard, account)[:]...), l.markerKey(shard, idMS))
+	return append(append(keys, s.ownKeys(shard, account)[:]...), s.markerKey(shard, idMS))
 }
 
 // keyNames remembers the keys of accounts: every call needs them.
@@ -59,24 +59,24 @@ type keyNames struct {
 const keyNamesLimit = 20_000
 
 // ownKeys are KEYS but for the marker's.
-func (l *Ledger) ownKeys(shard int, account string) *[scriptKeys - 1]string {
-	l.names.mu.RLock()
-	keys := l.names.known[account]
-	l.names.mu.RUnlock()
+func (s *shards) ownKeys(shard int, account string) *[scriptKeys - 1]string {
+	s.names.mu.RLock()
+	keys := s.names.known[account]
+	s.names.mu.RUnlock()
 	if keys != nil {
 		return keys
 	}
-	own := l.accountKey(shard, account)
+	own := s.accountKey(shard, account)
 	keys = &[...]string{
-		l.metaKey(shard), l.journalKey(shard), l.dueKey(shard),
+		s.metaKey(shard), s.journalKey(shard), s.dueKey(shard),
 		own, own + ":packs", own + ":scope", own + ":keys", own + ":holds",
 	}
-	l.names.mu.Lock()
-	defer l.names.mu.Unlock()
-	if l.names.known == nil || len(l.names.known) >= keyNamesLimit {
-		l.names.known = make(map[string]*[scriptKeys - 1]string)
+	s.names.mu.Lock()
+	defer s.names.mu.Unlock()
+	if s.names.known == nil || len(s.names.known) >= keyNamesLimit {
+		s.names.known = make(map[string]*[scriptKeys - 1]string)
 	}
-	l.names.known[account] = keys
+	s.names.known[account] = keys
 	return keys
 }
 
@@ -84,13 +84,13 @@ func (l *Ledger) ownKeys(shard int, account string) *[scriptKeys - 1]string {
 func long(text string) string { return text + strings.Repeat(" ", max(0, 65-len(text))) }
 
 // expiryKey is the shard's packs that will expire, see lua/expire.lua.
-func (l *Ledger) expiryKey(shard int) string { return l.tags[shard] + "expiry" }
+func (s *shards) expiryKey(shard int) string { return s.tags[shard] + "expiry" }
 
 // refundsKey is what has been given back of an account's charges, see lua/refund.lua.
-func (l *Ledger) refundsKey(shard int, account string) string {
-	return l.accountKey(shard, account) + ":refunds"
+func (s *shards) refundsKey(shard int, account string) string {
+	return s.accountKey(shard, account) + ":refunds"
 }
 
-func (l *Ledger) refsKey(shard int, account string) string {
-	return l.accountKey(shard, account) + ":refs"
+func (s *shards) refsKey(shard int, account string) string {
+	return s.accountKey(shard, account) + ":refs"
 }

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 )
 
@@ -37,32 +36,17 @@ const (
 // Ledger is the books: accounts, packs, keys, holds and journal in Redis. It
 // is safe for concurrent use, by many processes at once.
 type Ledger struct {
-	client      redis.UniversalClient
-	closeClient func() error
-	scripts     *scripts
-	tags        []string // beginning of the keys, by shard
-	names       keyNames
-	embedded    bool
+	*shards // the ledger as it lies in Redis
 
-	identity string // of the ledger in Redis: made once, in meta of every shard
-	currency string
-
+	// What Options say.
 	holdTTL     time.Duration
 	timezone    *time.Location
 	onAbandoned string
 	observe     func(op string, took time.Duration, err error)
-	logger      *zap.Logger
 
-	// heads is the highest journal sequence seen, by shard. It is sent along
-	// with every script, which refuses to work on a shard that is behind it.
-	heads []atomic.Int64
 	// admitting is held by whoever looks at a server whose library is closed.
 	admitting chan struct{}
-	// circuits remember which servers are away.
-	circuits *circuits
-	// losses keep admission closed until they are made good.
-	losses losses
-	tally  tally
+	tally     tally
 	// log is the settlement log of this process, nil without one.
 	log *settleLog
 	// logs is the directory in which log and those of other proxies stand.
@@ -83,8 +67,6 @@ type Ledger struct {
 	archiveKeep     time.Duration
 	archiveBacklog  int64
 	observeArchive  func(ArchiveState)
-	// clockOffset shifts Redis's clock, in ms. Tests alone set it.
-	clockOffset atomic.Int64
 }
 
 // Open connects to the ledger, makes it if there is none, checks that it is
@@ -103,10 +85,14 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
+	there := &shards{
+		client: client, closeClient: closeClient, scripts: built, embedded: o.URL == Embedded, logger: o.Logger,
+		losses: losses{patience: reconcileTime},
+	}
 	l := &Ledger{
-		client: client, closeClient: closeClient, scripts: built, embedded: o.URL == Embedded,
-		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe, logger: o.Logger,
-		admitting: make(chan struct{}, 1), losses: losses{patience: reconcileTime},
+		shards:  there,
+		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe,
+		admitting:       make(chan struct{}, 1),
 		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
 	}
 	l.setDefaults()
@@ -170,13 +156,13 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	shards, currency, err := o.agree(first)
+	count, currency, err := o.agree(first)
 	if err != nil {
 		return err
 	}
-	l.tags, l.heads, l.currency, l.identity = shardTags(shards), make([]atomic.Int64, shards), currency, first["id"]
-	l.circuits = newCircuits(l.client, shards)
-	l.archive.marks, l.archive.words = make([]atomic.Int64, shards), make([]atomic.Bool, shards)
+	l.identity, l.currency = first["id"], currency
+	l.divide(count)
+	l.archive.marks, l.archive.words = make([]atomic.Int64, count), make([]atomic.Bool, count)
 	if first["ready"] != "1" {
 		if err := l.found(ctx); err != nil {
 			return err
@@ -228,103 +214,6 @@ func (o *Options) agree(meta map[string]string) (shards int, currency string, er
 	return recorded, meta["currency"], nil
 }
 
-// found makes a new ledger. Several may do so at once, and one that was
-// interrupted is completed by the next: the first to write the identity to
-// shard 0 decides it, and "ready" is written when every shard has its meta.
-func (l *Ledger) found(ctx context.Context) error {
-	if _, err := l.scripts.areOpen(ctx, l.client, ""); err != nil { // before anything is written that cannot be used
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	identity, err := l.foundShard(ctx, 0, newID("ledger_", time.Now()))
-	if err != nil {
-		return err
-	}
-	l.identity = identity
-	for shard := 1; shard < len(l.tags); shard++ {
-		there, err := l.foundShard(ctx, shard, identity)
-		if err != nil {
-			return err
-		}
-		if there != identity {
-			return fmt.Errorf("%w: shard %d belongs to another ledger (%s)", ErrUnavailable, shard, there)
-		}
-	}
-	if err := l.client.HSet(ctx, l.metaKey(0), "ready", "1").Err(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
-}
-
-// foundShard writes a shard's meta where it is missing, and returns the identity that is there.
-func (l *Ledger) foundShard(ctx context.Context, shard int, identity string) (string, error) {
-	key := l.metaKey(shard)
-	var there *redis.StringCmd
-	_, err := l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSetNX(ctx, key, "id", identity)
-		p.HSetNX(ctx, key, "format", format)
-		p.HSetNX(ctx, key, "shards", len(l.tags))
-		p.HSetNX(ctx, key, "currency", l.currency)
-		p.HSetNX(ctx, key, "created", time.Now().UnixMilli())
-		p.HSetNX(ctx, key, "seq", 0)
-		there = p.HGet(ctx, key, "id")
-		return nil
-	})
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return there.Val(), nil
-}
-
-// verify looks at every shard: is it there, is it this ledger's, and has it
-// all that this process has seen of it? Where the answer is no, the ledger
-// stays closed; one with an archive is recovered instead (see readmit).
-func (l *Ledger) verify(ctx context.Context) error {
-	metas := make([]*redis.SliceCmd, len(l.tags))
-	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range l.tags {
-			metas[shard] = p.HMGet(ctx, l.metaKey(shard), "id", "shards", "currency", "seq", metaEpoch)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	for shard, meta := range metas {
-		if err := l.verifyShard(shard, meta.Val()); err != nil {
-			return fmt.Errorf("%w: shard %d: %w", ErrUnavailable, shard, err)
-		}
-	}
-	return nil
-}
-
-func (l *Ledger) verifyShard(shard int, meta []any) error {
-	values := &reply{values: meta}
-	identity, shards, currency := values.text(0), values.text(1), values.text(2)
-	at := positionOf(meta[3], meta[4])
-	if meta[3] == nil {
-		values.fail("a sequence", 3)
-	}
-	seen := l.at(shard)
-	switch {
-	case meta[0] == nil:
-		return errors.New("its meta is gone: the ledger has been emptied, or this is another Redis")
-	case values.err != nil:
-		return fmt.Errorf("its meta is damaged: %w", values.err)
-	case identity != l.identity:
-		return fmt.Errorf("it belongs to another ledger (%s, not %s)", identity, l.identity)
-	case shards != strconv.Itoa(len(l.tags)) || currency != l.currency:
-		return fmt.Errorf("it says %s shards in %s, the ledger has %d in %s", shards, currency, len(l.tags), l.currency)
-	case at < seen:
-		return fmt.Errorf("it has gone back in time: its journal ends at %d, %d had been written", at.seq(), seen.seq())
-	}
-	if at.epoch() > seen.epoch() && seen != 0 {
-		l.recoveredTo(shard, at)
-		l.circuits.suspect()
-	}
-	l.see(shard, at)
-	return nil
-}
-
 // Close closes the connections, and the settlement log. An embedded ledger is
 // gone with that.
 func (l *Ledger) Close() error {
@@ -354,10 +243,4 @@ func (l *Ledger) Currency() string { return l.currency }
 func (l *Ledger) zoneOffset() string {
 	_, offset := l.now().In(l.timezone).Zone()
 	return strconv.Itoa(offset)
-}
-
-// now is this process's clock, shifted as Redis's is in tests. It decides
-// nothing about money but in which of a zone's offsets we are.
-func (l *Ledger) now() time.Time {
-	return time.Now().Add(time.Duration(l.clockOffset.Load()) * time.Millisecond)
 }

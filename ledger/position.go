@@ -42,7 +42,7 @@ func (p position) String() string {
 }
 
 // at is what has been seen of a shard.
-func (l *Ledger) at(shard int) position { return position(l.heads[shard].Load()) }
+func (s *shards) at(shard int) position { return position(s.heads[shard].Load()) }
 
 // see notes that a shard has come as far as p.
-func (l *Ledger) see(shard int, p position) { raise(&l.heads[shard], int64(p)) }
+func (s *shards) see(shard int, p position) { raise(&s.heads[shard], int64(p)) }

@@ -116,29 +116,30 @@ func prepareRebuild(ctx context.Context, o *Options, owner archive.Ledger, ident
 	if err != nil {
 		return err
 	}
-	l := &Ledger{client: client, tags: shardTags(owner.Shards), identity: owner.Identity, currency: owner.Currency, scripts: new(scripts)}
-	return errors.Join(l.foundRebuilt(ctx, identity), closeClient())
+	s := &shards{client: client, scripts: new(scripts), identity: owner.Identity, currency: owner.Currency}
+	s.divide(owner.Shards)
+	return errors.Join(s.foundRebuilt(ctx, identity), closeClient())
 }
 
-func (l *Ledger) foundRebuilt(ctx context.Context, archived string) error {
-	mark, err := l.client.HMGet(ctx, l.metaKey(0), "id", metaRebuilding).Result()
+func (s *shards) foundRebuilt(ctx context.Context, archived string) error {
+	mark, err := s.client.HMGet(ctx, s.metaKey(0), "id", metaRebuilding).Result()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if mark[0] != l.identity || mark[1] != archived {
-		if err := l.mustBeEmpty(ctx); err != nil {
+	if mark[0] != s.identity || mark[1] != archived {
+		if err := s.mustBeEmpty(ctx); err != nil {
 			return err
 		}
 	}
 	// A server that was emptied may still have its library, and open.
-	err = l.eachMaster(ctx, l.scripts.close)
+	err = s.eachMaster(ctx, s.scripts.close)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	for shard := range l.tags {
-		key := l.metaKey(shard)
+	for shard := range s.tags {
+		key := s.metaKey(shard)
 		// The mark first: what has it may be taken up again, what has not is somebody's ledger.
-		_, err := l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, key, metaRebuilding, archived, metaRecovering, metaRebuilding)
 			p.HSetNX(ctx, key, metaArchive, archived)
 			return nil
@@ -146,11 +147,11 @@ func (l *Ledger) foundRebuilt(ctx context.Context, archived string) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		there, err := l.foundShard(ctx, shard, l.identity)
+		there, err := s.foundShard(ctx, shard, s.identity)
 		if err != nil {
 			return err
 		}
-		if there != l.identity {
+		if there != s.identity {
 			return fmt.Errorf("%w: shard %d belongs to another ledger (%s)", ErrConflict, shard, there)
 		}
 	}
@@ -158,8 +159,8 @@ func (l *Ledger) foundRebuilt(ctx context.Context, archived string) error {
 }
 
 // mustBeEmpty looks for anything that is, or was, a ledger's.
-func (l *Ledger) mustBeEmpty(ctx context.Context) error {
-	return l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
+func (s *shards) mustBeEmpty(ctx context.Context) error {
+	return s.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
 		for cursor := uint64(0); ; {
 			keys, next, err := c.Scan(ctx, cursor, "{tg*}:*", 1000).Result()
 			if err != nil {
@@ -179,10 +180,10 @@ func (l *Ledger) mustBeEmpty(ctx context.Context) error {
 }
 
 // rebuilt takes the marks away.
-func (l *Ledger) rebuilt(ctx context.Context) error {
-	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range l.tags {
-			p.HDel(ctx, l.metaKey(shard), metaRebuilding)
+func (s *shards) rebuilt(ctx context.Context) error {
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range s.tags {
+			p.HDel(ctx, s.metaKey(shard), metaRebuilding)
 		}
 		return nil
 	})

@@ -40,42 +40,6 @@ var errLate = errors.New("another recovery has begun since")
 // since its last recovery; its text is that of lua/trip.lua.
 var errBehind = errors.New("the shard has gone back in time")
 
-// A node is a server and the shards that are on it.
-type node struct {
-	client *redis.Client
-	shards []int
-}
-
-// nodes groups the shards by the masters that have them.
-func (l *Ledger) nodes(ctx context.Context) ([]*node, error) {
-	cluster, is := l.client.(*redis.ClusterClient)
-	if !is {
-		single, ok := l.client.(*redis.Client)
-		if !ok {
-			return nil, fmt.Errorf("%w: a client of kind %T cannot be recovered", ErrUnavailable, l.client)
-		}
-		all := &node{client: single}
-		for shard := range l.tags {
-			all.shards = append(all.shards, shard)
-		}
-		return []*node{all}, nil
-	}
-	var list []*node
-	for shard := range l.tags {
-		master, err := cluster.MasterForKey(ctx, l.metaKey(shard))
-		if err != nil {
-			return nil, fmt.Errorf("%w: shard %d: %w", ErrUnavailable, shard, err)
-		}
-		at := slices.IndexFunc(list, func(n *node) bool { return n.client == master })
-		if at < 0 {
-			at = len(list)
-			list = append(list, &node{client: master})
-		}
-		list[at].shards = append(list[at].shards, shard)
-	}
-	return list, nil
-}
-
 // recoverShard recovers the server that a shard is on, unless that has been done meanwhile.
 func (l *Ledger) recoverShard(ctx context.Context, shard int) error {
 	return l.recoverBehind(ctx, shard, 0)
@@ -555,26 +519,6 @@ func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends [
 	for i, h := range heads {
 		l.recoveredTo(h.Shard, at[i])
 	}
-	return nil
-}
-
-// recoveredTo takes in where a shard is after a recovery, and whether that is
-// less than it had acknowledged to this process.
-func (l *Ledger) recoveredTo(shard int, at position) {
-	if at.seq() < l.at(shard).seq() {
-		l.losses.add()
-	}
-	l.see(shard, at)
-}
-
-// learnRecovery takes in that a shard has been recovered by another process.
-func (l *Ledger) learnRecovery(shard int, r *reply) error {
-	seq, epoch := r.integer(1), r.integer(2)
-	if err := r.problem(); err != nil {
-		return err
-	}
-	l.recoveredTo(shard, positionAt(epoch, seq))
-	l.circuits.suspect()
 	return nil
 }
 

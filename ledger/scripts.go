@@ -11,13 +11,13 @@ import (
 
 // args begins ARGV of a script: identity, position (which runOnce fills in),
 // clock offset.
-func (l *Ledger) args(more int) []any {
+func (s *shards) args(more int) []any {
 	args := make([]any, 0, 3+more)
 	offset := any("0")
-	if shifted := l.clockOffset.Load(); shifted != 0 {
+	if shifted := s.clockOffset.Load(); shifted != 0 {
 		offset = shifted
 	}
-	return append(args, &l.identity, "", offset)
+	return append(args, &s.identity, "", offset)
 }
 
 // texts appends arguments. The client takes a *string as it takes a string,
@@ -83,13 +83,13 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 	return r, err
 }
 
-func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
-	seen := l.at(shard)
+func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []string, args []any) (*reply, error) {
+	seen := s.at(shard)
 	args[1] = seen.String()
-	call := &scriptCall{script: s, keys: keys, args: args}
-	ask := l.alone
-	if s.brief {
-		ctx, ask = brieflyIn(ctx, tryTimeout), l.circuits.of(shard).convoy.send
+	call := &scriptCall{script: called, keys: keys, args: args}
+	ask := s.alone
+	if called.brief {
+		ctx, ask = brieflyIn(ctx, tryTimeout), s.circuits.of(shard).convoy.send
 	}
 	values, err := ask(ctx, call)
 	if err != nil {
@@ -98,7 +98,7 @@ func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []strin
 	r := &reply{values: values}
 	outcome, seq := r.text(0), r.integer(1)
 	if r.err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, r.err)
+		return nil, fmt.Errorf("%s: %w", called.name, r.err)
 	}
 	switch outcome {
 	case "AWAY":
@@ -107,18 +107,18 @@ func (l *Ledger) runOnce(ctx context.Context, s *script, shard int, keys []strin
 		}
 		return nil, fmt.Errorf("%w: shard %d: %s", ErrUnavailable, shard, r.text(2))
 	case "EPOCH":
-		if err := l.learnRecovery(shard, r); err != nil {
+		if err := s.learnRecovery(shard, r); err != nil {
 			return nil, err
 		}
-		return l.runOnce(ctx, s, shard, keys, args) // epochs only rise, so this ends
+		return s.runOnce(ctx, called, shard, keys, args) // epochs only rise, so this ends
 	}
-	l.see(shard, positionAt(seen.epoch(), seq))
+	s.see(shard, positionAt(seen.epoch(), seq))
 	return r, nil
 }
 
 // alone makes a call by itself.
-func (l *Ledger) alone(ctx context.Context, c *scriptCall) ([]any, error) {
-	c.alone(ctx, l.client)
+func (s *shards) alone(ctx context.Context, c *scriptCall) ([]any, error) {
+	c.alone(ctx, s.client)
 	return c.reply, c.err
 }
 
@@ -149,10 +149,10 @@ func (l *Ledger) readmit(ctx context.Context, shard int) error {
 }
 
 // areOpen reports whether the scripts can be called on every master.
-func (l *Ledger) areOpen(ctx context.Context) (bool, error) {
+func (s *shards) areOpen(ctx context.Context) (bool, error) {
 	everywhere := true
-	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
-		open, err := l.scripts.areOpen(ctx, c, l.identity)
+	err := s.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
+		open, err := s.scripts.areOpen(ctx, c, s.identity)
 		everywhere = everywhere && open
 		return err
 	})
@@ -160,29 +160,29 @@ func (l *Ledger) areOpen(ctx context.Context) (bool, error) {
 }
 
 // openServer opens a server that has been verified, if it is closed.
-func (l *Ledger) openServer(ctx context.Context, c redis.Cmdable) error {
-	found, err := l.scripts.state(ctx, c, l.identity)
+func (s *shards) openServer(ctx context.Context, c redis.Cmdable) error {
+	found, err := s.scripts.state(ctx, c, s.identity)
 	if err != nil || found == libraryOpen {
 		return err
 	}
-	if err := l.newAOF(ctx, c); err != nil {
+	if err := s.newAOF(ctx, c); err != nil {
 		return err
 	}
 	if found == libraryClosed { // one command: a server that is full takes no MULTI
-		return c.FCall(ctx, l.scripts.toOpen(), nil, l.identity).Err()
+		return c.FCall(ctx, s.scripts.toOpen(), nil, s.identity).Err()
 	}
 	_, err = c.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		l.scripts.open(ctx, p, found, l.identity)
+		s.scripts.open(ctx, p, found, s.identity)
 		return nil
 	})
 	return err
 }
 
 // eachMaster calls f for every master of a cluster one after the other, or for the one server.
-func (l *Ledger) eachMaster(ctx context.Context, f func(context.Context, redis.Cmdable) error) error {
-	cluster, is := l.client.(*redis.ClusterClient)
+func (s *shards) eachMaster(ctx context.Context, f func(context.Context, redis.Cmdable) error) error {
+	cluster, is := s.client.(*redis.ClusterClient)
 	if !is {
-		return f(ctx, l.client)
+		return f(ctx, s.client)
 	}
 	turn := make(chan struct{}, 1)
 	return cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {

@@ -42,21 +42,21 @@ func DescribeRedis(ctx context.Context, address string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{client: client}
+	there := &shards{client: client}
 	s := &Server{Warnings: []string{}}
-	if s.Latency, err = l.ping(ctx); err != nil {
+	if s.Latency, err = there.ping(ctx); err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	} else {
-		err = l.describeMasters(ctx, s)
+		err = there.describeMasters(ctx, s)
 	}
 	return s, errors.Join(err, closeClient())
 }
 
 // describeMasters looks at every master: the first is the one that is
 // described, and all of them may be warned of.
-func (l *Ledger) describeMasters(ctx context.Context, s *Server) error {
+func (s *shards) describeMasters(ctx context.Context, into *Server) error {
 	first := true
-	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
+	err := s.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
 		one, err := describeServer(ctx, c)
 		if err != nil {
 			return err
@@ -64,13 +64,13 @@ func (l *Ledger) describeMasters(ctx context.Context, s *Server) error {
 		if err := one.tooOld(); err != nil {
 			return err
 		}
-		one.failsOver = one.failsOver || l.behindSentinels()
+		one.failsOver = one.failsOver || s.behindSentinels()
 		if first {
-			s.Version, s.Mode, s.AOF, s.Fsync, s.MaxMemoryPolicy = one.Version, one.Mode, one.AOF, one.Fsync, one.MaxMemoryPolicy
+			into.Version, into.Mode, into.AOF, into.Fsync, into.MaxMemoryPolicy = one.Version, one.Mode, one.AOF, one.Fsync, one.MaxMemoryPolicy
 			first = false
 		}
 		for _, w := range one.warnings() {
-			s.warn(w)
+			into.warn(w)
 		}
 		return nil
 	})
@@ -125,8 +125,8 @@ const (
 var describedSettings = [...]string{appendFsync, fsyncPaused, fullCoverage, minReplicas}
 
 // behindSentinels reports whether the master is found by asking sentinels.
-func (l *Ledger) behindSentinels() bool {
-	single, is := l.client.(*redis.Client)
+func (s *shards) behindSentinels() bool {
+	single, is := s.client.(*redis.Client)
 	return is && single.Options().Addr == "FailoverClient" // the client's own word for it
 }
 
