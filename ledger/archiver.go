@@ -74,7 +74,7 @@ type archiveFacts struct {
 
 // RunArchiver archives until ctx ends. It does nothing without an archive.
 func (l *Ledger) RunArchiver(ctx context.Context) {
-	if l.vault == nil {
+	if !l.vault.here() {
 		return
 	}
 	w := l.newArchiver()
@@ -289,9 +289,9 @@ func (l *Ledger) ArchiveWord(ctx context.Context) error {
 	for shard := range l.archive.words {
 		switch said := l.archive.words[shard].Swap(false); {
 		case !said:
-		case l.vault != nil:
+		case l.vault.here():
 			failures = append(failures, l.archiveUpTo(ctx, shard, l.at(shard).seq()))
-		case l.archiveRecorded != "":
+		case l.vault.identity != "":
 			return fmt.Errorf("%w: the ledger has an archive, and none is configured here: name it as archive.url in the file of -c", ErrUnavailable)
 		}
 	}

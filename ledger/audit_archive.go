@@ -12,7 +12,7 @@ import (
 // whole, its hashes follow from each other, and what both have is the same. It
 // is skipped where no archive is configured.
 func (a *auditor) archivePrefix(ctx context.Context, l *Ledger) error {
-	if l.vault == nil {
+	if !l.vault.here() {
 		return nil
 	}
 	store, err := l.vault.archive(ctx)

@@ -21,29 +21,28 @@ func CheckArchive(ctx context.Context, address string, l *Ledger) error {
 	defer cancel()
 	a, err := archive.OpenExisting(ctx, address)
 	if errors.Is(err, archive.ErrMissing) {
-		if l != nil && l.archiveRecorded != "" {
-			return fmt.Errorf("%w, but the ledger has recorded one (%s)", err, l.archiveRecorded)
+		if l != nil && l.vault.identity != "" {
+			return fmt.Errorf("%w, but the ledger has recorded one (%s)", err, l.vault.identity)
 		}
 		return fmt.Errorf("%w: %w", ErrNotFound, err)
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.compareArchive(ctx, a), a.Close())
+	if l == nil {
+		return a.Close()
+	}
+	return errors.Join(l.vault.compare(ctx, a), a.Close())
 }
 
-// compareArchive tells whether an archive is the ledger's, or could become it.
-func (l *Ledger) compareArchive(ctx context.Context, a *archive.Archive) error {
-	if l == nil {
-		return nil
-	}
-	v := vault{identity: l.archiveRecorded, ledger: l.identity}
+// compare tells whether an archive is the ledger's, or could become it.
+func (v *vault) compare(ctx context.Context, a *archive.Archive) error {
 	if v.identity != "" {
 		return v.check(ctx, a)
 	}
 	owner, err := a.Ledger(ctx)
-	if err == nil && owner.Identity != "" && owner.Identity != l.identity {
-		err = fmt.Errorf("%w: it keeps ledger %q, not %q", archive.ErrOther, owner.Identity, l.identity)
+	if err == nil && owner.Identity != "" && owner.Identity != v.shards.identity {
+		err = fmt.Errorf("%w: it keeps ledger %q, not %q", archive.ErrOther, owner.Identity, v.shards.identity)
 	}
 	return err
 }

@@ -123,3 +123,155 @@ func (s *shards) entryFrom(ctx context.Context, shard int, seq int64) (*archive.
 	}
 	return &found[0], nil
 }
+
+// history is the archive, for those who need entries that Redis has no more.
+func (l *Ledger) history(ctx context.Context, shard int, upTo int64) (*archive.Archive, error) {
+	if l.vault.here() {
+		return l.vault.archive(ctx)
+	}
+	return nil, fmt.Errorf("%w: entries up to %d-0 of shard %d are in the archive alone, and none is configured: name it as archive.url in the file of -c", ErrUnavailable, upTo, shard)
+}
+
+// entryOrArchived is reply.entry for an entry that may have been trimmed.
+func (l *Ledger) entryOrArchived(ctx context.Context, r *reply, shard, i int) (*Entry, error) {
+	if len(r.values) > i+1 {
+		return r.entry(shard, i)
+	}
+	seq := r.integer(i)
+	if err := r.problem(); err != nil {
+		return nil, err
+	}
+	e, err := l.archivedAt(ctx, shard, seq)
+	if err == nil && e == nil {
+		err = fmt.Errorf("%w: journal entry %d-0 of shard %d is neither in Redis nor in the archive", ErrUnavailable, seq, shard)
+	}
+	return e, err
+}
+
+// archivedAt returns an entry from the archive; nil when it is not there.
+func (l *Ledger) archivedAt(ctx context.Context, shard int, seq int64) (*Entry, error) {
+	a, err := l.history(ctx, shard, seq)
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.At(ctx, shard, uint64(seq))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if found == nil {
+		return nil, nil
+	}
+	return fromArchive(found)
+}
+
+// archivedCharge returns the last charge that the archive has for a request,
+// with the digest of its content, and whether it stands: a charge that was
+// taken back again does not. All is zero when the archive, or there being
+// none, knows of none.
+func (l *Ledger) archivedCharge(ctx context.Context, account, request string) (last *Entry, digest string, stands bool, err error) {
+	if !l.vault.here() {
+		return nil, "", false, nil
+	}
+	a, err := l.vault.archive(ctx)
+	if err != nil {
+		return nil, "", false, err
+	}
+	err = a.Entries(ctx, archive.Query{Shard: l.shardOf(account), Account: account, RequestID: request}, func(e *archive.Entry) error {
+		switch e.Type {
+		case TypeCharge, TypeAbandon:
+			digest, stands = fieldOf(e.Fields, "d"), true
+			last, err = fromArchive(e)
+			return err
+		case TypeRefund:
+			stands = stands && !takenBack(e.Fields)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return last, digest, stands, nil
+}
+
+// archivedReceipt is the receipt of a request that Redis has forgotten.
+func (l *Ledger) archivedReceipt(ctx context.Context, account, request string) (*Receipt, error) {
+	last, _, stands, err := l.archivedCharge(ctx, account, request)
+	if err != nil {
+		return nil, err
+	}
+	if last == nil || !stands {
+		return nil, fmt.Errorf("%w: request %s", ErrNotFound, request)
+	}
+	return &Receipt{Entry: *last}, nil
+}
+
+// bookedLongAgo answers for a settlement of a request whose outcome Redis has
+// forgotten: by the archive, if that knows it.
+func (l *Ledger) bookedLongAgo(ctx context.Context, b *booking) (*Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, vaultTimeout)
+	defer cancel()
+	last, content, stands, err := l.archivedCharge(ctx, b.account, b.id)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case stands && last.Type == TypeCharge && content == b.digest():
+		return &Receipt{Entry: *last, Repeated: true}, nil
+	case stands:
+		return nil, fmt.Errorf("%w: request %s has ended otherwise (%s, entry %s)", ErrConflict, b.id, last.Type, last.ID)
+	}
+	return nil, fmt.Errorf("%w: request %s is older than %s: whether it has been booked is no longer known here", ErrConflict, b.id, markerLife)
+}
+
+// everCharged tells whether a charge of a request stands, in the archive or in
+// what waits for it.
+func (l *Ledger) everCharged(ctx context.Context, request string) (bool, error) {
+	_, _, stands, err := l.archivedCharge(ctx, "", request)
+	if err != nil || stands {
+		return stands, err
+	}
+	metas, err := l.archiveMetas(ctx)
+	if err != nil {
+		return false, err
+	}
+	for shard, m := range metas {
+		err := l.eachHot(ctx, shard, m.archived+1, 0, func(e *archive.Entry) error {
+			if e.RequestID != request {
+				return nil
+			}
+			stands = e.Type == TypeCharge || e.Type == TypeAbandon || stands && !takenBack(e.Fields)
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return stands, nil
+}
+
+// fromArchive reads an archived entry.
+func fromArchive(e *archive.Entry) (*Entry, error) {
+	out, err := entryOf(e.Shard, fmt.Sprint(e.Seq), fieldMap(e.Fields))
+	if err != nil {
+		return nil, fmt.Errorf("%w: archive: %w", ErrUnavailable, err)
+	}
+	return out, nil
+}
+
+// fieldMap is a list of names and values as a map.
+func fieldMap(list []string) map[string]string {
+	m := make(map[string]string, len(list)/2)
+	for i := 0; i+1 < len(list); i += 2 {
+		m[list[i]] = list[i+1]
+	}
+	return m
+}
+
+func fieldOf(list []string, name string) string {
+	for i := 0; i+1 < len(list); i += 2 {
+		if list[i] == name {
+			return list[i+1]
+		}
+	}
+	return ""
+}

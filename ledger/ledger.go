@@ -57,11 +57,8 @@ type Ledger struct {
 	archived func(ctx context.Context, requestID string) (bool, error)
 	// watermark is the journal sequence up to which the archive has a shard; nil
 	// without an archive. The settlement log is purged by it.
-	watermark func(shard int) int64
-	// vault is the way to the archive, nil without one; archiveRecorded is the
-	// identity of the archive that the ledger has, whether it is configured or not.
-	vault           *vault
-	archiveRecorded string
+	watermark       func(shard int) int64
+	vault           *vault // the way to the archive
 	archive         archiveFacts
 	archiveInterval time.Duration
 	archiveKeep     time.Duration
@@ -90,7 +87,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		losses: losses{patience: reconcileTime},
 	}
 	l := &Ledger{
-		shards:  there,
+		shards: there, vault: &vault{shards: there},
 		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe,
 		admitting:       make(chan struct{}, 1),
 		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
@@ -174,7 +171,7 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	if err := l.verify(ctx); err != nil {
 		return err
 	}
-	if err := l.openVault(ctx, &o, first[metaArchive]); err != nil {
+	if err := l.vault.prepare(ctx, &o, first[metaArchive]); err != nil {
 		return err
 	}
 	if err := l.openServers(ctx); err != nil {

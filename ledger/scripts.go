@@ -67,7 +67,7 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 			cancel()
 		}
 	}
-	if l.vault != nil && errors.Is(err, errBehind) {
+	if l.vault.here() && errors.Is(err, errBehind) {
 		// It went back without coming up anew: its library is still open.
 		if err = l.recoverBehind(ctx, shard, l.at(shard)); err == nil {
 			r, err = l.runOnce(ctx, s, shard, keys, args)
@@ -126,12 +126,12 @@ func (s *shards) alone(ctx context.Context, c *scriptCall) ([]any, error) {
 // are still the ledger that this process knows. One does it for all.
 // A ledger with an archive is compared with that: see recovery.go.
 func (l *Ledger) readmit(ctx context.Context, shard int) error {
-	if l.vault != nil {
+	if l.vault.here() {
 		return l.recoverShard(ctx, shard)
 	}
-	if l.archiveRecorded != "" {
+	if l.vault.identity != "" {
 		return fmt.Errorf("%w: Redis came up anew, and must be compared with the ledger's archive (%s), which is not configured here: name it as archive.url",
-			ErrUnavailable, l.archiveRecorded)
+			ErrUnavailable, l.vault.identity)
 	}
 	select {
 	case l.admitting <- struct{}{}:

@@ -24,7 +24,7 @@ func (l *Ledger) Describe(ctx context.Context) (*Server, error) {
 	for shard := range l.heads {
 		s.Entries += l.at(shard).seq()
 	}
-	if l.archiveRecorded != "" && l.vault == nil {
+	if l.vault.identity != "" && !l.vault.here() {
 		s.warn("the ledger has an archive, and none is configured here: name it as archive.url")
 	}
 	if l.embedded {

@@ -40,13 +40,17 @@ func (o *Options) checkArchive() error {
 // needed, and again after that has failed, so that a database that is away
 // stops nothing but what cannot do without.
 type vault struct {
-	address  string
-	identity string // what Redis has recorded; the archive must have it
-	ledger   string // whose archive it must be
+	shards   *shards // whose archive it must be
+	address  string  // "" when none is configured here, see here
+	identity string  // what the shards have recorded, "" for none yet; the archive must have it
 
 	mu   sync.Mutex
 	open *archive.Archive
 }
+
+// here reports whether this process knows where the archive is. A ledger may
+// have one, known by its identity alone, that is configured elsewhere.
+func (v *vault) here() bool { return v.address != "" }
 
 // archive returns the open archive: ErrUnavailable when it is out of reach,
 // gone, or another.
@@ -74,8 +78,8 @@ func (v *vault) check(ctx context.Context, a *archive.Archive) error {
 		return fmt.Errorf("this is not the ledger's archive: it is %s, the ledger has recorded %s", a.Identity(), v.identity)
 	}
 	owner, err := a.Ledger(ctx)
-	if err == nil && owner.Identity != v.ledger {
-		err = fmt.Errorf("%w: it keeps ledger %q, not %q", archive.ErrOther, owner.Identity, v.ledger)
+	if err == nil && owner.Identity != v.shards.identity {
+		err = fmt.Errorf("%w: it keeps ledger %q, not %q", archive.ErrOther, owner.Identity, v.shards.identity)
 	}
 	return err
 }
@@ -100,9 +104,6 @@ func (v *vault) recheck(ctx context.Context, a *archive.Archive) error {
 }
 
 func (v *vault) close() error {
-	if v == nil {
-		return nil
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.open == nil {
@@ -138,32 +139,65 @@ func (o *Options) refuseEmptied(ctx context.Context) error {
 		"`tollgate rebuild` restores it", ErrUnavailable, owner.Identity, owner.Shards, owner.Currency)
 }
 
-// openVault prepares the way to the archive. recorded is the archive's
-// identity in Redis, if there is one yet.
-func (l *Ledger) openVault(ctx context.Context, o *Options, recorded string) error {
-	l.archiveRecorded = recorded
-	if o.Archive == "" || recorded == "" && o.ArchiveReadOnly {
+// prepare takes in where the archive is, and makes it the ledger's if the
+// shards have recorded none yet.
+func (v *vault) prepare(ctx context.Context, o *Options, recorded string) error {
+	v.identity = recorded
+	if recorded == "" && o.ArchiveReadOnly {
 		return nil
 	}
-	v := &vault{address: o.Archive, identity: recorded, ledger: l.identity}
-	if recorded == "" {
-		if err := l.claimArchive(ctx, v); err != nil {
-			return errors.Join(err, v.close())
+	v.address = o.Archive
+	if v.here() && recorded == "" {
+		return v.claim(ctx)
+	}
+	return nil
+}
+
+// claim makes the archive this ledger's and records it in every shard.
+func (v *vault) claim(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, vaultTimeout)
+	defer cancel()
+	a, err := archive.Open(limited, v.address)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	v.open, v.identity = a, a.Identity()
+	s := v.shards
+	err = a.Claim(limited, archive.Ledger{Identity: s.identity, Currency: s.currency, Shards: len(s.tags), Format: format, Created: time.Now()})
+	if errors.Is(err, archive.ErrOther) {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	recorded := make([]*redis.StringCmd, len(s.tags))
+	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range s.tags {
+			p.HSetNX(ctx, s.metaKey(shard), metaArchive, v.identity)
+			recorded[shard] = p.HGet(ctx, s.metaKey(shard), metaArchive)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	for shard, there := range recorded {
+		if there.Val() != v.identity {
+			return fmt.Errorf("%w: shard %d is archived elsewhere (%s)", ErrInvalid, shard, there.Val())
 		}
 	}
-	l.vault = v
 	return nil
 }
 
 // openServers lets this process use the servers: with an archive by comparing
 // them with that, without one by what the process itself has seen.
 func (l *Ledger) openServers(ctx context.Context) error {
-	if l.vault != nil {
+	if l.vault.here() {
 		l.archived = l.everCharged
 		l.watermark = func(shard int) int64 { return l.archive.marks[shard].Load() }
 		return l.admit(ctx)
 	}
-	if l.archiveRecorded != "" {
+	if l.vault.identity != "" {
 		open, err := l.areOpen(ctx)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -180,192 +214,4 @@ func unavailable(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// everCharged tells whether a charge of a request stands, in the archive or in
-// what waits for it.
-func (l *Ledger) everCharged(ctx context.Context, request string) (bool, error) {
-	_, _, stands, err := l.archivedCharge(ctx, "", request)
-	if err != nil || stands {
-		return stands, err
-	}
-	metas, err := l.archiveMetas(ctx)
-	if err != nil {
-		return false, err
-	}
-	for shard, m := range metas {
-		err := l.eachHot(ctx, shard, m.archived+1, 0, func(e *archive.Entry) error {
-			if e.RequestID != request {
-				return nil
-			}
-			stands = e.Type == TypeCharge || e.Type == TypeAbandon || stands && !takenBack(e.Fields)
-			return nil
-		})
-		if err != nil {
-			return false, err
-		}
-	}
-	return stands, nil
-}
-
-// claimArchive makes the archive this ledger's and records it in every shard.
-func (l *Ledger) claimArchive(ctx context.Context, v *vault) error {
-	limited, cancel := context.WithTimeout(ctx, vaultTimeout)
-	defer cancel()
-	a, err := archive.Open(limited, v.address)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	v.open, v.identity = a, a.Identity()
-	err = a.Claim(limited, archive.Ledger{Identity: l.identity, Currency: l.currency, Shards: len(l.tags), Format: format, Created: time.Now()})
-	if errors.Is(err, archive.ErrOther) {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	recorded := make([]*redis.StringCmd, len(l.tags))
-	_, err = l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range l.tags {
-			p.HSetNX(ctx, l.metaKey(shard), metaArchive, v.identity)
-			recorded[shard] = p.HGet(ctx, l.metaKey(shard), metaArchive)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	for shard, there := range recorded {
-		if there.Val() != v.identity {
-			return fmt.Errorf("%w: shard %d is archived elsewhere (%s)", ErrInvalid, shard, there.Val())
-		}
-	}
-	l.archiveRecorded = v.identity
-	return nil
-}
-
-// history is the archive, for those who need entries that Redis has no more.
-func (l *Ledger) history(ctx context.Context, shard int, upTo int64) (*archive.Archive, error) {
-	if l.vault != nil {
-		return l.vault.archive(ctx)
-	}
-	return nil, fmt.Errorf("%w: entries up to %d-0 of shard %d are in the archive alone, and none is configured: name it as archive.url in the file of -c", ErrUnavailable, upTo, shard)
-}
-
-// entryOrArchived is reply.entry for an entry that may have been trimmed.
-func (l *Ledger) entryOrArchived(ctx context.Context, r *reply, shard, i int) (*Entry, error) {
-	if len(r.values) > i+1 {
-		return r.entry(shard, i)
-	}
-	seq := r.integer(i)
-	if err := r.problem(); err != nil {
-		return nil, err
-	}
-	e, err := l.archivedAt(ctx, shard, seq)
-	if err == nil && e == nil {
-		err = fmt.Errorf("%w: journal entry %d-0 of shard %d is neither in Redis nor in the archive", ErrUnavailable, seq, shard)
-	}
-	return e, err
-}
-
-// archivedAt returns an entry from the archive; nil when it is not there.
-func (l *Ledger) archivedAt(ctx context.Context, shard int, seq int64) (*Entry, error) {
-	a, err := l.history(ctx, shard, seq)
-	if err != nil {
-		return nil, err
-	}
-	found, err := a.At(ctx, shard, uint64(seq))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	if found == nil {
-		return nil, nil
-	}
-	return fromArchive(found)
-}
-
-// archivedCharge returns the last charge that the archive has for a request,
-// with the digest of its content, and whether it stands: a charge that was
-// taken back again does not. All is zero when the archive, or there being
-// none, knows of none.
-func (l *Ledger) archivedCharge(ctx context.Context, account, request string) (last *Entry, digest string, stands bool, err error) {
-	if l.vault == nil {
-		return nil, "", false, nil
-	}
-	a, err := l.vault.archive(ctx)
-	if err != nil {
-		return nil, "", false, err
-	}
-	err = a.Entries(ctx, archive.Query{Shard: l.shardOf(account), Account: account, RequestID: request}, func(e *archive.Entry) error {
-		switch e.Type {
-		case TypeCharge, TypeAbandon:
-			digest, stands = fieldOf(e.Fields, "d"), true
-			last, err = fromArchive(e)
-			return err
-		case TypeRefund:
-			stands = stands && !takenBack(e.Fields)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return last, digest, stands, nil
-}
-
-// archivedReceipt is the receipt of a request that Redis has forgotten.
-func (l *Ledger) archivedReceipt(ctx context.Context, account, request string) (*Receipt, error) {
-	last, _, stands, err := l.archivedCharge(ctx, account, request)
-	if err != nil {
-		return nil, err
-	}
-	if last == nil || !stands {
-		return nil, fmt.Errorf("%w: request %s", ErrNotFound, request)
-	}
-	return &Receipt{Entry: *last}, nil
-}
-
-// bookedLongAgo answers for a settlement of a request whose outcome Redis has
-// forgotten: by the archive, if that knows it.
-func (l *Ledger) bookedLongAgo(ctx context.Context, b *booking) (*Receipt, error) {
-	ctx, cancel := context.WithTimeout(ctx, vaultTimeout)
-	defer cancel()
-	last, content, stands, err := l.archivedCharge(ctx, b.account, b.id)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case stands && last.Type == TypeCharge && content == b.digest():
-		return &Receipt{Entry: *last, Repeated: true}, nil
-	case stands:
-		return nil, fmt.Errorf("%w: request %s has ended otherwise (%s, entry %s)", ErrConflict, b.id, last.Type, last.ID)
-	}
-	return nil, fmt.Errorf("%w: request %s is older than %s: whether it has been booked is no longer known here", ErrConflict, b.id, markerLife)
-}
-
-// fromArchive reads an archived entry.
-func fromArchive(e *archive.Entry) (*Entry, error) {
-	out, err := entryOf(e.Shard, fmt.Sprint(e.Seq), fieldMap(e.Fields))
-	if err != nil {
-		return nil, fmt.Errorf("%w: archive: %w", ErrUnavailable, err)
-	}
-	return out, nil
-}
-
-// fieldMap is a list of names and values as a map.
-func fieldMap(list []string) map[string]string {
-	m := make(map[string]string, len(list)/2)
-	for i := 0; i+1 < len(list); i += 2 {
-		m[list[i]] = list[i+1]
-	}
-	return m
-}
-
-func fieldOf(list []string, name string) string {
-	for i := 0; i+1 < len(list); i += 2 {
-		if list[i] == name {
-			return list[i+1]
-		}
-	}
-	return ""
 }
