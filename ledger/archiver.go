@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -67,7 +68,6 @@ type archiver struct {
 // archiveFacts is what admission and readiness must know of the archive.
 type archiveFacts struct {
 	lagging atomic.Pointer[string] // why admission has stopped
-	forked  atomic.Pointer[string] // why archiving has stopped
 	marks   []atomic.Int64         // watermarks, by shard
 	words   []atomic.Bool          // shards in which this process booked an operator's word
 }
@@ -209,10 +209,10 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		if err != nil || again.Epoch >= m.at.epoch() {
 			return err
 		}
-		return l.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it is of epoch %d, and Redis of %d: the archive has gone back in time",
+		return l.vault.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it is of epoch %d, and Redis of %d: the archive has gone back in time",
 			archive.ErrGap, again.Epoch, m.at.epoch()))
 	}
-	if err := l.catchUpShard(ctx, head, m); err != nil || m.at.epoch() < head.Epoch || m.at.seq() < int64(head.Seq) {
+	if err := l.recoverer.catchUpShard(ctx, head, m); err != nil || m.at.epoch() < head.Epoch || m.at.seq() < int64(head.Seq) {
 		return err
 	}
 	if m.archived > int64(head.Seq) {
@@ -221,7 +221,7 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		if err != nil || m.archived <= int64(again.Seq) {
 			return err
 		}
-		return l.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it ends at %d-0, and Redis was told that it had up to %d-0: the archive has gone back in time",
+		return l.vault.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it ends at %d-0, and Redis was told that it had up to %d-0: the archive has gone back in time",
 			archive.ErrGap, head.Seq, m.archived))
 	}
 	end := m.at.seq()
@@ -231,7 +231,7 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		case errors.Is(err, archive.ErrEpoch):
 			return nil
 		case errors.Is(err, archive.ErrFork), errors.Is(err, archive.ErrGap):
-			return l.stopArchiving(ctx, head.Shard, err)
+			return l.vault.stopArchiving(ctx, head.Shard, err)
 		case err != nil:
 			return err
 		case next.Seq == head.Seq:
@@ -377,19 +377,6 @@ func (l *Ledger) trim(ctx context.Context, w *archiver, shard int, upTo int64) e
 	return nil
 }
 
-// stopArchiving stops archiving a shard, for all processes, until a person has
-// looked: nothing of it is archived or trimmed any more. The reason stands in
-// the shard's meta.
-func (l *Ledger) stopArchiving(ctx context.Context, shard int, why error) error {
-	text := fmt.Sprintf("shard %d: %v", shard, why)
-	l.archive.forked.Store(&text)
-	l.logger.Error("ARCHIVING HAS STOPPED: Redis and the archive disagree, and a person must look", zap.Int("shard", shard), zap.Error(why))
-	if err := l.client.HSet(ctx, l.metaKey(shard), metaFork, text).Err(); err != nil {
-		return errors.Join(why, fmt.Errorf("%w: %w", ErrUnavailable, err))
-	}
-	return why
-}
-
 // measureLag measures how far the archive is behind, and tells admission and readiness.
 func (l *Ledger) measureLag(ctx context.Context, w *archiver) error {
 	metas, err := l.archiveMetas(ctx)
@@ -408,6 +395,7 @@ func (l *Ledger) measureLag(ctx context.Context, w *archiver) error {
 		return err
 	}
 	l.archive.tell(w.state, l.archiveBacklog)
+	l.vault.forked.Store(firstOf(w.state.Forked))
 	return nil
 }
 
@@ -445,20 +433,15 @@ func (f *archiveFacts) tell(s ArchiveState, bound int64) {
 		text := fmt.Sprintf("archive lags: %d entries wait for it, for %s", s.Backlog, s.Lag.Round(time.Second))
 		f.lagging.Store(&text)
 	}
-	f.forked.Store(nil)
-	for _, shard := range sortedShards(s.Forked) {
-		text := s.Forked[shard]
-		f.forked.Store(&text)
-		return
-	}
 }
 
-func sortedShards(m map[int]string) (list []int) {
-	for shard := range m {
-		list = append(list, shard)
+// firstOf is the text of the lowest shard, nil if there is none.
+func firstOf(texts map[int]string) *string {
+	if len(texts) == 0 {
+		return nil
 	}
-	slices.Sort(list)
-	return list
+	text := texts[slices.Min(slices.Collect(maps.Keys(texts)))]
+	return &text
 }
 
 // admits refuses new calls while what Redis has lost is not replayed yet, and
@@ -475,7 +458,7 @@ func (l *Ledger) admits() error {
 
 // archiveReady reports what a person must see to: nil or ErrUnavailable.
 func (l *Ledger) archiveReady() error {
-	if why := l.archive.forked.Load(); why != nil {
+	if why := l.vault.forked.Load(); why != nil {
 		return fmt.Errorf("%w: archiving has stopped: %s", ErrUnavailable, *why)
 	}
 	return l.admits()

@@ -112,7 +112,7 @@ func TestRecoveryDiesAnywhere(t *testing.T) {
 	f.dying(o, func() {
 		f.restore(start)
 		f.must(f.ledger.scripts.close(f.ctx(), f.server.Client()))
-	}, func(l *Ledger) error { return l.recoverShard(f.ctx(), 0) }, func(died bool) {
+	}, func(l *Ledger) error { return l.recoverer.recoverShard(f.ctx(), 0) }, func(died bool) {
 		if died {
 			f.withoutLock()
 		}

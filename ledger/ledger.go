@@ -44,9 +44,7 @@ type Ledger struct {
 	onAbandoned string
 	observe     func(op string, took time.Duration, err error)
 
-	// admitting is held by whoever looks at a server whose library is closed.
-	admitting chan struct{}
-	tally     tally
+	tally tally
 	// log is the settlement log of this process, nil without one.
 	log *settleLog
 	// logs is the directory in which log and those of other proxies stand.
@@ -58,7 +56,8 @@ type Ledger struct {
 	// watermark is the journal sequence up to which the archive has a shard; nil
 	// without an archive. The settlement log is purged by it.
 	watermark       func(shard int) int64
-	vault           *vault // the way to the archive
+	vault           *vault     // the way to the archive
+	recoverer       *recoverer // what a server must pass before it is written to
 	archive         archiveFacts
 	archiveInterval time.Duration
 	archiveKeep     time.Duration
@@ -74,6 +73,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	o.setDefaults()
 	built, err := buildScripts(o.URL == Embedded)
 	if err != nil {
 		return nil, err
@@ -82,17 +82,16 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	there := &shards{
+	s := &shards{
 		client: client, closeClient: closeClient, scripts: built, embedded: o.URL == Embedded, logger: o.Logger,
 		losses: losses{patience: reconcileTime},
 	}
+	v := &vault{shards: s}
 	l := &Ledger{
-		shards: there, vault: &vault{shards: there},
+		shards: s, vault: v, recoverer: newRecoverer(s, v, o.Timezone),
 		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe,
-		admitting:       make(chan struct{}, 1),
 		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
 	}
-	l.setDefaults()
 	if err := l.settleIn(ctx, o); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -121,24 +120,24 @@ func (o *Options) check() error {
 	return fmt.Errorf("%w: on abandoned %q: want checkpoint, release or hold", ErrInvalid, o.OnAbandoned)
 }
 
-func (l *Ledger) setDefaults() {
-	if l.holdTTL == 0 {
-		l.holdTTL = defaultHoldTTL
+func (o *Options) setDefaults() {
+	if o.HoldTTL == 0 {
+		o.HoldTTL = defaultHoldTTL
 	}
-	if l.timezone == nil {
-		l.timezone = time.UTC
+	if o.Timezone == nil {
+		o.Timezone = time.UTC
 	}
-	if l.onAbandoned == "" {
-		l.onAbandoned = ChargeCheckpoint
+	if o.OnAbandoned == "" {
+		o.OnAbandoned = ChargeCheckpoint
 	}
-	if l.logger == nil {
-		l.logger = zap.NewNop()
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
 	}
-	if l.archiveInterval == 0 {
-		l.archiveInterval = defaultArchiveInterval
+	if o.ArchiveInterval == 0 {
+		o.ArchiveInterval = defaultArchiveInterval
 	}
-	if l.archiveBacklog == 0 {
-		l.archiveBacklog = defaultBacklog
+	if o.ArchiveBacklog == 0 {
+		o.ArchiveBacklog = defaultBacklog
 	}
 }
 
@@ -174,7 +173,11 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	if err := l.vault.prepare(ctx, &o, first[metaArchive]); err != nil {
 		return err
 	}
-	if err := l.openServers(ctx); err != nil {
+	if l.vault.here() {
+		l.archived = l.everCharged
+		l.watermark = func(shard int) int64 { return l.archive.marks[shard].Load() }
+	}
+	if err := l.recoverer.openAtStart(ctx); err != nil {
 		return err
 	}
 	return l.replayAtStart(ctx)

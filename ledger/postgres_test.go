@@ -19,7 +19,7 @@ func TestArchiveInPostgres(t *testing.T) {
 	f.archiveNow()
 	before, journal := f.books(), f.journals(f.ledger)
 	f.cut(func(int64) int64 { return size })
-	f.must(f.ledger.recoverShard(f.ctx(), 0))
+	f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
 	f.sameBooks(before, f.books())
 	f.sameBooks(journal, f.journals(f.ledger))
 	f.billIsTheJournal("acme")

@@ -42,20 +42,20 @@ type putback struct {
 }
 
 // putBackArgs returns KEYS and ARGV of lua/putback.lua for an archived entry.
-func (l *Ledger) putBackArgs(epoch int64, e *archive.Entry) (keys []string, args []any, err error) {
+func (r *recoverer) putBackArgs(epoch int64, e *archive.Entry) (keys []string, args []any, err error) {
 	fields := fieldMap(e.Fields)
 	entry, err := entryOf(e.Shard, strconv.FormatUint(e.Seq, 10), fields)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &putback{Entry: entry, fields: fields, zone: l.timezone, now: l.now()}
+	p := &putback{Entry: entry, fields: fields, zone: r.timezone, now: r.now()}
 	if err := p.workOut(); err != nil {
 		return nil, nil, fmt.Errorf("entry %s of shard %d: %w", entry.ID, entry.Shard, err)
 	}
-	keys = append(l.keysOf(e.Shard, entry.Account, p.idMS), l.accountsKey(e.Shard), l.refsKey(e.Shard, entry.Account),
-		l.refundsKey(e.Shard, entry.Account), l.expiryKey(e.Shard), l.markerKey(e.Shard, p.madeUp))
+	keys = append(r.keysOf(e.Shard, entry.Account, p.idMS), r.accountsKey(e.Shard), r.refsKey(e.Shard, entry.Account),
+		r.refundsKey(e.Shard, entry.Account), r.expiryKey(e.Shard), r.markerKey(e.Shard, p.madeUp))
 	args = make([]any, 0, 7+len(e.Fields)+len(p.changes))
-	args = append(args, l.identity, epoch, 0, e.Seq, entry.Account, p.request, len(e.Fields))
+	args = append(args, r.identity, epoch, 0, e.Seq, entry.Account, p.request, len(e.Fields))
 	for _, f := range e.Fields {
 		args = append(args, f)
 	}

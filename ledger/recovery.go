@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +13,7 @@ import (
 	"github.com/tollgate/tollgate/ledger/archive"
 )
 
-// A server that has come up anew may have gone back in time: it answers
-// NOSCRIPT, and nobody books on it before one has compared its shards with the
-// archive, put back what they lack, and opened the library.
-//
-// What keeps two from doing so at cross purposes is the epoch: a recovery
+// What keeps two from recovering a server at cross purposes is the epoch: one
 // raises it in the archive, which shuts out archivers that read before, and
 // writes it to the shard, which shuts out recoveries that began before. The
 // lock only spares the others the work. What keeps a server that fell while it
@@ -36,110 +31,27 @@ const (
 // errLate is met by a recovery that another process has overtaken, or taken the scripts from: it begins anew.
 var errLate = errors.New("another recovery has begun since")
 
-// errBehind is what the scripts answer for a shard that has gone back in time
-// since its last recovery; its text is that of lua/trip.lua.
-var errBehind = errors.New("the shard has gone back in time")
+// A recovery is one attempt to bring a server up to the archive, under a lock.
+type recovery struct {
+	*recoverer
+	node        *node
+	lock, token string // the lock's key, and what stands there while it is this recovery's
 
-// recoverShard recovers the server that a shard is on, unless that has been done meanwhile.
-func (l *Ledger) recoverShard(ctx context.Context, shard int) error {
-	return l.recoverBehind(ctx, shard, 0)
+	store *archive.Archive
+	heads []archive.Head // of the node's shards in the archive, under this recovery's epoch
 }
 
-// recoverBehind is recoverShard for a shard that must have come as far as
-// least; if it has not, though its server has the scripts, they are taken away.
-func (l *Ledger) recoverBehind(ctx context.Context, shard int, least position) error {
-	select {
-	case l.admitting <- struct{}{}:
-		defer func() { <-l.admitting }()
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
-	}
-	list, err := l.nodes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, n := range list {
-		if !slices.Contains(n.shards, shard) {
-			continue
-		}
-		if least != 0 {
-			if err := l.fence(ctx, n, shard, least); err != nil {
-				return err
-			}
-		}
-		return l.recoverNode(ctx, n)
-	}
-	return fmt.Errorf("%w: nobody has shard %d", ErrUnavailable, shard)
-}
-
-// fence takes the scripts from a server with a shard that has gone back
-// although the server did not come up anew: a dataset that was restored in
-// place, or a former master that was promoted again.
-func (l *Ledger) fence(ctx context.Context, n *node, shard int, least position) error {
-	meta, err := n.client.HMGet(ctx, l.metaKey(shard), "seq", metaEpoch).Result()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	there := positionOf(meta[0], meta[1])
-	if there >= least || there.epoch() != least.epoch() {
-		return nil
-	}
-	l.logger.Error("a shard has gone back in time while its server kept running: its library is taken away until it is recovered",
-		zap.Int("shard", shard), zap.Int64("seq", there.seq()), zap.Int64("was", least.seq()))
-	if err := l.scripts.close(ctx, n.client); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
-}
-
-// recoverNode recovers a server, or waits until another has done it.
-func (l *Ledger) recoverNode(ctx context.Context, n *node) error {
-	for {
-		open, err := l.scripts.areOpen(ctx, n.client, l.identity)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if open {
-			return nil
-		}
-		begun, err := l.tryRecover(ctx, n)
-		if !errors.Is(err, errLate) && (begun || err != nil) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: the server is being recovered by another process: %w", ErrUnavailable, ctx.Err())
-		case <-time.After(recoveryPoll):
-		}
-	}
-}
-
-// tryRecover recovers a server under its lock; begun is false when another has that.
-func (l *Ledger) tryRecover(ctx context.Context, n *node) (begun bool, err error) {
-	if err := l.belongs(ctx, n); err != nil {
+// try recovers the server under its lock; begun is false when another has that.
+func (r *recovery) try(ctx context.Context) (begun bool, err error) {
+	if err := r.belongs(ctx); err != nil {
 		return false, err
 	}
-	lock, token, err := l.lockRecovery(ctx, n)
-	if err != nil {
+	if locked, err := r.takeLock(ctx); err != nil || !locked {
 		return false, unavailable(err)
 	}
-	if token == "" {
-		return false, nil
-	}
-	renewing, stop := context.WithCancel(ctx)
-	renewed := make(chan struct{})
-	go func() { l.renew(renewing, n.client, lock, token); close(renewed) }()
-	defer func() {
-		stop()
-		<-renewed
-		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if mine, err := n.client.Get(release, lock).Result(); err == nil && mine == token {
-			n.client.Del(release, lock)
-		}
-	}()
+	defer r.keepLock(ctx)()
 	start := time.Now()
-	back, err := l.recoverLocked(ctx, n, lock, token)
+	back, err := r.bringUp(ctx)
 	if isNoScript(err) {
 		// Somebody who found a shard gone back took the scripts away, and with
 		// them those of this recovery.
@@ -151,57 +63,72 @@ func (l *Ledger) tryRecover(ctx context.Context, n *node) (begun bool, err error
 		}
 		return true, err
 	}
-	if back > 0 || time.Since(start) > time.Second {
-		l.logger.Warn("recovered a Redis that had gone back in time, from the archive",
-			zap.Int("shards", len(n.shards)), zap.Int64("entries put back", back), zap.Duration("took", time.Since(start)))
-	} else {
-		l.logger.Info("Redis came up anew, and lacks nothing that is archived", zap.Int("shards", len(n.shards)), zap.Duration("took", time.Since(start)))
-	}
+	r.tell(back, time.Since(start))
 	if back > 0 {
-		l.tally.putBack.Add(back)
-		l.losses.add()
+		r.back.Add(back)
+		r.losses.add()
 	}
-	l.circuits.suspect()
+	r.circuits.suspect()
 	return true, nil
 }
 
-// lockRecovery takes the lock of a server's recovery; token is empty when
-// another has it. A lock of the server's earlier life, come back with its data,
-// counts for nothing. Whoever takes it lets a new append-only file begin first.
-func (l *Ledger) lockRecovery(ctx context.Context, n *node) (lock, token string, err error) {
-	lock = l.tags[n.shards[0]] + "recovery"
-	info, err := n.client.Info(ctx, "server").Result()
+func (r *recovery) tell(back int64, took time.Duration) {
+	if back > 0 || took > time.Second {
+		r.logger.Warn("recovered a Redis that had gone back in time, from the archive",
+			zap.Int("shards", len(r.node.shards)), zap.Int64("entries put back", back), zap.Duration("took", took))
+	} else {
+		r.logger.Info("Redis came up anew, and lacks nothing that is archived", zap.Int("shards", len(r.node.shards)), zap.Duration("took", took))
+	}
+}
+
+// takeLock takes the lock of the server's recovery, if nobody has it. A lock of
+// the server's earlier life, come back with its data, counts for nothing.
+// Whoever takes it lets a new append-only file begin first.
+func (r *recovery) takeLock(ctx context.Context) (locked bool, err error) {
+	r.lock = r.tags[r.node.shards[0]] + "recovery"
+	info, err := r.node.client.Info(ctx, "server").Result()
 	if err != nil {
-		return "", "", err
+		return false, err
 	}
 	_, life, _ := strings.Cut(info, "run_id:")
 	life, _, _ = strings.Cut(life, "\r\n")
-	holder, err := n.client.Get(ctx, lock).Result()
+	holder, err := r.node.client.Get(ctx, r.lock).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", "", err
+		return false, err
 	}
 	if holder != "" && strings.HasPrefix(holder, life+" ") {
-		return lock, "", nil
+		return false, nil
 	}
-	if err := l.newAOF(ctx, n.client); err != nil {
-		return "", "", err
+	if err := r.newAOF(ctx, r.node.client); err != nil {
+		return false, err
 	}
 	if holder != "" {
 		// Should another have done the same meanwhile, its lock goes: then there are two, which the epoch sorts out.
-		if err := n.client.Del(ctx, lock).Err(); err != nil {
-			return "", "", err
+		if err := r.node.client.Del(ctx, r.lock).Err(); err != nil {
+			return false, err
 		}
 	}
-	token = life + " " + newID("recovery_", time.Now())
-	got, err := n.client.SetNX(ctx, lock, token, recoveryLock).Result()
-	if err != nil || !got {
-		return lock, "", err
-	}
-	return lock, token, nil
+	r.token = life + " " + newID("recovery_", time.Now())
+	return r.node.client.SetNX(ctx, r.lock, r.token, recoveryLock).Result()
 }
 
-// renew keeps the lock while the recovery lasts.
-func (l *Ledger) renew(ctx context.Context, c *redis.Client, lock, token string) {
+// keepLock renews the lock until what it returns is called, which gives it back.
+func (r *recovery) keepLock(ctx context.Context) (giveBack func()) {
+	renewing, stop := context.WithCancel(ctx)
+	renewed := make(chan struct{})
+	go func() { r.renew(renewing); close(renewed) }()
+	return func() {
+		stop()
+		<-renewed
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if r.hasLock(release) {
+			r.node.client.Del(release, r.lock)
+		}
+	}
+}
+
+func (r *recovery) renew(ctx context.Context) {
 	ticker := time.NewTicker(recoveryLock / 4)
 	defer ticker.Stop()
 	for {
@@ -209,63 +136,66 @@ func (l *Ledger) renew(ctx context.Context, c *redis.Client, lock, token string)
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if mine, err := c.Get(ctx, lock).Result(); err == nil && mine == token {
-				c.PExpire(ctx, lock, recoveryLock)
+			if r.hasLock(ctx) {
+				r.node.client.PExpire(ctx, r.lock, recoveryLock)
 			}
 		}
 	}
 }
 
-// recoverLocked compares, puts back and lifts. It returns how many entries were put back.
-func (l *Ledger) recoverLocked(ctx context.Context, n *node, lock, token string) (back int64, err error) {
-	a, err := l.vault.archive(ctx)
+func (r *recovery) hasLock(ctx context.Context) bool {
+	holder, err := r.node.client.Get(ctx, r.lock).Result()
+	return err == nil && holder == r.token
+}
+
+// bringUp compares, puts back and lifts. It returns how many entries were put back.
+func (r *recovery) bringUp(ctx context.Context) (back int64, err error) {
+	if r.store, err = r.vault.archive(ctx); err != nil {
+		return 0, err
+	}
+	if err = r.begin(ctx); err != nil {
+		return 0, err
+	}
+	if r.heads, err = r.store.RaiseEpochs(ctx, r.node.shards); err != nil {
+		return 0, err
+	}
+	found, err := r.step(ctx, "begin")
 	if err != nil {
 		return 0, err
 	}
-	if err := l.beginRecovery(ctx, n, token); err != nil {
-		return 0, err
-	}
-	heads, err := a.RaiseEpochs(ctx, n.shards)
-	if err != nil {
-		return 0, err
-	}
-	found, err := l.runRecover(ctx, n, heads, "begin")
-	if err != nil {
-		return 0, err
-	}
-	if anyBehind(heads, found) {
+	if r.anyBehind(found) {
 		// Scripts of another version of this program may be loaded: nobody books while entries are put back.
-		if err := l.scripts.close(ctx, n.client); err != nil {
+		if err := r.scripts.close(ctx, r.node.client); err != nil {
 			return 0, err
 		}
-		if found, err = l.runRecover(ctx, n, heads, "begin"); err != nil {
+		if found, err = r.step(ctx, "begin"); err != nil {
 			return 0, err
 		}
 	}
-	for i := range heads {
-		if err := l.compare(ctx, a, heads[i], found[i]); err != nil {
-			return back, l.disagree(ctx, heads[i].Shard, err)
+	for i, head := range r.heads {
+		if err := r.compare(ctx, head, found[i]); err != nil {
+			return back, r.disagree(ctx, head.Shard, err)
 		}
 	}
-	for i := range heads {
-		if heads[i].Seq <= uint64(found[i].seq) {
+	for i, head := range r.heads {
+		if head.Seq <= uint64(found[i].seq) {
 			continue
 		}
-		if err := l.putBack(ctx, n, a, heads[i], found[i].seq); err != nil {
-			return back, l.disagree(ctx, heads[i].Shard, err)
+		if err := r.putBack(ctx, head, found[i].seq); err != nil {
+			return back, r.disagree(ctx, head.Shard, err)
 		}
-		back += int64(heads[i].Seq) - found[i].seq
+		back += int64(head.Seq) - found[i].seq
 	}
-	ends, err := l.runRecover(ctx, n, heads, "end")
+	ends, err := r.step(ctx, "end")
 	if err != nil {
 		return back, err
 	}
-	return back, l.lift(ctx, n, heads, ends, lock, token)
+	return back, r.lift(ctx, ends)
 }
 
-func anyBehind(heads []archive.Head, found []shardFound) bool {
-	for i := range heads {
-		if heads[i].Seq > uint64(found[i].seq) {
+func (r *recovery) anyBehind(found []shardFound) bool {
+	for i, head := range r.heads {
+		if head.Seq > uint64(found[i].seq) {
 			return true
 		}
 	}
@@ -274,11 +204,11 @@ func anyBehind(heads []archive.Head, found []shardFound) bool {
 
 // belongs checks whose shards these are. To a server that has been emptied, or
 // is another ledger's, not even the lock is written.
-func (l *Ledger) belongs(ctx context.Context, n *node) error {
-	ids := make([]*redis.StringCmd, len(n.shards))
-	_, err := n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, shard := range n.shards {
-			ids[i] = p.HGet(ctx, l.metaKey(shard), "id")
+func (r *recovery) belongs(ctx context.Context) error {
+	ids := make([]*redis.StringCmd, len(r.node.shards))
+	_, err := r.node.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, shard := range r.node.shards {
+			ids[i] = p.HGet(ctx, r.metaKey(shard), "id")
 		}
 		return nil
 	})
@@ -288,25 +218,25 @@ func (l *Ledger) belongs(ctx context.Context, n *node) error {
 	for i, id := range ids {
 		switch {
 		case id.Val() == "":
-			return fmt.Errorf("%w: shard %d: the shard is empty: its meta is gone; `tollgate rebuild` restores an emptied ledger", ErrUnavailable, n.shards[i])
-		case id.Val() != l.identity:
-			return fmt.Errorf("%w: shard %d: the shard belongs to another ledger", ErrUnavailable, n.shards[i])
+			return fmt.Errorf("%w: shard %d: the shard is empty: its meta is gone; `tollgate rebuild` restores an emptied ledger", ErrUnavailable, r.node.shards[i])
+		case id.Val() != r.identity:
+			return fmt.Errorf("%w: shard %d: the shard belongs to another ledger", ErrUnavailable, r.node.shards[i])
 		}
 	}
 	return nil
 }
 
-// beginRecovery marks the shards, and loads what a recovery needs: scripts that
+// begin marks the shards, and loads what a recovery needs: scripts that
 // write nothing but what the archive has.
-func (l *Ledger) beginRecovery(ctx context.Context, n *node, token string) error {
-	if err := l.belongs(ctx, n); err != nil {
+func (r *recovery) begin(ctx context.Context) error {
+	if err := r.belongs(ctx); err != nil {
 		return err
 	}
-	_, err := n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ScriptLoad(ctx, l.scripts.recover.source)
-		p.ScriptLoad(ctx, l.scripts.putback.source)
-		for _, shard := range n.shards {
-			p.HSet(ctx, l.metaKey(shard), metaRecovering, token)
+	_, err := r.node.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ScriptLoad(ctx, r.scripts.recover.source)
+		p.ScriptLoad(ctx, r.scripts.putback.source)
+		for _, shard := range r.node.shards {
+			p.HSet(ctx, r.metaKey(shard), metaRecovering, r.token)
 		}
 		return nil
 	})
@@ -323,35 +253,36 @@ type shardFound struct {
 	fields               []string // of that, if it is still in Redis
 }
 
-func (l *Ledger) runRecover(ctx context.Context, n *node, heads []archive.Head, step string) ([]shardFound, error) {
-	replies := make([]*redis.Cmd, len(heads))
-	_, err := n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, h := range heads {
-			keys := []string{l.metaKey(h.Shard), l.journalKey(h.Shard)}
-			replies[i] = p.EvalSha(ctx, l.scripts.recover.sha, keys, l.identity, h.Epoch, l.vault.identity, h.Seq, step)
+// step runs a step of lua/recover.lua on every shard.
+func (r *recovery) step(ctx context.Context, name string) ([]shardFound, error) {
+	replies := make([]*redis.Cmd, len(r.heads))
+	_, err := r.node.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, h := range r.heads {
+			keys := []string{r.metaKey(h.Shard), r.journalKey(h.Shard)}
+			replies[i] = p.EvalSha(ctx, r.scripts.recover.sha, keys, r.identity, h.Epoch, r.vault.identity, h.Seq, name)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	found := make([]shardFound, len(heads))
+	found := make([]shardFound, len(r.heads))
 	for i, answer := range replies {
 		values, err := answer.Slice()
 		if err != nil {
 			return nil, err
 		}
-		r := &reply{values: values}
-		switch r.text(0) {
+		state := &reply{values: values}
+		switch state.text(0) {
 		case "OK":
 		case "LATE":
 			return nil, errLate
 		default:
-			return nil, fmt.Errorf("%w: shard %d: %s", ErrUnavailable, heads[i].Shard, r.text(2))
+			return nil, fmt.Errorf("%w: shard %d: %s", ErrUnavailable, r.heads[i].Shard, state.text(2))
 		}
-		found[i] = shardFound{seq: r.integer(1), first: r.integer(2), archived: r.integer(3), shared: r.integer(4), fields: r.texts(5)}
-		if r.err != nil {
-			return nil, r.err
+		found[i] = shardFound{seq: state.integer(1), first: state.integer(2), archived: state.integer(3), shared: state.integer(4), fields: state.texts(5)}
+		if state.err != nil {
+			return nil, state.err
 		}
 	}
 	return found, nil
@@ -361,7 +292,7 @@ func (l *Ledger) runRecover(ctx context.Context, n *node, heads []archive.Head, 
 var errDisagree = errors.New("the archive and Redis do not keep the same journal")
 
 // compare holds a shard against its archive.
-func (l *Ledger) compare(ctx context.Context, a *archive.Archive, head archive.Head, s shardFound) error {
+func (r *recovery) compare(ctx context.Context, head archive.Head, s shardFound) error {
 	end := int64(head.Seq)
 	switch {
 	case s.first > end+1, s.first == 0 && s.seq > end, s.archived > end:
@@ -370,7 +301,7 @@ func (l *Ledger) compare(ctx context.Context, a *archive.Archive, head archive.H
 	case len(s.fields) == 0: // trimmed, or the journal is new
 		return nil
 	}
-	archived, err := a.At(ctx, head.Shard, uint64(s.shared))
+	archived, err := r.store.At(ctx, head.Shard, uint64(s.shared))
 	if err != nil {
 		return err
 	}
@@ -381,28 +312,28 @@ func (l *Ledger) compare(ctx context.Context, a *archive.Archive, head archive.H
 }
 
 // disagree makes a disagreement known to everybody, by the shard's meta.
-func (l *Ledger) disagree(ctx context.Context, shard int, err error) error {
+func (r *recovery) disagree(ctx context.Context, shard int, err error) error {
 	err = fmt.Errorf("shard %d: %w", shard, err)
 	if errors.Is(err, errDisagree) {
-		return l.stopArchiving(ctx, shard, err)
+		return r.vault.stopArchiving(ctx, shard, err)
 	}
 	return err
 }
 
 // putBack books again what a shard lacks.
-func (l *Ledger) putBack(ctx context.Context, n *node, a *archive.Archive, head archive.Head, from int64) error {
+func (r *recovery) putBack(ctx context.Context, head archive.Head, from int64) error {
 	batch := make([]*archive.Entry, 0, putBackBatch)
 	next := uint64(from)
 	flush := func() error {
 		defer func() { batch = batch[:0] }()
-		if err := l.putBackBatch(ctx, n, head.Epoch, batch); err != nil || head.Seq-uint64(from) < putBackKeep {
+		if err := r.putBackBatch(ctx, head.Epoch, batch); err != nil || head.Seq-uint64(from) < putBackKeep {
 			return err
 		}
 		// A whole history is put back for what it booked, not to be kept in memory: the archive has it.
-		return n.client.XTrimMinID(ctx, l.journalKey(head.Shard), entryID(int64(next)-putBackBatch)).Err()
+		return r.node.client.XTrimMinID(ctx, r.journalKey(head.Shard), entryID(int64(next)-putBackBatch)).Err()
 	}
 	query := archive.Query{Shard: head.Shard, AfterSeq: uint64(from), UntilSeq: head.Seq}
-	err := a.Entries(ctx, query, func(e *archive.Entry) error {
+	err := r.store.Entries(ctx, query, func(e *archive.Entry) error {
 		if next++; e.Seq != next {
 			return fmt.Errorf("%w: the archive lacks entry %d-0", errDisagree, next)
 		}
@@ -420,20 +351,20 @@ func (l *Ledger) putBack(ctx context.Context, n *node, a *archive.Archive, head 
 	return flush()
 }
 
-func (l *Ledger) putBackBatch(ctx context.Context, n *node, epoch int64, batch []*archive.Entry) error {
+func (r *recovery) putBackBatch(ctx context.Context, epoch int64, batch []*archive.Entry) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	replies := make([]*redis.Cmd, len(batch))
 	var problem error
-	_, err := n.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := r.node.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, e := range batch {
-			keys, args, err := l.putBackArgs(epoch, e)
+			keys, args, err := r.putBackArgs(epoch, e)
 			if err != nil {
 				problem = err
 				return err
 			}
-			replies[i] = p.EvalSha(ctx, l.scripts.putback.sha, keys, args...)
+			replies[i] = p.EvalSha(ctx, r.scripts.putback.sha, keys, args...)
 		}
 		return nil
 	})
@@ -474,30 +405,30 @@ func putBackAnswer(r *reply, e *archive.Entry) error {
 // nobody has taken over: lock, epochs and journals are looked at on the one
 // connection on which the library is then opened, and a server that fell since
 // has broken it.
-func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends []shardFound, lock, token string) error {
-	at := make([]position, len(heads))
-	library, err := l.scripts.state(ctx, n.client, l.identity)
+func (r *recovery) lift(ctx context.Context, ends []shardFound) error {
+	at := make([]position, len(r.heads))
+	library, err := r.scripts.state(ctx, r.node.client, r.identity)
 	if err != nil {
 		return err
 	}
-	err = n.client.Watch(ctx, func(tx *redis.Tx) error {
-		mine, err := tx.Get(ctx, lock).Result()
-		if errors.Is(err, redis.Nil) || err == nil && mine != token {
+	err = r.node.client.Watch(ctx, func(tx *redis.Tx) error {
+		mine, err := tx.Get(ctx, r.lock).Result()
+		if errors.Is(err, redis.Nil) || err == nil && mine != r.token {
 			return errLate
 		}
 		if err != nil {
 			return err
 		}
-		metas := make([]*redis.SliceCmd, len(heads))
+		metas := make([]*redis.SliceCmd, len(r.heads))
 		if _, err := tx.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, h := range heads {
-				metas[i] = p.HMGet(ctx, l.metaKey(h.Shard), "seq", metaEpoch)
+			for i, h := range r.heads {
+				metas[i] = p.HMGet(ctx, r.metaKey(h.Shard), "seq", metaEpoch)
 			}
 			return nil
 		}); err != nil {
 			return err
 		}
-		for i, h := range heads {
+		for i, h := range r.heads {
 			values := metas[i].Val()
 			at[i] = positionOf(values[0], values[1])
 			if at[i].epoch() != h.Epoch || at[i].seq() < ends[i].seq {
@@ -505,74 +436,19 @@ func (l *Ledger) lift(ctx context.Context, n *node, heads []archive.Head, ends [
 			}
 		}
 		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			l.scripts.open(ctx, p, library, l.identity)
+			r.scripts.open(ctx, p, library, r.identity)
 			return nil
 		})
 		return err
-	}, lock)
+	}, r.lock)
 	if errors.Is(err, redis.TxFailedErr) {
 		return errLate
 	}
 	if err != nil {
 		return err
 	}
-	for i, h := range heads {
-		l.recoveredTo(h.Shard, at[i])
-	}
-	return nil
-}
-
-// admit opens the servers to this process at its start: those that are closed
-// are recovered, and so is one that is open and yet is behind the archive.
-func (l *Ledger) admit(ctx context.Context) error {
-	list, err := l.nodes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, n := range list {
-		if err := l.recoverNode(ctx, n); err != nil {
-			return err
-		}
-	}
-	a, err := l.vault.archive(ctx)
-	if err != nil {
-		// Whoever loaded the scripts has compared this server with the archive since it came up.
-		l.logger.Warn("the archive is out of reach: entries stay in Redis, and a Redis that restarts is not opened before it is back", zap.Error(err))
-		return nil
-	}
-	return l.catchUp(ctx, a)
-}
-
-// catchUp recovers the shards that are behind the archive.
-func (l *Ledger) catchUp(ctx context.Context, a *archive.Archive) error {
-	heads, err := a.Heads(ctx, len(l.tags))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	metas, err := l.archiveMetas(ctx)
-	if err != nil {
-		return err
-	}
-	for shard, m := range metas {
-		if err := l.catchUpShard(ctx, heads[shard], m); err != nil {
-			return fmt.Errorf("shard %d: %w", shard, err)
-		}
-	}
-	return nil
-}
-
-// catchUpShard recovers a shard if it is behind the archive or its recovery
-// was broken off. A server that others have recovered elsewhere since is not
-// the ledger any more.
-func (l *Ledger) catchUpShard(ctx context.Context, head archive.Head, m archiveMeta) error {
-	switch behind := head.Epoch - m.at.epoch(); {
-	case behind == 0 && m.at.seq() < int64(head.Seq):
-		return l.recoverBehind(ctx, head.Shard, positionAt(head.Epoch, int64(head.Seq)))
-	case behind > 0 && m.recovering != "":
-		return l.recoverBehind(ctx, head.Shard, m.at+1)
-	case behind > 0:
-		return fmt.Errorf("%w: this shard was recovered on another server (epoch %d, here %d): if this is the right one, restart it",
-			ErrUnavailable, head.Epoch, m.at.epoch())
+	for i, h := range r.heads {
+		r.recoveredTo(h.Shard, at[i])
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func TestPutBackIsBooking(t *testing.T) {
 			f.archiveNow()
 			before, journal := f.books(), f.journals(f.ledger)
 			f.cut(func(int64) int64 { return size })
-			f.must(f.ledger.recoverShard(f.ctx(), 0))
+			f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
 			f.sameBooks(before, f.books())
 			f.sameBooks(journal, f.journals(f.ledger))
 		})
@@ -245,7 +245,7 @@ func TestRecoveryBrokenOff(t *testing.T) {
 	f.archiveNow()
 	list, err := f.ledger.nodes(f.ctx())
 	f.must(err)
-	f.must(f.ledger.beginRecovery(f.ctx(), list[0], "somebody"))
+	f.must((&recovery{recoverer: f.ledger.recoverer, node: list[0], token: "somebody"}).begin(f.ctx()))
 	_, err = f.store().RaiseEpochs(f.ctx(), []int{0, 1})
 	f.must(err)
 	f.topup("acme", Bonus, "1") // the scripts were there
@@ -276,18 +276,19 @@ func TestTwoRecoverAtOnce(t *testing.T) {
 	// The first one stops half way.
 	list, err := f.ledger.nodes(f.ctx())
 	f.must(err)
-	n, a := list[0], f.store()
-	f.must(f.ledger.beginRecovery(f.ctx(), n, "first"))
-	heads, err := a.RaiseEpochs(f.ctx(), n.shards)
+	first := &recovery{recoverer: f.ledger.recoverer, node: list[0], lock: f.ledger.tags[0] + "recovery", token: "first", store: f.store()}
+	f.must(first.begin(f.ctx()))
+	first.heads, err = first.store.RaiseEpochs(f.ctx(), first.node.shards)
 	f.must(err)
-	found, err := f.ledger.runRecover(f.ctx(), n, heads, "begin")
+	found, err := first.step(f.ctx(), "begin")
 	f.must(err)
+	head := first.heads[0]
 	var some []*archive.Entry
-	f.must(a.Entries(f.ctx(), archive.Query{Shard: heads[0].Shard, AfterSeq: uint64(found[0].seq), UntilSeq: uint64(found[0].seq) + 10}, func(e *archive.Entry) error {
+	f.must(first.store.Entries(f.ctx(), archive.Query{Shard: head.Shard, AfterSeq: uint64(found[0].seq), UntilSeq: uint64(found[0].seq) + 10}, func(e *archive.Entry) error {
 		some = append(some, e)
 		return nil
 	}))
-	f.must(f.ledger.putBackBatch(f.ctx(), n, heads[0].Epoch, some[:5]))
+	f.must(first.putBackBatch(f.ctx(), head.Epoch, some[:5]))
 
 	second := f.open(Options{Shards: 2, Archive: f.ledger.vault.address})
 	a2, err := second.Account(f.ctx(), "acme")
@@ -295,10 +296,10 @@ func TestTwoRecoverAtOnce(t *testing.T) {
 	if a2.Wallets[Bonus].Balance != f.nano("5") {
 		t.Errorf("after the second recovery: %+v", a2.Wallets)
 	}
-	wants(t, f.ledger.putBackBatch(f.ctx(), n, heads[0].Epoch, some[5:]), errLate)
-	_, err = f.ledger.runRecover(f.ctx(), n, heads, "end")
+	wants(t, first.putBackBatch(f.ctx(), head.Epoch, some[5:]), errLate)
+	_, err = first.step(f.ctx(), "end")
 	wants(t, err, errLate)
-	wants(t, f.ledger.lift(f.ctx(), n, heads, found, f.ledger.tags[0]+"recovery", "first"), errLate)
+	wants(t, first.lift(f.ctx(), found), errLate)
 	f.topup("acme", Bonus, "1")
 	f.audit()
 }

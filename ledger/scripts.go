@@ -61,7 +61,7 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 			err = errAnew
 		} else {
 			patient, cancel := context.WithTimeout(ctx, recoveryPatience)
-			if err = l.readmit(patient, shard); err == nil {
+			if err = l.recoverer.readmit(patient, shard); err == nil {
 				r, err = l.runOnce(ctx, s, shard, keys, args)
 			}
 			cancel()
@@ -69,7 +69,7 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 	}
 	if l.vault.here() && errors.Is(err, errBehind) {
 		// It went back without coming up anew: its library is still open.
-		if err = l.recoverBehind(ctx, shard, l.at(shard)); err == nil {
+		if err = l.recoverer.recoverBehind(ctx, shard, l.at(shard)); err == nil {
 			r, err = l.runOnce(ctx, s, shard, keys, args)
 		}
 	}
@@ -120,32 +120,6 @@ func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []
 func (s *shards) alone(ctx context.Context, c *scriptCall) ([]any, error) {
 	c.alone(ctx, s.client)
 	return c.reply, c.err
-}
-
-// readmit looks at the servers when one is closed, and opens them when they
-// are still the ledger that this process knows. One does it for all.
-// A ledger with an archive is compared with that: see recovery.go.
-func (l *Ledger) readmit(ctx context.Context, shard int) error {
-	if l.vault.here() {
-		return l.recoverShard(ctx, shard)
-	}
-	if l.vault.identity != "" {
-		return fmt.Errorf("%w: Redis came up anew, and must be compared with the ledger's archive (%s), which is not configured here: name it as archive.url",
-			ErrUnavailable, l.vault.identity)
-	}
-	select {
-	case l.admitting <- struct{}{}:
-		defer func() { <-l.admitting }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if open, err := l.areOpen(ctx); err != nil || open {
-		return err
-	}
-	if err := l.verify(ctx); err != nil {
-		return err
-	}
-	return l.eachMaster(ctx, l.openServer)
 }
 
 // areOpen reports whether the scripts can be called on every master.

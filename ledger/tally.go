@@ -21,14 +21,14 @@ type Tally struct {
 }
 
 type tally struct {
-	putBack, replayed, conflicts, abandoned, released, expired, open, kept atomic.Int64
+	replayed, conflicts, abandoned, released, expired, open, kept atomic.Int64
 }
 
 // Tally says what this process has met so far.
 func (l *Ledger) Tally() Tally {
 	t := &l.tally
 	return Tally{
-		Losses: l.losses.count.Load(), PutBack: t.putBack.Load(), Replayed: t.replayed.Load(), Conflicts: t.conflicts.Load(),
+		Losses: l.losses.count.Load(), PutBack: l.recoverer.back.Load(), Replayed: t.replayed.Load(), Conflicts: t.conflicts.Load(),
 		Abandoned: t.abandoned.Load(), Released: t.released.Load(), Expired: t.expired.Load(), Open: t.open.Load(), Kept: t.kept.Load(),
 	}
 }

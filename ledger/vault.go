@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
 
 	"github.com/tollgate/tollgate/ledger/archive"
 )
@@ -43,6 +45,8 @@ type vault struct {
 	shards   *shards // whose archive it must be
 	address  string  // "" when none is configured here, see here
 	identity string  // what the shards have recorded, "" for none yet; the archive must have it
+	// forked is why archiving has stopped: Redis and the archive are not of one journal.
+	forked atomic.Pointer[string]
 
 	mu   sync.Mutex
 	open *archive.Archive
@@ -110,6 +114,19 @@ func (v *vault) close() error {
 		return nil
 	}
 	return v.open.Close()
+}
+
+// stopArchiving stops archiving a shard, for all processes, until a person has
+// looked: nothing of it is archived or trimmed any more. The reason stands in
+// the shard's meta.
+func (v *vault) stopArchiving(ctx context.Context, shard int, why error) error {
+	text := fmt.Sprintf("shard %d: %v", shard, why)
+	v.forked.Store(&text)
+	v.shards.logger.Error("ARCHIVING HAS STOPPED: Redis and the archive disagree, and a person must look", zap.Int("shard", shard), zap.Error(why))
+	if err := v.shards.client.HSet(ctx, v.shards.metaKey(shard), metaFork, text).Err(); err != nil {
+		return errors.Join(why, fmt.Errorf("%w: %w", ErrUnavailable, err))
+	}
+	return why
 }
 
 // refuseEmptied is asked before a ledger is made in an empty Redis: a ledger
@@ -187,31 +204,4 @@ func (v *vault) claim(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// openServers lets this process use the servers: with an archive by comparing
-// them with that, without one by what the process itself has seen.
-func (l *Ledger) openServers(ctx context.Context) error {
-	if l.vault.here() {
-		l.archived = l.everCharged
-		l.watermark = func(shard int) int64 { return l.archive.marks[shard].Load() }
-		return l.admit(ctx)
-	}
-	if l.vault.identity != "" {
-		open, err := l.areOpen(ctx)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		if open {
-			return nil
-		}
-	}
-	return unavailable(l.readmit(ctx, 0))
-}
-
-func unavailable(err error) error {
-	if err == nil || errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
