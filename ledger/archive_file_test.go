@@ -29,9 +29,9 @@ func TestArchiveFileTakenAway(t *testing.T) {
 			}
 			f.topup("acme", Bonus, "1")
 			f.topup("acme", Bonus, "2")
-			w := f.ledger.newArchiver()
+			w := f.ledger.archive
 			for range 2 {
-				f.ledger.archiveRound(f.ctx(), w)
+				w.round(f.ctx())
 			}
 			t.Logf("state %+v", w.state)
 			if w.state.Err == nil && w.state.Archived+w.state.Backlog == 0 {
@@ -80,9 +80,9 @@ func TestArchiveGoneBackBeyondARecoveryIsNoticed(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	f.ledger = l
 	f.topup("acme", Bonus, "4")
-	w := l.newArchiver()
+	w := l.archive
 	for range 3 {
-		l.archiveRound(f.ctx(), w)
+		w.round(f.ctx())
 	}
 	if w.state.Err == nil && len(w.state.Forked) == 0 && l.Ready(f.ctx()) == nil {
 		head, err := f.store().Head(f.ctx(), 0)

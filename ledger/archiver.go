@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,10 +14,6 @@ import (
 
 	"github.com/tollgate/tollgate/ledger/archive"
 )
-
-// The archiver copies the journal to SQL and then lets Redis forget what is
-// old: every entry once, in the order of its id, under the epoch that was read
-// before it. Every proxy runs one; a lease lets one of them work, and all look.
 
 const (
 	archiveBatch   = 500
@@ -49,101 +44,114 @@ type ArchiveState struct {
 	Err error
 }
 
-// archiveMeta is a shard's meta, as far as the archive is concerned.
-type archiveMeta struct {
-	at         position
-	archive    string // identity
-	archived   int64
-	fork       string
-	recovering string
-}
-
-// archiver is what a ledger's archiving process remembers between rounds.
+// An archiver copies the journal to SQL and then lets Redis forget what is old:
+// every entry once, in the order of its id, under the epoch that was read before
+// it. Every proxy runs one; a lease lets one of them work, and all look. It stops
+// at a shard whose entries are not those of the archive, and has one recovered
+// that is behind it.
+//
+// It needs the shards, the way to the archive, the recoverer, and Ledger.run for
+// the one script of its own. The rest of the process asks it what is archived,
+// and whether that is enough to go on.
 type archiver struct {
-	holder string
+	*shards
+	vault     *vault
+	recoverer *recoverer
+	run       func(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error)
+
+	interval, keep time.Duration
+	bound          int64 // on the entries that wait
+	observe        func(ArchiveState)
+
+	// Of the loop alone.
+	holder string      // of the lease
 	trimAt []time.Time // when something can next be trimmed, by shard
 	state  ArchiveState
+
+	lagging atomic.Pointer[string] // why admission has stopped
+	marks   []atomic.Int64         // the seq up to which the archive has a shard, as far as is known here
+	words   []atomic.Bool          // shards in which this process booked an operator's word
 }
 
-// archiveFacts is what admission and readiness must know of the archive.
-type archiveFacts struct {
-	lagging atomic.Pointer[string] // why admission has stopped
-	marks   []atomic.Int64         // watermarks, by shard
-	words   []atomic.Bool          // shards in which this process booked an operator's word
+func newArchiver(l *Ledger, o *Options) *archiver {
+	return &archiver{
+		shards: l.shards, vault: l.vault, recoverer: l.recoverer, run: l.run,
+		interval: o.ArchiveInterval, keep: o.ArchiveKeep, bound: o.ArchiveBacklog, observe: o.ObserveArchive,
+		holder: newID("archiver_", time.Now()), trimAt: make([]time.Time, len(l.tags)),
+		marks: make([]atomic.Int64, len(l.tags)), words: make([]atomic.Bool, len(l.tags)),
+	}
 }
 
 // RunArchiver archives until ctx ends. It does nothing without an archive.
 func (l *Ledger) RunArchiver(ctx context.Context) {
-	if !l.vault.here() {
-		return
+	if l.vault.here() {
+		l.archive.loop(ctx)
 	}
-	w := l.newArchiver()
-	ticker := time.NewTicker(l.archiveInterval)
+}
+
+func (w *archiver) loop(ctx context.Context) {
+	ticker := time.NewTicker(w.interval)
 	defer ticker.Stop()
 	for {
-		l.archiveRound(ctx, w)
+		w.round(ctx)
 		select {
 		case <-ctx.Done():
-			l.endLease(context.WithoutCancel(ctx), w)
+			w.endLease(context.WithoutCancel(ctx))
 			return
 		case <-ticker.C:
 		}
 	}
 }
 
-func (l *Ledger) newArchiver() *archiver {
-	return &archiver{holder: newID("archiver_", time.Now()), trimAt: make([]time.Time, len(l.tags))}
-}
-
-func (l *Ledger) endLease(ctx context.Context, w *archiver) {
+func (w *archiver) endLease(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if a, err := l.vault.archive(ctx); err == nil {
+	if a, err := w.vault.archive(ctx); err == nil {
 		_ = a.Unlease(ctx, archiverLease, w.holder) // it runs out by itself
 	}
 }
 
-// archiveRound is one round: look, archive, trim, tell.
-func (l *Ledger) archiveRound(ctx context.Context, w *archiver) {
+// round is one round: look, archive, trim, tell.
+func (w *archiver) round(ctx context.Context) {
 	before := w.state.Err
 	w.state.Archived = 0
-	w.state.Err = l.archiveAll(ctx, w)
+	w.state.Err = w.archiveAll(ctx)
 	if ctx.Err() != nil {
 		return
 	}
-	if err := l.measureLag(ctx, w); err != nil {
+	if err := w.measureLag(ctx); err != nil {
 		w.state.Err = onceEach([]error{w.state.Err, err})
 	}
 	if w.state.Err == nil && w.state.Backlog == 0 {
 		w.state.At = time.Now()
 	}
 	if w.state.Err != nil && (before == nil || before.Error() != w.state.Err.Error()) {
-		l.logger.Error("archiving failed", zap.Error(w.state.Err), zap.Int64("backlog", w.state.Backlog))
+		w.logger.Error("archiving failed", zap.Error(w.state.Err), zap.Int64("backlog", w.state.Backlog))
 	}
-	if l.observeArchive != nil {
-		l.observeArchive(w.state)
+	if w.observe != nil {
+		w.observe(w.state)
 	}
 }
 
 // archiveAll archives every shard, if the lease is this process's.
-func (l *Ledger) archiveAll(ctx context.Context, w *archiver) error {
-	a, err := l.vault.archive(ctx)
+func (w *archiver) archiveAll(ctx context.Context) error {
+	a, err := w.vault.archive(ctx)
 	if err != nil {
 		return err
 	}
-	if err := l.vault.recheck(ctx, a); err != nil {
+	if err := w.vault.recheck(ctx, a); err != nil {
 		return err
 	}
-	mine, err := a.Lease(ctx, archiverLease, w.holder, l.leaseTTL())
+	mine, err := a.Lease(ctx, archiverLease, w.holder, w.leaseTTL())
 	if err != nil || !mine {
 		return err
 	}
 	// The heads first: what Redis then has can only be more, if all is well.
-	heads, err := a.Heads(ctx, len(l.tags))
+	heads, err := a.Heads(ctx, len(w.tags))
 	if err != nil {
 		return err
 	}
-	metas, err := l.archiveMetas(ctx)
+	metas, err := w.archiveMetas(ctx)
 	if err != nil {
 		return err
 	}
@@ -153,54 +161,24 @@ func (l *Ledger) archiveAll(ctx context.Context, w *archiver) error {
 		if metas[shard].fork != "" {
 			continue
 		}
-		if time.Since(renewed) > l.leaseTTL()/3 {
-			if mine, err = a.Lease(ctx, archiverLease, w.holder, l.leaseTTL()); err != nil || !mine {
+		if time.Since(renewed) > w.leaseTTL()/3 {
+			if mine, err = a.Lease(ctx, archiverLease, w.holder, w.leaseTTL()); err != nil || !mine {
 				return err
 			}
 			renewed = time.Now()
 		}
-		if err := l.archiveShard(ctx, w, a, head, metas[shard]); err != nil {
+		if err := w.archiveShard(ctx, a, head, metas[shard]); err != nil {
 			failures = append(failures, fmt.Errorf("shard %d: %w", shard, err))
 		}
 	}
 	return errors.Join(failures...)
 }
 
-func (l *Ledger) leaseTTL() time.Duration { return max(minLease, 3*l.archiveInterval) }
-
-// archiveMetas reads the metas of all shards.
-func (s *shards) archiveMetas(ctx context.Context) ([]archiveMeta, error) {
-	answers := make([]*redis.SliceCmd, len(s.tags))
-	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range s.tags {
-			answers[shard] = p.HMGet(ctx, s.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	metas := make([]archiveMeta, len(s.tags))
-	for shard, answer := range answers {
-		values := answer.Val()
-		text := func(i int) string {
-			value, _ := values[i].(string)
-			return value
-		}
-		if text(0) != s.identity {
-			return nil, fmt.Errorf("%w: shard %d: its meta is gone, or another ledger's", ErrUnavailable, shard)
-		}
-		metas[shard] = archiveMeta{
-			at: positionOf(values[1], values[2]), archive: text(3), archived: positionOf(values[4], nil).seq(),
-			fork: text(5), recovering: text(6),
-		}
-	}
-	return metas, nil
-}
+func (w *archiver) leaseTTL() time.Duration { return max(minLease, 3*w.interval) }
 
 // archiveShard archives what a shard has beyond the archive's head, and trims.
-func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archive, head archive.Head, m archiveMeta) error {
-	if m.archive != l.vault.identity {
+func (w *archiver) archiveShard(ctx context.Context, a *archive.Archive, head archive.Head, m archiveMeta) error {
+	if m.archive != w.vault.identity {
 		return fmt.Errorf("%w: Redis has recorded another archive (%s)", ErrUnavailable, m.archive)
 	}
 	if m.at.epoch() > head.Epoch {
@@ -209,10 +187,10 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		if err != nil || again.Epoch >= m.at.epoch() {
 			return err
 		}
-		return l.vault.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it is of epoch %d, and Redis of %d: the archive has gone back in time",
+		return w.vault.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it is of epoch %d, and Redis of %d: the archive has gone back in time",
 			archive.ErrGap, again.Epoch, m.at.epoch()))
 	}
-	if err := l.recoverer.catchUpShard(ctx, head, m); err != nil || m.at.epoch() < head.Epoch || m.at.seq() < int64(head.Seq) {
+	if err := w.recoverer.catchUpShard(ctx, head, m); err != nil || m.at.epoch() < head.Epoch || m.at.seq() < int64(head.Seq) {
 		return err
 	}
 	if m.archived > int64(head.Seq) {
@@ -221,17 +199,17 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		if err != nil || m.archived <= int64(again.Seq) {
 			return err
 		}
-		return l.vault.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it ends at %d-0, and Redis was told that it had up to %d-0: the archive has gone back in time",
+		return w.vault.stopArchiving(ctx, head.Shard, fmt.Errorf("%w: it ends at %d-0, and Redis was told that it had up to %d-0: the archive has gone back in time",
 			archive.ErrGap, head.Seq, m.archived))
 	}
 	end := m.at.seq()
 	for int64(head.Seq) < end {
-		next, err := l.archiveSome(ctx, a, head)
+		next, err := w.archiveSome(ctx, a, head)
 		switch {
 		case errors.Is(err, archive.ErrEpoch):
 			return nil
 		case errors.Is(err, archive.ErrFork), errors.Is(err, archive.ErrGap):
-			return l.vault.stopArchiving(ctx, head.Shard, err)
+			return w.vault.stopArchiving(ctx, head.Shard, err)
 		case err != nil:
 			return err
 		case next.Seq == head.Seq:
@@ -239,12 +217,12 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 		}
 		w.state.Archived += int64(next.Seq - head.Seq)
 		head = next
-		if err := l.trim(ctx, w, head.Shard, int64(head.Seq)); err != nil {
+		if err := w.trim(ctx, head.Shard, int64(head.Seq)); err != nil {
 			return err
 		}
 	}
-	if m.archived < int64(head.Seq) || !w.trimAt[head.Shard].IsZero() && !l.now().Before(w.trimAt[head.Shard]) {
-		return l.trim(ctx, w, head.Shard, int64(head.Seq))
+	if m.archived < int64(head.Seq) || !w.trimAt[head.Shard].IsZero() && !w.now().Before(w.trimAt[head.Shard]) {
+		return w.trim(ctx, head.Shard, int64(head.Seq))
 	}
 	return nil
 }
@@ -253,14 +231,14 @@ func (l *Ledger) archiveShard(ctx context.Context, w *archiver, a *archive.Archi
 // entry again: if that is another now, the journal has forked. Epoch and entries
 // are read at one moment: entries of a server that has missed a recovery are
 // not the ledger's.
-func (l *Ledger) archiveSome(ctx context.Context, a *archive.Archive, head archive.Head) (archive.Head, error) {
+func (w *archiver) archiveSome(ctx context.Context, a *archive.Archive, head archive.Head) (archive.Head, error) {
 	var epoch, after *redis.SliceCmd
 	var page *redis.Cmd
 	// No MULTI: a Redis that is full takes none, and is to be emptied by this.
-	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		epoch = p.HMGet(ctx, l.metaKey(head.Shard), "seq", metaEpoch)
-		page = p.Do(ctx, "XRANGE", l.journalKey(head.Shard), entryID(max(1, int64(head.Seq))), "+", "COUNT", archiveBatch)
-		after = p.HMGet(ctx, l.metaKey(head.Shard), "seq", metaEpoch)
+	_, err := w.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		epoch = p.HMGet(ctx, w.metaKey(head.Shard), "seq", metaEpoch)
+		page = p.Do(ctx, "XRANGE", w.journalKey(head.Shard), entryID(max(1, int64(head.Seq))), "+", "COUNT", archiveBatch)
+		after = p.HMGet(ctx, w.metaKey(head.Shard), "seq", metaEpoch)
 		return nil
 	})
 	if err != nil {
@@ -290,7 +268,7 @@ func (l *Ledger) ArchiveWord(ctx context.Context) error {
 		switch said := l.archive.words[shard].Swap(false); {
 		case !said:
 		case l.vault.here():
-			failures = append(failures, l.archiveUpTo(ctx, shard, l.at(shard).seq()))
+			failures = append(failures, l.archive.archiveUpTo(ctx, shard, l.at(shard).seq()))
 		case l.vault.identity != "":
 			return fmt.Errorf("%w: the ledger has an archive, and none is configured here: name it as archive.url in the file of -c", ErrUnavailable)
 		}
@@ -299,8 +277,8 @@ func (l *Ledger) ArchiveWord(ctx context.Context) error {
 }
 
 // archiveUpTo archives a shard up to an entry, as the archiver would a moment later.
-func (l *Ledger) archiveUpTo(ctx context.Context, shard int, seq int64) error {
-	a, err := l.vault.archive(ctx)
+func (w *archiver) archiveUpTo(ctx context.Context, shard int, seq int64) error {
+	a, err := w.vault.archive(ctx)
 	if err != nil {
 		return err
 	}
@@ -312,7 +290,7 @@ func (l *Ledger) archiveUpTo(ctx context.Context, shard int, seq int64) error {
 		if int64(head.Seq) >= seq {
 			return nil
 		}
-		next, err := l.archiveSome(ctx, a, head)
+		next, err := w.archiveSome(ctx, a, head)
 		if err != nil {
 			return unavailable(fmt.Errorf("shard %d: %w", shard, err))
 		}
@@ -324,40 +302,10 @@ func (l *Ledger) archiveUpTo(ctx context.Context, shard int, seq int64) error {
 	return fmt.Errorf("%w: shard %d: the archive is behind: it ends at %d-0", ErrUnavailable, shard, head.Seq)
 }
 
-// rawEntries reads the answer of XRANGE with the fields in their order, as the client's own way of reading it would not.
-func rawEntries(shard int, answer *redis.Cmd) ([]archive.Entry, error) {
-	list, err := answer.Slice()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	entries := make([]archive.Entry, len(list))
-	for i, item := range list {
-		pair, ok := item.([]any)
-		if !ok || len(pair) != 2 {
-			return nil, fmt.Errorf("%w: shard %d: XRANGE answered %.200v", ErrUnavailable, shard, item)
-		}
-		r := &reply{values: pair}
-		id, _, _ := strings.Cut(r.text(0), "-")
-		values, _ := pair[1].([]any)
-		head := &reply{values: []any{id}}
-		fields := &reply{values: values}
-		e := archive.Entry{Shard: shard, Seq: uint64(head.integer(0)), Fields: fields.texts(0)}
-		m := fieldMap(e.Fields)
-		e.Type, e.Account, e.RequestID, e.Key = m["t"], m["a"], m["r"], keyID(m["a"], m["k"])
-		booked := &record{fields: m}
-		e.Time = millis(booked.integer("m"))
-		if err := errors.Join(r.err, head.err, fields.err, booked.err); err != nil {
-			return nil, fmt.Errorf("%w: shard %d, entry %s: %w", ErrUnavailable, shard, id, err)
-		}
-		entries[i] = e
-	}
-	return entries, nil
-}
-
 // trim records the watermark and lets go of what is archived and old.
-func (l *Ledger) trim(ctx context.Context, w *archiver, shard int, upTo int64) error {
-	args := append(l.args(4), l.vault.identity, upTo, l.archiveKeep.Milliseconds(), trimAtOnce)
-	r, err := l.run(ctx, l.scripts.watermark, shard, []string{l.metaKey(shard), l.journalKey(shard)}, args)
+func (w *archiver) trim(ctx context.Context, shard int, upTo int64) error {
+	args := append(w.args(4), w.vault.identity, upTo, w.keep.Milliseconds(), trimAtOnce)
+	r, err := w.run(ctx, w.scripts.watermark, shard, []string{w.metaKey(shard), w.journalKey(shard)}, args)
 	if err != nil {
 		return err
 	}
@@ -368,44 +316,43 @@ func (l *Ledger) trim(ctx context.Context, w *archiver, shard int, upTo int64) e
 	if err := r.problem(); err != nil {
 		return err
 	}
-	raise(&l.archive.marks[shard], mark)
+	raise(&w.marks[shard], mark)
 	w.trimAt[shard] = time.Time{}
 	if oldest > 0 {
 		// Not at the very moment: a stream that is trimmed entry by entry would keep Redis busy.
-		w.trimAt[shard] = millis(oldest).Add(l.archiveKeep + max(trimAgain, l.archiveInterval))
+		w.trimAt[shard] = millis(oldest).Add(w.keep + max(trimAgain, w.interval))
 	}
 	return nil
 }
 
 // measureLag measures how far the archive is behind, and tells admission and readiness.
-func (l *Ledger) measureLag(ctx context.Context, w *archiver) error {
-	metas, err := l.archiveMetas(ctx)
+func (w *archiver) measureLag(ctx context.Context) error {
+	metas, err := w.archiveMetas(ctx)
 	if err != nil {
 		return err
 	}
 	w.state.Backlog, w.state.Forked = 0, make(map[int]string)
 	for shard, m := range metas {
 		w.state.Backlog += max(0, m.at.seq()-m.archived)
-		raise(&l.archive.marks[shard], m.archived)
+		raise(&w.marks[shard], m.archived)
 		if m.fork != "" {
 			w.state.Forked[shard] = m.fork
 		}
 	}
-	if w.state.Lag, err = l.oldestWaiting(ctx, metas); err != nil {
+	if w.state.Lag, err = w.oldestWaiting(ctx, metas); err != nil {
 		return err
 	}
-	l.archive.tell(w.state, l.archiveBacklog)
-	l.vault.forked.Store(firstOf(w.state.Forked))
+	w.tell()
 	return nil
 }
 
 // oldestWaiting is the age of the oldest entry that is not archived.
-func (l *Ledger) oldestWaiting(ctx context.Context, metas []archiveMeta) (time.Duration, error) {
+func (w *archiver) oldestWaiting(ctx context.Context, metas []archiveMeta) (time.Duration, error) {
 	waiting := make(map[int]*redis.Cmd)
-	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := w.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for shard, m := range metas {
 			if m.at.seq() > m.archived {
-				waiting[shard] = p.Do(ctx, "XRANGE", l.journalKey(shard), entryID(m.archived+1), "+", "COUNT", 1)
+				waiting[shard] = p.Do(ctx, "XRANGE", w.journalKey(shard), entryID(m.archived+1), "+", "COUNT", 1)
 			}
 		}
 		return nil
@@ -420,19 +367,21 @@ func (l *Ledger) oldestWaiting(ctx context.Context, metas []archiveMeta) (time.D
 			return 0, err
 		}
 		if len(entries) > 0 {
-			lag = max(lag, l.now().Sub(entries[0].Time))
+			lag = max(lag, w.now().Sub(entries[0].Time))
 		}
 	}
 	return lag, nil
 }
 
 // tell sets what admission and readiness go by.
-func (f *archiveFacts) tell(s ArchiveState, bound int64) {
-	f.lagging.Store(nil)
-	if s.Backlog > bound || s.Lag > staleAfter && s.Backlog > bound/stalePart {
+func (w *archiver) tell() {
+	var lagging *string
+	if s := &w.state; s.Backlog > w.bound || s.Lag > staleAfter && s.Backlog > w.bound/stalePart {
 		text := fmt.Sprintf("archive lags: %d entries wait for it, for %s", s.Backlog, s.Lag.Round(time.Second))
-		f.lagging.Store(&text)
+		lagging = &text
 	}
+	w.lagging.Store(lagging)
+	w.vault.forked.Store(firstOf(w.state.Forked))
 }
 
 // firstOf is the text of the lowest shard, nil if there is none.
@@ -444,22 +393,14 @@ func firstOf(texts map[int]string) *string {
 	return &text
 }
 
-// admits refuses new calls while what Redis has lost is not replayed yet, and
-// while more entries wait for the archive than Redis should have to keep.
-func (l *Ledger) admits() error {
-	if err := l.losses.reconciled(l.log != nil); err != nil {
-		return err
-	}
-	if why := l.archive.lagging.Load(); why != nil {
+// keepsUp refuses new calls while more entries wait for the archive than Redis
+// should have to keep: nil or ErrUnavailable.
+func (w *archiver) keepsUp() error {
+	if why := w.lagging.Load(); why != nil {
 		return fmt.Errorf("%w: %s", ErrUnavailable, *why)
 	}
 	return nil
 }
 
-// archiveReady reports what a person must see to: nil or ErrUnavailable.
-func (l *Ledger) archiveReady() error {
-	if why := l.vault.forked.Load(); why != nil {
-		return fmt.Errorf("%w: archiving has stopped: %s", ErrUnavailable, *why)
-	}
-	return l.admits()
-}
+// watermark is the journal sequence up to which the archive has a shard.
+func (w *archiver) watermark(shard int) int64 { return w.marks[shard].Load() }

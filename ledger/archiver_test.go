@@ -43,9 +43,9 @@ func archived(t *testing.T, o Options, with ...redistest.Option) *fixture {
 // archiveNow lets the archiver do one round, which must come to a good end.
 func (f *fixture) archiveNow() ArchiveState {
 	f.Helper()
-	w := f.ledger.newArchiver()
-	f.ledger.archiveRound(f.ctx(), w)
-	f.ledger.endLease(f.ctx(), w)
+	w := f.ledger.archive
+	w.round(f.ctx())
+	w.endLease(f.ctx())
 	if w.state.Err != nil {
 		f.Fatalf("archiving: %v", w.state.Err)
 	}
@@ -197,15 +197,15 @@ func TestArchiveIsTheLedgersOwn(t *testing.T) {
 func TestOneArchiverAtATime(t *testing.T) {
 	f := archived(t, Options{})
 	f.account("acme", "10", "0", AccountOptions{})
-	first, second := f.ledger.newArchiver(), f.ledger.newArchiver()
-	f.ledger.archiveRound(f.ctx(), first)
+	first, second := f.ledger.archive, f.open(Options{Archive: f.ledger.vault.address}).archive
+	first.round(f.ctx())
 	f.topup("acme", Bonus, "1")
-	f.ledger.archiveRound(f.ctx(), second)
+	second.round(f.ctx())
 	if second.state.Err != nil || second.state.Archived != 0 || second.state.Backlog != 1 {
 		t.Errorf("the second: %+v", second.state)
 	}
-	f.ledger.endLease(f.ctx(), first)
-	f.ledger.archiveRound(f.ctx(), second)
+	first.endLease(f.ctx())
+	second.round(f.ctx())
 	if second.state.Err != nil || second.state.Archived != 1 || second.state.Backlog != 0 {
 		t.Errorf("the second, alone: %+v", second.state)
 	}
@@ -216,7 +216,7 @@ func TestOneArchiverAtATime(t *testing.T) {
 	f.must(err)
 	shard := f.ledger.shardOf("acme")
 	for range 2 {
-		_, err := f.ledger.archiveSome(f.ctx(), a, heads[shard])
+		_, err := f.ledger.archive.archiveSome(f.ctx(), a, heads[shard])
 		f.must(err)
 	}
 	f.archiveNow()
@@ -230,7 +230,7 @@ func TestArchiverKilledBetweenSteps(t *testing.T) {
 	a := f.store()
 	head, err := a.Head(f.ctx(), 0)
 	f.must(err)
-	_, err = f.ledger.archiveSome(f.ctx(), a, head)
+	_, err = f.ledger.archive.archiveSome(f.ctx(), a, head)
 	f.must(err)
 	if n := f.hot(0); n != 3 {
 		t.Fatalf("%d entries in Redis", n)
@@ -245,19 +245,19 @@ func TestArchiverKilledBetweenSteps(t *testing.T) {
 func TestKeep(t *testing.T) {
 	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Minute})
 	f.account("acme", "10", "0", AccountOptions{})
-	w := f.ledger.newArchiver()
-	f.ledger.archiveRound(f.ctx(), w)
+	w := f.ledger.archive
+	w.round(f.ctx())
 	if f.hot(0) != 2 {
 		t.Errorf("%d entries in Redis, want both", f.hot(0))
 	}
 	f.pass(2 * time.Minute)
 	f.topup("acme", Bonus, "1")
-	f.ledger.archiveRound(f.ctx(), w)
+	w.round(f.ctx())
 	if f.hot(0) != 1 {
 		t.Errorf("%d entries in Redis, want the young one", f.hot(0))
 	}
 	f.pass(2 * time.Minute)
-	f.ledger.archiveRound(f.ctx(), w)
+	w.round(f.ctx())
 	f.ledger.clockOffset.Store(0)
 	if f.hot(0) != 1 {
 		t.Errorf("%d entries in Redis: the last archived one must stay", f.hot(0))
@@ -281,18 +281,18 @@ func TestForkStopsArchiving(t *testing.T) {
 	f.topup("acme", Bonus, "1")
 	f.topup("acme", Bonus, "1")
 	before := f.hot(0)
-	w := f.ledger.newArchiver()
-	f.ledger.archiveRound(f.ctx(), w)
+	w := f.ledger.archive
+	w.round(f.ctx())
 	if !errors.Is(w.state.Err, archive.ErrFork) || len(w.state.Forked) != 1 {
 		t.Errorf("state %+v", w.state)
 	}
 	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
-	f.ledger.endLease(f.ctx(), w)
+	w.endLease(f.ctx())
 
 	other := f.open(Options{Shards: 1, Archive: f.ledger.vault.address})
-	second := other.newArchiver()
+	second := other.archive
 	f.topup("acme", Bonus, "1")
-	other.archiveRound(f.ctx(), second)
+	second.round(f.ctx())
 	if len(second.state.Forked) != 1 || second.state.Archived != 0 || second.state.Backlog == 0 {
 		t.Errorf("another process: %+v", second.state)
 	}
@@ -336,9 +336,9 @@ func TestArchiveGoneBackIsNoticed(t *testing.T) {
 	f.account("acme", "10", "5", AccountOptions{})
 	f.archiveNow()
 	f.forget(0, 1)
-	w := f.ledger.newArchiver()
+	w := f.ledger.archive
 	f.topup("acme", Bonus, "1")
-	f.ledger.archiveRound(f.ctx(), w)
+	w.round(f.ctx())
 	if !errors.Is(w.state.Err, archive.ErrGap) || len(w.state.Forked) != 1 {
 		t.Errorf("state %+v", w.state)
 	}
@@ -355,11 +355,11 @@ func TestBackpressure(t *testing.T) {
 	f.topup("acme", Bonus, "1")
 	f.topup("acme", Bonus, "1")
 	f.topup("acme", Bonus, "1")
-	holder := f.ledger.newArchiver() // has the lease, and hangs
-	_, err := f.store().Lease(f.ctx(), archiverLease, holder.holder, time.Hour)
+	const hangs = "another" // that has the lease
+	_, err := f.store().Lease(f.ctx(), archiverLease, hangs, time.Hour)
 	f.must(err)
-	w := f.ledger.newArchiver()
-	f.ledger.archiveRound(f.ctx(), w)
+	w := f.ledger.archive
+	w.round(f.ctx())
 	_, err = f.tryReserve(key, cost(f, "1"))
 	wants(t, err, ErrUnavailable)
 	if err == nil || !strings.Contains(err.Error(), "archive lags") {
@@ -367,8 +367,8 @@ func TestBackpressure(t *testing.T) {
 	}
 	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
 	f.settle(hold, cost(f, "1"))
-	f.ledger.endLease(f.ctx(), holder)
-	f.ledger.archiveRound(f.ctx(), w)
+	f.must(f.store().Unlease(f.ctx(), archiverLease, hangs))
+	w.round(f.ctx())
 	f.release(f.reserve(key, cost(f, "1")))
 }
 
@@ -533,13 +533,13 @@ func (f *fixture) during(act, do func()) {
 func TestArchiverStandsStill(t *testing.T) {
 	f, other := withAnother(t)
 	f.topup("acme", Recharge, "1")
-	a := f.ledger.newArchiver()
-	f.during(func() { f.ledger.archiveRound(f.ctx(), a) }, func() {
+	a := f.ledger.archive
+	f.during(func() { a.round(f.ctx()) }, func() {
 		f.must(f.store().Unlease(f.ctx(), archiverLease, a.holder)) // its lease has run out
 		other.archiveNow()
 	})
 	f.must(a.state.Err)
-	f.must(f.ledger.archiveReady())
+	f.must(f.ledger.Ready(f.ctx()))
 }
 
 // What is archived and trimmed while a reader goes through the journal, he finds in the archive.

@@ -52,10 +52,10 @@ func TestLeaseFromAClockAhead(t *testing.T) {
 	f := archived(t, Options{Shards: 1})
 	f.account("acme", "10", "0", AccountOptions{})
 	// The holder's clock is a day ahead; then it is killed.
-	_, err := f.store().Lease(f.ctx(), archiverLease, "archiver_dead", 24*time.Hour+f.ledger.leaseTTL())
+	_, err := f.store().Lease(f.ctx(), archiverLease, "archiver_dead", 24*time.Hour+f.ledger.archive.leaseTTL())
 	f.must(err)
-	w := f.ledger.newArchiver()
-	f.ledger.archiveRound(f.ctx(), w)
+	w := f.ledger.archive
+	w.round(f.ctx())
 	if w.state.Archived == 0 {
 		t.Errorf("nothing is archived, for a day: %+v", w.state)
 	}

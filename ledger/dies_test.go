@@ -185,9 +185,9 @@ func TestArchiverDiesAnywhere(t *testing.T) {
 			f.topup("bolt", Bonus, "0.1")
 		}
 	}, func(l *Ledger) error {
-		w := l.newArchiver()
-		l.archiveRound(f.ctx(), w)
-		l.endLease(f.ctx(), w) // as when it runs out
+		w := l.archive
+		w.round(f.ctx())
+		w.endLease(f.ctx()) // as when it runs out
 		return w.state.Err
 	}, func(bool) {
 		f.archiveNow()

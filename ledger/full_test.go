@@ -16,8 +16,8 @@ func TestFullRedisIsTrimmed(t *testing.T) {
 	}
 	f.must(f.server.Client().ConfigSet(f.ctx(), "maxmemory", "1").Err())
 	before := f.hot(0)
-	w := f.ledger.newArchiver()
-	f.ledger.archiveRound(f.ctx(), w)
+	w := f.ledger.archive
+	w.round(f.ctx())
 	if w.state.Err != nil {
 		t.Errorf("archiving on a full Redis: %v", w.state.Err)
 	}

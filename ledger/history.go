@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -100,6 +101,36 @@ func (s *shards) hotPage(ctx context.Context, shard int, from, to int64) ([]arch
 		end = entryID(to)
 	}
 	return rawEntries(shard, s.client.Do(ctx, "XRANGE", s.journalKey(shard), entryID(from), end, "COUNT", journalPage))
+}
+
+// rawEntries reads the answer of XRANGE with the fields in their order, as the client's own way of reading it would not.
+func rawEntries(shard int, answer *redis.Cmd) ([]archive.Entry, error) {
+	list, err := answer.Slice()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	entries := make([]archive.Entry, len(list))
+	for i, item := range list {
+		pair, ok := item.([]any)
+		if !ok || len(pair) != 2 {
+			return nil, fmt.Errorf("%w: shard %d: XRANGE answered %.200v", ErrUnavailable, shard, item)
+		}
+		r := &reply{values: pair}
+		id, _, _ := strings.Cut(r.text(0), "-")
+		values, _ := pair[1].([]any)
+		head := &reply{values: []any{id}}
+		fields := &reply{values: values}
+		e := archive.Entry{Shard: shard, Seq: uint64(head.integer(0)), Fields: fields.texts(0)}
+		m := fieldMap(e.Fields)
+		e.Type, e.Account, e.RequestID, e.Key = m["t"], m["a"], m["r"], keyID(m["a"], m["k"])
+		booked := &record{fields: m}
+		e.Time = millis(booked.integer("m"))
+		if err := errors.Join(r.err, head.err, fields.err, booked.err); err != nil {
+			return nil, fmt.Errorf("%w: shard %d, entry %s: %w", ErrUnavailable, shard, id, err)
+		}
+		entries[i] = e
+	}
+	return entries, nil
 }
 
 // archivedFrom is entryFrom where Redis's first entry is later than that with

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,7 +35,10 @@ const (
 // Ledger is the books: accounts, packs, keys, holds and journal in Redis. It
 // is safe for concurrent use, by many processes at once.
 type Ledger struct {
-	*shards // the ledger as it lies in Redis
+	*shards              // the ledger as it lies in Redis
+	vault     *vault     // the way to its archive
+	recoverer *recoverer // what a server must pass before it is written to
+	archive   *archiver  // moves the journal to the archive
 
 	// What Options say.
 	holdTTL     time.Duration
@@ -53,16 +55,6 @@ type Ledger struct {
 	// has been charged; nil without an archive. Only replay asks, for requests
 	// that are older than what Redis remembers.
 	archived func(ctx context.Context, requestID string) (bool, error)
-	// watermark is the journal sequence up to which the archive has a shard; nil
-	// without an archive. The settlement log is purged by it.
-	watermark       func(shard int) int64
-	vault           *vault     // the way to the archive
-	recoverer       *recoverer // what a server must pass before it is written to
-	archive         archiveFacts
-	archiveInterval time.Duration
-	archiveKeep     time.Duration
-	archiveBacklog  int64
-	observeArchive  func(ArchiveState)
 }
 
 // Open connects to the ledger, makes it if there is none, checks that it is
@@ -90,7 +82,6 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{
 		shards: s, vault: v, recoverer: newRecoverer(s, v, o.Timezone),
 		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe,
-		archiveInterval: o.ArchiveInterval, archiveKeep: o.ArchiveKeep, archiveBacklog: o.ArchiveBacklog, observeArchive: o.ObserveArchive,
 	}
 	if err := l.settleIn(ctx, o); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -158,7 +149,7 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	}
 	l.identity, l.currency = first["id"], currency
 	l.divide(count)
-	l.archive.marks, l.archive.words = make([]atomic.Int64, count), make([]atomic.Bool, count)
+	l.archive = newArchiver(l, &o)
 	if first["ready"] != "1" {
 		if err := l.found(ctx); err != nil {
 			return err
@@ -175,7 +166,6 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	}
 	if l.vault.here() {
 		l.archived = l.everCharged
-		l.watermark = func(shard int) int64 { return l.archive.marks[shard].Load() }
 	}
 	if err := l.recoverer.openAtStart(ctx); err != nil {
 		return err
@@ -229,10 +219,22 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	if err := l.logReady(); err != nil {
 		return err
 	}
-	if err := l.archiveReady(); err != nil {
+	if err := l.vault.sound(); err != nil {
+		return err
+	}
+	if err := l.admits(); err != nil {
 		return err
 	}
 	return l.verify(ctx)
+}
+
+// admits refuses new calls while what Redis has lost is not replayed yet, and
+// while the archive does not keep up.
+func (l *Ledger) admits() error {
+	if err := l.losses.reconciled(l.log != nil); err != nil {
+		return err
+	}
+	return l.archive.keepsUp()
 }
 
 // Currency is the currency that the ledger is kept in.

@@ -125,11 +125,19 @@ func (l *Ledger) RunReplay(ctx context.Context) {
 		err := l.log.flush()
 		if now := time.Now(); now.Sub(purged) >= purgeEvery {
 			purged = now
-			if err = errors.Join(err, l.log.purge(now, l.watermark)); err != nil {
+			if err = errors.Join(err, l.log.purge(now, l.watermark())); err != nil {
 				l.logger.Error("the settlement log cannot be written or purged", zap.Error(err))
 			}
 		}
 	}
+}
+
+// watermark tells how far the archive is; nil without one.
+func (l *Ledger) watermark() func(shard int) int64 {
+	if !l.vault.here() {
+		return nil
+	}
+	return l.archive.watermark
 }
 
 func (l *Ledger) replaySome(ctx context.Context, whole bool) error {

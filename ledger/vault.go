@@ -129,6 +129,15 @@ func (v *vault) stopArchiving(ctx context.Context, shard int, why error) error {
 	return why
 }
 
+// sound reports whether Redis and the archive are of one journal, as far as is
+// known here: nil or ErrUnavailable.
+func (v *vault) sound() error {
+	if why := v.forked.Load(); why != nil {
+		return fmt.Errorf("%w: archiving has stopped: %s", ErrUnavailable, *why)
+	}
+	return nil
+}
+
 // refuseEmptied is asked before a ledger is made in an empty Redis: a ledger
 // that the archive knows was emptied, and a new one in its place would lock out
 // all of its key holders.
@@ -204,4 +213,43 @@ func (v *vault) claim(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// archiveMeta is a shard's meta, as far as the archive is concerned.
+type archiveMeta struct {
+	at         position
+	archive    string // identity
+	archived   int64
+	fork       string
+	recovering string
+}
+
+// archiveMetas reads the metas of all shards.
+func (s *shards) archiveMetas(ctx context.Context) ([]archiveMeta, error) {
+	answers := make([]*redis.SliceCmd, len(s.tags))
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range s.tags {
+			answers[shard] = p.HMGet(ctx, s.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	metas := make([]archiveMeta, len(s.tags))
+	for shard, answer := range answers {
+		values := answer.Val()
+		text := func(i int) string {
+			value, _ := values[i].(string)
+			return value
+		}
+		if text(0) != s.identity {
+			return nil, fmt.Errorf("%w: shard %d: its meta is gone, or another ledger's", ErrUnavailable, shard)
+		}
+		metas[shard] = archiveMeta{
+			at: positionOf(values[1], values[2]), archive: text(3), archived: positionOf(values[4], nil).seq(),
+			fork: text(5), recovering: text(6),
+		}
+	}
+	return metas, nil
 }
