@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -140,24 +138,6 @@ func unreachable(err error) bool {
 	return !errors.Is(err, ErrUnavailable) // which is an answer that cannot be trusted, but an answer
 }
 
-// awaitRedis returns when every server that was found away can be asked
-// again; false when ctx ends first.
-func (l *Ledger) awaitRedis(ctx context.Context) bool {
-	for shard := range l.circuits.list {
-		for pause := probeEvery; l.circuits.of(shard).until.Load() != 0; pause = min(2*pause, awayFor) {
-			if l.probe(ctx, shard) == nil {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return false
-			case <-time.After(pause):
-			}
-		}
-	}
-	return ctx.Err() == nil
-}
-
 // probe asks a shard's server for next to nothing, and then, by a script, for
 // an answer that can be trusted: that is where a server that has come up anew
 // is looked at and recovered, while callers are refused instead of waiting for it.
@@ -173,58 +153,4 @@ func (l *Ledger) probe(ctx context.Context, shard int) error {
 	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
 	_, err := l.run(long, l.scripts.due, shard, keys, append(l.args(1), 0))
 	return err
-}
-
-// inGrace reports whether heartbeats may have been unable to arrive within the
-// last hold TTL: this process has not reached Redis, Redis has not run for so
-// long, or a recovery has lifted its fence since. A question that fails is
-// answered yes: who cannot tell sweeps nothing.
-func (l *Ledger) inGrace(ctx context.Context) bool {
-	if last := l.circuits.last.Load(); last != 0 && time.Since(time.Unix(0, last)) < l.holdTTL {
-		return true
-	}
-	if l.embedded {
-		return false
-	}
-	grace := false
-	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
-		info, err := c.Info(ctx, "server").Result()
-		if up, found := uptime(info); found && up < l.holdTTL {
-			grace = true
-		}
-		return err
-	})
-	recovered, recoveredErr := l.recoveredAt(ctx)
-	return grace || err != nil || recoveredErr != nil || time.Since(recovered) < l.holdTTL
-}
-
-func uptime(info string) (time.Duration, bool) {
-	_, rest, found := strings.Cut(info, "uptime_in_seconds:")
-	number, _, _ := strings.Cut(rest, "\r\n")
-	seconds, err := strconv.ParseInt(number, 10, 64)
-	return time.Duration(seconds) * time.Second, found && err == nil
-}
-
-// metaRecovered is the field of a shard's meta that says when a recovery last
-// lifted the fence there, in ms since 1970.
-const metaRecovered = "recovered"
-
-// recoveredAt is when a shard was last recovered; long ago if none ever was.
-func (s *shards) recoveredAt(ctx context.Context) (latest time.Time, err error) {
-	times := make([]*redis.StringCmd, len(s.tags))
-	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range s.tags {
-			times[shard] = p.HGet(ctx, s.metaKey(shard), metaRecovered)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return latest, err
-	}
-	for _, t := range times {
-		if ms, err := t.Int64(); err == nil && millis(ms).After(latest) {
-			latest = millis(ms)
-		}
-	}
-	return latest, nil
 }

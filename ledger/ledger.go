@@ -39,6 +39,8 @@ type Ledger struct {
 	vault     *vault     // the way to its archive
 	recoverer *recoverer // what a server must pass before it is written to
 	archive   *archiver  // moves the journal to the archive
+	log       *settleLog // what this process has promised and Redis may lack; nil without a settlement log
+	replayer  *replayer  // brings Redis what is in log; nil without one
 
 	// What Options say.
 	holdTTL     time.Duration
@@ -47,14 +49,6 @@ type Ledger struct {
 	observe     func(op string, took time.Duration, err error)
 
 	tally tally
-	// log is the settlement log of this process, nil without one.
-	log *settleLog
-	// logs is the directory in which log and those of other proxies stand.
-	logs string
-	// archived asks the archive, and what is not archived yet, whether a request
-	// has been charged; nil without an archive. Only replay asks, for requests
-	// that are older than what Redis remembers.
-	archived func(ctx context.Context, requestID string) (bool, error)
 }
 
 // Open connects to the ledger, makes it if there is none, checks that it is
@@ -164,13 +158,13 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	if err := l.vault.prepare(ctx, &o, first[metaArchive]); err != nil {
 		return err
 	}
-	if l.vault.here() {
-		l.archived = l.everCharged
-	}
 	if err := l.recoverer.openAtStart(ctx); err != nil {
 		return err
 	}
-	return l.replayAtStart(ctx)
+	if l.replayer == nil {
+		return nil
+	}
+	return l.replayer.atStart(ctx)
 }
 
 // agree compares the options with what is recorded in the first shard's meta,

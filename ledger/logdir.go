@@ -23,49 +23,22 @@ const maxLogs = 256
 var errLogTaken = errors.New("taken")
 
 // openLog takes a settlement log, if there is to be one.
-func (l *Ledger) openLog(o *Options) (err error) {
+func (l *Ledger) openLog(o *Options) error {
 	if o.Log == "" {
 		return nil
 	}
 	for n := range maxLogs {
 		dir := filepath.Join(o.Log, strconv.Itoa(n))
-		l.log, err = openSettleLog(dir, l.identity, l.shardOf, o.Durability == DurabilityStrict, o.LogSize)
-		if !errors.Is(err, errLogTaken) {
-			l.logs = o.Log
-			return err
-		}
-	}
-	return fmt.Errorf("%w: settlement logs %s: all %d are taken", ErrInvalid, o.Log, maxLogs)
-}
-
-// adoptOthers books what is in the logs beside our own that nobody has. A ledger
-// without a log of its own, such as a verb's, has none beside it: the files of
-// the working directory are not its business, whatever they are called.
-func (l *Ledger) adoptOthers(ctx context.Context) error {
-	if l.log == nil {
-		return nil
-	}
-	dirs, err := logsIn(l.logs)
-	if err != nil {
-		return err
-	}
-	for _, dir := range dirs {
-		if dir == l.log.dir {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(dir, identityFile)); errors.Is(err, os.ErrNotExist) {
-			continue // its process ended before it had a record: the first thing it writes is whose log it is
-		}
-		done, err := l.adopt(ctx, dir)
+		log, err := openSettleLog(dir, l.identity, l.shardOf, o.Durability == DurabilityStrict, o.LogSize)
 		if errors.Is(err, errLogTaken) {
 			continue
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			l.log, l.replayer = log, &replayer{ledger: l, log: log, beside: o.Log}
 		}
-		l.tellReplay(done, nil)
+		return err
 	}
-	return nil
+	return fmt.Errorf("%w: settlement logs %s: all %d are taken", ErrInvalid, o.Log, maxLogs)
 }
 
 // logsIn lists the logs in a directory: itself, if it is one, else those
@@ -128,7 +101,7 @@ func (l *Ledger) adopt(ctx context.Context, dir string) (*Replayed, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &replay{ledger: l, log: g}
+	r := l.newReplay(g)
 	err = r.run(ctx)
 	return &r.done, errors.Join(err, g.close())
 }

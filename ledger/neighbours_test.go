@@ -32,7 +32,7 @@ func TestNeighboursLogIsBookedLater(t *testing.T) {
 	_, err = neighbour.Settle(p.ctx(), settlement(promised, cost(t, "0.5")))
 	p.must(err)
 	p.die(neighbour)
-	p.must(l.replayAtStart(p.ctx())) // Redis fell between the opening of the servers and this
+	p.must(l.replayer.atStart(p.ctx())) // Redis fell between the opening of the servers and this
 	p.server.Start()
 	p.replaying(l)
 	eventually(t, "it is booked", func() bool { return len(p.entries("acme", TypeCharge)) > 0 })

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"context"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -52,12 +51,4 @@ func (s *losses) reconciled(logged bool) error {
 		s.othersUntil.CompareAndSwap(until, 0)
 	}
 	return nil
-}
-
-// look asks every server for next to nothing, so that a process without calls
-// notices, too, that Redis was recovered, or came up anew.
-func (l *Ledger) look(ctx context.Context) {
-	for shard := range l.circuits.list {
-		_ = l.probe(ctx, shard) // what it comes to is learned on the way
-	}
 }

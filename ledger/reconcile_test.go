@@ -36,7 +36,7 @@ func TestAdmissionWaitsForReplays(t *testing.T) {
 			t.Errorf("NONNEG: an admission between the loss and its replay: %v", err)
 		}
 		wants(t, l.Ready(f.ctx()), ErrUnavailable)
-		f.must(l.replayLog(f.ctx()))
+		f.must(l.replayer.own(f.ctx()))
 	}
 	f.balances("acme", "0 0 0")
 	for _, l := range []*Ledger{f.ledger, other} {
@@ -57,7 +57,7 @@ func TestAdmissionWaitsForItsOwnReplay(t *testing.T) {
 	f.ledger.losses.add()
 	_, err := f.tryReserve(key, cost(f, "0.5"))
 	wants(t, err, ErrUnavailable)
-	f.must(f.ledger.replayLog(f.ctx()))
+	f.must(f.ledger.replayer.own(f.ctx()))
 	f.release(f.reserve(key, cost(f, "0.5")))
 	f.ledger.losses.add()
 	f.ledger.losses.othersUntil.Store(time.Now().Add(-2 * reconcilePatience).UnixNano())

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 
 	"github.com/tollgate/tollgate/ledger/archive"
 )
@@ -41,126 +39,24 @@ func (r *Replayed) changed() bool {
 	return r.Settled+r.Released+r.Abandoned+len(r.Doubts) > 0
 }
 
-// replayAtStart replays what an earlier life of this process has left, before
-// the first call. What cannot be done yet is left to RunReplay.
-func (l *Ledger) replayAtStart(ctx context.Context) error {
-	err := l.replayLog(ctx)
-	if err == nil {
-		err = l.adoptOthers(ctx)
-	}
-	if err != nil && !errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
-		return err
-	}
-	l.log.due(err != nil)
-	return nil
-}
-
-// replayLog books what is in the settlement log and not in Redis. It is safe at
-// any time, many at once included: what has been booked is not booked again.
-func (l *Ledger) replayLog(ctx context.Context) error {
-	if l.log == nil {
-		return nil
-	}
-	before := l.losses.count.Load()
-	r := &replay{ledger: l, log: l.log}
-	err := r.run(ctx)
-	if err == nil {
-		raise(&l.losses.replayed, before)
-	}
-	l.tellReplay(&r.done, err)
-	return err
-}
-
-func (l *Ledger) tellReplay(done *Replayed, err error) {
-	fields := []zap.Field{
-		zap.Int("records", done.Records), zap.Int("settled", done.Settled), zap.Int("released", done.Released),
-		zap.Int("abandoned", done.Abandoned), zap.Int("doubts", len(done.Doubts)),
-	}
-	switch {
-	case err != nil && !errors.Is(err, context.Canceled):
-		l.logger.Warn("the settlement log is not replayed to its end yet", append(fields, zap.Error(err))...)
-	case len(done.Doubts) > 0:
-		l.logger.Error("settlements could not be booked: see "+doubtsFile+" beside the settlement log", append(fields, zap.Any("list", done.Doubts))...)
-	case done.changed():
-		l.logger.Info("settlement log replayed", fields...)
-	}
-}
-
-const (
-	replayTick = time.Second
-	purgeEvery = 10 * time.Second
-)
-
-// RunReplay owns the settlement log until ctx ends: it looks for a Redis that is
-// away, replays when it is back, and purges. Without a log it returns at once.
-func (l *Ledger) RunReplay(ctx context.Context) {
-	if l.log == nil {
-		return
-	}
-	l.circuits.watched.Store(true)
-	defer l.circuits.watched.Store(false)
-	tick := time.NewTicker(replayTick)
-	defer tick.Stop()
-	var purged time.Time
-	whole := l.log.isDue // look at all of the log, not only at what waits
-	for {
-		if !l.awaitRedis(ctx) {
-			return
-		}
-		if whole || l.log.state().Pending > 0 {
-			whole = l.replaySome(ctx, whole) != nil
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.circuits.suspected:
-			whole = true
-			continue
-		case <-tick.C:
-		}
-		l.look(ctx)
-		if len(l.circuits.suspected) > 0 {
-			continue // replayed before anything is purged: ids may mean other entries now
-		}
-		err := l.log.flush()
-		if now := time.Now(); now.Sub(purged) >= purgeEvery {
-			purged = now
-			if err = errors.Join(err, l.log.purge(now, l.watermark())); err != nil {
-				l.logger.Error("the settlement log cannot be written or purged", zap.Error(err))
-			}
-		}
-	}
-}
-
-// watermark tells how far the archive is; nil without one.
-func (l *Ledger) watermark() func(shard int) int64 {
-	if !l.vault.here() {
-		return nil
-	}
-	return l.archive.watermark
-}
-
-func (l *Ledger) replaySome(ctx context.Context, whole bool) error {
-	if whole {
-		err := l.replayLog(ctx)
-		if err == nil && l.log.isDue { // nor did the neighbours' at the start
-			err = l.adoptOthers(ctx)
-			l.log.due(errors.Is(err, ErrUnavailable))
-		}
-		return err
-	}
-	r := &replay{ledger: l, log: l.log}
-	err := r.waiting(ctx)
-	l.tellReplay(&r.done, err)
-	return err
-}
-
 // A replay is one walk through a log.
 type replay struct {
-	ledger  *Ledger
-	log     *settleLog
-	brought map[string]bool // request ids that were waiting
-	done    Replayed
+	ledger *Ledger
+	log    *settleLog
+	// everCharged asks the archive, and what is not archived yet, whether a
+	// request has been charged; nil without an archive. It is asked for requests
+	// that are older than what Redis remembers.
+	everCharged func(ctx context.Context, requestID string) (bool, error)
+	brought     map[string]bool // request ids that were waiting
+	done        Replayed
+}
+
+func (l *Ledger) newReplay(log *settleLog) *replay {
+	r := &replay{ledger: l, log: log}
+	if l.vault.here() {
+		r.everCharged = l.everCharged
+	}
+	return r
 }
 
 // run books first what is known to wait, then whatever else Redis turns out to have lost.
@@ -306,11 +202,11 @@ func (r *replay) missing(ctx context.Context, segment uint64, ends []*logRecord)
 }
 
 // markers are the terminal answers that Redis remembers of requests; "" for none.
-func (l *Ledger) markers(ctx context.Context, records []*logRecord) ([]string, error) {
+func (s *shards) markers(ctx context.Context, records []*logRecord) ([]string, error) {
 	got := make([]*redis.StringCmd, len(records))
-	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, r := range records {
-			got[i] = p.HGet(ctx, l.markerKey(l.shardOf(r.account), r.idMS), r.id)
+			got[i] = p.HGet(ctx, s.markerKey(s.shardOf(r.account), r.idMS), r.id)
 		}
 		return nil
 	})
@@ -362,10 +258,10 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 	l, life := r.ledger, markerLife
 	answer, err := l.runSettle(ctx, &rec.booking, life, told)
 	if err == nil && answer.text(0) == "OLD" {
-		if l.archived == nil {
+		if r.everCharged == nil {
 			return r.doubt(rec, fmt.Sprintf("it is older than %s, and there is no archive to ask whether it has been booked", markerLife))
 		}
-		booked, archiveErr := l.archived(ctx, rec.id)
+		booked, archiveErr := r.everCharged(ctx, rec.id)
 		if archiveErr != nil {
 			return archiveErr
 		}

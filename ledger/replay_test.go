@@ -133,7 +133,7 @@ func TestReplayAtOnce(t *testing.T) {
 	again := p.start(Options{})
 	done := make(chan error, 4)
 	for range cap(done) {
-		go func() { done <- again.replayLog(p.ctx()) }()
+		go func() { done <- again.replayer.own(p.ctx()) }()
 	}
 	for range cap(done) {
 		p.must(<-done)
@@ -163,9 +163,9 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 			_, err = l.log.end(recordSettle, b)
 			p.must(err)
 			l.log.postpone(old.ID)
-			l.archived = tt.archived
+			r := &replay{ledger: l, log: l.log, everCharged: tt.archived}
 			for range 2 {
-				if err := l.replayLog(p.ctx()); (err != nil) != (tt.pending > 0) {
+				if err := r.run(p.ctx()); (err != nil) != (tt.pending > 0) {
 					t.Errorf("replay: %v", err)
 				}
 			}

@@ -54,9 +54,6 @@ type settleLog struct {
 	notes    []byte // records that ride along with the next write
 	payload  []byte // reused by write
 	begun    time.Time
-	// isDue says that the replay at the start did not come to its end. It is set
-	// before anything else uses the log.
-	isDue bool
 }
 
 // A loggedCall is a call from its open record to the word that Redis has booked its end.
@@ -473,12 +470,6 @@ func (u *segmentUse) outlived(now time.Time, pressed bool, watermark func(shard 
 		}
 	}
 	return true
-}
-
-func (g *settleLog) due(is bool) {
-	if g != nil {
-		g.isDue = is
-	}
 }
 
 func (g *settleLog) close() error {

@@ -504,7 +504,7 @@ func TestNeitherLogNorRedis(t *testing.T) {
 	_, err = l.Release(p.ctx(), "acme", released.ID)
 	wants(t, err, ErrUnavailable)
 	p.server.Start()
-	p.must(l.replaySome(p.ctx(), false))
+	p.must(l.replayer.waiting(p.ctx()))
 	p.balances("acme", "10 0 2")
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 )
 
@@ -144,4 +146,58 @@ func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
 				zap.Int("released", swept.Released), zap.Int("open", swept.Open))
 		}
 	}
+}
+
+// inGrace reports whether heartbeats may have been unable to arrive within the
+// last hold TTL: this process has not reached Redis, Redis has not run for so
+// long, or a recovery has lifted its fence since. A question that fails is
+// answered yes: who cannot tell sweeps nothing.
+func (l *Ledger) inGrace(ctx context.Context) bool {
+	if last := l.circuits.last.Load(); last != 0 && time.Since(time.Unix(0, last)) < l.holdTTL {
+		return true
+	}
+	if l.embedded {
+		return false
+	}
+	grace := false
+	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
+		info, err := c.Info(ctx, "server").Result()
+		if up, found := uptime(info); found && up < l.holdTTL {
+			grace = true
+		}
+		return err
+	})
+	recovered, recoveredErr := l.recoveredAt(ctx)
+	return grace || err != nil || recoveredErr != nil || time.Since(recovered) < l.holdTTL
+}
+
+func uptime(info string) (time.Duration, bool) {
+	_, rest, found := strings.Cut(info, "uptime_in_seconds:")
+	number, _, _ := strings.Cut(rest, "\r\n")
+	seconds, err := strconv.ParseInt(number, 10, 64)
+	return time.Duration(seconds) * time.Second, found && err == nil
+}
+
+// metaRecovered is the field of a shard's meta that says when a recovery last
+// lifted the fence there, in ms since 1970.
+const metaRecovered = "recovered"
+
+// recoveredAt is when a shard was last recovered; long ago if none ever was.
+func (s *shards) recoveredAt(ctx context.Context) (latest time.Time, err error) {
+	times := make([]*redis.StringCmd, len(s.tags))
+	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range s.tags {
+			times[shard] = p.HGet(ctx, s.metaKey(shard), metaRecovered)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return latest, err
+	}
+	for _, t := range times {
+		if ms, err := t.Int64(); err == nil && millis(ms).After(latest) {
+			latest = millis(ms)
+		}
+	}
+	return latest, nil
 }

@@ -25,7 +25,7 @@ func TestTally(t *testing.T) {
 	f.settle(logged, cost(f, "1"))
 	f.cut(func(int64) int64 { return size })
 	f.read("acme")
-	f.must(f.ledger.replayLog(f.ctx()))
+	f.must(f.ledger.replayer.own(f.ctx()))
 	_, err := f.ledger.Settle(f.ctx(), settlement(archivedOne, cost(f, "2")))
 	wants(t, err, ErrConflict)
 

@@ -1,0 +1,201 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// A replayer brings Redis what this process's settlement log has and Redis
+// lacks: at the start, when a server that was away is back, and when one may
+// have lost something. It finds that out by asking them, and owns the log beside
+// the calls: it writes the notes that wait, and purges. What is in logs that
+// nobody has it books at the start.
+//
+// A replay books, releases and abandons as the calls do, and asks the journal and
+// the archive: a replayer needs what a caller of the Ledger needs, so it has that.
+type replayer struct {
+	ledger *Ledger
+	log    *settleLog
+	beside string // the directory in which log and those of other proxies stand
+	// unfinished says that the replay at the start did not come to its end.
+	unfinished bool
+}
+
+const (
+	replayTick = time.Second
+	purgeEvery = 10 * time.Second
+)
+
+// atStart replays what an earlier life of this process has left, before the
+// first call. What cannot be done yet is left to the loop.
+func (r *replayer) atStart(ctx context.Context) error {
+	r.unfinished = true
+	err := r.all(ctx)
+	if err != nil && !errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+		return err
+	}
+	r.unfinished = err != nil
+	return nil
+}
+
+// RunReplay owns the settlement log until ctx ends: it looks for a Redis that is
+// away, replays when it is back, and purges. Without a log it returns at once.
+func (l *Ledger) RunReplay(ctx context.Context) {
+	if l.replayer != nil {
+		l.replayer.loop(ctx)
+	}
+}
+
+func (r *replayer) loop(ctx context.Context) {
+	circuits := r.ledger.circuits
+	circuits.watched.Store(true)
+	defer circuits.watched.Store(false)
+	tick := time.NewTicker(replayTick)
+	defer tick.Stop()
+	var purged time.Time
+	whole := r.unfinished // look at all of the log, not only at what waits
+	for {
+		if !r.awaitRedis(ctx) {
+			return
+		}
+		switch {
+		case whole:
+			whole = r.all(ctx) != nil
+		case r.log.state().Pending > 0:
+			whole = r.waiting(ctx) != nil
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-circuits.suspected:
+			whole = true
+			continue
+		case <-tick.C:
+		}
+		r.look(ctx)
+		if len(circuits.suspected) > 0 {
+			continue // replayed before anything is purged: ids may mean other entries now
+		}
+		err := r.log.flush()
+		if now := time.Now(); now.Sub(purged) >= purgeEvery {
+			purged = now
+			if err = errors.Join(err, r.log.purge(now, r.watermark())); err != nil {
+				r.ledger.logger.Error("the settlement log cannot be written or purged", zap.Error(err))
+			}
+		}
+	}
+}
+
+// watermark tells how far the archive is; nil without one.
+func (r *replayer) watermark() func(shard int) int64 {
+	if !r.ledger.vault.here() {
+		return nil
+	}
+	return r.ledger.archive.watermark
+}
+
+// awaitRedis returns when every server that was found away can be asked
+// again; false when ctx ends first.
+func (r *replayer) awaitRedis(ctx context.Context) bool {
+	for shard := range r.ledger.circuits.list {
+		for pause := probeEvery; r.ledger.circuits.of(shard).until.Load() != 0; pause = min(2*pause, awayFor) {
+			if r.ledger.probe(ctx, shard) == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return false
+			case <-time.After(pause):
+			}
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// look asks every server for next to nothing, so that a process without calls
+// notices, too, that Redis was recovered, or came up anew.
+func (r *replayer) look(ctx context.Context) {
+	for shard := range r.ledger.circuits.list {
+		_ = r.ledger.probe(ctx, shard) // what it comes to is learned on the way
+	}
+}
+
+// all books what is in this process's log, and in those of its neighbours if
+// that has not been done at the start.
+func (r *replayer) all(ctx context.Context) error {
+	err := r.own(ctx)
+	if err == nil && r.unfinished {
+		err = r.adoptOthers(ctx)
+		r.unfinished = errors.Is(err, ErrUnavailable)
+	}
+	return err
+}
+
+// own books what is in the log and not in Redis. It is safe at any time, many at
+// once included: what has been booked is not booked again.
+func (r *replayer) own(ctx context.Context) error {
+	losses := &r.ledger.losses
+	before := losses.count.Load()
+	walk := r.ledger.newReplay(r.log)
+	err := walk.run(ctx)
+	if err == nil {
+		raise(&losses.replayed, before)
+	}
+	r.tell(&walk.done, err)
+	return err
+}
+
+// waiting books what is known to wait.
+func (r *replayer) waiting(ctx context.Context) error {
+	walk := r.ledger.newReplay(r.log)
+	err := walk.waiting(ctx)
+	r.tell(&walk.done, err)
+	return err
+}
+
+// adoptOthers books what is in the logs beside our own that nobody has. A ledger
+// without a log of its own, such as a verb's, has no replayer, and none beside it:
+// the files of the working directory are not its business, whatever they are called.
+func (r *replayer) adoptOthers(ctx context.Context) error {
+	dirs, err := logsIn(r.beside)
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if dir == r.log.dir {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(dir, identityFile)); errors.Is(err, os.ErrNotExist) {
+			continue // its process ended before it had a record: the first thing it writes is whose log it is
+		}
+		done, err := r.ledger.adopt(ctx, dir)
+		if errors.Is(err, errLogTaken) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.tell(done, nil)
+	}
+	return nil
+}
+
+func (r *replayer) tell(done *Replayed, err error) {
+	fields := []zap.Field{
+		zap.Int("records", done.Records), zap.Int("settled", done.Settled), zap.Int("released", done.Released),
+		zap.Int("abandoned", done.Abandoned), zap.Int("doubts", len(done.Doubts)),
+	}
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled):
+		r.ledger.logger.Warn("the settlement log is not replayed to its end yet", append(fields, zap.Error(err))...)
+	case len(done.Doubts) > 0:
+		r.ledger.logger.Error("settlements could not be booked: see "+doubtsFile+" beside the settlement log", append(fields, zap.Any("list", done.Doubts))...)
+	case done.changed():
+		r.ledger.logger.Info("settlement log replayed", fields...)
+	}
+}
