@@ -35,7 +35,7 @@ func (s *shards) newAOF(ctx context.Context, c redis.Cmdable) error {
 	}
 	if err := c.BgRewriteAOF(ctx).Err(); err != nil && !strings.Contains(err.Error(), "in progress") {
 		// Not everybody may do that, on hosted servers for example. It is a second crash that needs it.
-		s.logger.Warn("Redis came up anew, and did not begin a new append-only file: if the old one was cut by a crash, rewrite it (BGREWRITEAOF) before the next restart", zap.Error(err))
+		s.logger.Warn("Redis did not begin a new append-only file when asked to: if the old one was cut by a crash, rewrite it (BGREWRITEAOF) before the next restart", zap.Error(err))
 		return nil
 	}
 	for deadline := time.Now().Add(aofWait); time.Now().Before(deadline); {

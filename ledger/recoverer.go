@@ -145,14 +145,14 @@ func (r *recoverer) fence(ctx context.Context, n *node, shard int, least positio
 // recoverNode recovers a server, or waits until another has done it.
 func (r *recoverer) recoverNode(ctx context.Context, n *node) error {
 	for {
-		open, err := r.scripts.areOpen(ctx, n.client, r.identity)
+		library, err := r.scripts.state(ctx, n.client, r.identity)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if open {
+		if library == libraryOpen {
 			return nil
 		}
-		begun, err := (&recovery{recoverer: r, node: n}).try(ctx)
+		begun, err := (&recovery{recoverer: r, node: n, library: library}).try(ctx)
 		if !errors.Is(err, errLate) && (begun || err != nil) {
 			return err
 		}

@@ -35,7 +35,8 @@ var errLate = errors.New("another recovery has begun since")
 type recovery struct {
 	*recoverer
 	node        *node
-	lock, token string // the lock's key, and what stands there while it is this recovery's
+	library     libraryState // as it was found
+	lock, token string       // the lock's key, and what stands there while it is this recovery's
 
 	store *archive.Archive
 	heads []archive.Head // of the node's shards in the archive, under this recovery's epoch
@@ -72,11 +73,14 @@ func (r *recovery) try(ctx context.Context) (begun bool, err error) {
 	return true, nil
 }
 
+// tell says what has happened. Where there was no library yet, in a new ledger
+// or for a new version of this program, nothing has.
 func (r *recovery) tell(back int64, took time.Duration) {
-	if back > 0 || took > time.Second {
+	switch {
+	case back > 0:
 		r.logger.Warn("recovered a Redis that had gone back in time, from the archive",
 			zap.Int("shards", len(r.node.shards)), zap.Int64("entries put back", back), zap.Duration("took", took))
-	} else {
+	case r.library == libraryClosed:
 		r.logger.Info("Redis came up anew, and lacks nothing that is archived", zap.Int("shards", len(r.node.shards)), zap.Duration("took", took))
 	}
 }

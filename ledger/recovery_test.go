@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tollgate/tollgate/internal/redistest"
 	"github.com/tollgate/tollgate/ledger/archive"
@@ -376,11 +378,16 @@ func TestManyRecoverAtOnce(t *testing.T) {
 	}
 }
 
-// A server that comes up whole is opened again in well under a second.
+// A server that comes up whole is opened again in well under a second. It is
+// said to have come up anew then, and not when the ledger was made.
 func TestCleanRestartIsQuick(t *testing.T) {
-	f := archived(t, Options{Shards: 64}, redistest.WithAOF("always"))
+	core, logged := observer.New(zap.InfoLevel)
+	f := archived(t, Options{Shards: 64, Logger: zap.New(core)}, redistest.WithAOF("always"))
 	f.account("acme", "10", "0", AccountOptions{})
 	f.archiveNow()
+	if list := logged.TakeAll(); len(list) > 0 {
+		t.Errorf("logged of a new ledger: %v", list)
+	}
 	f.server.Stop()
 	f.server.Start()
 	start := time.Now()
@@ -389,6 +396,9 @@ func TestCleanRestartIsQuick(t *testing.T) {
 		t.Errorf("the first booking after a restart took %s", took)
 	} else {
 		t.Logf("the first booking after a restart took %s", took)
+	}
+	if n := logged.FilterMessageSnippet("Redis came up anew").Len(); n != 1 {
+		t.Errorf("%d times logged that Redis came up anew: %v", n, logged.All())
 	}
 	recovered, err := f.ledger.recoveredAt(f.ctx())
 	f.must(err)
