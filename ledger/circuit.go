@@ -42,7 +42,7 @@ type circuit struct {
 }
 
 // circuits is what a process knows of its servers' reachability, from the calls
-// that it made. Nobody else changes what is in it.
+// that it made: these tell it by learn, and ask it by away.
 type circuits struct {
 	list []circuit
 	// last is when a server was last found away or came back, in ns since 1970.
@@ -80,6 +80,23 @@ func (c *circuits) away(shard int) bool {
 		return true
 	}
 	return !server.until.CompareAndSwap(until, now.Add(tryTimeout).UnixNano())
+}
+
+// stillAway is away for those who would not try their luck.
+func (c *circuits) stillAway(shard int) bool { return c.of(shard).until.Load() != 0 }
+
+// refusing reports whether the shard's server has just refused to write, so that it
+// is not asked for a hold.
+func (c *circuits) refusing(shard int) bool {
+	until := c.of(shard).refuses.Load()
+	return until != 0 && time.Now().UnixNano() < until
+}
+
+// learnRefusal takes in what the question for a hold came to.
+func (c *circuits) learnRefusal(shard int, err error) {
+	if refusesWrites(err) {
+		c.of(shard).refuses.Store(time.Now().Add(time.Second).UnixNano())
+	}
 }
 
 // learn takes in what a call to a shard's server came to.

@@ -86,7 +86,7 @@ func (r *replay) waiting(ctx context.Context) error {
 		if failed[rec.account] {
 			continue
 		}
-		if l.circuits.of(l.shardOf(rec.account)).until.Load() != 0 {
+		if l.circuits.stillAway(l.shardOf(rec.account)) {
 			failed[rec.account], failures = true, append(failures, errAway)
 			continue
 		}

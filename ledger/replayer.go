@@ -102,8 +102,9 @@ func (r *replayer) watermark() func(shard int) int64 {
 // awaitRedis returns when every server that was found away can be asked
 // again; false when ctx ends first.
 func (r *replayer) awaitRedis(ctx context.Context) bool {
-	for shard := range r.ledger.circuits.list {
-		for pause := probeEvery; r.ledger.circuits.of(shard).until.Load() != 0; pause = min(2*pause, awayFor) {
+	circuits := r.ledger.circuits
+	for shard := range circuits.list {
+		for pause := probeEvery; circuits.stillAway(shard); pause = min(2*pause, awayFor) {
 			if r.ledger.probe(ctx, shard) == nil {
 				break
 			}

@@ -43,8 +43,7 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 	if l.circuits.away(shard) {
 		return nil, errAway
 	}
-	refuses := &l.circuits.of(shard).refuses
-	if until := refuses.Load(); until != 0 && time.Now().UnixNano() < until {
+	if l.circuits.refusing(shard) {
 		return nil, fmt.Errorf("%w: Redis takes no writes", ErrUnavailable)
 	}
 	if err := l.admits(); err != nil {
@@ -54,9 +53,7 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 	b := &booking{id: r.ID, account: account, suffix: r.Credential.suffix(), model: r.Model, idMS: idMS}
 	return l.reserveLogged(&r, b, func() (*reply, error) {
 		reply, err := l.run(ctx, l.scripts.reserve, shard, l.keysOf(shard, account, idMS), args)
-		if refusesWrites(err) {
-			refuses.Store(time.Now().Add(time.Second).UnixNano())
-		}
+		l.circuits.learnRefusal(shard, err)
 		return reply, err
 	})
 }

@@ -75,7 +75,7 @@ func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool
 		}
 		account, request, _ := strings.Cut(strings.TrimRight(r.text(i), " "), " ")
 		if err := l.sweepOne(ctx, shard, account, request, swept); err != nil {
-			if ctx.Err() != nil || l.circuits.of(shard).until.Load() != 0 {
+			if ctx.Err() != nil || l.circuits.stillAway(shard) {
 				return err
 			}
 			failures = append(failures, err) // one that is damaged keeps no other
