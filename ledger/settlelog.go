@@ -27,11 +27,6 @@ const (
 	// settleRoom is set aside for each call in flight, in bytes: more than any
 	// settlement takes, so that a full log stops admission and never one.
 	settleRoom = 16 << 10
-	// purgeFloor is how old a record must be to go, whoever else has it: Redis
-	// may not have on disk what it acknowledged a moment ago.
-	purgeFloor = time.Minute
-	// purgeAge is how long records are kept without an archive, while there is room.
-	purgeAge = time.Hour
 	// rotateAge closes a segment that is not full, so that purging can come to it.
 	rotateAge = 5 * time.Minute
 
@@ -50,7 +45,7 @@ type settleLog struct {
 	calls    map[string]*loggedCall // in flight, or ended and not confirmed; by request id
 	pending  int                    // calls that wait for replay
 	doubts   map[string]bool        // request ids that replay has given up
-	segments map[uint64]*segmentUse
+	segments segments
 	notes    []byte // records that ride along with the next write
 	payload  []byte // reused by write
 	begun    time.Time
@@ -68,13 +63,6 @@ type loggedCall struct {
 	progress *logRecord
 }
 
-// segmentUse is why a segment is kept.
-type segmentUse struct {
-	pins   int           // calls that may still need a record in it
-	heads  map[int]int64 // the highest journal seq that a record in it was booked under, by shard
-	newest time.Time
-}
-
 // openSettleLog opens the log in a directory for a ledger, and takes in what is there.
 func openSettleLog(dir, identity string, shardOf func(string) int, strict bool, maxSize int64) (*settleLog, error) {
 	w, err := wal.Open(wal.Options{Dir: dir, MaxSize: maxSize, SegmentSize: segmentSize(maxSize)})
@@ -86,7 +74,7 @@ func openSettleLog(dir, identity string, shardOf func(string) int, strict bool, 
 	}
 	g := &settleLog{
 		wal: w, dir: dir, strict: strict, calls: make(map[string]*loggedCall), doubts: make(map[string]bool),
-		segments: make(map[uint64]*segmentUse), begun: time.Now(),
+		segments: make(segments), begun: time.Now(),
 	}
 	err = g.claim(identity)
 	if err == nil {
@@ -143,18 +131,12 @@ func (g *settleLog) takeIn(shardOf func(string) int) error {
 
 // apply is one record's effect on what is known. It is only used before the log takes new ones.
 func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int) {
-	use := g.use(segment)
-	if at := millis(r.atMS); at.After(use.newest) {
-		use.newest = at
-		if now := time.Now(); at.After(now) { // written by a clock that stood ahead
-			use.newest = now
-		}
-	}
+	g.segments.read(segment, millis(r.atMS))
 	c := g.calls[r.id]
 	switch {
 	case r.kind == recordOpen && c == nil:
 		g.calls[r.id] = &loggedCall{opened: segment}
-		g.pin(segment)
+		g.segments.pin(segment)
 		g.calls[r.id].progress = &logRecord{kind: recordOpen, atMS: r.atMS, booking: r.booking}
 	case r.kind == recordProgress:
 		if c == nil {
@@ -165,10 +147,10 @@ func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int
 		g.moves(c, segment)
 	case r.ends() && c == nil:
 		g.calls[r.id] = &loggedCall{ended: segment, end: r}
-		g.pin(segment)
+		g.segments.pin(segment)
 	case r.ends() && c.end == nil:
 		c.ended, c.end = segment, r
-		g.pin(segment)
+		g.segments.pin(segment)
 	case r.kind == noteDoubt:
 		g.doubts[r.id] = true
 		g.forget(r.id, 0, 0)
@@ -176,17 +158,6 @@ func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int
 		g.forget(r.id, shardOf(r.account), r.seq)
 	}
 }
-
-func (g *settleLog) use(segment uint64) *segmentUse {
-	u := g.segments[segment]
-	if u == nil {
-		u = &segmentUse{heads: make(map[int]int64)}
-		g.segments[segment] = u
-	}
-	return u
-}
-
-func (g *settleLog) pin(segment uint64) { g.use(segment).pins++ }
 
 // forget ends the log's part in a call: it needs no replay. seq is its journal
 // entry, 0 for none.
@@ -197,12 +168,8 @@ func (g *settleLog) forget(id string, shard int, seq int64) {
 	}
 	delete(g.calls, id)
 	for _, segment := range []uint64{c.opened, c.ended} {
-		if segment == 0 {
-			continue
-		}
-		u := g.use(segment)
-		u.pins--
-		u.heads[shard] = max(u.heads[shard], seq)
+		g.segments.unpin(segment)
+		g.segments.booked(segment, shard, seq)
 	}
 	if c.pending {
 		g.pending--
@@ -225,7 +192,7 @@ func (g *settleLog) write(r *logRecord) (wal.Position, error) {
 		return at, err
 	}
 	g.notes = g.notes[:0]
-	g.use(at.Segment).newest = now
+	g.segments.wrote(at.Segment, now)
 	return at, nil
 }
 
@@ -252,7 +219,7 @@ func (g *settleLog) open(b *booking) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	g.calls[b.id] = &loggedCall{opened: at.Segment, room: true}
-	g.pin(at.Segment)
+	g.segments.pin(at.Segment)
 	return nil
 }
 
@@ -276,11 +243,9 @@ func (g *settleLog) progress(b *booking) error {
 
 // moves lets a call that has not ended need another segment than the one it did.
 func (g *settleLog) moves(c *loggedCall, segment uint64) {
-	if c.opened != 0 {
-		g.use(c.opened).pins--
-	}
+	g.segments.unpin(c.opened)
 	c.opened = segment
-	g.pin(segment)
+	g.segments.pin(segment)
 }
 
 // end records how a call ends. The first word counts: asked again, it returns
@@ -302,7 +267,7 @@ func (g *settleLog) end(kind byte, b *booking) (wal.Position, error) {
 		g.calls[b.id] = c
 	}
 	c.end, c.ended, c.endAt = r, at.Segment, at
-	g.pin(at.Segment)
+	g.segments.pin(at.Segment)
 	if c.room {
 		g.wal.Return(settleRoom)
 		c.room = false
@@ -419,9 +384,7 @@ func (g *settleLog) settled(id string) bool {
 func (g *settleLog) found(segment uint64, shard int, seq int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if u := g.segments[segment]; u != nil { // else it has been purged meanwhile
-		u.heads[shard] = max(u.heads[shard], seq)
-	}
+	g.segments.booked(segment, shard, seq)
 }
 
 // purge removes segments that nobody needs: all calls in them have ended, are
@@ -453,23 +416,6 @@ func (g *settleLog) purge(now time.Time, watermark func(shard int) int64) error 
 		}
 	}
 	return nil
-}
-
-// outlived reports whether nobody needs the segment any more.
-func (u *segmentUse) outlived(now time.Time, pressed bool, watermark func(shard int) int64) bool {
-	if u == nil {
-		return true // nothing was ever in it
-	}
-	age := now.Sub(u.newest)
-	if u.pins > 0 || age < purgeFloor || watermark == nil && age < purgeAge && !pressed {
-		return false
-	}
-	for shard, seq := range u.heads {
-		if watermark != nil && seq > watermark(shard) {
-			return false
-		}
-	}
-	return true
 }
 
 func (g *settleLog) close() error {
