@@ -52,19 +52,8 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 	start := time.Now()
 	r, err := l.runOnce(ctx, s, shard, keys, args)
 	if isNoScript(err) {
-		// The server has come up anew since its library was opened, and has it
-		// closed: nobody may write to it before it
-		// has been looked at again. This is the one way back in.
-		l.circuits.suspect()
-		if s.brief && l.circuits.watched.Load() {
-			l.circuits.foundAway(shard) // RunReplay sees to it; no client waits for a recovery
-			err = errAnew
-		} else {
-			patient, cancel := context.WithTimeout(ctx, recoveryPatience)
-			if err = l.recoverer.readmit(patient, shard); err == nil {
-				r, err = l.runOnce(ctx, s, shard, keys, args)
-			}
-			cancel()
+		if err = l.reopen(ctx, s, shard); err == nil {
+			r, err = l.runOnce(ctx, s, shard, keys, args)
 		}
 	}
 	if l.vault.here() && errors.Is(err, errBehind) {
@@ -83,6 +72,21 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 	return r, err
 }
 
+// reopen has a server looked at that has come up anew since its library was
+// opened, and has it closed: nobody may write to it before that. This is the one
+// way back in.
+func (l *Ledger) reopen(ctx context.Context, s *script, shard int) error {
+	l.circuits.suspect()
+	if s.brief && l.circuits.watched.Load() {
+		l.circuits.foundAway(shard) // RunReplay sees to it; no client waits for a recovery
+		return errAnew
+	}
+	patient, cancel := context.WithTimeout(ctx, recoveryPatience)
+	defer cancel()
+	return l.recoverer.readmit(patient, shard)
+}
+
+// runOnce asks a script, and takes in what its answer says of the shard.
 func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []string, args []any) (*reply, error) {
 	seen := s.at(shard)
 	args[1] = seen.String()
