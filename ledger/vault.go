@@ -40,10 +40,12 @@ func (o *Options) checkArchive() error {
 
 // A vault is the way to the ledger's archive. It opens it when it is first
 // needed, and again after that has failed, so that a database that is away
-// stops nothing but what cannot do without.
+// stops nothing but what cannot do without. It promises that what it opens is the
+// archive that the shards have recorded, and keeps what archiver and recoverer
+// find out: that the two are not of one journal.
 type vault struct {
 	shards   *shards // whose archive it must be
-	address  string  // "" when none is configured here, see here
+	address  string  // "" when none is configured in this process
 	identity string  // what the shards have recorded, "" for none yet; the archive must have it
 	// forked is why archiving has stopped: Redis and the archive are not of one journal.
 	forked atomic.Pointer[string]
@@ -181,6 +183,7 @@ func (v *vault) prepare(ctx context.Context, o *Options, recorded string) error 
 
 // claim makes the archive this ledger's and records it in every shard.
 func (v *vault) claim(ctx context.Context) error {
+	s := v.shards
 	limited, cancel := context.WithTimeout(ctx, vaultTimeout)
 	defer cancel()
 	a, err := archive.Open(limited, v.address)
@@ -188,7 +191,6 @@ func (v *vault) claim(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	v.open, v.identity = a, a.Identity()
-	s := v.shards
 	err = a.Claim(limited, archive.Ledger{Identity: s.identity, Currency: s.currency, Shards: len(s.tags), Format: format, Created: time.Now()})
 	if errors.Is(err, archive.ErrOther) {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
