@@ -262,7 +262,7 @@ func TestSweepAsksTheClockAgain(t *testing.T) {
 
 // A Redis that is away is told of once, and not by each shard.
 func TestSweepOfAnAwayRedisIsShort(t *testing.T) {
-	f := newFixture(t, Options{Shards: 8})
+	f := newFixture(t, Options{Shards: 8}, redistest.WithConfig("--save", ""))
 	f.broken = true
 	f.server.Kill()
 	_, err := f.ledger.Sweep(f.ctx())
