@@ -31,7 +31,7 @@ type convoy struct {
 	client redis.UniversalClient
 
 	mu      sync.Mutex
-	waiting []*traveller
+	waiting []*scriptCall
 	onWay   int
 	left    time.Time // when the last one left
 }
@@ -41,8 +41,12 @@ type scriptCall struct {
 	script *script
 	keys   []string
 	args   []any
-	reply  []any
+	seen   string // of the shard, which is among args
+	reply  reply
 	err    error
+	// turn is sent to once while the call waits for a convoy: true when it is to
+	// lead the others that wait, false when it has been there and back.
+	turn chan bool
 }
 
 // command is the call by itself.
@@ -54,38 +58,36 @@ func (c *scriptCall) command(ctx context.Context) *redis.Cmd {
 func (c *scriptCall) alone(ctx context.Context, client redis.UniversalClient) {
 	command := c.command(ctx)
 	_ = client.Process(ctx, command) // which keeps the error
-	c.reply, c.err = command.Slice()
+	c.answered(command)
 }
 
-// A traveller is a call that waits. turn is sent to once: true when it is to
-// lead the others that wait, false when it has been there and back.
-type traveller struct {
-	*scriptCall
-	turn chan bool
+// answered takes over what came of a command.
+func (c *scriptCall) answered(command *redis.Cmd) {
+	values, err := command.Slice()
+	c.reply, c.err = *replyOf(values), err
 }
 
 // send makes a call. It returns when that has its reply or ctx ends, and then
 // nobody knows whether it ran.
-func (v *convoy) send(ctx context.Context, c *scriptCall) ([]any, error) {
-	t := &traveller{scriptCall: c}
+func (v *convoy) send(ctx context.Context, c *scriptCall) error {
 	v.mu.Lock()
 	if v.onWay == 0 || v.onWay < convoysAtOnce && time.Since(v.left) > convoyPatience {
 		v.onWay, v.left = v.onWay+1, time.Now()
 		v.mu.Unlock()
-		v.lead(ctx, t)
-		return c.reply, c.err
+		v.lead(ctx, c)
+		return c.err
 	}
-	t.turn = make(chan bool, 1)
-	v.waiting = append(v.waiting, t)
+	c.turn = make(chan bool, 1)
+	v.waiting = append(v.waiting, c)
 	v.mu.Unlock()
 	select {
-	case leads := <-t.turn:
+	case leads := <-c.turn:
 		if leads {
-			v.lead(ctx, t)
+			v.lead(ctx, c)
 		}
-		return c.reply, c.err
+		return c.err
 	case <-ctx.Done():
-		return v.leave(ctx, t)
+		return v.leave(ctx, c)
 	}
 }
 
@@ -103,7 +105,7 @@ func (v *convoy) next() {
 }
 
 // lead takes along all that wait.
-func (v *convoy) lead(ctx context.Context, leader *traveller) {
+func (v *convoy) lead(ctx context.Context, leader *scriptCall) {
 	v.mu.Lock()
 	n := min(len(v.waiting), convoySize-1)
 	others := v.waiting[:n:n]
@@ -114,71 +116,71 @@ func (v *convoy) lead(ctx context.Context, leader *traveller) {
 		v.next()
 		return
 	}
-	all := append([]*traveller{leader}, others...)
+	all := append([]*scriptCall{leader}, others...)
 	// The convoy is nobody's own: its leader's leaving must not stop the others.
 	v.travel(brieflyIn(context.WithoutCancel(ctx), tryTimeout), all)
 	v.next()
-	for _, t := range others {
-		t.turn <- false
+	for _, c := range others {
+		c.turn <- false
 	}
 }
 
 // travel makes several calls at once, in one trip if the server has a function
-// for that. What Redis refuses as a whole goes by single calls: those that
-// have no part in the reason are answered then.
-func (v *convoy) travel(ctx context.Context, all []*traveller) {
+// for that. What Redis refuses as a whole, or answers in a way that cannot be
+// read, goes by single calls: those that have no part in the reason are
+// answered then.
+func (v *convoy) travel(ctx context.Context, all []*scriptCall) {
 	if all[0].script.of == nil {
 		v.pipeline(ctx, all)
 		return
 	}
 	trip := tripOf(ctx, all)
 	_ = v.client.Process(ctx, trip) // which keeps the error
-	replies, err := trip.Slice()
-	if refused := redis.Error(nil); errors.As(err, &refused) {
+	replies, err := trip.Text()
+	refused := redis.Error(nil)
+	switch {
+	case errors.As(err, &refused), err == nil && !readReplies(replies, all):
 		v.pipeline(ctx, all)
-		return
-	}
-	for i, t := range all {
-		t.err = err
-		if err == nil {
-			t.reply, t.err = answerIn(replies, i)
+	default:
+		for _, c := range all {
+			c.err = err
 		}
 	}
 }
 
 // pipeline makes the calls one by one, together on their way.
-func (v *convoy) pipeline(ctx context.Context, all []*traveller) {
+func (v *convoy) pipeline(ctx context.Context, all []*scriptCall) {
 	commands := make([]*redis.Cmd, len(all))
 	_, _ = v.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, t := range all {
-			commands[i] = t.command(ctx)
+		for i, c := range all {
+			commands[i] = c.command(ctx)
 			_ = p.Process(ctx, commands[i])
 		}
 		return nil
 	})
-	for i, t := range all {
-		t.reply, t.err = commands[i].Slice()
+	for i, c := range all {
+		c.answered(commands[i])
 	}
 }
 
 // leave ends the waiting of a call whose time is over. One that was told to
 // lead in that moment passes it on.
-func (v *convoy) leave(ctx context.Context, t *traveller) ([]any, error) {
+func (v *convoy) leave(ctx context.Context, c *scriptCall) error {
 	v.mu.Lock()
 	for i, other := range v.waiting {
-		if other == t {
+		if other == c {
 			v.waiting = append(v.waiting[:i:i], v.waiting[i+1:]...)
 			break
 		}
 	}
 	v.mu.Unlock()
 	select {
-	case leads := <-t.turn:
+	case leads := <-c.turn:
 		if !leads {
-			return t.reply, t.err
+			return c.err
 		}
 		v.next()
 	default:
 	}
-	return nil, ctx.Err()
+	return ctx.Err()
 }

@@ -345,7 +345,7 @@ func TestConvoyLeaving(t *testing.T) {
 		}
 		r := f.reservation(f.key, cost(f, "1"))
 		group.Go(func() {
-			if _, err := f.convoy().send(ctx, f.reserveCall(r)); !errors.Is(err, want) {
+			if err := f.convoy().send(ctx, f.reserveCall(r)); !errors.Is(err, want) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		})
@@ -370,8 +370,8 @@ func TestConvoyLeavingLeader(t *testing.T) {
 			call := f.reserveCall(f.reservation(f.key, cost(f, "0.001")))
 			group.Go(func() {
 				if i%2 == 0 {
-					_, _ = f.convoy().send(ctx, call)
-				} else if _, err := f.convoy().send(t.Context(), call); err != nil {
+					_ = f.convoy().send(ctx, call)
+				} else if err := f.convoy().send(t.Context(), call); err != nil {
 					t.Error(err)
 				}
 			})

@@ -410,15 +410,12 @@ func (f *fixture) callOf(s *script, account string, idMS int64, args []any) *scr
 // trip sends calls together, and returns the outcome of each.
 func (f *fixture) trip(calls ...*scriptCall) []string {
 	f.Helper()
-	all, outcomes := make([]*traveller, len(calls)), make([]string, len(calls))
-	for i, c := range calls {
-		all[i] = &traveller{scriptCall: c}
-	}
-	f.ledger.circuits.of(0).convoy.travel(f.ctx(), all)
+	outcomes := make([]string, len(calls))
+	f.ledger.circuits.of(0).convoy.travel(f.ctx(), calls)
 	for i, c := range calls {
 		outcomes[i] = fmt.Sprint(c.err)
 		if c.err == nil {
-			outcomes[i], _ = c.reply[0].(string)
+			outcomes[i] = c.reply.text(0)
 		}
 	}
 	return outcomes

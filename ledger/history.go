@@ -115,11 +115,11 @@ func rawEntries(shard int, answer *redis.Cmd) ([]archive.Entry, error) {
 		if !ok || len(pair) != 2 {
 			return nil, fmt.Errorf("%w: shard %d: XRANGE answered %.200v", ErrUnavailable, shard, item)
 		}
-		r := &reply{values: pair}
+		r := replyOf(pair)
 		id, _, _ := strings.Cut(r.text(0), "-")
 		values, _ := pair[1].([]any)
-		head := &reply{values: []any{id}}
-		fields := &reply{values: values}
+		head := &reply{values: []string{id}}
+		fields := replyOf(values)
 		e := archive.Entry{Shard: shard, Seq: uint64(head.integer(0)), Fields: fields.texts(0)}
 		m := fieldMap(e.Fields)
 		e.Type, e.Account, e.RequestID, e.Key = m["t"], m["a"], m["r"], keyID(m["a"], m["k"])

@@ -37,7 +37,8 @@ func (p position) seq() int64   { return int64(p) & seqMask }
 
 // String is the position as the scripts read it, see lua/lib.lua.
 func (p position) String() string {
-	text := strconv.AppendInt(make([]byte, 0, 24), p.epoch(), 10)
+	var space [24]byte
+	text := strconv.AppendInt(space[:0], p.epoch(), 10)
 	return string(strconv.AppendInt(append(text, ' '), p.seq(), 10))
 }
 

@@ -28,7 +28,7 @@ func BenchmarkBooking(b *testing.B) {
 // BenchmarkReceipt reads the answer to a charge.
 func BenchmarkReceipt(b *testing.B) {
 	s := benchSettlement(b)
-	answer := []any{
+	answer := []string{
 		"OK", "4711", benchStanding, "4711",
 		"1790000000000\t0123456789ab\t6080000\t2000000:0,80000:0,4000000:0\tb=1000000,r=5080000\tb=99000000,r=995000000\t6080000\t",
 	}
@@ -46,7 +46,7 @@ const benchStanding = "proportional\t1000000000\t100000000\t0\t0\t0\t0\t0\t0\t0\
 func BenchmarkHold(b *testing.B) {
 	l := new(Ledger)
 	r := &Reservation{ID: benchHold.ID, Credential: Credential{Account: "acme"}}
-	answer := []any{
+	answer := []string{
 		"OK", "4711", "0123456789ab\t6080000\t1700\t1790000000000\tp1=1000,p2=3\tp1,p2;\tglm-4\t          ", "1790000900000", benchStanding,
 	}
 	b.ReportAllocs()

@@ -276,7 +276,7 @@ func (r *recovery) step(ctx context.Context, name string) ([]shardFound, error) 
 		if err != nil {
 			return nil, err
 		}
-		state := &reply{values: values}
+		state := replyOf(values)
 		switch state.text(0) {
 		case "OK":
 		case "LATE":
@@ -380,7 +380,7 @@ func (r *recovery) putBackBatch(ctx context.Context, epoch int64, batch []*archi
 		if err != nil {
 			return err
 		}
-		if err := putBackAnswer(&reply{values: values}, batch[i]); err != nil {
+		if err := putBackAnswer(replyOf(values), batch[i]); err != nil {
 			return err
 		}
 	}

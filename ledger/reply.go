@@ -13,14 +13,31 @@ import (
 // A reply is what a script returned: strings, and for snapshots arrays of
 // strings. The first that cannot be read is kept in err; the rest then is zero.
 type reply struct {
-	values []any
+	values []string
+	others map[int]any // what is no string, by its place
 	err    error
+}
+
+// replyOf reads an array as the client has it.
+func replyOf(values []any) *reply {
+	r := &reply{values: make([]string, len(values))}
+	for i, value := range values {
+		text, ok := value.(string)
+		if r.values[i] = text; ok {
+			continue
+		}
+		if r.others == nil {
+			r.others = make(map[int]any)
+		}
+		r.others[i] = value
+	}
+	return r
 }
 
 func (r *reply) text(i int) string {
 	if i < len(r.values) {
-		if s, ok := r.values[i].(string); ok {
-			return s
+		if _, is := r.others[i]; !is {
+			return r.values[i]
 		}
 	}
 	r.fail("text", i)
@@ -58,16 +75,12 @@ func (r *reply) fields(i int) map[string]string {
 
 // hash reads the i-th value, an array of field, value, ….
 func (r *reply) hash(i int) map[string]string {
-	if i >= len(r.values) {
-		r.fail("an array", i)
-		return nil
-	}
-	list, ok := r.values[i].([]any)
+	list, ok := r.others[i].([]any)
 	if !ok {
 		r.fail("an array", i)
 		return nil
 	}
-	inner := reply{values: list}
+	inner := replyOf(list)
 	m := inner.fields(0)
 	if inner.err != nil && r.err == nil {
 		r.err = inner.err
@@ -77,7 +90,7 @@ func (r *reply) hash(i int) map[string]string {
 
 func (r *reply) fail(want string, i int) {
 	if r.err == nil {
-		r.err = fmt.Errorf("reply %.200v: value %d is not %s", r.values, i, want)
+		r.err = fmt.Errorf("reply %.200q: value %d is not %s", r.values, i, want)
 	}
 }
 
@@ -91,7 +104,7 @@ func (r *reply) problem() error {
 
 // unexpected is the error for an answer that the script does not give.
 func (r *reply) unexpected() error {
-	return fmt.Errorf("%w: unexpected answer %.200v", ErrUnavailable, r.values)
+	return fmt.Errorf("%w: unexpected answer %.200q", ErrUnavailable, r.values)
 }
 
 // notFound turns the answer LOST into ErrNotFound.

@@ -89,17 +89,16 @@ func (l *Ledger) reopen(ctx context.Context, s *script, shard int) error {
 // runOnce asks a script, and takes in what its answer says of the shard.
 func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []string, args []any) (*reply, error) {
 	seen := s.at(shard)
-	args[1] = seen.String()
-	call := &scriptCall{script: called, keys: keys, args: args}
+	call := &scriptCall{script: called, keys: keys, args: args, seen: seen.String()}
+	args[1] = &call.seen
 	ask := s.alone
 	if called.brief {
 		ctx, ask = brieflyIn(ctx, tryTimeout), s.circuits.of(shard).convoy.send
 	}
-	values, err := ask(ctx, call)
-	if err != nil {
+	if err := ask(ctx, call); err != nil {
 		return nil, err
 	}
-	r := &reply{values: values}
+	r := &call.reply
 	outcome, seq := r.text(0), r.integer(1)
 	if r.err != nil {
 		return nil, fmt.Errorf("%s: %w", called.name, r.err)
@@ -121,9 +120,9 @@ func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []
 }
 
 // alone makes a call by itself.
-func (s *shards) alone(ctx context.Context, c *scriptCall) ([]any, error) {
+func (s *shards) alone(ctx context.Context, c *scriptCall) error {
 	c.alone(ctx, s.client)
-	return c.reply, c.err
+	return c.err
 }
 
 // areOpen reports whether the scripts can be called on every master.

@@ -120,7 +120,7 @@ func (s *shards) verify(ctx context.Context) error {
 }
 
 func (s *shards) verifyShard(shard int, meta []any) error {
-	values := &reply{values: meta}
+	values := replyOf(meta)
 	identity, shards, currency := values.text(0), values.text(1), values.text(2)
 	at := positionOf(meta[3], meta[4])
 	if meta[3] == nil {

@@ -14,7 +14,7 @@ import (
 // argument of a command costs Redis a third of a microsecond, so all that the
 // calls have is one: an array of their own ARGV in MessagePack, whose third is
 // the place of the call's group of keys.
-func tripOf(ctx context.Context, all []*traveller) *redis.Cmd {
+func tripOf(ctx context.Context, all []*scriptCall) *redis.Cmd {
 	keys := make([]string, 0, 2*scriptKeys)
 	calls := appendArray(make([]byte, 0, 512*len(all)), len(all))
 	full := true
@@ -73,12 +73,69 @@ func sameKeys(a, b []string) bool {
 	return a[account] == b[account] && a[marker] == b[marker]
 }
 
-// answerIn is the i-th reply of a trip.
-func answerIn(replies []any, i int) ([]any, error) {
-	if i < len(replies) {
-		if reply, is := replies[i].([]any); is {
-			return reply, nil
+// readReplies reads what a trip returned: an array, in MessagePack, of the
+// replies of all its calls, each an array of texts. False: it is not that.
+func readReplies(packed string, all []*scriptCall) bool {
+	u := unpacking{rest: packed}
+	if u.array() != len(all) {
+		return false
+	}
+	for _, c := range all {
+		c.reply = reply{values: make([]string, min(u.array(), len(u.rest)))}
+		for i := range c.reply.values {
+			c.reply.values[i] = u.text()
 		}
 	}
-	return nil, fmt.Errorf("no reply to call %d of a trip in %.200v", i, replies)
+	return !u.broken && u.rest == ""
+}
+
+// unpacking takes arrays and texts off a MessagePack.
+type unpacking struct {
+	rest   string
+	broken bool
+}
+
+// take takes n bytes off.
+func (u *unpacking) take(n int) string {
+	if n > len(u.rest) {
+		u.rest, u.broken = "", true
+		return ""
+	}
+	taken := u.rest[:n]
+	u.rest = u.rest[n:]
+	return taken
+}
+
+// number takes a number of so many bytes off.
+func (u *unpacking) number(size int) (n int) {
+	for _, b := range []byte(u.take(size)) {
+		n = n<<8 | int(b)
+	}
+	return n
+}
+
+// array takes the beginning of an array off, and returns of how many.
+func (u *unpacking) array() int {
+	switch kind := u.number(1); {
+	case kind&0xf0 == 0x90:
+		return kind & 0x0f
+	case kind == 0xdc:
+		return u.number(2)
+	case kind == 0xdd:
+		return u.number(4)
+	}
+	u.broken = true
+	return 0
+}
+
+// text takes a text off.
+func (u *unpacking) text() string {
+	switch kind := u.number(1); {
+	case kind&0xe0 == 0xa0:
+		return u.take(kind & 0x1f)
+	case kind >= 0xd9 && kind <= 0xdb:
+		return u.take(u.number(1 << (kind - 0xd9)))
+	}
+	u.broken = true
+	return ""
 }

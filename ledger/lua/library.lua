@@ -21,7 +21,7 @@ local function script(name, short, flags, main)
   end}
 end
 
-local decode -- MessagePack's; a library does not see it while it is being loaded
+local decode, encode -- MessagePack's; a library does not see them while it is being loaded
 
 -- requests_of lists the request ids of a trip by the keys in which each call looks them up: holds and marker.
 local function requests_of(keys, calls)
@@ -48,7 +48,7 @@ end
 -- KEYS: nine for each account and hour, see account.lua
 -- ARGV: [1] the ledger's identity [2] clock offset, ms [3] the calls, a MessagePack array. Each is an array, too: ARGV of its script,
 --       but [1] is the script's short name, and [3] which nine of KEYS are its keys, from 0
--- Output: the replies, in this order
+-- Output: the replies in this order, as a MessagePack array of arrays of strings
 local function trip(name, flags)
   redis.register_function{function_name = name, flags = flags, callback = function(keys, argv)
     if not open[argv[1]] then return closed() end
@@ -68,7 +68,7 @@ local function trip(name, flags)
       replies[i] = turn(main, keys, from, own)
     end
     finish()
-    return replies
+    return encode(replies)
   end}
 end
 
@@ -78,7 +78,7 @@ end
 local function gate(name_to_open, name_to_ask)
   redis.register_function{function_name = name_to_open, flags = {'no-writes'}, callback = function(_, argv)
     wake()
-    decode = cmsgpack.unpack
+    decode, encode = cmsgpack.unpack, cmsgpack.pack
     open[argv[1]] = true
     return 'OK'
   end}
