@@ -79,7 +79,13 @@ func newSecret(account string) (string, Credential) {
 
 func hashSecret(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
+	return hexText(sum[:])
+}
+
+// hexText is what hex.EncodeToString makes of up to 32 bytes, without its detour.
+func hexText(b []byte) string {
+	var space [64]byte
+	return string(hex.AppendEncode(space[:0], b))
 }
 
 // ParseCredential reads a key as a client presents it, tg-<account>-<secret>.

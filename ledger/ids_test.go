@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -45,4 +46,14 @@ func TestParseCredential(t *testing.T) {
 			t.Errorf("%q is taken for a key", bad)
 		}
 	}
+}
+
+// Where an account lies must never change: it is the library's CRC-32.
+func FuzzChecksum(f *testing.F) {
+	f.Add("acme")
+	f.Fuzz(func(t *testing.T, account string) {
+		if got, want := checksum(account), crc32.ChecksumIEEE([]byte(account)); got != want {
+			t.Errorf("checksum(%q) = %x, want %x", account, got, want)
+		}
+	})
 }

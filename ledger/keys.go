@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // All Redis keys are built here. The tag {tg<n>} is the shard, so that all keys
@@ -25,7 +26,16 @@ func shardTags(shards int) []string {
 // shardOf returns the shard of an account. It depends on the id and the fixed
 // number of shards alone, for ever.
 func (s *shards) shardOf(account string) int {
-	return int(crc32.ChecksumIEEE([]byte(account)) % uint32(len(s.tags)))
+	return int(checksum(account) % uint32(len(s.tags)))
+}
+
+// checksum is the CRC-32 (IEEE) of a text, which the library makes of bytes only.
+func checksum(text string) uint32 {
+	sum := ^uint32(0)
+	for i := range len(text) {
+		sum = crc32.IEEETable[byte(sum)^text[i]] ^ sum>>8
+	}
+	return ^sum
 }
 
 func (s *shards) metaKey(shard int) string     { return s.tags[shard] + "meta" }
@@ -45,39 +55,62 @@ func (s *shards) markerKey(shard int, idMS int64) string {
 // keysOf returns KEYS of the scripts of one account, with room for two more.
 // idMS is the time in the request id, for the marker's bucket.
 func (s *shards) keysOf(shard int, account string, idMS int64) []string {
+	names := s.namesOf(shard, account)
 	keys := make([]string, 0, scriptKeys+2)
-	return append(append(keys, s.ownKeys(shard, account)[:]...), s.markerKey(shard, idMS))
+	return append(append(keys, names.own[:]...), names.marker(s, shard, idMS))
 }
 
-// keyNames remembers the keys of accounts: every call needs them.
+// accountNames are the keys of an account: every call needs them.
+type accountNames struct {
+	own  [scriptKeys - 1]string
+	last atomic.Pointer[markerName]
+}
+
+// markerName is the key of one hour's markers.
+type markerName struct {
+	hour int64
+	key  string
+}
+
+// marker remembers the last markerKey.
+func (n *accountNames) marker(s *shards, shard int, idMS int64) string {
+	hour := idMS / markerBucketMS
+	if last := n.last.Load(); last != nil && last.hour == hour {
+		return last.key
+	}
+	fresh := &markerName{hour, s.markerKey(shard, idMS)}
+	n.last.Store(fresh)
+	return fresh.key
+}
+
+// keyNames remembers the keys of accounts.
 type keyNames struct {
 	mu    sync.RWMutex
-	known map[string]*[scriptKeys - 1]string
+	known map[string]*accountNames
 }
 
 // keyNamesLimit is how many accounts are remembered, some 600 bytes each, before it begins anew.
 const keyNamesLimit = 20_000
 
-// ownKeys are KEYS but for the marker's.
-func (s *shards) ownKeys(shard int, account string) *[scriptKeys - 1]string {
+func (s *shards) namesOf(shard int, account string) *accountNames {
 	s.names.mu.RLock()
-	keys := s.names.known[account]
+	names := s.names.known[account]
 	s.names.mu.RUnlock()
-	if keys != nil {
-		return keys
+	if names != nil {
+		return names
 	}
 	own := s.accountKey(shard, account)
-	keys = &[...]string{
+	names = &accountNames{own: [...]string{
 		s.metaKey(shard), s.journalKey(shard), s.dueKey(shard),
 		own, own + ":packs", own + ":scope", own + ":keys", own + ":holds",
-	}
+	}}
 	s.names.mu.Lock()
 	defer s.names.mu.Unlock()
 	if s.names.known == nil || len(s.names.known) >= keyNamesLimit {
-		s.names.known = make(map[string]*[scriptKeys - 1]string)
+		s.names.known = make(map[string]*accountNames)
 	}
-	s.names.known[account] = keys
-	return keys
+	s.names.known[account] = names
+	return names
 }
 
 // long is what lua/lib.lua has under that name.

@@ -54,7 +54,8 @@ func summary(lines string) string {
 	}
 	var fee int64
 	units, totals := make([]string, 0, 4), make([]int64, 0, 4) // there are hardly more
-	cash, packs, payable := make([]byte, 0, 64), make([]byte, 0, 64), true
+	var space [3][96]byte
+	cash, packs, payable := space[0][:0], space[1][:0], true
 	for line := range strings.SplitSeq(strings.TrimSuffix(lines, "\n"), "\n") {
 		unit, rest, _ := strings.Cut(line, " ")
 		quantity, _, _ := strings.Cut(rest, " ")
@@ -70,7 +71,7 @@ func summary(lines string) string {
 		cash = append(append(cash, amount...), ":0,"...)
 		packs = append(append(append(packs, "0:"...), quantity...), ',')
 	}
-	text := append(strconv.AppendInt(make([]byte, 0, 64+len(cash)+len(packs)), fee, 10), ' ')
+	text := append(strconv.AppendInt(space[2][:0], fee, 10), ' ')
 	for i, unit := range units {
 		text = append(appendBar(text, i), unit...)
 	}

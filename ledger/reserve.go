@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"time"
@@ -120,7 +119,7 @@ func addressText(a netip.Addr) string {
 		return ""
 	}
 	bytes := a.As16()
-	return hex.EncodeToString(bytes[:])
+	return hexText(bytes[:])
 }
 
 // heldAmounts is a hold as it is kept, see lua/hold.lua.

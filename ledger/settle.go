@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -202,7 +201,7 @@ func digest(parts ...string) string {
 		content = append(append(strconv.AppendInt(content, int64(len(p)), 10), ':'), p...)
 	}
 	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:8])
+	return hexText(sum[:8])
 }
 
 // Release gives a hold back: the call costs nothing. It may be called again,

@@ -41,7 +41,6 @@ func (g *gate) Read(p []byte) (int, error) {
 // readBody reads a body to its end into memory that is used again. What is
 // announced costs nothing to announce: room is made for as much again as has come.
 func readBody(into *[]byte, from io.Reader, length int64) error {
-	var big *http.MaxBytesError
 	body := (*into)[:0]
 	defer func() { *into = body }()
 	for {
@@ -53,12 +52,18 @@ func readBody(into *[]byte, from io.Reader, length int64) error {
 		switch {
 		case err == io.EOF:
 			return nil
-		case errors.As(err, &big):
-			return err
 		case err != nil:
-			return errInvalidRequest("", "The request body could not be read to its end.")
+			return errBody(err)
 		}
 	}
+}
+
+// errBody is what a body's failure comes to for its client.
+func errBody(err error) error {
+	if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
+		return err
+	}
+	return errInvalidRequest("", "The request body could not be read to its end.")
 }
 
 // roomFor is how much more room a body gets that is to bring rest, or less than

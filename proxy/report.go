@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
 )
 
 // report tells how the call ended: metrics, one log line, and who else wants to
@@ -129,14 +130,16 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 	return appendReceipt(fields, c.receipt)
 }
 
-// usageOf is what was used by dimension, without the detour of a map's encoding.
-func usageOf(r *ledger.Receipt) zapcore.ObjectMarshalerFunc {
-	return func(to zapcore.ObjectEncoder) error {
-		for d, n := range r.Usage.NonZero() {
-			to.AddInt64(d.String(), n)
+// loggedUsage is what was used by dimension, without the detour of a map's encoding.
+type loggedUsage meter.Quantities
+
+func (u *loggedUsage) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	for d, n := range u {
+		if n != 0 {
+			to.AddInt64(meter.Dimension(d).String(), n)
 		}
-		return nil
 	}
+	return nil
 }
 
 func appendReceipt(fields []zap.Field, r *ledger.Receipt) []zap.Field {
@@ -148,7 +151,7 @@ func appendReceipt(fields []zap.Field, r *ledger.Receipt) []zap.Field {
 	}
 	fields = append(fields,
 		zap.Int("shard", r.Shard), zap.Stringer("fee", r.FeeDue()),
-		zap.Object("usage", usageOf(r)), zap.String("usage_source", string(r.UsageSource)))
+		zap.Object("usage", (*loggedUsage)(&r.Usage.Quantities)), zap.String("usage_source", string(r.UsageSource)))
 	if len(r.Anomalies) > 0 {
 		fields = append(fields, zap.Strings("anomalies", r.Anomalies))
 	}

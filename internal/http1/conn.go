@@ -243,15 +243,8 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 		c.setReadDeadline(time.Now().Add(c.server.HeadTimeout))
 	}
 	r, err := http.ReadRequest(&c.in.Reader)
-	var network *net.OpError // not net.Error, which the *url.Error of a malformed path is, too
-	switch {
-	case err == nil:
-	case errors.Is(err, errHeadTooLarge), c.headLeft <= 0:
-		return nil, http.StatusRequestHeaderFieldsTooLarge
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
-		return nil, -1
-	default:
-		return nil, http.StatusBadRequest
+	if err != nil {
+		return nil, c.refusalOf(err)
 	}
 	if r.ProtoMajor != 1 {
 		return nil, http.StatusHTTPVersionNotSupported
@@ -262,6 +255,18 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 	c.reading, c.paceLeft = body, 0
 	r.RemoteAddr = c.remote
 	return r, 0
+}
+
+// refusalOf is with which status a head is refused that could not be read; -1: with none.
+func (c *conn) refusalOf(err error) int {
+	var network *net.OpError // not net.Error, which the *url.Error of a malformed path is, too
+	switch {
+	case errors.Is(err, errHeadTooLarge), c.headLeft <= 0:
+		return http.StatusRequestHeaderFieldsTooLarge
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
+		return -1
+	}
+	return http.StatusBadRequest
 }
 
 // headIsHere reports whether the whole head has come with its first bytes, as
