@@ -102,9 +102,9 @@ func (l *Ledger) refusalOf(reply *reply) error {
 	now := reply.time(11).In(l.timezone)
 	switch no.Limit {
 	case "key.spend_daily":
-		no.ResetsAt = time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, l.timezone)
+		no.ResetsAt = meter.DayStart(now.Year(), now.Month(), now.Day()+1, l.timezone)
 	case "key.spend_monthly":
-		no.ResetsAt = time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, l.timezone)
+		no.ResetsAt = meter.DayStart(now.Year(), now.Month()+1, 1, l.timezone)
 	}
 	if err := reply.problem(); err != nil {
 		return err

@@ -155,6 +155,39 @@ prices:
 	}
 }
 
+// Where clocks are put forward at midnight, the day begins an hour after the last one's end by the clock.
+func TestDaysWithoutAMidnight(t *testing.T) {
+	santiago, err := time.LoadLocation("America/Santiago")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := meter.BookOptions{Currency: "CNY", Timezone: santiago, Files: []meter.PriceFile{{Name: "p.yaml", Data: []byte(`currency: CNY
+prices:
+  - {models: [m], rates: {image: 1}, until: 2026-09-06}
+  - {models: [m], rates: {image: 2}, from: 2026-09-06, until: 2026-09-07}
+  - {models: [m], rates: {image: 3}, from: 2026-09-07}
+`)}}}
+	book, err := meter.NewBook(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[string]string{
+		"2026-09-05T23:59:59-04:00": "1", "2026-09-06T01:00:00-03:00": "2", "2026-09-06T23:59:59-03:00": "2", "2026-09-07T00:00:00-03:00": "3",
+	} {
+		moment, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := book.Charge(meter.PriceQuery{Model: "m", Class: "images", At: moment}, usage(meter.Quantities{meter.Image: 1}))
+		wantFee(t, at, c, err, want)
+	}
+	for day, want := range map[int]string{5: "2026-09-05T00:00:00-04:00", 6: "2026-09-06T01:00:00-03:00", 7: "2026-09-07T00:00:00-03:00", 31: "2026-10-01T00:00:00-03:00"} {
+		if got := meter.DayStart(2026, time.September, day, santiago).Format(time.RFC3339); got != want {
+			t.Errorf("day %d of September begins at %s, want %s", day, got, want)
+		}
+	}
+}
+
 func TestWindows(t *testing.T) {
 	book := newBook(t, `
 currency: CNY

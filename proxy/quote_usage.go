@@ -111,8 +111,8 @@ func givenWhen(member gjson.Result) (when meter.Attributes, err error) {
 
 // givenTime reads when the call comes: a time, or a date, which is its end.
 func givenTime(member gjson.Result, zone *time.Location) (time.Time, error) {
-	if day, err := time.ParseInLocation(time.DateOnly, member.String(), zone); err == nil {
-		return day.AddDate(0, 0, 1).Add(-time.Millisecond), nil
+	if day, err := time.Parse(time.DateOnly, member.String()); err == nil {
+		return meter.DayStart(day.Year(), day.Month(), day.Day()+1, zone).Add(-time.Millisecond), nil
 	}
 	at, err := time.Parse(time.RFC3339, member.String())
 	if err != nil || member.Type != gjson.String {

@@ -39,7 +39,7 @@ func endOf(flag, s string, zone *time.Location) (*time.Time, error) {
 		return nil, err
 	}
 	if isDate {
-		t = startOfDay(t.Year(), t.Month(), t.Day()+1, zone).Add(-time.Millisecond)
+		t = nextDay(t).Add(-time.Millisecond)
 	}
 	return &t, nil
 }
@@ -65,25 +65,20 @@ func startOf(flag, s string, zone *time.Location) (time.Time, error) {
 	return t, err
 }
 
+// nextDay is the start of the day after t's.
+func nextDay(t time.Time) time.Time {
+	return meter.DayStart(t.Year(), t.Month(), t.Day()+1, t.Location())
+}
+
 func readMoment(flag, s string, zone *time.Location) (t time.Time, isDate bool, err error) {
 	if s == "" {
 		return time.Time{}, false, nil
 	}
 	if t, err = time.Parse(time.DateOnly, s); err == nil {
-		return startOfDay(t.Year(), t.Month(), t.Day(), zone), true, nil
+		return meter.DayStart(t.Year(), t.Month(), t.Day(), zone), true, nil
 	}
 	if t, err = time.Parse(time.RFC3339, s); err == nil {
 		return t, false, nil
 	}
 	return time.Time{}, false, usagef("--%s %q: want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00", flag, s)
-}
-
-// startOfDay is midnight, or where clocks are set ahead at midnight, the moment
-// in which they are: time.Date may answer for such a midnight with an hour of the day before.
-func startOfDay(year int, month time.Month, day int, zone *time.Location) time.Time {
-	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	if noon := time.Date(year, month, day, 12, 0, 0, 0, zone); t.Day() != noon.Day() {
-		_, t = t.ZoneBounds()
-	}
-	return t
 }

@@ -68,7 +68,7 @@ With --json the array is written as it is read, one entry a line.`,
 func untilEndOf(s string, zone *time.Location) (time.Time, error) {
 	t, isDate, err := readMoment("until", s, zone)
 	if isDate {
-		t = startOfDay(t.Year(), t.Month(), t.Day()+1, zone)
+		t = nextDay(t)
 	}
 	return t, err
 }

@@ -50,6 +50,31 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// A day whose midnight does not exist, because clocks are put forward then, and the day before it.
+func TestMomentsWithoutAMidnight(t *testing.T) {
+	santiago, err := time.LoadLocation("America/Santiago")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ date, start, end, until string }{
+		{"2026-09-05", "2026-09-05T00:00:00-04:00", "2026-09-05T23:59:59.999-04:00", "2026-09-06T01:00:00-03:00"},
+		{"2026-09-06", "2026-09-06T01:00:00-03:00", "2026-09-06T23:59:59.999-03:00", "2026-09-07T00:00:00-03:00"},
+	} {
+		start, err := startOf("since", tt.date, santiago)
+		if err != nil || start.Format(time.RFC3339Nano) != tt.start {
+			t.Errorf("startOf(%s) = %v, %v, want %s", tt.date, start, err, tt.start)
+		}
+		end, err := endOf("expires", tt.date, santiago)
+		if err != nil || end.Format(time.RFC3339Nano) != tt.end {
+			t.Errorf("endOf(%s) = %v, %v, want %s", tt.date, end, err, tt.end)
+		}
+		until, err := untilEndOf(tt.date, santiago)
+		if err != nil || until.Format(time.RFC3339Nano) != tt.until {
+			t.Errorf("untilEndOf(%s) = %v, %v, want %s", tt.date, until, err, tt.until)
+		}
+	}
+}
+
 func TestMoments(t *testing.T) {
 	shanghai := time.FixedZone("CST", 8*3600)
 	for _, tt := range []struct{ text, end, start string }{
