@@ -33,7 +33,8 @@ import (
 //
 // ErrUnpriced is returned if a possible row lacks a rate for anything in the
 // ceiling, or none matches; also for an image model that is priced by tokens
-// if the ceiling bounds no output. ErrAmountRange is returned above MaxCharge.
+// if the ceiling bounds no output. ErrAmountRange is returned above MaxCharge,
+// and for more than 2^53-1 units in all.
 func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge, error) {
 	if err := checkQuantities(ceiling, tools); err != nil {
 		return Charge{}, err
@@ -51,9 +52,6 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	}
 	if w.row == nil {
 		return Charge{}, unpricedError(&q, "no row of the price tables matches")
-	}
-	if quote.Fee > MaxCharge {
-		return Charge{}, ErrAmountRange
 	}
 	return quote, nil
 }
@@ -178,10 +176,10 @@ func (w *quoteWork) considerTier(r *priceRow, t *pricedTier) error {
 	if w.row == nil || one.Fee > w.fee {
 		w.row, w.tier, w.fee = r, t, one.Fee
 	}
-	if w.quote != nil {
-		w.quote.Raise(&one)
+	if w.quote == nil {
+		return nil
 	}
-	return nil
+	return w.quote.Raise(&one)
 }
 
 // price appends the lines of the ceiling at one tier.

@@ -150,6 +150,22 @@ prices:
 	}
 }
 
+// The units of a request are bounded in all, whatever they cost: the ledger adds them up.
+func TestQuoteIsBoundedInUnits(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [free], rates: {input: 0, output: 0}}
+`)
+	query := meter.PriceQuery{Model: "free", Class: "chat", At: noon}
+	if _, err := book.Quote(query, &meter.Quantities{meter.Input: 1 << 52, meter.Output: 1<<52 - 1}, nil); err != nil {
+		t.Errorf("2^53-1 units: %v", err)
+	}
+	if _, err := book.Quote(query, &meter.Quantities{meter.Input: 1 << 52, meter.Output: 1 << 52}, nil); !errors.Is(err, meter.ErrAmountRange) {
+		t.Errorf("2^53 units: got %v, want ErrAmountRange", err)
+	}
+}
+
 func TestImagesByTheTokenOrByThePiece(t *testing.T) {
 	book := newBook(t, `
 currency: CNY

@@ -34,11 +34,12 @@ type Charge struct {
 
 // Raise makes a quote cover another one as well. It keeps the lines of each
 // unit that come to more, and units apart: a pack may pay for one unit alone,
-// and what is then left has to be enough for either quote. Both are of one book.
-func (c *Charge) Raise(other *Charge) {
+// and what is then left has to be enough for either quote. Beyond MaxCharge, or
+// 2^53-1 units in all, it is ErrAmountRange. Both are of one book.
+func (c *Charge) Raise(other *Charge) error {
 	if len(c.Lines) == 0 { // mostly, there is no other price
 		c.Lines, c.Fee = append(c.Lines, other.Lines...), other.Fee
-		return
+		return c.checkRange()
 	}
 	for i := range other.Lines {
 		unit := other.Lines[i].Dimension.Unit()
@@ -56,6 +57,21 @@ func (c *Charge) Raise(other *Charge) {
 		}
 		slices.SortStableFunc(c.Lines, func(a, b Line) int { return cmp.Compare(a.Dimension, b.Dimension) })
 	}
+	return c.checkRange()
+}
+
+// checkRange bounds what is summed up: here, and by the ledger.
+func (c *Charge) checkRange() error {
+	var units int64
+	for i := range c.Lines {
+		if units += c.Lines[i].Quantity; units > maxQuantity {
+			return ErrAmountRange
+		}
+	}
+	if c.Fee > MaxCharge {
+		return ErrAmountRange
+	}
+	return nil
 }
 
 // unitAmount is what the lines of a unit come to, and where the first of them

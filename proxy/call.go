@@ -157,10 +157,9 @@ func (c *call) quoteFor(ceiling *meter.Quantities) (most meter.Charge, err error
 			most = quote
 			continue
 		}
-		most.Raise(&quote)
-	}
-	if most.Fee > meter.MaxCharge {
-		return meter.Charge{}, meter.ErrAmountRange
+		if err := most.Raise(&quote); err != nil {
+			return meter.Charge{}, err
+		}
 	}
 	return most, nil
 }
