@@ -31,7 +31,7 @@ func (o *operator) money(n meter.Nano) string { return money(n, o.Currency()) }
 
 // operate loads the configuration, opens the ledger and lets do use it.
 func (p *program) operate(ctx context.Context, do func(context.Context, *operator) error) error {
-	return p.operateOn(ctx, openLedger, do)
+	return p.operateOn(ctx, existingLedger, do)
 }
 
 type opener func(context.Context, *config.Config, ledger.Options) (*ledger.Ledger, error)
@@ -98,12 +98,20 @@ func whatToLookAt(err error, url string) string {
 	return "is Redis running there, and is ledger.redis or TOLLGATE_REDIS right?"
 }
 
+// existingLedger opens the ledger and makes none: a verb on an empty Redis is a
+// slip, or the books are gone, and an audit must not find them in order.
+func existingLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
+	o.Existing = true
+	l, err := openLedger(ctx, cfg, o)
+	return l, hint(err, ledger.ErrNotFound, "`tollgate account create ID` makes one, or `tollgate serve -c FILE`")
+}
+
 // firstCurrency is that of a ledger that is made while nobody has said which.
 const firstCurrency = "CNY"
 
 // foundLedger opens the ledger, and makes one where there is none even if the
 // configuration does not say in which currency: the first account is the one
-// thing for which that is right. Any other verb on an empty Redis is a slip.
+// thing for which that is right.
 func (p *program) foundLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
 	l, err := openLedger(ctx, cfg, o)
 	if cfg.Pricing.Currency != "" || !errors.Is(err, ledger.ErrInvalid) {

@@ -217,9 +217,7 @@ func TestJournalVerb(t *testing.T) {
 
 func TestErrorsSayWhatToDo(t *testing.T) {
 	o := openOffice(t)
-	if r := o.run("account list"); r.exit != exitOK {
-		t.Errorf("a currency is known, so the ledger is made: %s", r.stderr)
-	}
+	o.do("account create acme")
 	for args, want := range map[string]string{
 		"topup nobody 5":                 "create it with `tollgate account create nobody`",
 		"account show nobody":            "tollgate account create nobody",
@@ -256,6 +254,16 @@ func TestFirstAccountMakesTheLedger(t *testing.T) {
 	}
 	if r := runWith(t, append(o.env, "TOLLGATE_CURRENCY=USD"), "account", "list"); r.exit != exitFailed || !strings.Contains(r.stderr, "kept in CNY, not USD") {
 		t.Errorf("another currency: exit %d, %s", r.exit, r.stderr)
+	}
+}
+
+// Where there is no ledger, the books do not balance, they are gone: only the first account makes a new one.
+func TestNoVerbMakesALedger(t *testing.T) {
+	o := openOffice(t)
+	for _, args := range []string{"audit", "account list", "topup acme 5", "bill acme"} {
+		if r := o.run(args); r.exit != exitFailed || !strings.Contains(r.stderr, "there is no ledger in this Redis yet: `tollgate account create ID` makes one") {
+			t.Errorf("%s on an empty Redis: exit %d, %s%s", args, r.exit, r.stdout, r.stderr)
+		}
 	}
 }
 
