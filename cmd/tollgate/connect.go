@@ -53,7 +53,7 @@ func (p *program) operateOn(ctx context.Context, open opener, do func(context.Co
 		return err
 	}
 	if err := l.ArchiveWord(ctx); err != nil {
-		fmt.Fprintf(p.stderr, "tollgate: it is booked, but not archived yet, so a loss in Redis could still undo it: %s\n", err)
+		fmt.Fprintf(p.stderr, "tollgate: it is booked, but not archived yet, so a loss in Redis could still undo it: %s\n", oneLine(err))
 	}
 	return nil
 }

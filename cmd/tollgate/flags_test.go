@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/tollgate/tollgate/internal/redistest"
 )
 
 // What a wrong flag is answered: exit 2, and what would be right.
@@ -63,6 +65,23 @@ func TestNotesThatCannotBeJournaled(t *testing.T) {
 		r := runWith(t, nil, args...)
 		if r.exit != exitUsage || !strings.Contains(r.stderr, "want at most 512 characters") {
 			t.Errorf("%s %s: exit %d, %s", args[0], args[1], r.exit, r.stderr)
+		}
+	}
+}
+
+// An error is one line, though several things are wrong, or a driver's words have line ends.
+func TestErrorsAreOneLine(t *testing.T) {
+	server := redistest.Start(t)
+	foundArchived(t, server.URL(), "sqlite:"+t.TempDir()+"/archive.db")
+	env := []string{"TOLLGATE_REDIS=" + server.URL()}
+	away := writeFile(t, t.TempDir(), "c.yaml", "ledger: {redis: '"+server.URL()+"'}\narchive: {url: 'postgres://u@127.0.0.1:1/db'}\npricing: {currency: CNY}\n")
+	for args, want := range map[string]string{
+		"key create acme --models a\tb --endpoints c\td": "without blanks; invalid: endpoints",
+		"audit -c " + away: "failed to connect",
+	} {
+		r := runWith(t, env, strings.Split(args, " ")...)
+		if r.exit == exitOK || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: exit %d, %q, want one line with %q", args, r.exit, r.stderr, want)
 		}
 	}
 }

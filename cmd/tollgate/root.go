@@ -297,8 +297,29 @@ func (p *program) report(err error) int {
 		p.reportJSON(err, exit)
 		return exit
 	}
-	fmt.Fprintf(p.stderr, "tollgate: %s\n", err)
+	fmt.Fprintf(p.stderr, "tollgate: %s\n", oneLine(err))
 	return exit
+}
+
+// oneLine is what an error says, on one line though it be of several; the
+// problems of a configuration have a line each.
+func oneLine(err error) string {
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return err.Error()
+	}
+	text := ""
+	for line := range strings.Lines(err.Error()) {
+		switch line = strings.TrimSpace(line); {
+		case text == "" || line == "":
+		case strings.HasSuffix(text, ":"):
+			text += " "
+		default:
+			text += "; "
+		}
+		text += line
+	}
+	return text
 }
 
 func (p *program) reportJSON(err error, exit int) {
