@@ -60,6 +60,10 @@ func TestRefundVerb(t *testing.T) {
 		!strings.Contains(r.stdout, "balance: recharge 6 CNY, bonus 4 CNY") {
 		t.Errorf("refund says %s", r.stdout)
 	}
+	if r := o.do("journal acme --type refund"); !strings.Contains(r.stdout, "0.75 CNY given back to bonus 0.3 CNY + recharge 0.45 CNY  reason: the answer was cut") ||
+		strings.Contains(r.stdout, "paid by") {
+		t.Errorf("the journal says\n%s", r.stdout)
+	}
 	for args, want := range map[string]string{
 		"refund acme " + id + " --reason x":                            "nothing left to refund",
 		"refund acme " + ledger.NewRequestID() + " --reason x":         "tollgate journal acme --type charge",

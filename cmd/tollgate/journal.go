@@ -137,7 +137,11 @@ func entryText(e *ledger.Entry, o *operator) string {
 	add(e.Model != "", "%s", e.Model)
 	add(!e.Usage.IsZero(), "%s", usageText(&e.Usage))
 	add(e.UsageSource != "" && e.UsageSource != "upstream", "(%s)", e.UsageSource)
-	if e.Fee != nil {
+	switch {
+	case e.Fee == nil:
+	case e.Type == ledger.TypeRefund:
+		add(true, "%s given back to %s", o.money(*e.Fee), paidText(e.Paid, o.Currency()))
+	default:
 		add(true, "fee %s", o.money(*e.Fee))
 		add(len(e.Paid) > 0, "paid by %s", paidText(e.Paid, o.Currency()))
 	}
