@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -41,8 +44,7 @@ func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions)
 	}
 	shard := l.shardOf(id)
 	keys := append(l.keysOf(shard, id, 0), l.accountsKey(shard))
-	l.archive.words[shard].Store(true)
-	r, err := l.run(ctx, l.scripts.create, shard, keys, append(l.args(4), id, string(o.Split), int64(o.Overdraft), detail))
+	r, err := l.word(ctx, l.scripts.create, shard, keys, append(l.args(4), id, string(o.Split), int64(o.Overdraft), detail))
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +131,19 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account, extraKey string
 	if extraKey != "" {
 		keys = append(keys, extraKey)
 	}
+	return l.word(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
+}
+
+// word runs a script that books what an operator says. Is its answer lost, or
+// does none come in time, then nobody knows what has become of it.
+func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
 	l.archive.words[shard].Store(true)
-	return l.run(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
+	r, err := l.run(ctx, s, shard, keys, args)
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", err, ErrUncertain)
+	}
+	return r, err
 }
 
 // runRef runs a script that books once under a reference: the one given, kept
@@ -147,8 +160,7 @@ func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content st
 	refs, reference := l.reference(shard, account, ref, content)
 	keys := append(l.keysOf(shard, account, 0), refs, l.expiryKey(shard)) // the last is for grants
 	args = slices.Concat(l.args(0), []any{account}, args, reference, more)
-	l.archive.words[shard].Store(true)
-	return l.run(ctx, s, shard, keys, args)
+	return l.word(ctx, s, shard, keys, args)
 }
 
 // reference returns the key of a reference, and what the scripts need to know

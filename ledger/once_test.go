@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -335,4 +336,34 @@ func TestMarkersOutliveAnOperatorsWord(t *testing.T) {
 			t.Errorf("the bucket lives %s, so a marker at its hour's end less than %s", left, markerLife)
 		}
 	})
+}
+
+// The answer to an operator's word is lost: it is booked once, and its error says that it may be.
+func TestWordWhoseAnswerWasLost(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.account("acme", "10", "0", AccountOptions{})
+	for name, say := range map[string]func(l *Ledger) error{
+		"topup": func(l *Ledger) error {
+			_, err := l.TopUp(f.ctx(), Topup{Account: "acme", Amount: f.nano("5")})
+			return err
+		},
+		"suspend": func(l *Ledger) error { return l.SuspendAccount(f.ctx(), "acme", "late") },
+	} {
+		silent, address := dropReplies(t, f.server.Addr())
+		l, err := Open(f.ctx(), Options{URL: "redis://" + address, Shards: 1})
+		f.must(err)
+		t.Cleanup(func() { _ = l.Close() })
+		silent.Store(true)
+		err = say(l)
+		if wants(t, err, ErrUnavailable); !errors.Is(err, ErrUncertain) {
+			t.Errorf("%s: %v, want ErrUncertain beside it", name, err)
+		}
+	}
+	f.balances("acme", "15 0 0")
+	if a := f.read("acme"); a.Status != "suspended" {
+		t.Errorf("status %s", a.Status)
+	}
+	if _, err := f.ledger.TopUp(f.ctx(), Topup{Account: "nobody", Amount: 1}); errors.Is(err, ErrUncertain) {
+		t.Errorf("%v: a refusal is certain", err)
+	}
 }

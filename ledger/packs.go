@@ -51,7 +51,7 @@ func (l *Ledger) GrantPack(ctx context.Context, g Grant) (*Pack, error) {
 	}
 	packs, err := l.Packs(ctx, g.Account)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("pack %s is granted, but cannot be shown: %w", entry.Pack, err)
 	}
 	for i := range packs {
 		if packs[i].ID == entry.Pack {

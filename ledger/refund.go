@@ -96,8 +96,7 @@ func (q *refundRequest) run(ctx context.Context, given string) (*reply, error) {
 	args := q.ledger.args(len(q.before) + len(q.and) + len(q.end) + 1)
 	args = append(append(args, q.before...), given)
 	args = append(append(args, q.and...), q.end...)
-	q.ledger.archive.words[q.shard].Store(true)
-	return q.ledger.run(ctx, q.ledger.scripts.refund, q.shard, q.keys, args)
+	return q.ledger.word(ctx, q.ledger.scripts.refund, q.shard, q.keys, args)
 }
 
 // givenBack is what the journal says has been given back of an abandoned call

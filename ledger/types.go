@@ -19,6 +19,9 @@ var (
 	// trusted: Redis away, not what it must be, gone back in time, or
 	// belonging to somebody else. It never means that quota is lacking.
 	ErrUnavailable = errors.New("ledger unavailable")
+	// ErrUncertain is returned beside ErrUnavailable for an operator's booking
+	// whose answer was lost: whether it is booked is not known.
+	ErrUncertain = errors.New("it may be booked all the same")
 	// ErrNotFound is returned for an account, key, pack or request that is not there.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict is returned when an id or a reference is used again with other content.

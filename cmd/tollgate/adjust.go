@@ -56,7 +56,7 @@ With --ref, a repeat is booked once, and one with other content is refused.`,
 func (p *program) bookAdjustment(ctx context.Context, o *operator, a ledger.Adjustment) error {
 	entry, err := o.Adjust(ctx, a)
 	if err != nil {
-		return hint(noAccount(err, a.Account), ledger.ErrConflict, "use another --ref for another adjustment")
+		return hint(unsure(noAccount(err, a.Account), a.Account, a.Ref), ledger.ErrConflict, "use another --ref for another adjustment")
 	}
 	return p.printBooked(ctx, o, entry, func() string {
 		verb, preposition, amount := "added", "to", a.Amount

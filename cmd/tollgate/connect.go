@@ -146,6 +146,15 @@ func hint(err, kind error, format string, args ...any) error {
 	return err
 }
 
+// unsure tells what to do about a booking whose answer was lost: who takes it
+// for not booked, and says it again, books twice.
+func unsure(err error, account, ref string) error {
+	if ref != "" {
+		return hint(err, ledger.ErrUncertain, "repeat it with the same --ref, which books it once")
+	}
+	return hint(err, ledger.ErrUncertain, "see `tollgate journal %s` before you repeat it", account)
+}
+
 // noAccount tells what to do about an account that is not there.
 func noAccount(err error, id string) error {
 	return hint(err, ledger.ErrNotFound, "create it with `tollgate account create %s`, or see `tollgate account list`", id)

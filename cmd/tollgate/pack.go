@@ -47,7 +47,7 @@ sooner. --order after_balance makes it pay after the wallets. A bare date in
 				}
 				pack, err := o.GrantPack(ctx, grant)
 				if err != nil {
-					return hint(noAccount(err, args[0]), ledger.ErrConflict, "use another --ref for another pack")
+					return hint(unsure(noAccount(err, args[0]), args[0], grant.Ref), ledger.ErrConflict, "use another --ref for another pack")
 				}
 				pack.Models = list(pack.Models)
 				return p.print(pack, func() string {

@@ -68,6 +68,7 @@ func (p *program) bookRefund(ctx context.Context, o *operator, r ledger.Refund) 
 		}
 	}
 	if err != nil {
+		err = unsure(err, r.Account, r.Ref)
 		err = hint(err, ledger.ErrNotFound, "see `tollgate journal %s --type charge`", r.Account)
 		return hint(err, ledger.ErrConflict, "if the --ref was used before, use another; `tollgate journal %s --type refund` shows what was booked", r.Account)
 	}
@@ -77,16 +78,17 @@ func (p *program) bookRefund(ctx context.Context, o *operator, r ledger.Refund) 
 	})
 }
 
-// printBooked prints an entry, or a sentence and what the account then has.
+// printBooked prints an entry, or a sentence and what the account then has, if
+// that can be read: booked it is.
 func (p *program) printBooked(ctx context.Context, o *operator, entry *ledger.Entry, sentence func() string) error {
 	if p.asJSON {
 		return p.print(entry, nil)
 	}
 	a, err := o.Account(ctx, entry.Account)
-	if err != nil {
-		return err
-	}
 	return p.print(entry, func() string {
+		if err != nil {
+			return sentence()
+		}
 		return sentence() + fmt.Sprintf("balance: recharge %s, bonus %s\n",
 			o.money(a.Wallets[ledger.Recharge].Balance), o.money(a.Wallets[ledger.Bonus].Balance))
 	})

@@ -54,7 +54,7 @@ func positiveAmount(s string) (meter.Nano, error) {
 func (p *program) bookTopup(ctx context.Context, o *operator, t ledger.Topup) error {
 	entry, err := o.TopUp(ctx, t)
 	if err != nil {
-		return hint(noAccount(err, t.Account), ledger.ErrConflict, "use another --ref for another payment")
+		return hint(unsure(noAccount(err, t.Account), t.Account, t.Ref), ledger.ErrConflict, "use another --ref for another payment")
 	}
 	return p.printBooked(ctx, o, entry, func() string {
 		return fmt.Sprintf("%s booked to the %s wallet of %s (journal entry %s)\n", o.money(t.Amount), t.Wallet, t.Account, entry.ID)

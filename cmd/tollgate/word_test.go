@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/redistest"
+	"github.com/tollgate/tollgate/ledger"
 )
 
 // With the Redis alone a verb does not know where the archive is. What it books
@@ -24,6 +27,23 @@ func TestWordThatIsNotArchived(t *testing.T) {
 	for args, with := range map[string][]string{"account show acme": env, "topup acme 5 -c " + config: nil} {
 		if r := runWith(t, with, strings.Fields(args)...); r.exit != exitOK || r.stderr != "" {
 			t.Errorf("%s: exit %d, %q", args, r.exit, r.stderr)
+		}
+	}
+}
+
+// Whose answer was lost may be booked: without a reference it is not to be said again.
+func TestUnsure(t *testing.T) {
+	lost := fmt.Errorf("%w: topup: i/o timeout: %w", ledger.ErrUnavailable, ledger.ErrUncertain)
+	for _, tt := range []struct {
+		err       error
+		ref, want string
+	}{
+		{lost, "", "it may be booked all the same: see `tollgate journal acme` before you repeat it"},
+		{lost, "pay-7", "it may be booked all the same: repeat it with the same --ref, which books it once"},
+		{ledger.ErrUnavailable, "", "ledger unavailable"},
+	} {
+		if err := unsure(tt.err, "acme", tt.ref); !strings.HasSuffix(err.Error(), tt.want) || !errors.Is(err, ledger.ErrUnavailable) {
+			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}
 }
