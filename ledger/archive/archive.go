@@ -118,7 +118,7 @@ func dial(address string) (*Archive, error) {
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
 		// Full sync: an archive that forgets what it acknowledged would let the journal be trimmed too far.
 		pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)"}, "_txlock": {"immediate"}}
-		db, err := sql.Open("sqlite", "file:"+path+"?"+pragmas.Encode())
+		db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+pragmas.Encode())
 		if err != nil {
 			return nil, fmt.Errorf("archive: %w", err)
 		}

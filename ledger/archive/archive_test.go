@@ -218,6 +218,15 @@ func TestTamperingIsNoticed(t *testing.T) {
 	}
 }
 
+// The address of a SQLite file is a path, and not a URL: what means something in one is a character like others.
+func TestPathIsTakenLiterally(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "50%20 a?b#c.db")
+	openArchive(t, "sqlite:"+path)
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestIdentityStays(t *testing.T) {
 	address := "sqlite:" + filepath.Join(t.TempDir(), "archive.db")
 	first := openArchive(t, address).Identity()
