@@ -79,7 +79,7 @@ func (r *recovery) tell(back int64, took time.Duration) {
 	switch {
 	case back > 0:
 		r.logger.Warn("recovered a Redis that had gone back in time, from the archive",
-			zap.Int("shards", len(r.node.shards)), zap.Int64("entries put back", back), zap.Duration("took", took))
+			zap.Int("shards", len(r.node.shards)), zap.Int64("entries_put_back", back), zap.Duration("took", took))
 	case r.library == libraryClosed:
 		r.logger.Info("Redis came up anew, and lacks nothing that is archived", zap.Int("shards", len(r.node.shards)), zap.Duration("took", took))
 	}

@@ -179,8 +179,16 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 				t.Errorf("doubts.jsonl: %s", kept)
 			}
 			p.die(l)
-			if s, _ := p.start(Options{}).LogState(); s.Doubts < tt.doubts {
+			again := p.start(Options{})
+			if s, _ := again.LogState(); s.Doubts < tt.doubts {
 				t.Errorf("after a restart: %+v", s)
+			}
+			// Somebody has looked, and moved the file away: the alert is over.
+			if err := os.RemoveAll(filepath.Join(p.dir, "0", doubtsFile)); err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := again.LogState(); s.Doubts != 0 {
+				t.Errorf("with doubts.jsonl moved away: %+v", s)
 			}
 		})
 	}

@@ -1,9 +1,11 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -427,13 +429,27 @@ type LogState struct {
 	Bytes, Bound int64 // its size, and the size at which admission stops
 	InFlight     int   // calls that have not ended
 	Pending      int   // ended, and not yet in the ledger
-	Doubts       int   // given up by replay: they stand in doubts.jsonl
+	Doubts       int   // given up by replay, and still in doubts.jsonl
 }
 
 func (g *settleLog) state() LogState {
+	doubts, err := g.keptDoubts() // before the lock: calls wait for that
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := LogState{InFlight: len(g.calls) - g.pending, Pending: g.pending, Doubts: len(g.doubts)}
+	if err != nil {
+		doubts = len(g.doubts)
+	}
+	s := LogState{InFlight: len(g.calls) - g.pending, Pending: g.pending, Doubts: doubts}
 	s.Bytes, s.Bound = g.wal.Used()
 	return s
+}
+
+// keptDoubts counts the lines of doubts.jsonl: who has settled what is in it
+// takes it away.
+func (g *settleLog) keptDoubts() (int, error) {
+	content, err := os.ReadFile(filepath.Join(g.dir, doubtsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return bytes.Count(content, []byte("\n")), err
 }

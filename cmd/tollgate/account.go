@@ -42,10 +42,10 @@ or of TOLLGATE_CURRENCY (default CNY).`,
 			return p.operateOn(c.Context(), p.foundLedger, func(ctx context.Context, o *operator) error {
 				a, err := o.CreateAccount(ctx, args[0], options)
 				if err != nil {
-					return hint(err, ledger.ErrConflict, "choose another ID; `tollgate account show %s` shows it", args[0])
+					return hint(err, ledger.ErrConflict, "choose another ID, or change it by `tollgate account set %s`", args[0])
 				}
 				return p.print(a, func() string {
-					return fmt.Sprintf("account %s exists\nnow put money in: tollgate topup %s 50\nand create a key: tollgate key create %s\n", a.ID, a.ID, a.ID)
+					return fmt.Sprintf("account %s is ready\nnow put money in: tollgate topup %s 50\nand create a key: tollgate key create %s\n", a.ID, a.ID, a.ID)
 				})
 			})
 		},
