@@ -44,6 +44,11 @@ line is an object: first where it is, then the receipts, at last the summary.`,
 const demoAccount = "demo"
 
 func (p *program) runDemo(ctx context.Context, address string) (err error) {
+	if address != "" {
+		if address, err = listenAddress(address); err != nil {
+			return err
+		}
+	}
 	level := p.getenv("TOLLGATE_LOG")
 	if level == "" {
 		level = "error" // the receipts are the demo's log
@@ -98,7 +103,7 @@ func (p *program) runDemo(ctx context.Context, address string) (err error) {
 // demoListener takes the usual port, or a free one if nobody asked for it by name.
 func demoListener(ctx context.Context, address string) (net.Listener, error) {
 	if address != "" {
-		return listen(ctx, loopback(address), "--listen")
+		return listen(ctx, address, "--listen")
 	}
 	var listener net.ListenConfig
 	l, err := listener.Listen(ctx, "tcp", "127.0.0.1:8080")

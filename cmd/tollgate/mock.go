@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,9 +21,17 @@ func (p *program) mock() *cobra.Command {
 		Use:   "mock",
 		Short: "Run the simulated upstream alone",
 		Long: `Run a simulated upstream: OpenAI's and BigModel's chat, completions, embeddings
-and images, with usage that can be foretold, and that misbehaves if asked to by
-a prompt that begins with a directive (mock:usage=100,50 …). A bare :PORT is the
-loopback; say 0.0.0.0:PORT for every network.`,
+and images, with usage that can be foretold. A bare :PORT is the loopback; say
+0.0.0.0:PORT for every network.
+
+It misbehaves if the request's user, or its prompt, begins with a directive such as
+"mock:status=429;retry-after=2 Hello": items separated by ; up to the first blank.
+
+  usage=IN,OUT cached=N reasoning=N no-usage   what it says was used
+  bytes=N chunks=N tool-call=NAME images=N     what it answers
+  latency=D delay=D                            when: before all, before each chunk
+  status=N retry-after=S                       an error instead
+  close  hang  hang=mid  cut=mid-body          no answer, or not all of it`,
 		Example: "  tollgate mock --listen :9090\n  tollgate mock --latency 200ms --delay 20ms",
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -43,9 +52,13 @@ loopback; say 0.0.0.0:PORT for every network.`,
 }
 
 func (p *program) runMock(ctx context.Context, address string, options mockai.Options) error {
+	address, err := listenAddress(address)
+	if err != nil {
+		return err
+	}
 	caught, release := catchSignals(ctx)
 	defer release()
-	listener, err := listen(ctx, loopback(address), "--listen")
+	listener, err := listen(ctx, address, "--listen")
 	if err != nil {
 		return err
 	}
@@ -57,12 +70,13 @@ func (p *program) runMock(ctx context.Context, address string, options mockai.Op
 	return serveUpstream(caught.stop, listener, upstream)
 }
 
-// loopback makes a bare :PORT the loopback's.
-func loopback(address string) string {
-	if strings.HasPrefix(address, ":") {
-		return "127.0.0.1" + address
+// listenAddress reads --listen. A bare :PORT is the loopback's.
+func listenAddress(flag string) (string, error) {
+	host, port, err := net.SplitHostPort(flag)
+	if _, badPort := strconv.ParseUint(port, 10, 16); err != nil || badPort != nil {
+		return "", usagef("--listen %q: want HOST:PORT, such as 127.0.0.1:8080, or 0.0.0.0:8080 for every network", flag)
 	}
-	return address
+	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
 }
 
 // serveUpstream serves the simulated upstream until ctx is done.

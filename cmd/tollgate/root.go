@@ -55,7 +55,7 @@ base_url at it; each call is checked and paid before and after it is forwarded,
 from resource packs and cash balances kept in Redis.
 
 Every verb takes --json: one object (lists: an array), money as decimal strings,
-times as RFC 3339. Errors are one line on stderr (with --json an object,
+times as RFC 3339. Errors are on stderr, a line each (with --json one object,
 {"error":{"code","message"}}). Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 The configuration is the file of -c, or of TOLLGATE_CONFIG. Verbs that need only

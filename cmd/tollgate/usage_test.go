@@ -48,6 +48,9 @@ func TestWrongUsage(t *testing.T) {
 		{"quote glm-4.5 --input 1 --at yesterday", 2, "want a date such as 2026-12-31"},
 		{"audit a b", 2, "takes [ACCOUNT]"},
 		{"mock --delay -1s", 2, "--delay -1s is negative"},
+		{"mock --listen 9090", 2, `--listen "9090": want HOST:PORT`},
+		{"demo --listen localhost", 2, `--listen "localhost": want HOST:PORT`},
+		{"demo --listen :http", 2, `--listen ":http": want HOST:PORT`},
 		{"mock --latency -1s", 2, "--latency -1s is negative"},
 		{"quote glm-4.5 --input 1 --upstream nope", 2, `there is no upstream "nope"`},
 		// What the ledger would refuse whatever it has is wrong usage, and is found before it is asked.
