@@ -279,7 +279,7 @@ func (c *call) passUpstreamError() {
 		}
 		c.writeReceipt(h)
 	} else {
-		c.refused = &apiError{status: c.answer.StatusCode, code: "upstream_error", message: "the upstream's own error"}
+		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
 		writeNoCharge(h, c.currency(), c.release())
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))

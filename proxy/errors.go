@@ -84,6 +84,7 @@ const (
 	kindServer         = "server_error"
 
 	codeInvalidKey    = "invalid_api_key"
+	codeUpstreamError = "upstream_error" // in metrics and log: the upstream's own is passed on
 	codeUnavailable   = "metering_unavailable"
 	codeModelNotFound = "model_not_found"
 )

@@ -56,8 +56,10 @@ func (c *call) level() zapcore.Level {
 	return zapcore.InfoLevel
 }
 
+// level is a warning for what is not the client's doing. An upstream's own 401
+// is about our credential there.
 func (e *apiError) level() zapcore.Level {
-	if e.status >= 500 {
+	if e.status >= 500 || e.code == codeUpstreamError && e.status == http.StatusUnauthorized {
 		return zapcore.WarnLevel
 	}
 	return zapcore.InfoLevel

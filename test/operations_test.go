@@ -91,6 +91,7 @@ func TestLogSaysWhy(t *testing.T) {
 		{"a wrong key for a list", p.get("/v1/models", wrongKey(key)), 401, []string{`"path":"/v1/models"`, "key_invalid"}},
 		{"the upstream that failed first", p.post(chatPath, key, chat("gpt-4o", "usage=1,1", `"max_tokens":10`)), 200, []string{`"attempts":2`, "first: dial tcp", "connection refused"}},
 		{"an upstream's refusal in between", p.post(chatPath, key, chat("gpt-4o", "status=503", `"max_tokens":10`)), 503, []string{"first: dial tcp", `"upstream":"second"`}},
+		{"our own credential", p.post(chatPath, key, chat("gpt-4o", "status=401", `"max_tokens":10`)), 401, []string{`"level":"warn"`, "upstream_error", `"upstream":"second"`}},
 		{"a stream that broke off", p.send("POST", chatPath, key, chat("gpt-4o", "usage=1,1;cut=mid-frame", streamed, `"max_tokens":10`)), 200, []string{"second: "}},
 	} {
 		c.answer.requireStatus(t, c.status)
