@@ -308,8 +308,9 @@ func TestMissingArchiveSaysWhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = OpenExisting(t.Context(), "sqlite:./data/archive.db")
-	if want := filepath.Join(here, "data", "archive.db"); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), want) {
-		t.Errorf("got %v, want the path %s", err, want)
+	if want := filepath.Join(here, "data", "archive.db"); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), want) ||
+		!strings.Contains(err.Error(), "sqlite:./data/archive.db goes by the working directory") {
+		t.Errorf("got %v, want the path %s, and why it is that", err, want)
 	}
 }
 

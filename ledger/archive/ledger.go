@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -34,6 +35,9 @@ func OpenExisting(ctx context.Context, address string) (*Archive, error) {
 func (a *Archive) find(ctx context.Context) error {
 	if a.path != "" {
 		if _, err := os.Stat(a.path); errors.Is(err, fs.ErrNotExist) {
+			if !filepath.IsAbs(a.path) {
+				return fmt.Errorf("%w (sqlite:%s goes by the working directory)", ErrMissing, a.path)
+			}
 			return ErrMissing
 		}
 	}
