@@ -143,8 +143,8 @@ type Server struct {
 	AOF             bool          `json:"aof"`
 	Fsync           string        `json:"fsync,omitempty"` // always, everysec, no
 	MaxMemoryPolicy string        `json:"maxmemory_policy"`
-	Latency         time.Duration `json:"latency"` // of one ping
-	Ledger          string        `json:"ledger"`  // the ledger's identity
+	Latency         time.Duration `json:"latency_ns"` // of one ping
+	Ledger          string        `json:"ledger"`     // the ledger's identity
 	Currency        string        `json:"currency"`
 	Shards          int           `json:"shards"`
 	Entries         int64         `json:"entries"` // of the journal, over all shards

@@ -72,12 +72,13 @@ type Options struct {
 	Policy    Policy
 	Logger    *zap.Logger
 	Metrics   *Metrics
-	// OnReceipt and OnRefusal are told how each call ended, after the fact.
+	// OnReceipt and OnRefusal are told how each call ended, after the fact;
+	// OnRefusal also of requests that never became a call.
 	OnReceipt func(*ledger.Receipt)
 	OnRefusal func(Refused)
 }
 
-// Refused is a call that ended without a charge.
+// Refused is a call that ended without a charge, or a request that never became one.
 type Refused struct {
 	RequestID, Account, Model string
 	Status                    int

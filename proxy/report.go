@@ -89,10 +89,14 @@ func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause err
 		zap.Int("status", e.status),
 		zap.Error(cause),
 	}
-	if known, ok := credential(r); ok {
+	known, ok := credential(r)
+	if ok {
 		fields = append(fields, zap.String("account", known.Account), zap.String("key", known.KeyID()))
 	}
 	p.log.Log(e.level(), "request", fields...)
+	if p.onRefusal != nil {
+		p.onRefusal(Refused{RequestID: id, Account: known.Account, Status: e.status, Code: e.code, Message: e.message})
+	}
 }
 
 // loggedPath bounds what a stranger can write into the log.

@@ -78,11 +78,17 @@ func TestDemoText(t *testing.T) {
 		t.Errorf("receipt line %q", line)
 	}
 	b.stdout.line(t, "404 model_not_found", 1)
+	response, err := http.Post(url+"/v1/responses", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	b.stdout.line(t, "404 unknown_url", 1)
 	b.stop()
 	if exit := b.wait(); exit != exitOK {
 		t.Errorf("exit %d\n%s", exit, b.stderr.text())
 	}
-	if line := b.stdout.line(t, "the books balance", 1); !strings.HasPrefix(line, "2 requests, 1 refused, 0 CNY charged in cash") {
+	if line := b.stdout.line(t, "the books balance", 1); !strings.HasPrefix(line, "3 requests, 2 refused, 0 CNY charged in cash") {
 		t.Errorf("summary %q", line)
 	}
 }
