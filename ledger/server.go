@@ -69,6 +69,9 @@ func (s *shards) describeMasters(ctx context.Context, into *Server) error {
 			into.Version, into.Mode, into.AOF, into.Fsync, into.MaxMemoryPolicy = one.Version, one.Mode, one.AOF, one.Fsync, one.MaxMemoryPolicy
 			first = false
 		}
+		if _, whole := s.client.(*redis.ClusterClient); one.Mode == "cluster" && !whole {
+			into.warn("this is a node of a Redis Cluster, and what is on other nodes is out of reach: say redis+cluster://HOST1,HOST2 in place of redis://")
+		}
 		for _, w := range one.warnings() {
 			into.warn(w)
 		}

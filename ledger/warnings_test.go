@@ -54,6 +54,20 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A cluster by the address of one node is half a ledger at best.
+func TestNodeOfACluster(t *testing.T) {
+	node := redistest.Start(t, redistest.WithCluster())
+	for url, want := range map[string]bool{node.URL(): false, "redis://" + node.Addr(): true} {
+		s, err := DescribeRedis(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(strings.Join(s.Warnings, "\n"), "say redis+cluster://"); got != want {
+			t.Errorf("%s: warnings %q", url, s.Warnings)
+		}
+	}
+}
+
 // A Redis that has no functions gets no ledger: it is told, and nothing is written there.
 func TestTooOldRedis(t *testing.T) {
 	server := redistest.Start(t, redistest.WithConfig("--rename-command", "FCALL", ""))

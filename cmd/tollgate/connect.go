@@ -90,6 +90,8 @@ func whatToLookAt(err error, url string) string {
 	switch said := err.Error(); {
 	case strings.Contains(said, "NOAUTH"), strings.Contains(said, "WRONGPASS"):
 		return "is the password right? It stands in ledger.redis or TOLLGATE_REDIS, as in redis://:PASSWORD@HOST:6379/0"
+	case !strings.Contains(url, "+cluster") && (strings.Contains(said, "MOVED ") || strings.Contains(said, "EXECABORT")):
+		return "is that a node of a Redis Cluster? Then say redis+cluster://HOST1,HOST2"
 	case strings.Contains(said, ": archive "):
 		return "is the archive's database running, and is archive.url right?"
 	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):

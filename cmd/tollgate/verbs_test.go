@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -315,6 +318,25 @@ func TestRedisAway(t *testing.T) {
 	r := runWith(t, env, "account", "list")
 	if r.exit != exitFailed || !strings.Contains(r.stderr, "is Redis running there") || strings.Contains(r.stderr, "hunter2") {
 		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}
+
+func TestWhatToLookAt(t *testing.T) {
+	for _, tt := range []struct{ url, said, want string }{
+		{"redis://h:6379/0", "dial tcp: connection refused", "is Redis running there"},
+		{"redis://h:6379/0", "MOVED 8230 h2:6379", "say redis+cluster://"},
+		{"rediss://h:6379/0", "EXECABORT Transaction discarded because of previous errors.", "say redis+cluster://"},
+		{"redis+cluster://h", "MOVED 8230 h2:6379", "is Redis running there"},
+		{"redis://h:6379/0", "WRONGPASS invalid username-password pair", "is the password right?"},
+		{"redis://h:6379/0", "ledger unavailable: archive postgres://h/d: dial tcp", "is archive.url right?"},
+	} {
+		if got := whatToLookAt(errors.New(tt.said), tt.url); !strings.Contains(got, tt.want) {
+			t.Errorf("%s at %s: %s", tt.said, tt.url, got)
+		}
+	}
+	late := fmt.Errorf("ledger unavailable: %w", context.DeadlineExceeded)
+	if got := whatToLookAt(late, "rediss://h:6379/0"); !strings.Contains(got, "TLS") {
+		t.Errorf("a TLS port that says nothing: %s", got)
 	}
 }
 
