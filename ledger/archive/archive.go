@@ -31,7 +31,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
+	"modernc.org/sqlite"               // also the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 var (
@@ -165,7 +166,7 @@ func (a *Archive) prepare(ctx context.Context) error {
 		// IF NOT EXISTS alone fails for one of two that make it at once. The statements are one transaction, and the lock ends with it.
 		statements = fmt.Sprintf("SELECT pg_advisory_xact_lock(%d);", schemaLock) + strings.ReplaceAll(statements, "BLOB", "BYTEA")
 	}
-	if _, err := a.db.ExecContext(ctx, statements); err != nil {
+	if err := a.create(ctx, statements); err != nil {
 		return err
 	}
 	fresh := rand.Text()
@@ -173,6 +174,19 @@ func (a *Archive) prepare(ctx context.Context) error {
 		return err
 	}
 	return a.readIdentity(ctx)
+}
+
+// create makes the tables. Of several that open a new SQLite file at once, and
+// turn it to WAL, one may be told that it is locked, whatever busy_timeout says.
+func (a *Archive) create(ctx context.Context, statements string) error {
+	for try := 1; ; try++ {
+		_, err := a.db.ExecContext(ctx, statements)
+		var refused *sqlite.Error
+		if !errors.As(err, &refused) || refused.Code()&0xff != sqlite3.SQLITE_BUSY || try == createTries {
+			return err
+		}
+		time.Sleep(createPause)
+	}
 }
 
 func (a *Archive) readIdentity(ctx context.Context) error {
@@ -261,6 +275,9 @@ func (a *Archive) transact(ctx context.Context, shards []int, work func(*sql.Tx)
 }
 
 const (
+	// createTries and createPause are how often, and after how long, the making of a SQLite file is tried again.
+	createTries = 100
+	createPause = 20 * time.Millisecond
 	// advisoryLock keeps our locks in PostgreSQL apart from those of others; a shard's number is added.
 	advisoryLock = 0x746f6c6c << 16
 	schemaLock   = advisoryLock - 1
