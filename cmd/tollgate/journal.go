@@ -108,12 +108,13 @@ func journalJSON(ctx context.Context, o *operator, account string, q ledger.Jour
 // journalText writes one line an entry; the columns are fixed, so that it can stream.
 func journalText(ctx context.Context, o *operator, account string, q ledger.JournalQuery, to io.Writer) error {
 	out := bufio.NewWriter(to)
-	n := 0
+	n, at := 0, "TIME ("+o.zone.String()+")" // the log's lines are in UTC
+	width := max(len(at), len(time.DateTime))
 	err := o.Journal(ctx, account, q, func(e *ledger.Entry) error {
 		if n++; n == 1 {
-			fmt.Fprintf(out, "%-10s  %-19s  %-8s  %s\n", "ENTRY", "TIME", "TYPE", "WHAT")
+			fmt.Fprintf(out, "%-10s  %-*s  %-8s  %s\n", "ENTRY", width, at, "TYPE", "WHAT")
 		}
-		line := fmt.Sprintf("%-10s  %-19s  %-8s  %s", e.ID, moment(e.Time, o.zone), e.Type, entryText(e, o))
+		line := fmt.Sprintf("%-10s  %-*s  %-8s  %s", e.ID, width, moment(e.Time, o.zone), e.Type, entryText(e, o))
 		_, err := fmt.Fprintln(out, strings.TrimRight(line, " "))
 		return err
 	})

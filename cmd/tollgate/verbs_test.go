@@ -210,7 +210,7 @@ func TestJournalVerb(t *testing.T) {
 			t.Errorf("journal %s: %d entries, want %d", args, len(got), want)
 		}
 	}
-	if r := o.do("journal acme --type topup"); strings.Count(r.stdout, "\n") != 4 || !strings.Contains(r.stdout, "2 CNY to recharge") {
+	if r := o.do("journal acme --type topup"); strings.Count(r.stdout, "\n") != 4 || !strings.Contains(r.stdout, "2 CNY to recharge") || !strings.Contains(r.stdout, "TIME (UTC)") {
 		t.Errorf("journal says\n%s", r.stdout)
 	}
 	if r := o.do("journal acme --type account"); !strings.HasSuffix(r.stdout, "account   split proportional, overdraft 0 CNY\n") {
