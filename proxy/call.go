@@ -224,7 +224,7 @@ func (c *call) forward() error {
 		}
 		c.proxy.metrics.attempt(candidate.Name, statusClass(response.StatusCode))
 		if movesOn(response.StatusCode) && i < len(c.candidates)-1 && !c.hasLeft() {
-			c.blame(errors.New(response.Status))
+			c.blame(fmt.Errorf("HTTP %d", response.StatusCode))
 			discard(response)
 			continue
 		}
