@@ -59,9 +59,9 @@ func expiryOf(s string, zone *time.Location) (*time.Time, error) {
 	return t, nil
 }
 
-// startOf is endOf for where a span begins: a date means the start of that day.
-func startOf(flag, s string, zone *time.Location) (time.Time, error) {
-	t, _, err := readMoment(flag, s, zone)
+// sinceStartOf reads --since: RFC 3339, or a date, which means the start of that day.
+func sinceStartOf(s string, zone *time.Location) (time.Time, error) {
+	t, _, err := readMoment("since", s, zone)
 	return t, err
 }
 

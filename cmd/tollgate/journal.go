@@ -43,7 +43,7 @@ With --json the array is written as it is read, one entry a line.`,
 				return err
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) (err error) {
-				if query.Since, err = startOf("since", since, o.zone); err != nil {
+				if query.Since, err = sinceStartOf(since, o.zone); err != nil {
 					return err
 				}
 				if query.Until, err = untilEndOf(until, o.zone); err != nil {
