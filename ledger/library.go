@@ -142,7 +142,8 @@ func (b *scriptBuilder) alone(name string) *script {
 	if !b.embedded { // which does not know it, and has no cluster to protect
 		shebang = "#!lua flags=" + body.flags + "\n"
 	}
-	s.set(shebang, b.parts(), "wake()\nset_out()\nbegin(keys, 0, argv)\n"+body.text)
+	// In a function of its own: Lua has room for 200 locals in each, and the shared parts take most of it.
+	s.set(shebang, b.parts(), "wake()\nset_out()\nbegin(keys, 0, argv)\nreturn (function()\n"+body.text+"end)()\n")
 	return s
 }
 
