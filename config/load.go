@@ -162,7 +162,7 @@ func (c *Config) read(root value) {
 	if !ok {
 		return
 	}
-	set(s, "listen", &c.Listen, address)
+	set(s, "listen", &c.Listen, Address)
 	child(s, "admin", c.readAdmin)
 	child(s, "ledger", c.readLedger)
 	child(s, "archive", c.readArchive)
@@ -188,7 +188,7 @@ func child(s *section, name string, read func(*section)) {
 
 func (c *Config) readAdmin(s *section) {
 	c.Admin.Listen = "127.0.0.1:8081"
-	set(s, "listen", &c.Admin.Listen, address)
+	set(s, "listen", &c.Admin.Listen, Address)
 	if c.Admin.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		at := s.value
 		at.path = join(s.path, "listen")

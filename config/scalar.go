@@ -100,9 +100,9 @@ func size(low, high int64) func(string) (int64, error) {
 	}
 }
 
-// address reads HOST:PORT. A bare :PORT is the loopback: to be open to a
+// Address reads HOST:PORT. A bare :PORT is the loopback: to be open to a
 // network is something to ask for in so many words, as 0.0.0.0:PORT.
-func address(s string) (string, error) {
+func Address(s string) (string, error) {
 	host, port, err := net.SplitHostPort(s)
 	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n > math.MaxUint16 {
 		return "", fmt.Errorf("%q: want HOST:PORT, such as 127.0.0.1:8080, or 0.0.0.0:8080 for every network", s)

@@ -102,7 +102,7 @@ func (l *Ledger) refusalOf(reply *reply) error {
 	now := reply.time(11).In(l.timezone)
 	switch no.Limit {
 	case "key.spend_daily":
-		no.ResetsAt = meter.DayStart(now.Year(), now.Month(), now.Day()+1, l.timezone)
+		no.ResetsAt = meter.NextDay(now)
 	case "key.spend_monthly":
 		no.ResetsAt = meter.DayStart(now.Year(), now.Month()+1, 1, l.timezone)
 	}

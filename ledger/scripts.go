@@ -91,11 +91,7 @@ func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []
 	seen := s.at(shard)
 	call := &scriptCall{script: called, keys: keys, args: args, seen: seen.String()}
 	args[1] = &call.seen
-	ask := s.alone
-	if called.brief {
-		ctx, ask = brieflyIn(ctx, tryTimeout), s.circuits.of(shard).convoy.send
-	}
-	if err := ask(ctx, call); err != nil {
+	if err := s.ask(ctx, shard, call); err != nil {
 		return nil, err
 	}
 	r := &call.reply
@@ -119,8 +115,11 @@ func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []
 	return r, nil
 }
 
-// alone makes a call by itself.
-func (s *shards) alone(ctx context.Context, c *scriptCall) error {
+// ask makes a call: in company, if a client waits for it.
+func (s *shards) ask(ctx context.Context, shard int, c *scriptCall) error {
+	if c.script.brief {
+		return s.circuits.of(shard).convoy.send(brieflyIn(ctx, tryTimeout), c)
+	}
 	c.alone(ctx, s.client)
 	return c.err
 }

@@ -128,6 +128,19 @@ func TestPromotionEndsOnItsDay(t *testing.T) {
 	}
 }
 
+// wantFees checks what an image of model m costs at some times.
+func wantFees(t *testing.T, book *meter.Book, fees map[string]string) {
+	t.Helper()
+	for at, want := range fees {
+		moment, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := book.Charge(meter.PriceQuery{Model: "m", Class: "images", At: moment}, usage(meter.Quantities{meter.Image: 1}))
+		wantFee(t, at, c, err, want)
+	}
+}
+
 func TestBareDatesAreOfTheBooksZone(t *testing.T) {
 	o := options(`
 currency: CNY
@@ -143,16 +156,9 @@ prices:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at, want := range map[string]string{
+	wantFees(t, book, map[string]string{
 		"2026-09-09T15:59:59Z": "1", "2026-09-09T16:00:00Z": "2", "2026-09-10T15:59:59Z": "2", "2026-09-10T16:00:00Z": "1",
-	} {
-		moment, err := time.Parse(time.RFC3339, at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := book.Charge(meter.PriceQuery{Model: "m", Class: "images", At: moment}, usage(meter.Quantities{meter.Image: 1}))
-		wantFee(t, at, c, err, want)
-	}
+	})
 }
 
 // Where clocks are put forward at midnight, the day begins an hour after the last one's end by the clock.
@@ -171,16 +177,9 @@ prices:
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at, want := range map[string]string{
+	wantFees(t, book, map[string]string{
 		"2026-09-05T23:59:59-04:00": "1", "2026-09-06T01:00:00-03:00": "2", "2026-09-06T23:59:59-03:00": "2", "2026-09-07T00:00:00-03:00": "3",
-	} {
-		moment, err := time.Parse(time.RFC3339, at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := book.Charge(meter.PriceQuery{Model: "m", Class: "images", At: moment}, usage(meter.Quantities{meter.Image: 1}))
-		wantFee(t, at, c, err, want)
-	}
+	})
 	for day, want := range map[int]string{5: "2026-09-05T00:00:00-04:00", 6: "2026-09-06T01:00:00-03:00", 7: "2026-09-07T00:00:00-03:00", 31: "2026-10-01T00:00:00-03:00"} {
 		if got := meter.DayStart(2026, time.September, day, santiago).Format(time.RFC3339); got != want {
 			t.Errorf("day %d of September begins at %s, want %s", day, got, want)

@@ -106,22 +106,9 @@ func parseClock(s string) (int, error) {
 
 // parseMoment reads RFC 3339, or a bare date as the first instant of that day in zone.
 func parseMoment(s string, zone *time.Location) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
+	t, _, ok := ReadMoment(s, zone)
+	if !ok {
+		return time.Time{}, fmt.Errorf("%q is not a time; want one such as 2026-09-10 or 2026-09-10T00:00:00+08:00", s)
 	}
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		return DayStart(t.Year(), t.Month(), t.Day(), zone), nil
-	}
-	return time.Time{}, fmt.Errorf("%q is not a time; want one such as 2026-09-10 or 2026-09-10T00:00:00+08:00", s)
-}
-
-// DayStart is the first instant of a day in zone. Where clocks are put forward
-// at midnight there is no 00:00, and time.Date may give the evening before.
-// Days beyond the month's end are those of the next.
-func DayStart(year int, month time.Month, day int, zone *time.Location) time.Time {
-	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	if t.Day() != time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Day() {
-		_, t = t.ZoneBounds()
-	}
-	return t
+	return t, nil
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -282,9 +281,7 @@ func (c *call) passUpstreamError() {
 		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
 		writeNoCharge(h, c.currency(), c.release())
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.client.w.WriteHeader(c.answer.StatusCode)
-	_, _ = c.client.w.Write(body)
+	c.sendBody(body)
 }
 
 // deliver passes the answer through the tap to the client. A stream's bytes go

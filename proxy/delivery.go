@@ -149,8 +149,13 @@ func (c *call) sendWhole(body []byte) {
 	}
 	h := c.client.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.writeReceipt(h)
+	c.sendBody(body)
+}
+
+// sendBody sends an answer that is there as a whole, and whose headers are set.
+func (c *call) sendBody(body []byte) {
+	c.client.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	c.client.w.WriteHeader(c.answer.StatusCode)
 	_, _ = c.client.w.Write(body)
 }

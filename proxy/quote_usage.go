@@ -111,12 +111,12 @@ func givenWhen(member gjson.Result) (when meter.Attributes, err error) {
 
 // givenTime reads when the call comes: a time, or a date, which is its end.
 func givenTime(member gjson.Result, zone *time.Location) (time.Time, error) {
-	if day, err := time.Parse(time.DateOnly, member.String()); err == nil {
-		return meter.DayStart(day.Year(), day.Month(), day.Day()+1, zone).Add(-time.Millisecond), nil
-	}
-	at, err := time.Parse(time.RFC3339, member.String())
-	if err != nil || member.Type != gjson.String {
+	at, isDate, ok := meter.ReadMoment(member.String(), zone)
+	switch {
+	case !ok || member.Type != gjson.String:
 		return at, errInvalidRequest("at", "Invalid value for 'at': want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00.")
+	case isDate:
+		return meter.NextDay(at).Add(-time.Millisecond), nil
 	}
 	return at, nil
 }

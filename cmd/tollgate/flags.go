@@ -39,7 +39,7 @@ func endOf(flag, s string, zone *time.Location) (*time.Time, error) {
 		return nil, err
 	}
 	if isDate {
-		t = nextDay(t).Add(-time.Millisecond)
+		t = meter.NextDay(t).Add(-time.Millisecond)
 	}
 	return &t, nil
 }
@@ -65,20 +65,13 @@ func sinceStartOf(s string, zone *time.Location) (time.Time, error) {
 	return t, err
 }
 
-// nextDay is the start of the day after t's.
-func nextDay(t time.Time) time.Time {
-	return meter.DayStart(t.Year(), t.Month(), t.Day()+1, t.Location())
-}
-
 func readMoment(flag, s string, zone *time.Location) (t time.Time, isDate bool, err error) {
 	if s == "" {
 		return time.Time{}, false, nil
 	}
-	if t, err = time.Parse(time.DateOnly, s); err == nil {
-		return meter.DayStart(t.Year(), t.Month(), t.Day(), zone), true, nil
+	t, isDate, ok := meter.ReadMoment(s, zone)
+	if !ok {
+		return time.Time{}, false, usagef("--%s %q: want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00", flag, s)
 	}
-	if t, err = time.Parse(time.RFC3339, s); err == nil {
-		return t, false, nil
-	}
-	return time.Time{}, false, usagef("--%s %q: want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00", flag, s)
+	return t, isDate, nil
 }

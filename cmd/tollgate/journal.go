@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
 )
 
 // entryTypes are the words that --type takes.
@@ -68,7 +69,7 @@ With --json the array is written as it is read, one entry a line.`,
 func untilEndOf(s string, zone *time.Location) (time.Time, error) {
 	t, isDate, err := readMoment("until", s, zone)
 	if isDate {
-		t = nextDay(t)
+		t = meter.NextDay(t)
 	}
 	return t, err
 }

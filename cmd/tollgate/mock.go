@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tollgate/tollgate/config"
 	"github.com/tollgate/tollgate/internal/mockai"
 )
 
@@ -70,13 +69,13 @@ func (p *program) runMock(ctx context.Context, address string, options mockai.Op
 	return serveUpstream(caught.stop, listener, upstream)
 }
 
-// listenAddress reads --listen. A bare :PORT is the loopback's.
+// listenAddress reads --listen, as the configuration's listen is read.
 func listenAddress(flag string) (string, error) {
-	host, port, err := net.SplitHostPort(flag)
-	if _, badPort := strconv.ParseUint(port, 10, 16); err != nil || badPort != nil {
-		return "", usagef("--listen %q: want HOST:PORT, such as 127.0.0.1:8080, or 0.0.0.0:8080 for every network", flag)
+	address, err := config.Address(flag)
+	if err != nil {
+		return "", usagef("--listen %s", err)
 	}
-	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
+	return address, nil
 }
 
 // serveUpstream serves the simulated upstream until ctx is done.

@@ -50,52 +50,39 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// A day whose midnight does not exist, because clocks are put forward then, and the day before it.
-func TestMomentsWithoutAMidnight(t *testing.T) {
+func TestMoments(t *testing.T) {
+	shanghai := time.FixedZone("CST", 8*3600)
 	santiago, err := time.LoadLocation("America/Santiago")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tt := range []struct{ date, start, end, until string }{
-		{"2026-09-05", "2026-09-05T00:00:00-04:00", "2026-09-05T23:59:59.999-04:00", "2026-09-06T01:00:00-03:00"},
-		{"2026-09-06", "2026-09-06T01:00:00-03:00", "2026-09-06T23:59:59.999-03:00", "2026-09-07T00:00:00-03:00"},
+	for _, tt := range []struct {
+		text              string
+		zone              *time.Location
+		start, end, until string
+	}{
+		{"2026-12-31", shanghai, "2026-12-31T00:00:00+08:00", "2026-12-31T23:59:59.999+08:00", "2027-01-01T00:00:00+08:00"}, // the day must be in it whole
+		{"2026-12-31T18:00:00Z", shanghai, "2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z"},
+		{"2026-12-31T18:00:00-05:00", shanghai, "2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00"},
+		// A day whose midnight does not exist, because clocks are put forward then, and the day before it.
+		{"2026-09-05", santiago, "2026-09-05T00:00:00-04:00", "2026-09-05T23:59:59.999-04:00", "2026-09-06T01:00:00-03:00"},
+		{"2026-09-06", santiago, "2026-09-06T01:00:00-03:00", "2026-09-06T23:59:59.999-03:00", "2026-09-07T00:00:00-03:00"},
 	} {
-		start, err := sinceStartOf(tt.date, santiago)
+		start, err := sinceStartOf(tt.text, tt.zone)
 		if err != nil || start.Format(time.RFC3339Nano) != tt.start {
-			t.Errorf("sinceStartOf(%s) = %v, %v, want %s", tt.date, start, err, tt.start)
+			t.Errorf("sinceStartOf(%s) = %v, %v, want %s", tt.text, start, err, tt.start)
 		}
-		end, err := endOf("expires", tt.date, santiago)
-		if err != nil || end.Format(time.RFC3339Nano) != tt.end {
-			t.Errorf("endOf(%s) = %v, %v, want %s", tt.date, end, err, tt.end)
-		}
-		until, err := untilEndOf(tt.date, santiago)
-		if err != nil || until.Format(time.RFC3339Nano) != tt.until {
-			t.Errorf("untilEndOf(%s) = %v, %v, want %s", tt.date, until, err, tt.until)
-		}
-	}
-}
-
-func TestMoments(t *testing.T) {
-	shanghai := time.FixedZone("CST", 8*3600)
-	for _, tt := range []struct{ text, end, start string }{
-		{"2026-12-31", "2026-12-31T23:59:59.999+08:00", "2026-12-31T00:00:00+08:00"},
-		{"2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z"},
-		{"2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00"},
-	} {
-		end, err := endOf("expires", tt.text, shanghai)
+		end, err := endOf("expires", tt.text, tt.zone)
 		if err != nil || end.Format(time.RFC3339Nano) != tt.end {
 			t.Errorf("endOf(%s) = %v, %v, want %s", tt.text, end, err, tt.end)
 		}
-		start, err := sinceStartOf(tt.text, shanghai)
-		if err != nil || start.Format(time.RFC3339Nano) != tt.start {
-			t.Errorf("sinceStartOf(%s) = %v, %v, want %s", tt.text, start, err, tt.start)
+		until, err := untilEndOf(tt.text, tt.zone)
+		if err != nil || until.Format(time.RFC3339Nano) != tt.until {
+			t.Errorf("untilEndOf(%s) = %v, %v, want %s", tt.text, until, err, tt.until)
 		}
 	}
 	if end, err := endOf("expires", "", shanghai); end != nil || err != nil {
 		t.Errorf("endOf nothing = %v, %v", end, err)
-	}
-	if until, err := untilEndOf("2026-12-31", shanghai); err != nil || until.Format(time.RFC3339) != "2027-01-01T00:00:00+08:00" {
-		t.Errorf("untilEndOf = %v, %v: the day must be in it whole", until, err)
 	}
 	for _, bad := range []string{"tomorrow", "720h", "31.12.2026", "2026-13-01", "2026-12-31 18:00:00"} {
 		if _, err := endOf("expires", bad, shanghai); err == nil || !strings.Contains(err.Error(), "--expires") {
