@@ -66,7 +66,7 @@ func (r *replayer) loop(ctx context.Context) {
 		switch {
 		case whole:
 			whole = r.all(ctx) != nil
-		case r.log.state().Pending > 0:
+		case r.log.hasPending():
 			whole = r.waiting(ctx) != nil
 		}
 		select {

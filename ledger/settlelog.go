@@ -432,6 +432,14 @@ type LogState struct {
 	Doubts       int   // given up by replay, and still in doubts.jsonl
 }
 
+// hasPending reports whether calls that have ended wait for the ledger.
+func (g *settleLog) hasPending() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pending > 0
+}
+
+// state reads doubts.jsonl: it is for who shows it.
 func (g *settleLog) state() LogState {
 	doubts, err := g.keptDoubts() // before the lock: calls wait for that
 	g.mu.Lock()
