@@ -31,7 +31,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	case b.awaited && b.response.status == 0:
 		b.awaited = false
-		if err := b.response.conn.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"), nil); err != nil {
+		if err := b.response.conn.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"), nil, nil); err != nil {
 			return 0, err
 		}
 	}

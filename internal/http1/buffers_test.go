@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,7 +58,7 @@ func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 		for i := range 3 {
 			_, _ = io.WriteString(w, r.URL.Path)
 			flush(w)
-			if own.conn.in.HasBuffer() || own.buffer != nil || own.out != nil || own.kept != nil || own.conn.vector[0] != nil || own.conn.vector[1] != nil {
+			if own.conn.in.HasBuffer() || own.buffer != nil || own.out != nil || own.kept != nil || own.conn.vector[0] != nil || own.conn.vector[1] != nil || own.conn.vector[2] != nil {
 				t.Errorf("after Flush %d: reader's %v, buffer %v, %d and %d bytes", i, own.conn.in.HasBuffer(), own.buffer, cap(own.out), cap(own.kept))
 			}
 		}
@@ -68,6 +69,36 @@ func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 			t.Errorf("got %d bytes", len(body))
 		}
 	}
+}
+
+// A large piece is sent from where it is, with the end of its chunk: not with what
+// comes next, nor in a write of its own.
+func TestALargePieceGoesOutWithItsEnd(t *testing.T) {
+	arrived := make(chan bool)
+	_, address := start(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", 2*gatherSize))
+		if own := w.(*response); own.out != nil {
+			t.Errorf("%q is left", own.out)
+		}
+		<-arrived
+	})
+	c := dial(t, address)
+	c.send(get("/", ""))
+	_, err := readUntil(c.in, strings.Repeat("x", 2*gatherSize)+"\r\n")
+	close(arrived)
+	if err != nil {
+		t.Errorf("its end has not come: %v", err)
+	}
+}
+
+// readUntil reads up to the end of a text.
+func readUntil(in *bufio.Reader, end string) (text string, err error) {
+	for !strings.HasSuffix(text, end) && err == nil {
+		var line string
+		line, err = in.ReadString('\n')
+		text += line
+	}
+	return text, err
 }
 
 // What a client has sent of its next request stays, while the answer to this one goes out.

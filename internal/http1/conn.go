@@ -48,7 +48,7 @@ type conn struct {
 	paceLeft   int         // how many bytes of the body are still to come in the time that is given for them
 	readUntil  time.Time   // the read deadline in force
 	writeUntil time.Time   // the write deadline in force
-	vector     [2][]byte   // what one write sends from two places
+	vector     [3][]byte   // what one write sends from three places
 	pieces     net.Buffers // of vector
 	response   response
 }
@@ -189,33 +189,40 @@ func (c *conn) allowRead() {
 // Moving one costs more than asking for the time.
 func farOff(patience time.Duration) time.Duration { return patience + patience/2 }
 
-// write sends one text, and another after it, which may be long.
-func (c *conn) write(text, long []byte) error {
-	for len(text)+len(long) > 0 {
-		piece := long[:min(len(long), pieceSize)]
-		if err := c.writeBoth(text, piece); err != nil {
+// write sends a text, what follows it, which may be long, and what ends that.
+func (c *conn) write(text, long, end []byte) error {
+	for len(long) > pieceSize {
+		if err := c.writeTogether(text, long[:pieceSize], nil); err != nil {
 			return err
 		}
-		text, long = nil, long[len(piece):]
+		text, long = nil, long[pieceSize:]
 	}
-	return nil
+	return c.writeTogether(text, long, end)
 }
 
-func (c *conn) writeBoth(text, piece []byte) (err error) {
+// writeTogether sends three texts in one write.
+func (c *conn) writeTogether(text, piece, end []byte) (err error) {
+	if len(text)+len(piece)+len(end) == 0 {
+		return nil
+	}
 	now := time.Now()
 	if c.writeUntil.Sub(now) < c.server.WriteTimeout {
 		c.writeUntil = now.Add(farOff(c.server.WriteTimeout))
 		_ = c.socket.SetWriteDeadline(c.writeUntil) // fails only on a closed connection, which the write tells
 		c.obeyExpiry()
 	}
-	if len(piece) == 0 {
+	if len(piece)+len(end) == 0 {
 		_, err = c.socket.Write(text)
 		return err
 	}
-	c.vector = [2][]byte{text, piece}
-	c.pieces = c.vector[:]
+	c.pieces = c.vector[:0]
+	for _, part := range [...][]byte{text, piece, end} {
+		if len(part) > 0 {
+			c.pieces = append(c.pieces, part)
+		}
+	}
 	_, err = c.pieces.WriteTo(c.socket)
-	c.vector = [2][]byte{}
+	c.vector = [3][]byte{}
 	return err
 }
 
@@ -316,7 +323,7 @@ func (c *conn) refuse(status int) {
 	}
 	text := strconv.Itoa(status) + " " + http.StatusText(status)
 	answer := "HTTP/1.1 " + text + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" + text
-	_ = c.write([]byte(answer), nil) // it may be gone
+	_ = c.write([]byte(answer), nil, nil) // it may be gone
 	c.linger()
 }
 

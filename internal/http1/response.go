@@ -213,22 +213,18 @@ func (w *response) Write(p []byte) (int, error) {
 
 // add puts a piece of the body to what is to be sent, and sends it if that has become much.
 func (w *response) add(p []byte) {
-	b := w.gathered()
+	b, end := w.gathered(), ""
 	if w.chunked {
 		b = strconv.AppendInt(b, int64(len(p)), 16)
 		b = append(b, "\r\n"...)
+		end = "\r\n"
 	}
 	if len(b)+len(p) > gatherSize {
 		w.out = b
-		w.send(p)
-		b = w.gathered()
-	} else {
-		b = append(b, p...)
+		w.send(p, end)
+		return
 	}
-	if w.chunked {
-		b = append(b, "\r\n"...)
-	}
-	w.out = b
+	w.out = append(append(b, p...), end...)
 }
 
 // FlushError sends what has been written.
@@ -239,7 +235,7 @@ func (w *response) FlushError() error {
 	if !w.framed {
 		w.frame(-1)
 	}
-	w.send(nil)
+	w.send(nil, "")
 	return w.failure
 }
 
@@ -258,7 +254,7 @@ func (w *response) finish() bool {
 	if w.chunked {
 		w.appendTrailers()
 	}
-	w.send(nil)
+	w.send(nil, "")
 	if form := w.request.MultipartForm; form != nil {
 		_ = form.RemoveAll() // temporary files: the system's to clean up
 	}
@@ -303,11 +299,11 @@ func (w *response) gathered() []byte {
 	return w.out
 }
 
-// send sends what was gathered, and p after it. A connection that has nothing
-// to send has no buffer.
-func (w *response) send(p []byte) {
+// send sends what was gathered, p after it, and what ends that. A connection that
+// has nothing to send has no buffer.
+func (w *response) send(p []byte, end string) {
 	if w.failure == nil {
-		w.failure = w.conn.write(w.out, p)
+		w.failure = w.conn.write(w.out, p, []byte(end))
 	}
 	if w.buffer != nil {
 		*w.buffer = w.out[:0]
