@@ -31,6 +31,7 @@ func (c *Config) Changes(next *Config) (live, restart []string) {
 		{"policy.on_abandoned", c.Policy.OnAbandoned, next.Policy.OnAbandoned},
 		{"policy.default_max_output", c.Policy.DefaultMaxOutput, next.Policy.DefaultMaxOutput},
 		{"policy.max_body", c.Policy.MaxBody, next.Policy.MaxBody},
+		{"policy.max_kept_answer", c.Policy.MaxKept, next.Policy.MaxKept},
 		{"policy.timezone", c.Policy.Timezone.String(), next.Policy.Timezone.String()},
 	} {
 		if setting.old != setting.new {

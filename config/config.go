@@ -109,6 +109,7 @@ type Policy struct {
 	OnAbandoned      string        // checkpoint, release or hold
 	DefaultMaxOutput int64         // tokens
 	MaxBody          int64         // bytes of a request
+	MaxKept          int64         // bytes of an answer that is read whole before its head goes out
 	Timezone         *time.Location
 }
 
@@ -130,7 +131,7 @@ func Default() *Config {
 		Archive: Archive{Interval: time.Second, Keep: 5 * time.Minute},
 		Policy: Policy{
 			QuotaStatus: 429, OnDisconnect: "drain", Drain: 45 * time.Second, OnAbandoned: "checkpoint",
-			DefaultMaxOutput: 4096, MaxBody: 64 << 20, Timezone: time.UTC,
+			DefaultMaxOutput: 4096, MaxBody: 64 << 20, MaxKept: 4 << 20, Timezone: time.UTC,
 		},
 	}
 }

@@ -280,6 +280,7 @@ func (c *Config) readPolicy(s *section) {
 	set(s, "on_abandoned", &p.OnAbandoned, oneOf("checkpoint", "release", "hold"))
 	set(s, "default_max_output", &p.DefaultMaxOutput, whole[int64](1, 10_000_000))
 	set(s, "max_body", &p.MaxBody, size(1<<10, 1<<30))
+	set(s, "max_kept_answer", &p.MaxKept, size(64<<10, 1<<30))
 	set(s, "timezone", &p.Timezone, timezone)
 }
 

@@ -101,7 +101,7 @@ upstreams:
     timeout: 90s
     shared_objects: true
     weight: 3
-policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body: 512KiB, timezone: UTC}
+policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body: 512KiB, max_kept_answer: 16MiB, timezone: UTC}
 `)
 	if c.Listen != "127.0.0.1:9000" {
 		t.Errorf("a bare port must be the loopback, got %s", c.Listen)
@@ -114,7 +114,7 @@ policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body:
 		t.Errorf("upstream %+v", u)
 	}
 	p := c.Policy
-	if p.QuotaStatus != 402 || p.OnDisconnect != "cancel" || p.OnAbandoned != "hold" || p.MaxBody != 512<<10 || p.Timezone != time.UTC {
+	if p.QuotaStatus != 402 || p.OnDisconnect != "cancel" || p.OnAbandoned != "hold" || p.MaxBody != 512<<10 || p.MaxKept != 16<<20 || p.Timezone != time.UTC {
 		t.Errorf("policy %+v", p)
 	}
 }

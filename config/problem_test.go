@@ -81,6 +81,7 @@ func TestOneFault(t *testing.T) {
 		{"policy: {default_max_output: 0}", "whole number from 1"},
 		{"policy: {max_body: 10 bananas}", "want a size"},
 		{"policy: {max_body: 10}", "from 1024"},
+		{"policy: {max_kept_answer: 4KiB}", "from 65536"},
 		{"policy: {timezone: Peking}", "such as UTC"},
 		{"policy: {timezone: ''}", "such as UTC"},
 		{"upstreams: {}", "want a list"},

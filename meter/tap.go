@@ -18,8 +18,8 @@ import (
 //     frame with more content shows that it goes on. Of a frame that does not
 //     say what it is, the line end that would make the client act on it is
 //     kept until the next. A frame of content that says it goes on passes at
-//     once. At most maxHeld bytes are kept; beyond, the earlier part goes out.
-//   - of any other body: its last maxHeld bytes.
+//     once. At most MaxHeld bytes are kept; beyond, the earlier part goes out.
+//   - of any other body: its last MaxHeld bytes.
 //
 // A Tap belongs to one answer and is not safe for concurrent use. Its memory
 // is bounded whatever flows through it, given that the pieces are.
@@ -45,8 +45,8 @@ type Tap struct {
 	input int64
 }
 
-// maxHeld bounds what is kept back of an answer.
-const maxHeld = 64 << 10
+// MaxHeld bounds what is kept back of an answer.
+const MaxHeld = 64 << 10
 
 // maxUndecided bounds the frame that can be recognised as a usage-only chunk,
 // and so what is kept of a frame while it is not known to be another.
@@ -104,7 +104,7 @@ func (t *Tap) Pass(dst, p []byte) []byte {
 	} else {
 		t.scan(from, len(t.held))
 	}
-	return t.release(dst, max(free, len(t.held)-maxHeld))
+	return t.release(dst, max(free, len(t.held)-MaxHeld))
 }
 
 // scan feeds held[from:to] to the scanner.
@@ -122,19 +122,19 @@ func (t *Tap) learn(p []byte, offset int) {
 }
 
 // Look takes the next bytes of an answer that is no stream, and that its caller
-// keeps: nothing of it goes out before all of it is there. It spares the copy
-// that Pass makes. Once the caller keeps no more, Adopt goes over to Pass.
+// keeps: all of it, or at least the last MaxHeld bytes, until Adopt.
 func (t *Tap) Look(p []byte) {
 	t.learn(p, int(t.size))
 	t.size += int64(len(p))
 }
 
-// Adopt takes over from a caller that has kept all that Look has seen: it
-// returns the part of it that may go to the client now, and keeps back the end.
+// Adopt takes over from a caller that has kept the end of what Look has seen: it
+// returns the part of it that may go to the client now, and keeps back the rest.
 func (t *Tap) Adopt(kept []byte) []byte {
-	free := max(0, len(kept)-maxHeld)
+	free := max(0, len(kept)-MaxHeld)
 	t.held = append(t.held, kept[free:]...)
-	t.usageOpen, t.usageClose = max(t.usageOpen-free, -1), max(t.usageClose-free, -1)
+	gone := int(t.size) - len(t.held)
+	t.usageOpen, t.usageClose = max(t.usageOpen-gone, -1), max(t.usageClose-gone, -1)
 	return kept[:free]
 }
 

@@ -259,12 +259,12 @@ func (c *call) giveUp(err error) {
 // nothing, unless it reports usage.
 func (c *call) passUpstreamError() {
 	tap := c.request.NewTap(c.answer.Header.Get("Content-Type"))
-	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxAnswer)+1))
+	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxKept)+1))
 	if err != nil {
 		c.giveUp(errUpstreamAway("its error broke off"))
 		return
 	}
-	if len(body) > c.proxy.policy.MaxAnswer {
+	if len(body) > c.proxy.policy.MaxKept {
 		c.giveUp(errUpstreamAway("its error is too large"))
 		return
 	}
@@ -312,7 +312,8 @@ func (c *call) passWhole() {
 	case err != nil:
 		c.breakOff(err)
 	case c.streaming:
-		c.passStream()
+		c.write(c.tap.adopt(*answer))
+		c.endStream()
 	case c.settle(c.tap.usage()) != nil:
 		c.withhold()
 	default:

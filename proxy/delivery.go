@@ -15,6 +15,8 @@ const (
 	// lookSize is how much of an answer that is kept is read at a time: little
 	// enough to be in the processor's cache still when the tap looks at it.
 	lookSize = 64 << 10
+	// flowSize is from which size on a part of an answer that flows goes out: all of it but what the tap keeps back.
+	flowSize = meter.MaxHeld + readSize
 	// donePatience bounds the wait for the end of a stream's connection after its [DONE].
 	donePatience = time.Second
 )
@@ -25,12 +27,18 @@ type streamBuffers struct {
 	out []byte
 }
 
-// keep reads an answer that is no stream to its end. One that is larger than
-// the bound becomes a stream.
+// keep reads an answer that is no stream to its end. One that is larger than the
+// bound flows: it is passed on as it comes, and its end alone is kept.
 func (c *call) keep(answer *[]byte) error {
-	kept := (*answer)[:0]
+	kept, bound := (*answer)[:0], c.proxy.policy.MaxKept
 	defer func() { *answer = kept }()
-	for !c.streaming {
+	if c.answer.ContentLength > int64(bound) {
+		bound = min(bound, flowSize) // there is no use in waiting
+	}
+	for {
+		if len(kept) > bound {
+			kept, bound = c.flow(kept), flowSize
+		}
 		if len(kept) == cap(kept) {
 			kept = slices.Grow(kept, c.growth(len(kept)))
 		}
@@ -42,18 +50,26 @@ func (c *call) keep(answer *[]byte) error {
 			return c.tap.atEnd()
 		case err != nil:
 			return err
-		case len(kept) > c.proxy.policy.MaxAnswer:
-			c.sendHead()
-			c.write(c.tap.adopt(kept))
 		}
 	}
-	return nil
 }
 
-// growth is how much more of an answer may come: what its head says, if it says so.
+// flow passes on what was kept of an answer, but for its end, and returns that,
+// moved to where the answer began.
+func (c *call) flow(kept []byte) (end []byte) {
+	if !c.streaming {
+		c.sendHead()
+	}
+	free := max(0, len(kept)-meter.MaxHeld)
+	c.write(kept[:free])
+	return kept[:copy(kept, kept[free:])]
+}
+
+// growth is how much more memory an answer gets: for what its head says is to
+// come, if it says so and is kept, else as much as it has.
 func (c *call) growth(have int) int {
-	if rest := c.answer.ContentLength - int64(have); rest > 0 && rest <= int64(c.proxy.policy.MaxAnswer) {
-		return int(rest) + 1 // room to see the end without growing
+	if length := c.answer.ContentLength; length <= int64(c.proxy.policy.MaxKept) && int64(have) < length {
+		return int(length) - have + 1 // room to see the end without growing
 	}
 	return max(have, readSize)
 }

@@ -57,9 +57,9 @@ type Policy struct {
 	DefaultMaxOutput int64
 	// MaxBody bounds a request's body, in bytes. Default 64 MiB.
 	MaxBody int64
-	// MaxAnswer is the size, in bytes, up to which an answer is read whole before
-	// its headers go out; a larger one gets its cost in trailers. Default 8 MiB.
-	MaxAnswer int
+	// MaxKept is the size, in bytes, up to which an answer is read whole before its
+	// headers go out; a larger one gets its cost in trailers. Default 4 MiB.
+	MaxKept int
 	// Timezone is where bare dates and days of the key holder's routes are. Default UTC.
 	Timezone *time.Location
 }
@@ -157,8 +157,8 @@ func (p Policy) withDefaults() (Policy, error) {
 	if p.MaxBody == 0 {
 		p.MaxBody = 64 << 20
 	}
-	if p.MaxAnswer == 0 {
-		p.MaxAnswer = 8 << 20
+	if p.MaxKept == 0 {
+		p.MaxKept = 4 << 20
 	}
 	if p.Timezone == nil {
 		p.Timezone = time.UTC
@@ -170,7 +170,7 @@ func (p Policy) withDefaults() (Policy, error) {
 	if p.OnDisconnect != DisconnectDrain && p.OnDisconnect != DisconnectCancel {
 		problems = append(problems, fmt.Errorf("policy.on_disconnect is %q: want drain or cancel", p.OnDisconnect))
 	}
-	if p.Drain < 0 || p.DefaultMaxOutput < 0 || p.MaxBody < 0 || p.MaxAnswer < 0 {
+	if p.Drain < 0 || p.DefaultMaxOutput < 0 || p.MaxBody < 0 || p.MaxKept < 0 {
 		problems = append(problems, errors.New("policy: drain, default_max_output and sizes must not be negative"))
 	}
 	return p, errors.Join(problems...)

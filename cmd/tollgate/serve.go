@@ -218,7 +218,7 @@ func upstreams(cfg *config.Config) []proxy.Upstream {
 func policy(cfg *config.Config) proxy.Policy {
 	return proxy.Policy{
 		QuotaStatus: cfg.Policy.QuotaStatus, OnDisconnect: cfg.Policy.OnDisconnect, Drain: cfg.Policy.Drain,
-		DefaultMaxOutput: cfg.Policy.DefaultMaxOutput, MaxBody: cfg.Policy.MaxBody, Timezone: cfg.Policy.Timezone,
+		DefaultMaxOutput: cfg.Policy.DefaultMaxOutput, MaxBody: cfg.Policy.MaxBody, MaxKept: int(cfg.Policy.MaxKept), Timezone: cfg.Policy.Timezone,
 	}
 }
 
