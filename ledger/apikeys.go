@@ -106,14 +106,10 @@ func (k *KeyLimits) compact(hash string) (string, error) {
 		expires = max(1, k.ExpiresAt.UnixMilli())
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	receipt := "0"
-	if k.ReceiptInBody {
-		receipt = "1"
-	}
 	return strings.Join([]string{
 		hash, number(expires), strings.Join(k.Models, " "), strings.Join(k.Endpoints, " "), strings.Join(networks, " "),
 		number(int64(k.SpendTotal)), number(int64(k.SpendDaily)), number(int64(k.SpendMonthly)), number(k.Tokens),
-		number(k.RPM), number(k.TPM), number(k.Parallel), receipt,
+		number(k.RPM), number(k.TPM), number(k.Parallel), truth(k.ReceiptInBody),
 	}, "\t"), nil
 }
 

@@ -341,7 +341,7 @@ func (r *replay) abandon(ctx context.Context, rec *logRecord, segment uint64) er
 	outcome := "SKIPPED" // no hold: it has ended, or went with what Redis lost
 	err := l.extend(ctx, &rec.booking)
 	if err == nil {
-		answer, sweepErr := l.runSweep(ctx, shard, rec.account, rec.id, rec.idMS, true)
+		answer, sweepErr := l.runSweep(ctx, shard, rec.account, rec.id, rec.idMS, l.onAbandoned == ChargeCheckpoint, true)
 		if sweepErr != nil {
 			return sweepErr
 		}

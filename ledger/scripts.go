@@ -9,6 +9,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// truth is a bool as the scripts are told it.
+func truth(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
 // args begins ARGV of a script: identity, position (which runOnce fills in),
 // clock offset.
 func (s *shards) args(more int) []any {

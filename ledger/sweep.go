@@ -54,8 +54,7 @@ func onceEach(failures []error) error {
 }
 
 func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool, swept *Swept) error {
-	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-	r, err := l.run(ctx, l.scripts.due, shard, keys, append(l.args(1), sweepBatch))
+	r, err := l.due(ctx, shard, sweepBatch)
 	if err != nil {
 		return err
 	}
@@ -84,12 +83,18 @@ func (l *Ledger) sweepShard(ctx context.Context, shard int, believed func() bool
 	return errors.Join(failures...)
 }
 
+// due asks which holds of a shard are past their time, the oldest first.
+func (l *Ledger) due(ctx context.Context, shard, most int) (*reply, error) {
+	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
+	return l.run(ctx, l.scripts.due, shard, keys, append(l.args(1), most))
+}
+
 func (l *Ledger) sweepOne(ctx context.Context, shard int, account, request string, swept *Swept) error {
 	idMS, err := idMillis(request)
 	if err != nil {
 		return fmt.Errorf("%w: shard %d: hold of %s: %w", ErrUnavailable, shard, account, err)
 	}
-	r, err := l.runSweep(ctx, shard, account, request, idMS, false)
+	r, err := l.runSweep(ctx, shard, account, request, idMS, l.onAbandoned == ChargeCheckpoint, false)
 	if err != nil {
 		return err
 	}
@@ -107,17 +112,10 @@ func (l *Ledger) sweepOne(ctx context.Context, shard int, account, request strin
 	return nil
 }
 
-// runSweep ends one hold by the policy, past its deadline or, when its proxy is
-// known to be dead, at once.
-func (l *Ledger) runSweep(ctx context.Context, shard int, account, request string, idMS int64, dead bool) (*reply, error) {
-	charge, early := "0", "0"
-	if l.onAbandoned == ChargeCheckpoint {
-		charge = "1"
-	}
-	if dead {
-		early = "1"
-	}
-	args := append(l.args(6), account, request, charge, l.zoneOffset(), markerLife.Milliseconds(), early)
+// runSweep ends one hold, past its deadline or, when its proxy is known to be
+// dead, at once. charge: what its checkpoint says was delivered is charged.
+func (l *Ledger) runSweep(ctx context.Context, shard int, account, request string, idMS int64, charge, dead bool) (*reply, error) {
+	args := append(l.args(6), account, request, truth(charge), l.zoneOffset(), markerLife.Milliseconds(), truth(dead))
 	return l.run(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), args)
 }
 

@@ -68,7 +68,7 @@ func TestVerbs(t *testing.T) {
 	})
 	slices.Sort(got)
 	want := []string{
-		"account create", "account list", "account resume", "account set", "account show", "account suspend", "adjust", "audit", "bill", "check", "demo", "journal",
+		"account create", "account list", "account resume", "account set", "account show", "account suspend", "adjust", "audit", "bill", "check", "demo", "hold end", "hold list", "journal",
 		"key create", "key list", "key revoke", "log replay", "mock", "pack grant", "pack list", "pack revoke", "quote", "rebuild", "refund", "reprice", "serve", "topup", "version",
 	}
 	if !slices.Equal(got, want) {

@@ -93,7 +93,7 @@ func (p *program) root() *cobra.Command {
 	root.PersistentFlags().BoolVar(&p.asJSON, "json", false, "print JSON")
 	root.AddCommand(
 		p.demo(), p.serve(), p.mock(), p.check(),
-		p.account(), p.topup(), p.refund(), p.adjust(), p.pack(), p.key(),
+		p.account(), p.topup(), p.refund(), p.adjust(), p.pack(), p.key(), p.hold(),
 		p.quote(), p.journal(), p.bill(), p.audit(), p.rebuild(), p.log(), p.reprice(), p.version(),
 	)
 	return root

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+func TestHoldVerbs(t *testing.T) {
+	server := redistest.Start(t)
+	o := &office{t, []string{"TOLLGATE_REDIS=" + server.URL(), "TOLLGATE_CURRENCY=CNY"}}
+	o.do("account create acme")
+	o.do("topup acme 10")
+	if r := o.do("hold list"); r.stdout != "no hold is past its time\n" {
+		t.Errorf("none overdue: %s", r.stdout)
+	}
+	if r := o.do("hold list acme"); r.stdout != "nothing is held for acme\n" {
+		t.Errorf("none: %s", r.stdout)
+	}
+	if r := o.do("hold list --json"); strings.TrimSpace(r.stdout) != "[]" {
+		t.Errorf("none, as JSON: %s", r.stdout)
+	}
+	ended, kept, alive := o.abandoned(server, time.Millisecond, "0.25"), o.abandoned(server, time.Millisecond, ""), o.abandoned(server, time.Hour, "")
+	for deadline := time.Now().Add(10 * time.Second); strings.Count(o.do("hold list").stdout, "yes") < 2; {
+		if time.Now().After(deadline) {
+			t.Fatalf("overdue are\n%s", o.do("hold list").stdout)
+		}
+	}
+	holds := decode[[]ledger.OpenHold](t, o.do("hold list acme --json"))
+	if len(holds) != 3 || holds[0].RequestID != ended || !holds[0].Overdue || holds[0].Cash != meter.NanoPerUnit || holds[0].Delivered == nil || holds[2].Overdue {
+		t.Errorf("holds %+v", holds)
+	}
+	if r := o.do("hold list acme"); !strings.Contains(r.stdout, ended) || !strings.Contains(r.stdout, "cash 1 CNY") || !strings.Contains(r.stdout, "0.25 CNY") {
+		t.Errorf("holds\n%s", r.stdout)
+	}
+	if r := o.do("hold end acme " + ended + " --charge"); !strings.Contains(r.stdout, "0.25 CNY charged for what was delivered, from recharge 0.25 CNY") {
+		t.Errorf("ended: %s", r.stdout)
+	}
+	if r := o.do("hold end acme " + kept + " --release"); !strings.Contains(r.stdout, "all of it is given back") {
+		t.Errorf("released: %s", r.stdout)
+	}
+	for args, want := range map[string]string{
+		"hold end acme " + ended + " --charge":                    "tollgate hold list acme",
+		"hold end acme " + alive + " --release":                   "its proxy may be at work",
+		"hold end nobody " + alive + " --release":                 "not found",
+		"hold end acme " + ledger.NewRequestID() + " --charge":    "holds nothing",
+		"hold list nobody":                                        "tollgate account create nobody",
+		"hold end acme " + strings.Repeat("x", 30) + " --release": "request id",
+	} {
+		if r := o.run(args); r.exit != exitFailed || !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
+			t.Errorf("%s: exit %d, %s", args, r.exit, r.stderr)
+		}
+	}
+	for _, args := range []string{"hold end acme " + alive, "hold end acme " + alive + " --charge --release", "hold end acme"} {
+		if r := o.run(args); r.exit != exitUsage {
+			t.Errorf("%s: exit %d, %s", args, r.exit, r.stderr)
+		}
+	}
+	if r := o.do("account show acme"); !strings.Contains(r.stdout, "9.75") {
+		t.Errorf("account\n%s", r.stdout)
+	}
+	if r := o.run("audit"); r.exit != 0 {
+		t.Errorf("audit:\n%s", r.stdout)
+	}
+}
+
+// abandoned places a hold of 1 that nobody ends, with that much delivered, and returns its request id.
+func (o *office) abandoned(server *redistest.Server, ttl time.Duration, delivered string) string {
+	t := o.t
+	key := decode[struct {
+		Secret string `json:"secret"`
+	}](t, o.do("key create acme --json"))
+	credential, _ := ledger.ParseCredential(key.Secret)
+	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL(), HoldTTL: ttl})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cost := func(amount string) meter.Charge {
+		n, err := meter.ParseNano(amount)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rate, err := meter.ParseRate(amount, meter.Call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return meter.Charge{Fee: n, Lines: []meter.Line{{Dimension: meter.Call, Quantity: 1, Rate: rate, Amount: n}}}
+	}
+	id := ledger.NewRequestID()
+	if _, err := l.Reserve(t.Context(), ledger.Reservation{ID: id, Credential: credential, Model: "glm-4", Endpoint: "chat", Quote: cost("1")}); err != nil {
+		t.Fatal(err)
+	}
+	if delivered != "" {
+		checkpoint := ledger.Checkpoint{Settlement: ledger.Settlement{ID: id, Account: "acme", Model: "glm-4", Endpoint: "chat", At: time.Now(), Charge: cost(delivered)}}
+		if err := l.Extend(t.Context(), checkpoint); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return id
+}

@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// An OpenHold is what is held for a call that has not ended, as operators see it.
+type OpenHold struct {
+	Account   string    `json:"account"`
+	RequestID string    `json:"request_id"`
+	Key       string    `json:"key"`
+	Model     string    `json:"model"`
+	PlacedAt  time.Time `json:"placed_at"`
+	// EndsAt is when its time is over, unless its proxy extends it.
+	EndsAt  time.Time `json:"ends_at"`
+	Overdue bool      `json:"overdue"`
+	// Cash and Packs are what is held.
+	Cash  meter.Nano `json:"cash"`
+	Packs []Payment  `json:"packs"`
+	// Delivered is what the last checkpoint comes to at list price; nil: there is none.
+	Delivered *meter.Nano `json:"delivered"`
+}
+
+// OpenHolds lists the holds of an account, the oldest first: ErrNotFound, ErrInvalid, ErrUnavailable.
+func (l *Ledger) OpenHolds(ctx context.Context, account string) ([]OpenHold, error) {
+	s, err := l.state(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	return s.openHolds()
+}
+
+// OverdueHolds lists the holds past their time, in every shard: those that the
+// sweeper has not come to yet, and those that policy.on_abandoned keeps. Of one
+// shard it looks at the 1,000 oldest. ErrUnavailable.
+func (l *Ledger) OverdueHolds(ctx context.Context) ([]OpenHold, error) {
+	const most = 1000
+	var overdue []OpenHold
+	for shard := range l.tags {
+		r, err := l.due(ctx, shard, most)
+		if err != nil {
+			return nil, err
+		}
+		accounts := make(map[string]bool)
+		for i := 4; i < len(r.values); i++ {
+			account, _, _ := strings.Cut(r.text(i), " ")
+			accounts[account] = true
+		}
+		ids := make([]string, 0, len(accounts))
+		for id := range accounts {
+			ids = append(ids, id)
+		}
+		err = l.eachState(ctx, shard, ids, func(s *accountState) error {
+			holds, err := s.openHolds()
+			overdue = append(overdue, slices.DeleteFunc(holds, func(h OpenHold) bool { return !h.Overdue })...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	sortHolds(overdue)
+	return overdue, nil
+}
+
+func sortHolds(holds []OpenHold) {
+	slices.SortFunc(holds, func(a, b OpenHold) int {
+		if c := a.PlacedAt.Compare(b.PlacedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.RequestID, b.RequestID)
+	})
+}
+
+// openHolds reads an account's holds; lua/snapshot.lua puts their deadlines beside them.
+func (s *accountState) openHolds() ([]OpenHold, error) {
+	var holds []OpenHold
+	for id, text := range s.holds {
+		if strings.Contains(id, ":") {
+			continue
+		}
+		h, err := s.openHold(id, text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: hold %s of account %s: %w", ErrUnavailable, id, s.id, err)
+		}
+		holds = append(holds, h)
+	}
+	sortHolds(holds)
+	return holds, nil
+}
+
+func (s *accountState) openHold(id, text string) (OpenHold, error) {
+	held, err := readHold(text)
+	if err != nil {
+		return OpenHold{}, err
+	}
+	r := new(record)
+	h := OpenHold{
+		Account: s.id, RequestID: id, Model: held.model, PlacedAt: held.placed,
+		EndsAt: millis(r.number("deadline", s.holds[id+":d"])), Cash: held.cash, Packs: held.packs,
+	}
+	if held.key != "" {
+		h.Key = keyID(s.id, held.key)
+	}
+	if h.Packs == nil {
+		h.Packs = []Payment{}
+	}
+	if checkpoint := s.holds[id+":c"]; checkpoint != "" {
+		_, rest, _ := strings.Cut(checkpoint, "\t")
+		lines, _, _ := strings.Cut(rest, "\t")
+		fee, _, _ := strings.Cut(summary(lines), " ")
+		delivered := meter.Nano(written(fee))
+		h.Delivered = &delivered
+	}
+	h.Overdue = !h.EndsAt.After(s.now)
+	return h, r.err
+}
+
+// EndHold ends a hold whose time is over, whatever policy.on_abandoned says:
+// with charge, what its last checkpoint says was delivered is charged, and the
+// entry returned; all else is given back. Should the call settle late after
+// all, that puts it right. nil: nothing was charged.
+//
+// ErrNotFound when there is no such hold, or it has ended; ErrConflict when its
+// time is not over, and its proxy may be at work; ErrInvalid; ErrUnavailable.
+func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge bool) (*Entry, error) {
+	idMS, err := idMillis(requestID)
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.state(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	text, there := s.holds[requestID]
+	if !there {
+		return nil, fmt.Errorf("%w: request %s of account %s holds nothing", ErrNotFound, requestID, account)
+	}
+	hold, err := s.openHold(requestID, text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: hold %s of account %s: %w", ErrUnavailable, requestID, account, err)
+	}
+	r, err := l.runSweep(ctx, s.shard, account, requestID, idMS, charge, false)
+	if err != nil {
+		return nil, err
+	}
+	switch outcome := r.text(0); {
+	case outcome == "RELEASED":
+		return nil, nil
+	case outcome == "ABANDONED":
+		receipt, err := l.Receipt(ctx, account, requestID)
+		if err != nil {
+			return nil, err
+		}
+		return &receipt.Entry, nil
+	case outcome == "SKIPPED" && !hold.Overdue:
+		return nil, fmt.Errorf("%w: the hold of request %s stands until %s, and its proxy may be at work", ErrConflict, requestID, hold.EndsAt.UTC().Format(time.RFC3339))
+	case outcome == "SKIPPED":
+		return nil, fmt.Errorf("%w: request %s of account %s has ended meanwhile, or been extended", ErrConflict, requestID, account)
+	}
+	return nil, r.unexpected()
+}
