@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/ledger/archive"
 	"github.com/tollgate/tollgate/meter"
 )
 
@@ -19,6 +20,8 @@ var (
 	// trusted: Redis away, not what it must be, gone back in time, or
 	// belonging to somebody else. It never means that quota is lacking.
 	ErrUnavailable = errors.New("ledger unavailable")
+	// ErrArchive is beside ErrUnavailable where it is the archive that cannot be reached.
+	ErrArchive = archive.ErrArchive
 	// ErrUncertain is returned beside ErrUnavailable for an operator's booking
 	// whose answer was lost: whether it is booked is not known.
 	ErrUncertain = errors.New("it may be booked all the same")

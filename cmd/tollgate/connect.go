@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -76,7 +77,8 @@ func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*led
 	if errors.Is(err, ledger.ErrUnavailable) {
 		return nil, fmt.Errorf("%w (at %s): %s", err, config.Redact(o.URL), whatToLookAt(err, o.URL))
 	}
-	if err != nil && strings.HasPrefix(err.Error(), "settlement log") {
+	var file *fs.PathError
+	if errors.As(err, &file) {
 		return nil, fmt.Errorf("%w: can this process write the directory that ledger.log names?", err)
 	}
 	if cfg.Pricing.Currency == "" {
@@ -92,7 +94,7 @@ func whatToLookAt(err error, url string) string {
 		return "is the password right? It stands in ledger.redis or TOLLGATE_REDIS, as in redis://:PASSWORD@HOST:6379/0"
 	case !strings.Contains(url, "+cluster") && (strings.Contains(said, "MOVED ") || strings.Contains(said, "EXECABORT")):
 		return "is that a node of a Redis Cluster? Then say redis+cluster://HOST1,HOST2"
-	case strings.Contains(said, ": archive "):
+	case errors.Is(err, ledger.ErrArchive):
 		return "is the archive's database running, and is archive.url right?"
 	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):
 		return "is Redis running there, does it speak TLS on that port (redis:// is without), and is ledger.redis or TOLLGATE_REDIS right?"

@@ -279,7 +279,15 @@ func TestServeRefusesToStart(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s%s\nwant %q", name, r.exit, r.stdout, r.stderr, tt.want)
 		}
 	}
-	path := writeFile(t, dir, "c.yaml", strings.ReplaceAll(whole, "REDIS", redis.URL()))
+	if err := os.MkdirAll(filepath.Join(dir, "damaged", "0"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "damaged", "0"), "000000000001.log", "this is no settlement log")
+	path := writeFile(t, dir, "c.yaml", strings.ReplaceAll(strings.Replace(whole, "'REDIS'", "'REDIS', log: damaged", 1), "REDIS", redis.URL()))
+	if r := runWith(t, nil, "serve", "-c", path); r.exit != exitFailed || !strings.Contains(r.stderr, "the log is damaged") || strings.Contains(r.stderr, "can this process write") {
+		t.Errorf("a damaged log: exit %d, %s", r.exit, r.stderr)
+	}
+	path = writeFile(t, dir, "c.yaml", strings.ReplaceAll(whole, "REDIS", redis.URL()))
 	if r := runWith(t, []string{"TOLLGATE_LOG=loud"}, "serve", "-c", path); r.exit != exitFailed || !strings.Contains(r.stderr, "TOLLGATE_LOG") {
 		t.Errorf("a log level that there is not: exit %d, %s", r.exit, r.stderr)
 	}

@@ -328,11 +328,14 @@ func TestWhatToLookAt(t *testing.T) {
 		{"rediss://h:6379/0", "EXECABORT Transaction discarded because of previous errors.", "say redis+cluster://"},
 		{"redis+cluster://h", "MOVED 8230 h2:6379", "is Redis running there"},
 		{"redis://h:6379/0", "WRONGPASS invalid username-password pair", "is the password right?"},
-		{"redis://h:6379/0", "ledger unavailable: archive postgres://h/d: dial tcp", "is archive.url right?"},
 	} {
 		if got := whatToLookAt(errors.New(tt.said), tt.url); !strings.Contains(got, tt.want) {
 			t.Errorf("%s at %s: %s", tt.said, tt.url, got)
 		}
+	}
+	archive := fmt.Errorf("%w: %w postgres://h/d: connection refused", ledger.ErrUnavailable, ledger.ErrArchive)
+	if got := whatToLookAt(archive, "redis://h:6379/0"); !strings.Contains(got, "is archive.url right?") {
+		t.Errorf("an archive that is away: %s", got)
 	}
 	late := fmt.Errorf("ledger unavailable: %w", context.DeadlineExceeded)
 	if got := whatToLookAt(late, "rediss://h:6379/0"); !strings.Contains(got, "TLS") {

@@ -36,6 +36,8 @@ import (
 )
 
 var (
+	// ErrArchive is in every failure of the archive's database.
+	ErrArchive = errors.New("archive")
 	// ErrFork is returned when an entry is offered under an id that holds other
 	// content, or an entry's hash does not follow from those before it: two
 	// journals claim to be one. Nothing may be booked before a person has looked.
@@ -105,7 +107,7 @@ func open(ctx context.Context, address string, begin func(*Archive, context.Cont
 		return nil, err
 	}
 	if err := begin(a, ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("archive %s: %w", shown(address), err), a.db.Close())
+		return nil, errors.Join(fmt.Errorf("%w %s: %w", ErrArchive, shown(address), err), a.db.Close())
 	}
 	if a.path != "" {
 		if a.file, err = os.Stat(a.path); err != nil {
@@ -121,19 +123,19 @@ func dial(address string) (*Archive, error) {
 		pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)"}, "_txlock": {"immediate"}}
 		db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+pragmas.Encode())
 		if err != nil {
-			return nil, fmt.Errorf("archive: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrArchive, err)
 		}
 		return &Archive{db: db, path: path}, nil
 	}
 	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
 		db, err := sql.Open("pgx", address)
 		if err != nil {
-			return nil, fmt.Errorf("archive: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrArchive, err)
 		}
 		db.SetMaxOpenConns(8)
 		return &Archive{db: db, postgres: true}, nil
 	}
-	return nil, fmt.Errorf("archive: %q: want sqlite:PATH or postgres://USER@HOST/DATABASE", shown(address))
+	return nil, fmt.Errorf("%w: %q: want sqlite:PATH or postgres://USER@HOST/DATABASE", ErrArchive, shown(address))
 }
 
 // shown is an address for messages: without its passwords, and with the whole
@@ -287,7 +289,7 @@ func annotate(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("archive: %w", err)
+	return fmt.Errorf("%w: %w", ErrArchive, err)
 }
 
 // Append archives entries of one shard, in the order of their seq, read under
