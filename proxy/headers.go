@@ -185,10 +185,18 @@ func forgetStanding(h http.Header) {
 	}
 }
 
+// unused are the headers of a call that used nothing, and that nobody paid.
+var unused = [...]string{
+	"X-Tollgate-Cost", "X-Tollgate-Usage-Input", "X-Tollgate-Usage-Cached-Input", "X-Tollgate-Usage-Output", "X-Tollgate-Usage-Total",
+	"X-Tollgate-Paid-Pack", "X-Tollgate-Paid-Bonus", "X-Tollgate-Paid-Recharge",
+}
+
 // writeNoCharge is the receipt of a call that cost nothing.
 func writeNoCharge(h http.Header, currency string, standing *ledger.Standing) {
 	var w headerWriter
-	w.set("X-Tollgate-Cost", "0")
+	for _, name := range unused {
+		w.set(name, "0")
+	}
 	w.set("X-Tollgate-Currency", currency)
 	if standing != nil {
 		w.standing(standing)

@@ -43,6 +43,9 @@ func (want refusal) require(t *testing.T, r reply) {
 	if !strings.HasPrefix(r.header.Get("x-request-id"), "req_") {
 		t.Errorf("x-request-id is %q", r.header.Get("x-request-id"))
 	}
+	for _, name := range []string{"cost", "usage-input", "usage-cached-input", "usage-output", "usage-total", "paid-pack", "paid-bonus", "paid-recharge"} {
+		equal(t, name, r.header.Get("x-tollgate-"+name), "0")
+	}
 	want.requireRetry(t, r)
 }
 
