@@ -18,8 +18,8 @@ import (
 //     frame with more content shows that it goes on. Of a frame that does not
 //     say what it is, the line end that would make the client act on it is
 //     kept until the next. A frame of content that says it goes on passes at
-//     once. At most MaxHeld bytes are kept; beyond, the earlier part goes out.
-//   - of any other body: its last MaxHeld bytes.
+//     once. At most maxHeld bytes are kept; beyond, the earlier part goes out.
+//   - of any other body: its last maxHeld bytes.
 //
 // A Tap belongs to one answer and is not safe for concurrent use. Its memory
 // is bounded whatever flows through it, given that the pieces are.
@@ -45,8 +45,8 @@ type Tap struct {
 	input int64
 }
 
-// MaxHeld bounds what is kept back of an answer.
-const MaxHeld = 64 << 10
+// maxHeld bounds what is kept back of an answer.
+const maxHeld = 64 << 10
 
 // maxUndecided bounds the frame that can be recognised as a usage-only chunk,
 // and so what is kept of a frame while it is not known to be another.
@@ -104,7 +104,7 @@ func (t *Tap) Pass(dst, p []byte) []byte {
 	} else {
 		t.scan(from, len(t.held))
 	}
-	return t.release(dst, max(free, len(t.held)-MaxHeld))
+	return t.release(dst, max(free, len(t.held)-maxHeld))
 }
 
 // scan feeds held[from:to] to the scanner.
@@ -122,7 +122,7 @@ func (t *Tap) learn(p []byte, offset int) {
 }
 
 // Look takes the next bytes of an answer that is no stream, and that its caller
-// keeps: all of it, or at least the last MaxHeld bytes, until Adopt.
+// keeps, all of it or its end, until Adopt takes that over.
 func (t *Tap) Look(p []byte) {
 	t.learn(p, int(t.size))
 	t.size += int64(len(p))
@@ -131,7 +131,7 @@ func (t *Tap) Look(p []byte) {
 // Adopt takes over from a caller that has kept the end of what Look has seen: it
 // returns the part of it that may go to the client now, and keeps back the rest.
 func (t *Tap) Adopt(kept []byte) []byte {
-	free := max(0, len(kept)-MaxHeld)
+	free := max(0, len(kept)-maxHeld)
 	t.held = append(t.held, kept[free:]...)
 	gone := int(t.size) - len(t.held)
 	t.usageOpen, t.usageClose = max(t.usageOpen-gone, -1), max(t.usageClose-gone, -1)

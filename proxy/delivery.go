@@ -15,8 +15,11 @@ const (
 	// lookSize is how much of an answer that is kept is read at a time: little
 	// enough to be in the processor's cache still when the tap looks at it.
 	lookSize = 64 << 10
-	// flowSize is from which size on a part of an answer that flows goes out: all of it but what the tap keeps back.
-	flowSize = meter.MaxHeld + readSize
+	// flowSize is how much of an answer that flows is in memory at most. With more, what
+	// has just been read goes out of the processor's cache before it is sent.
+	flowSize = 64 << 10
+	// endSize is how much of its end is kept meanwhile: the usage stands there.
+	endSize = 4 << 10
 	// donePatience bounds the wait for the end of a stream's connection after its [DONE].
 	donePatience = time.Second
 )
@@ -28,58 +31,62 @@ type streamBuffers struct {
 }
 
 // keep reads an answer that is no stream to its end. One that is larger than the
-// bound flows: it is passed on as it comes, and its end alone is kept.
-func (c *call) keep(answer *[]byte) error {
+// bound flows from there on, or from its beginning if it says so.
+func (c *call) keep(answer *[]byte) (err error) {
 	kept, bound := (*answer)[:0], c.proxy.policy.MaxKept
 	defer func() { *answer = kept }()
-	if c.answer.ContentLength > int64(bound) {
-		bound = min(bound, flowSize) // there is no use in waiting
-	}
-	for {
-		if len(kept) > bound {
-			kept, bound = c.flow(kept), flowSize
-		}
+	for err == nil && len(kept) <= bound && c.answer.ContentLength <= int64(bound) {
 		if len(kept) == cap(kept) {
 			kept = slices.Grow(kept, c.growth(len(kept)))
 		}
-		n, err := c.read(kept[len(kept):min(cap(kept), len(kept)+lookSize)])
-		c.tap.look(kept[len(kept) : len(kept)+n])
-		kept = kept[:len(kept)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return c.tap.atEnd()
-		case err != nil:
-			return err
+		kept, err = c.readOn(kept, cap(kept))
+	}
+	if err == nil {
+		kept, err = c.flow(kept)
+	}
+	if errors.Is(err, io.EOF) {
+		return c.tap.atEnd()
+	}
+	return err
+}
+
+// flow passes on an answer as it comes, and what was kept of it before. Its end
+// is kept, at the beginning of the memory.
+func (c *call) flow(kept []byte) ([]byte, error) {
+	kept = slices.Grow(kept, max(0, flowSize-len(kept)))
+	for {
+		if free := len(kept) - endSize; free >= readSize {
+			if !c.streaming {
+				c.sendHead()
+			}
+			c.write(kept[:free])
+			kept = kept[:copy(kept, kept[free:])]
+		}
+		var err error
+		if kept, err = c.readOn(kept, flowSize); err != nil {
+			return kept, err
 		}
 	}
 }
 
-// flow passes on what was kept of an answer, but for its end, and returns that,
-// moved to where the answer began.
-func (c *call) flow(kept []byte) (end []byte) {
-	if !c.streaming {
-		c.sendHead()
-	}
-	free := max(0, len(kept)-meter.MaxHeld)
-	c.write(kept[:free])
-	return kept[:copy(kept, kept[free:])]
+// readOn reads on in an answer until so much of it is in memory, or less. A client
+// that takes its time between two reads is not the upstream's silence.
+func (c *call) readOn(kept []byte, most int) ([]byte, error) {
+	c.restartSilence(c.upstream.Timeout)
+	defer c.silence.stop()
+	n, err := c.answer.Body.Read(kept[len(kept):min(most, len(kept)+lookSize)])
+	c.tap.look(kept[len(kept) : len(kept)+n])
+	return kept[:len(kept)+n], err
 }
 
 // growth is how much more memory an answer gets: for what its head says is to
-// come, if it says so and is kept, else as much as it has.
+// come, if it says so and is kept, else as much as it has, up to the bound.
 func (c *call) growth(have int) int {
-	if length := c.answer.ContentLength; length <= int64(c.proxy.policy.MaxKept) && int64(have) < length {
+	most := c.proxy.policy.MaxKept
+	if length := c.answer.ContentLength; length <= int64(most) && int64(have) < length {
 		return int(length) - have + 1 // room to see the end without growing
 	}
-	return max(have, readSize)
-}
-
-// read reads on in an answer that is kept. A client that takes its time between
-// two reads is not the upstream's silence.
-func (c *call) read(p []byte) (int, error) {
-	c.restartSilence(c.upstream.Timeout)
-	defer c.silence.stop()
-	return c.answer.Body.Read(p)
+	return min(max(have, readSize), max(most-have, lookSize))
 }
 
 // pump passes a stream on to its end, but for what the tap keeps back.
