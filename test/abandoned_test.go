@@ -68,3 +68,29 @@ func TestLateSettlement(t *testing.T) {
 	equal(t, "charges", len(w.entries("acme", "charge")), 1)
 	equal(t, "refunds", len(w.entries("acme", "refund")), 1)
 }
+
+// Where policy.on_abandoned says so, what a dead process had delivered is charged
+// when somebody has looked, and not before.
+func TestAKeptHoldIsEndedByHand(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.ledger, s.policy = "hold_ttl: "+shortHold.String(), "on_abandoned: hold" })
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	p := w.serve()
+	_, release := stalledStream(t, w, p, key)
+	defer release()
+	p.kill()
+	w.serve() // which replays the log of the dead one, and keeps the hold
+	eventually(t, "the hold is past its time", func() bool { return len(w.verb("hold", "list").Array()) == 1 })
+	kept := w.verb("hold", "list", "acme").Get("0")
+	equal(t, "overdue", kept.Get("overdue").Bool(), true)
+	equal(t, "charged before", len(w.entries("acme", "charge", "abandon")), 0)
+	ended := w.verb("hold", "end", "acme", kept.Get("request_id").String(), "--charge")
+	equal(t, "fee", ended.Get("fee").String(), kept.Get("delivered").String())
+	abandon := w.onlyCharge("acme")
+	equal(t, "type", abandon.Get("type").String(), "abandon")
+	equal(t, "fee of the entry", abandon.Get("fee").String(), kept.Get("delivered").String())
+	if output := abandon.Get("usage.output").Int(); output <= 0 || output > 60 {
+		t.Errorf("%d tokens of output charged for half of a reply of 100", output)
+	}
+	equal(t, "held", w.verb("account", "show", "acme").Get("held").String(), "0")
+}
