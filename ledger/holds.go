@@ -47,16 +47,16 @@ func (l *Ledger) OverdueHolds(ctx context.Context) ([]OpenHold, error) {
 		if err != nil {
 			return nil, err
 		}
-		accounts := make(map[string]bool)
+		accounts := []string{} // nil would be all of them
 		for i := 4; i < len(r.values); i++ {
 			account, _, _ := strings.Cut(r.text(i), " ")
-			accounts[account] = true
+			accounts = append(accounts, account)
 		}
-		ids := make([]string, 0, len(accounts))
-		for id := range accounts {
-			ids = append(ids, id)
+		if err := r.problem(); err != nil {
+			return nil, err
 		}
-		err = l.eachState(ctx, shard, ids, func(s *accountState) error {
+		slices.Sort(accounts)
+		err = l.eachState(ctx, shard, slices.Compact(accounts), func(s *accountState) error {
 			holds, err := s.openHolds()
 			overdue = append(overdue, slices.DeleteFunc(holds, func(h OpenHold) bool { return !h.Overdue })...)
 			return err
@@ -134,35 +134,35 @@ func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge 
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.state(ctx, account)
+	r, err := l.runSweep(ctx, l.shardOf(account), account, requestID, idMS, charge, false)
 	if err != nil {
 		return nil, err
 	}
-	text, there := s.holds[requestID]
-	if !there {
-		return nil, fmt.Errorf("%w: request %s of account %s holds nothing", ErrNotFound, requestID, account)
-	}
-	hold, err := s.openHold(requestID, text)
-	if err != nil {
-		return nil, fmt.Errorf("%w: hold %s of account %s: %w", ErrUnavailable, requestID, account, err)
-	}
-	r, err := l.runSweep(ctx, s.shard, account, requestID, idMS, charge, false)
-	if err != nil {
-		return nil, err
-	}
-	switch outcome := r.text(0); {
-	case outcome == "RELEASED":
+	switch r.text(0) {
+	case "RELEASED":
 		return nil, nil
-	case outcome == "ABANDONED":
+	case "ABANDONED":
 		receipt, err := l.Receipt(ctx, account, requestID)
 		if err != nil {
 			return nil, err
 		}
 		return &receipt.Entry, nil
-	case outcome == "SKIPPED" && !hold.Overdue:
-		return nil, fmt.Errorf("%w: the hold of request %s stands until %s, and its proxy may be at work", ErrConflict, requestID, hold.EndsAt.UTC().Format(time.RFC3339))
-	case outcome == "SKIPPED":
-		return nil, fmt.Errorf("%w: request %s of account %s has ended meanwhile, or been extended", ErrConflict, requestID, account)
+	case "SKIPPED":
+		return nil, l.whyNotEnded(ctx, account, requestID)
 	}
 	return nil, r.unexpected()
+}
+
+// whyNotEnded is why the sweeper's script passed over a hold.
+func (l *Ledger) whyNotEnded(ctx context.Context, account, requestID string) error {
+	holds, err := l.OpenHolds(ctx, account)
+	if err != nil {
+		return err
+	}
+	for i := range holds {
+		if holds[i].RequestID == requestID {
+			return fmt.Errorf("%w: the hold of request %s stands until %s, and its proxy may be at work", ErrConflict, requestID, holds[i].EndsAt.UTC().Format(time.RFC3339))
+		}
+	}
+	return fmt.Errorf("%w: request %s of account %s holds nothing", ErrNotFound, requestID, account)
 }

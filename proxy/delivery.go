@@ -95,11 +95,9 @@ func (c *call) pump() error {
 		err := c.pass()
 		c.client.flushHead() // all that came with it is withheld
 		switch {
-		case errors.Is(err, io.EOF):
-			return c.tap.atEnd()
 		case err == nil:
-		case c.done:
-			return nil // how the connection ends is no matter of the answer's
+		case errors.Is(err, io.EOF), c.done: // how the connection ends after [DONE] is no matter of the answer's
+			return nil
 		default:
 			return err
 		}

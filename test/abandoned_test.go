@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 const shortHold = 2 * time.Second
@@ -26,6 +28,19 @@ func stalledStream(t *testing.T, w *world, p *process, key string) (stream <-cha
 	return ended, release
 }
 
+// requireHalfCharged returns the one charge of a stalledStream whose process died,
+// which must be for what it had delivered.
+func (w *world) requireHalfCharged() gjson.Result {
+	w.t.Helper()
+	abandon := w.onlyCharge("acme")
+	equal(w.t, "type", abandon.Get("type").String(), "abandon")
+	equal(w.t, "source", abandon.Get("usage_source").String(), "estimated")
+	if output := abandon.Get("usage.output").Int(); output <= 0 || output > 60 {
+		w.t.Errorf("%d tokens of output charged for half of a reply of 100", output)
+	}
+	return abandon
+}
+
 // A process dies in the middle of a stream: what it had delivered is charged by
 // the sweeper of another, once.
 func TestAbandonedStreamIsCharged(t *testing.T) {
@@ -37,12 +52,7 @@ func TestAbandonedStreamIsCharged(t *testing.T) {
 	defer release()
 	p.kill()
 	w.serve()
-	abandon := w.onlyCharge("acme")
-	equal(t, "type", abandon.Get("type").String(), "abandon")
-	equal(t, "source", abandon.Get("usage_source").String(), "estimated")
-	if output := abandon.Get("usage.output").Int(); output <= 0 || output > 60 {
-		t.Errorf("%d tokens of output charged for half of a reply of 100", output)
-	}
+	w.requireHalfCharged()
 }
 
 // A process that was given up settles after all: the abandoned charge is
@@ -86,11 +96,6 @@ func TestAKeptHoldIsEndedByHand(t *testing.T) {
 	equal(t, "charged before", len(w.entries("acme", "charge", "abandon")), 0)
 	ended := w.verb("hold", "end", "acme", kept.Get("request_id").String(), "--charge")
 	equal(t, "fee", ended.Get("fee").String(), kept.Get("delivered").String())
-	abandon := w.onlyCharge("acme")
-	equal(t, "type", abandon.Get("type").String(), "abandon")
-	equal(t, "fee of the entry", abandon.Get("fee").String(), kept.Get("delivered").String())
-	if output := abandon.Get("usage.output").Int(); output <= 0 || output > 60 {
-		t.Errorf("%d tokens of output charged for half of a reply of 100", output)
-	}
+	equal(t, "fee of the entry", w.requireHalfCharged().Get("fee").String(), kept.Get("delivered").String())
 	equal(t, "held", w.verb("account", "show", "acme").Get("held").String(), "0")
 }

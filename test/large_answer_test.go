@@ -3,7 +3,6 @@ package e2e
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,7 +35,7 @@ func TestTheCostOfALargeAnswer(t *testing.T) {
 func TestALargeAnswerFlowsAtOnce(t *testing.T) {
 	beginning, end := `{"choices":[{"message":{"content":"`+strings.Repeat("x", 300_000), strings.Repeat("x", 6<<20)+`"}}],"usage":{"prompt_tokens":100,"completion_tokens":50}}`
 	arrived := make(chan bool)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(beginning)+len(end)))
@@ -48,13 +47,8 @@ func TestALargeAnswerFlowsAtOnce(t *testing.T) {
 			t.Error("nothing arrives before all of it is there")
 		}
 		_, _ = io.WriteString(w, end)
-	}))
-	defer server.Close()
-	w := newWorld(t)
-	w.account("acme", "10")
-	key, _ := w.key("acme")
-	w.withUpstreams(w.upstreamItem("large", server.URL, ""))
-	response, err := w.serve().call(t.Context(), http.MethodPost, chatPath, key, chat("gpt-4o", "x"))
+	})
+	response, err := p.call(t.Context(), http.MethodPost, chatPath, key, chat("gpt-4o", "x"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -14,16 +13,10 @@ import (
 // the upstream would decode is not what was read here.
 func TestContentEncodingsAreAllLookedAt(t *testing.T) {
 	var got http.Header
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	_, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header
 		w.WriteHeader(400)
-	}))
-	defer server.Close()
-	w := newWorld(t)
-	w.account("acme", "10")
-	key, _ := w.key("acme")
-	w.withUpstreams(w.upstreamItem("odd", server.URL, ""))
-	p := w.serve()
+	})
 	body := chat("gpt-4o", "x")
 	conn := p.dial()
 	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", chatPath, key, len(body), body)

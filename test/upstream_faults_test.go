@@ -22,6 +22,19 @@ func acme(t *testing.T, change ...func(*settings)) (w *world, p *process, key st
 	return w, p, key
 }
 
+// behind is acme, served by an upstream of which only this is known.
+func behind(t *testing.T, answer http.HandlerFunc) (w *world, p *process, key string) {
+	t.Helper()
+	server := httptest.NewServer(answer)
+	t.Cleanup(server.Close)
+	w = newWorld(t)
+	w.account("acme", "10")
+	key, _ = w.key("acme")
+	w.withUpstreams(w.upstreamItem("odd", server.URL, ""))
+	p = w.serve()
+	return w, p, key
+}
+
 // What is no answer to what was asked is no answer.
 func TestUpstreamAnswersOddly(t *testing.T) {
 	for _, head := range map[string]string{

@@ -12,6 +12,25 @@ import (
 
 // charged books a call that recharge and bonus pay, 0.6 and 0.4, and returns its request id.
 func (o *office) charged(server *redistest.Server) string {
+	charge := o.calls(100, "0.01", meter.NanoPerUnit)
+	l, id := o.reserved(ledger.Options{URL: server.URL()}, charge)
+	if _, err := l.Settle(o.t.Context(), ledger.Settlement{ID: id, Account: "acme", Model: "glm-4", Endpoint: "chat", At: time.Now(), Charge: charge}); err != nil {
+		o.t.Fatal(err)
+	}
+	return id
+}
+
+// calls is a charge for so many calls at a rate.
+func (o *office) calls(n int64, rate string, amount meter.Nano) meter.Charge {
+	r, err := meter.ParseRate(rate, meter.Call)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return meter.Charge{Fee: amount, Lines: []meter.Line{{Dimension: meter.Call, Quantity: n, Rate: r, Amount: amount}}}
+}
+
+// reserved places a hold by a new key of acme, and returns its request id, and the ledger as a proxy has it.
+func (o *office) reserved(options ledger.Options, quote meter.Charge) (*ledger.Ledger, string) {
 	t := o.t
 	key := decode[struct {
 		Secret string `json:"secret"`
@@ -20,24 +39,16 @@ func (o *office) charged(server *redistest.Server) string {
 	if !ok {
 		t.Fatalf("secret %q", key.Secret)
 	}
-	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL()})
+	l, err := ledger.Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	rate, err := meter.ParseRate("0.01", meter.Call)
-	if err != nil {
-		t.Fatal(err)
-	}
-	charge := meter.Charge{Fee: meter.NanoPerUnit, Lines: []meter.Line{{Dimension: meter.Call, Quantity: 100, Rate: rate, Amount: meter.NanoPerUnit}}}
+	t.Cleanup(func() { _ = l.Close() })
 	id := ledger.NewRequestID()
-	if _, err := l.Reserve(t.Context(), ledger.Reservation{ID: id, Credential: credential, Model: "glm-4", Endpoint: "chat", Quote: charge}); err != nil {
+	if _, err := l.Reserve(t.Context(), ledger.Reservation{ID: id, Credential: credential, Model: "glm-4", Endpoint: "chat", Quote: quote}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Settle(t.Context(), ledger.Settlement{ID: id, Account: "acme", Model: "glm-4", Endpoint: "chat", At: time.Now(), Charge: charge}); err != nil {
-		t.Fatal(err)
-	}
-	return id
+	return l, id
 }
 
 func TestRefundVerb(t *testing.T) {

@@ -24,7 +24,7 @@ func TestHoldVerbs(t *testing.T) {
 	if r := o.do("hold list --json"); strings.TrimSpace(r.stdout) != "[]" {
 		t.Errorf("none, as JSON: %s", r.stdout)
 	}
-	ended, kept, alive := o.abandoned(server, time.Millisecond, "0.25"), o.abandoned(server, time.Millisecond, ""), o.abandoned(server, time.Hour, "")
+	ended, kept, alive := o.abandoned(server, time.Millisecond, meter.NanoPerUnit/4), o.abandoned(server, time.Millisecond, 0), o.abandoned(server, time.Hour, 0)
 	for deadline := time.Now().Add(10 * time.Second); strings.Count(o.do("hold list").stdout, "yes") < 2; {
 		if time.Now().After(deadline) {
 			t.Fatalf("overdue are\n%s", o.do("hold list").stdout)
@@ -69,36 +69,14 @@ func TestHoldVerbs(t *testing.T) {
 }
 
 // abandoned places a hold of 1 that nobody ends, with that much delivered, and returns its request id.
-func (o *office) abandoned(server *redistest.Server, ttl time.Duration, delivered string) string {
-	t := o.t
-	key := decode[struct {
-		Secret string `json:"secret"`
-	}](t, o.do("key create acme --json"))
-	credential, _ := ledger.ParseCredential(key.Secret)
-	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL(), HoldTTL: ttl})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	cost := func(amount string) meter.Charge {
-		n, err := meter.ParseNano(amount)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rate, err := meter.ParseRate(amount, meter.Call)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return meter.Charge{Fee: n, Lines: []meter.Line{{Dimension: meter.Call, Quantity: 1, Rate: rate, Amount: n}}}
-	}
-	id := ledger.NewRequestID()
-	if _, err := l.Reserve(t.Context(), ledger.Reservation{ID: id, Credential: credential, Model: "glm-4", Endpoint: "chat", Quote: cost("1")}); err != nil {
-		t.Fatal(err)
-	}
-	if delivered != "" {
-		checkpoint := ledger.Checkpoint{Settlement: ledger.Settlement{ID: id, Account: "acme", Model: "glm-4", Endpoint: "chat", At: time.Now(), Charge: cost(delivered)}}
-		if err := l.Extend(t.Context(), checkpoint); err != nil {
-			t.Fatal(err)
+func (o *office) abandoned(server *redistest.Server, ttl time.Duration, delivered meter.Nano) string {
+	l, id := o.reserved(ledger.Options{URL: server.URL(), HoldTTL: ttl}, o.calls(1, "1", meter.NanoPerUnit))
+	if delivered > 0 {
+		checkpoint := ledger.Checkpoint{Settlement: ledger.Settlement{
+			ID: id, Account: "acme", Model: "glm-4", Endpoint: "chat", At: time.Now(), Charge: o.calls(1, delivered.String(), delivered),
+		}}
+		if err := l.Extend(o.t.Context(), checkpoint); err != nil {
+			o.t.Fatal(err)
 		}
 	}
 	return id
