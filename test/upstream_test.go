@@ -28,7 +28,7 @@ type upstream struct {
 	mu    sync.Mutex
 	gate  chan struct{} // nil: open
 	stall *stall
-	sent  [][]byte
+	sent  []byte // of the last answer, so far
 }
 
 // stall stops an answer before one of its writes.
@@ -73,13 +73,10 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 		}
 	}
-	recorder := &recorder{ResponseWriter: w, of: u, stall: stall, left: r.Context().Done()}
-	defer func() {
-		u.mu.Lock()
-		u.sent = append(u.sent, recorder.bytes)
-		u.mu.Unlock()
-	}()
-	u.Server.ServeHTTP(recorder, r)
+	u.mu.Lock()
+	u.sent = nil
+	u.mu.Unlock()
+	u.Server.ServeHTTP(&recorder{ResponseWriter: w, of: u, stall: stall, left: r.Context().Done()}, r)
 }
 
 // hold closes the gate; open opens it again.
@@ -116,14 +113,19 @@ func (u *upstream) stallOnly(only string, n int) (reached <-chan struct{}, relea
 	})
 }
 
-// lastSent is the body of the last answer.
+// lastSent is the body of the last answer: all that a client may have of it.
 func (u *upstream) lastSent() []byte {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.sent) == 0 {
-		return nil
-	}
-	return u.sent[len(u.sent)-1]
+	return u.sent
+}
+
+// sends keeps what is about to be written.
+func (u *upstream) sends(p []byte) {
+	u.mu.Lock()
+	u.sent = append(u.sent, p...)
+	u.mu.Unlock()
+	u.writes.Add(1)
 }
 
 // recorder keeps what was written, and stalls.
@@ -133,7 +135,6 @@ type recorder struct {
 	stall  *stall
 	left   <-chan struct{}
 	writes int
-	bytes  []byte
 }
 
 func (r *recorder) Write(p []byte) (int, error) {
@@ -145,8 +146,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 		}
 	}
 	r.writes++
-	r.of.writes.Add(1)
-	r.bytes = append(r.bytes, p...)
+	r.of.sends(p)
 	return r.ResponseWriter.Write(p)
 }
 
