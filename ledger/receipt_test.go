@@ -35,8 +35,17 @@ func TestReceiptInJSON(t *testing.T) {
 			`"paid":[{"from":"pack:p1","quantity":1000},{"from":"bonus","amount":"0.055166666"},{"from":"recharge","amount":"0.275833334"}],`+
 			`"hold":"0.191","overrun":"0.14","balances_after":{"bonus":"1.944833334","pack:p1":0,"recharge":"9.724166666"}}`)
 
+		// Tokens that a call carries are used, and are on no line.
+		carries := settlement(f.reserve(key, charge(t, "call 1 0.5")), charge(t, "call 1 0.5"))
+		carries.Charge.Carried = &meter.Quantities{meter.Input: 100, meter.Output: 50}
+		f.receipt(carries, `{"id":"7-0","shard":2,"time":TIME,"at":"2026-09-21T14:13:20Z","type":"charge","account":"acme","key":KEY,`+
+			`"request_id":REQUEST,"model":"glm-4","endpoint":"chat","upstream":"test","usage":{"call":1,"input":100,"output":50},`+
+			`"usage_source":"upstream","price_version":"test","fee":"0.5","lines":[{"dimension":"call","quantity":1,"rate":"0.5","amount":"0.5"}],`+
+			`"paid":[{"from":"bonus","amount":"0.083333333"},{"from":"recharge","amount":"0.416666667"}],"hold":"0.5",`+
+			`"balances_after":{"bonus":"1.861500001","recharge":"9.307499999"}}`)
+
 		bare := Settlement{ID: newID("req_", f.ledger.now()), Account: "acme", Model: "m"} // no hold, no key, nothing used
-		f.receipt(bare, `{"id":"7-0","shard":2,"time":TIME,"at":TIME,"type":"charge","account":"acme",`+
+		f.receipt(bare, `{"id":"8-0","shard":2,"time":TIME,"at":TIME,"type":"charge","account":"acme",`+
 			`"request_id":REQUEST,"model":"m","fee":"0","lines":[],"paid":[],"balances_after":{},"usage":{}}`)
 	})
 }

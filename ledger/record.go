@@ -16,24 +16,29 @@ import (
 // statement is what a charge says but the script does not compute: what
 // appendStatement writes.
 type statement struct {
-	Model     string          `json:"m,omitempty"`
-	Answer    string          `json:"am,omitempty"`
-	Endpoint  string          `json:"e,omitempty"`
-	Upstream  string          `json:"u,omitempty"`
-	AtMS      int64           `json:"at,omitempty"`
-	Source    meter.Source    `json:"us,omitempty"`
-	Anomalies []string        `json:"an,omitempty"`
-	Version   string          `json:"pv,omitempty"`
-	Lines     []statementLine `json:"l,omitempty"`
+	Model     string           `json:"m,omitempty"`
+	Answer    string           `json:"am,omitempty"`
+	Endpoint  string           `json:"e,omitempty"`
+	Upstream  string           `json:"u,omitempty"`
+	AtMS      int64            `json:"at,omitempty"`
+	Source    meter.Source     `json:"us,omitempty"`
+	Anomalies []string         `json:"an,omitempty"`
+	Version   string           `json:"pv,omitempty"`
+	Lines     []statementLine  `json:"l,omitempty"`
+	Carried   []statedQuantity `json:"c,omitempty"`
+}
+
+type statedQuantity struct {
+	Dimension meter.Dimension `json:"d"`
+	Quantity  int64           `json:"n"`
 }
 
 type statementLine struct {
-	Dimension meter.Dimension `json:"d"`
-	Quantity  int64           `json:"n"`
-	Rate      meter.Rate      `json:"r"`
-	Tool      string          `json:"t,omitempty"`
-	BilledAs  string          `json:"b,omitempty"`
-	Unpriced  bool            `json:"x,omitempty"`
+	statedQuantity
+	Rate     meter.Rate `json:"r"`
+	Tool     string     `json:"t,omitempty"`
+	BilledAs string     `json:"b,omitempty"`
+	Unpriced bool       `json:"x,omitempty"`
 }
 
 // appendStatement writes the statement of a settlement as json.Marshal would,
@@ -62,12 +67,26 @@ func appendStatement(b []byte, s *Settlement) []byte {
 		}
 		b = append(b, ']')
 	}
+	if s.Charge.Carried != nil {
+		b = appendName(b, "c")
+		before := byte('[')
+		for d, n := range s.Charge.Carried.NonZero() {
+			b = append(appendStatedQuantity(append(b, before), d, n), '}')
+			before = ','
+		}
+		b = append(b, ']')
+	}
 	return append(b, '}')
 }
 
+// appendStatedQuantity begins an object.
+func appendStatedQuantity(b []byte, d meter.Dimension, n int64) []byte {
+	b = appendText(append(b, '{'), "d", d.String())
+	return strconv.AppendInt(appendName(b, "n"), n, 10)
+}
+
 func appendStatementLine(b []byte, l *meter.Line) []byte {
-	b = appendText(append(b, '{'), "d", l.Dimension.String())
-	b = strconv.AppendInt(appendName(b, "n"), l.Quantity, 10)
+	b = appendStatedQuantity(b, l.Dimension, l.Quantity)
 	b = appendQuoted(appendName(b, "r"), l.Rate.String())
 	b = appendText(b, "t", l.Tool)
 	b = appendText(b, "b", l.BilledAs)
@@ -229,11 +248,14 @@ func (r *record) statement(e *Entry) {
 			BilledAs: line.BilledAs, Unpriced: line.Unpriced,
 		}
 	}
+	for _, c := range said.Carried {
+		e.Usage.Quantities[c.Dimension] += c.Quantity
+	}
 	e.state(lines)
 	r.shares(e.Lines, r.fields["l"])
 }
 
-// state takes in the lines, and what they come to.
+// state takes in the lines, and what they come to beside what they carry.
 func (e *Entry) state(lines []meter.Line) {
 	if len(lines) == 0 {
 		return

@@ -28,6 +28,9 @@ func TestStatementIsJSON(t *testing.T) {
 			Anomalies: rapid.SliceOfN(text, 0, 3).Draw(t, "anomalies"),
 			Charge:    meter.Charge{PriceVersion: text.Draw(t, "version"), Lines: rapid.SliceOfN(line, 0, 4).Draw(t, "lines")},
 		}
+		if n := rapid.Int64Range(0, 1<<53).Draw(t, "carried"); n > 0 {
+			s.Charge.Carried = &meter.Quantities{meter.Input: n, meter.Image: 1}
+		}
 		want, err := json.Marshal(statementOf(&s))
 		if err != nil {
 			t.Fatal(err)
@@ -45,8 +48,13 @@ func statementOf(s *Settlement) *statement {
 	}
 	for _, l := range s.Charge.Lines {
 		out.Lines = append(out.Lines, statementLine{
-			Dimension: l.Dimension, Quantity: l.Quantity, Rate: l.Rate, Tool: l.Tool, BilledAs: l.BilledAs, Unpriced: l.Unpriced,
+			statedQuantity: statedQuantity{l.Dimension, l.Quantity}, Rate: l.Rate, Tool: l.Tool, BilledAs: l.BilledAs, Unpriced: l.Unpriced,
 		})
+	}
+	if s.Charge.Carried != nil {
+		for d, n := range s.Charge.Carried.NonZero() {
+			out.Carried = append(out.Carried, statedQuantity{d, n})
+		}
 	}
 	return out
 }

@@ -138,6 +138,9 @@ func stated(shard int, s *Settlement) Entry {
 		Model: s.Model, AnswerModel: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream,
 		UsageSource: s.Source, Anomalies: s.Anomalies, PriceVersion: s.Charge.PriceVersion,
 	}
+	if s.Charge.Carried != nil {
+		e.Usage.Quantities = *s.Charge.Carried
+	}
 	e.state(s.Charge.Lines)
 	return e
 }

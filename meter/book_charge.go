@@ -35,7 +35,7 @@ type PriceQuery struct {
 //
 // Tokens of a row that bills another unit (an image, a call) are not billed
 // and have no line, and neither has the number of images of a row that bills
-// tokens; see priceRow.isCarried. Images of whose tokens the upstream said
+// tokens: they are Carried, see priceRow.isCarried. Images of whose tokens the upstream said
 // nothing are billed by the image, if that has a price, else by estimated tokens.
 //
 // A charge beyond MaxCharge is ErrAmountRange, as is a quantity beyond 2^53.
@@ -99,8 +99,7 @@ func (b *Book) chargeAs(q *PriceQuery, u *Usage, answer Attributes) (Charge, err
 		tier = row.tierFor(&known, &u.Quantities)
 	}
 	charge := Charge{PriceVersion: b.version, Lines: make([]Line, 0, countLines(&u.Quantities)+len(u.ToolCalls))}
-	var err error
-	if charge.Lines, err = appendUsage(charge.Lines, row, tier, &u.Quantities); err != nil {
+	if err := charge.addUsage(row, tier, &u.Quantities); err != nil {
 		return Charge{}, err
 	}
 	for i := range charge.Lines {
@@ -117,7 +116,7 @@ func (b *Book) chargeAs(q *PriceQuery, u *Usage, answer Attributes) (Charge, err
 			charge.Lines = append(charge.Lines, line)
 		}
 	}
-	err = charge.sum()
+	err := charge.sum()
 	return charge, err
 }
 
@@ -179,7 +178,7 @@ func dearestPossible(rows []*priceRow, q *PriceQuery, class classSet, known *kno
 			continue
 		}
 		c := Charge{}
-		c.Lines, _ = appendUsage(nil, r, r.tierFor(known, used), used)
+		_ = c.addUsage(r, r.tierFor(known, used), used)
 		if c.sum() == nil && (dearest == nil || c.Fee > most) {
 			dearest, most = r, c.Fee
 		}
@@ -291,30 +290,28 @@ func ofOneCall(q *Quantities) Quantities {
 	return one
 }
 
-// appendUsage prices quantities at a tier; without a row they are unpriced.
-func appendUsage(lines []Line, r *priceRow, t *pricedTier, used *Quantities) ([]Line, error) {
+// addUsage prices quantities at a tier; without a row they are unpriced.
+func (c *Charge) addUsage(r *priceRow, t *pricedTier, used *Quantities) error {
 	if t != nil && t.rates[Call].priced {
 		one := ofOneCall(used)
 		used = &one
 	}
-	for i, n := range used {
-		if n <= 0 {
-			continue
-		}
-		d := Dimension(i)
-		if r == nil || !t.rates[d].priced {
-			if r == nil || !r.isCarried(d, t, used) {
-				lines = append(lines, Line{Dimension: d, Quantity: n, Unpriced: true})
+	for d, n := range used.NonZero() {
+		switch {
+		case n < 0:
+		case r != nil && t.rates[d].priced:
+			line, err := t.rates[d].line(d, n)
+			if err != nil {
+				return err
 			}
-			continue
+			c.Lines = append(c.Lines, line)
+		case r != nil && r.isCarried(d, t, used):
+			c.carry(d, n)
+		default:
+			c.Lines = append(c.Lines, Line{Dimension: d, Quantity: n, Unpriced: true})
 		}
-		line, err := t.rates[d].line(d, n)
-		if err != nil {
-			return lines, err
-		}
-		lines = append(lines, line)
 	}
-	return lines, nil
+	return nil
 }
 
 func (r *dimensionRate) line(d Dimension, n int64) (Line, error) {

@@ -2,6 +2,7 @@ package meter_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -181,16 +182,17 @@ prices:
 		used       meter.Quantities
 		want       string
 		dimensions string
+		carried    string
 		unpriced   bool
 	}{
-		{"tokens", counted, "0.04025", "input input_image output_image", false},
-		{"pieces", counted, "0.06", "image", false},
-		{"both", meter.Quantities{meter.Input: 10, meter.Image: 1}, "0.06005", "input image", false},
-		{"calls", meter.Quantities{meter.Input: 10, meter.Output: 9, meter.Call: 1}, "0.3", "call", false},
+		{"tokens", counted, "0.04025", "input input_image output_image", "image 1", false},
+		{"pieces", counted, "0.06", "image", "input 10, input_image 20, output_image 1000", false},
+		{"both", meter.Quantities{meter.Input: 10, meter.Image: 1}, "0.06005", "input image", "", false},
+		{"calls", meter.Quantities{meter.Input: 10, meter.Output: 9, meter.Call: 1}, "0.3", "call", "input 10, output 9", false},
 		// Nothing that the row prices came back: somebody must look at it.
-		{"tokens", meter.Quantities{meter.Image: 1}, "0", "image", true},
-		{"pieces", meter.Quantities{meter.Input: 1}, "0", "input", true},
-		{"calls", meter.Quantities{meter.Call: 1, meter.Search: 1}, "0.3", "call search", true},
+		{"tokens", meter.Quantities{meter.Image: 1}, "0", "image", "", true},
+		{"pieces", meter.Quantities{meter.Input: 1}, "0", "input", "", true},
+		{"calls", meter.Quantities{meter.Call: 1, meter.Search: 1}, "0.3", "call search", "", true},
 	} {
 		c, err := book.Charge(meter.PriceQuery{Model: tt.model, Class: "images", At: noon}, usage(tt.used))
 		wantFee(t, tt.model, c, err, tt.want)
@@ -200,6 +202,9 @@ prices:
 		}
 		if got := strings.Join(dimensions, " "); got != tt.dimensions || c.Lines[len(c.Lines)-1].Unpriced != tt.unpriced {
 			t.Errorf("%s: lines %+v", tt.model, c.Lines)
+		}
+		if got := carried(&c); got != tt.carried {
+			t.Errorf("%s: carries %q, want %q", tt.model, got, tt.carried)
 		}
 	}
 
@@ -212,6 +217,18 @@ prices:
 	if _, err := book.Quote(meter.PriceQuery{Model: "tokens", Class: "images", At: noon}, &ceiling, nil); !errors.Is(err, meter.ErrUnpriced) {
 		t.Errorf("output without a ceiling: got %v, want ErrUnpriced", err)
 	}
+}
+
+// carried is what has no line, as "input 10, output 9".
+func carried(c *meter.Charge) string {
+	if c.Carried == nil {
+		return ""
+	}
+	var list []string
+	for d, n := range c.Carried.NonZero() {
+		list = append(list, fmt.Sprint(d, " ", n))
+	}
+	return strings.Join(list, ", ")
 }
 
 func TestHostedTools(t *testing.T) {

@@ -26,6 +26,10 @@ type Charge struct {
 	Lines []Line
 	// Fee is the sum of the lines' amounts: what is due when no pack pays.
 	Fee Nano
+	// Carried is what was used and has no line, because another line pays for it:
+	// the tokens of a call that is billed by the call, the images of one that is
+	// billed by tokens. Nil: nothing; of a quote, always.
+	Carried *Quantities
 	// TokensEstimated says that the tokens of images on the lines are our estimate.
 	TokensEstimated bool
 	// PriceVersion names the content of the price tables that it was computed from.
@@ -99,10 +103,10 @@ func (c *Charge) Tokens() (n int64) {
 	return n
 }
 
-// Quantities adds the lines up by dimension.
-func (c *Charge) Quantities() (q Quantities) {
-	for i := range c.Lines {
-		q[c.Lines[i].Dimension] += c.Lines[i].Quantity
+// carry adds to what is Carried.
+func (c *Charge) carry(d Dimension, n int64) {
+	if c.Carried == nil {
+		c.Carried = new(Quantities)
 	}
-	return q
+	c.Carried[d] += n
 }
