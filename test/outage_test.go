@@ -18,13 +18,12 @@ func synced(s *settings) { s.redis = append(s.redis, redistest.WithAOF("always")
 func refusedFast(t *testing.T, p *process, key string) {
 	t.Helper()
 	want := refusal{status: 503, code: "metering_unavailable", kind: "server_error"}
-	for range 10 {
-		began := time.Now()
-		r := p.post(chatPath, key, chat("gpt-4o", "usage=1,1"))
-		if took := time.Since(began); took > 300*time.Millisecond {
-			t.Errorf("a refusal took %s", took)
-		}
-		want.require(t, r)
+	began := time.Now()
+	for range 20 {
+		want.require(t, p.post(chatPath, key, chat("gpt-4o", "usage=1,1")))
+	}
+	if took := time.Since(began); took > 10*time.Second { // half of what one try of Redis after the other may take
+		t.Errorf("20 refusals took %s", took)
 	}
 }
 
