@@ -18,6 +18,9 @@ type interruptFunc func()
 
 func (f interruptFunc) interrupt() { f() }
 
+// dialing is the making of a connection, over which nothing has gone yet.
+type dialing struct{ interruptFunc }
+
 // now cuts. The first cause stays.
 func (c *cut) now(cause error) {
 	c.mu.Lock()
@@ -29,6 +32,24 @@ func (c *cut) now(cause error) {
 	if c.work != nil {
 		c.work.interrupt()
 	}
+}
+
+// expire ends work that takes too long. It cuts, unless the work is a connection
+// that does not come about: that ends alone, and the call may go elsewhere.
+func (c *cut) expire(cause error) {
+	if !c.giveUpDialing() {
+		c.now(cause)
+	}
+}
+
+func (c *cut) giveUpDialing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d, is := c.work.(dialing)
+	if is = is && c.err == nil; is {
+		d.interrupt()
+	}
+	return is
 }
 
 // cause is why it was cut, or nil.

@@ -31,6 +31,21 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// A connection that does not come about is no reason to cut the call.
+func TestCutExpires(t *testing.T) {
+	slow := errors.New("slow")
+	var c cut
+	var work interrupted
+	_ = c.begin(dialing{func() { work.times++ }})
+	if c.expire(slow); work.times != 1 || !c.end() {
+		t.Errorf("a connection: interrupted %d times, cut by %v", work.times, c.cause())
+	}
+	_ = c.begin(&work)
+	if c.expire(slow); work.times != 2 || c.end() || !errors.Is(c.cause(), slow) {
+		t.Errorf("other work: interrupted %d times, cut by %v", work.times-1, c.cause())
+	}
+}
+
 func TestTerm(t *testing.T) {
 	var s term
 	if s.isOver(1 << 60) {

@@ -30,7 +30,7 @@ func (c *call) check(now time.Duration) {
 		c.cut.now(errDrainOver)
 	}
 	if c.silence.isOver(now) {
-		c.cut.now(errUpstreamTimeout)
+		c.cut.expire(errUpstreamTimeout)
 	}
 }
 

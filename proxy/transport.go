@@ -161,16 +161,21 @@ func (t *transport) connection(r *http.Request, cut *cut) (*upstreamConn, error)
 	return t.dialUnder(cut, r, host)
 }
 
-// dialUnder makes a connection, unless it is cut.
+// dialUnder makes a connection, unless it is cut or takes longer than its
+// upstream may be silent.
 func (t *transport) dialUnder(cut *cut, r *http.Request, host string) (*upstreamConn, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	if err := cut.begin(interruptFunc(cancel)); err != nil {
+	if err := cut.begin(dialing{interruptFunc(cancel)}); err != nil {
 		return nil, err
 	}
 	conn, err := t.dial(ctx, r.URL, host)
-	if !cut.end() && err != nil {
+	switch uncut := cut.end(); {
+	case err == nil:
+	case !uncut:
 		err = errors.Join(cut.cause(), err)
+	case ctx.Err() != nil:
+		err = fmt.Errorf("no connection within the upstream's timeout: %w", err)
 	}
 	return conn, err
 }
