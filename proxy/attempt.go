@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
@@ -174,8 +175,9 @@ func reason(err error) string {
 // parser quotes it, and that is not told.
 func fault(err error) string {
 	var network *net.OpError
+	var system *os.SyscallError // a reset, as the wait for the answer tells it
 	switch {
-	case !wasSent(err), errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, errHeadTooLarge):
+	case !wasSent(err), errors.As(err, &network), errors.As(err, &system), errors.Is(err, io.EOF), errors.Is(err, errHeadTooLarge):
 		return err.Error()
 	}
 	return "its answer is not HTTP"
