@@ -14,6 +14,9 @@ func PatchCost(body, cost []byte) []byte {
 		return body
 	}
 	c := cursor{body: body}
+	if bytes.HasPrefix(body, byteOrderMark[:]) {
+		c.pos = len(byteOrderMark) // its usage was read, too
+	}
 	if c.peek() != '{' {
 		return body
 	}

@@ -21,6 +21,8 @@ func TestPatchCost(t *testing.T) {
 		{"a usage further down", `{"x":{"usage":{"a":1}}}`, `{"x":{"usage":{"a":1}},"usage":{` + costMembers + `}}`},
 		{"a cost of the upstream's", `{"usage":{"cost":9,"prompt_tokens":1,"cost_details":null}}`, `{"usage":{"prompt_tokens":1,` + costMembers + `}}`},
 		{"only a cost of the upstream's", `{"usage":{"cost":9}}`, `{"usage":{` + costMembers + `}}`},
+		{"a byte order mark", "\xEF\xBB\xBF" + `{"a":1,"usage":{"prompt_tokens":1}}`, "\xEF\xBB\xBF" + `{"a":1,"usage":{"prompt_tokens":1,` + costMembers + `}}`},
+		{"an empty answer with one", "\xEF\xBB\xBF{}", "\xEF\xBB\xBF" + `{"usage":{` + costMembers + `}}`},
 		{"not an object", `[{"usage":{}}]`, `[{"usage":{}}]`},
 		{"not JSON", `<html>"usage":{}`, `<html>"usage":{}`},
 		{"cut", `{"usage":{"a":1}`, `{"usage":{"a":1}`},
