@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/socket"
@@ -98,12 +100,20 @@ func (t *transport) sendProxied(r *http.Request, body []byte, cut *cut) (*http.R
 		cancel()
 		return nil, err
 	}
-	r = r.WithContext(ctx)
+	var sent atomic.Bool
+	r = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(written httptrace.WroteRequestInfo) {
+		sent.Store(written.Err == nil)
+	}}))
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(bytes.Clone(body))), int64(len(body)) // it may be read beyond the answer's head
 	response, err := t.proxied.RoundTrip(r)
 	if err != nil {
-		if cancel(); !cut.end() {
-			err = sentError{cut.cause()} // it is not known: the side of caution
+		cancel()
+		switch uncut := cut.end(); {
+		case uncut: // what came of it is told, and nothing is charged
+		case sent.Load():
+			err = sentError{cut.cause()}
+		default:
+			err = errors.Join(cut.cause(), err)
 		}
 		return nil, err
 	}
