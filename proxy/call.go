@@ -261,7 +261,12 @@ func (c *call) passUpstreamError() {
 	tap := c.request.NewTap(c.answer.Header.Get("Content-Type"))
 	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxKept)+1))
 	if err != nil {
-		c.giveUp(errUpstreamAway("its error broke off"))
+		c.blame(err)
+		err = c.cut.cause()
+		if !errors.Is(err, errUpstreamTimeout) && !errors.Is(err, errShutdown) {
+			err = errUpstreamAway("its error broke off")
+		}
+		c.giveUp(err)
 		return
 	}
 	if len(body) > c.proxy.policy.MaxKept {

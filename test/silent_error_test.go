@@ -1,0 +1,34 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// An upstream that falls silent within its own error has timed out, as one that
+// does within an answer, and the log says so.
+func TestUpstreamIsSilentWithinItsError(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"error":`)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	w := newWorld(t)
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	w.withUpstreams(w.upstreamItem("odd", server.URL, ", timeout: 300ms"))
+	p := w.serve()
+	r := p.post(chatPath, key, chat("gpt-4o", "usage=1,1"))
+	refusal{status: 504, code: "upstream_timeout"}.require(t, r)
+	if line := p.logLine(r.header.Get("x-request-id")); !strings.Contains(line, "odd: the upstream was silent for too long") {
+		t.Errorf("the log does not say why: %s", line)
+	}
+	w.requireNoCharge("acme")
+}
