@@ -177,7 +177,8 @@ func fault(err error) string {
 	var network *net.OpError
 	var system *os.SyscallError // a reset, as the wait for the answer tells it
 	switch {
-	case !wasSent(err), errors.As(err, &network), errors.As(err, &system), errors.Is(err, io.EOF), errors.Is(err, errHeadTooLarge):
+	case !wasSent(err), errors.As(err, &network), errors.As(err, &system), errors.Is(err, io.EOF), errors.Is(err, context.Canceled),
+		errors.Is(err, errHeadTooLarge):
 		return err.Error()
 	}
 	return "its answer is not HTTP"

@@ -108,12 +108,11 @@ func (t *transport) sendProxied(r *http.Request, body []byte, cut *cut) (*http.R
 	response, err := t.proxied.RoundTrip(r)
 	if err != nil {
 		cancel()
-		switch uncut := cut.end(); {
-		case uncut: // what came of it is told, and nothing is charged
-		case sent.Load():
-			err = sentError{cut.cause()}
-		default:
+		if !cut.end() {
 			err = errors.Join(cut.cause(), err)
+		}
+		if sent.Load() {
+			err = sentError{err}
 		}
 		return nil, err
 	}

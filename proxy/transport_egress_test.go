@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -45,9 +46,29 @@ func TestEgressKnowsWhatWasSent(t *testing.T) {
 				cut.now(errClientLeft)
 			}()
 			_, err = newTransport().sendProxied(r, []byte(strings.Repeat("x", 100)), &cut) //nolint:bodyclose // there is none
-			if !errors.Is(err, errClientLeft) || wasSent(err) != c.sent {
-				t.Errorf("sent %v, want %v: %v", wasSent(err), c.sent, err)
+			if !errors.Is(err, errClientLeft) || wasSent(err) != c.sent || fault(err) != err.Error() {
+				t.Errorf("sent %v, want %v: %v, told as %q", wasSent(err), c.sent, err, fault(err))
 			}
 		})
+	}
+}
+
+// The log never tells an answer, nor what an upstream sends in place of one.
+func TestEgressQuotesNoAnswer(t *testing.T) {
+	for _, answer := range []string{"treasure\r\n\r\n", "HTTP/1.1 treasure\r\n\r\n", "HTTP/1.1 200 OK\r\ntreasure\r\n\r\n"} {
+		address := scripted(t, nil, func(conn net.Conn) {
+			if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(conn, answer)
+			}
+		})
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = newTransport().sendProxied(r, []byte("x"), new(cut)) //nolint:bodyclose // there is none
+		if err == nil || fault(err) != "its answer is not HTTP" {
+			t.Errorf("%q: %v", answer, err)
+		}
 	}
 }
