@@ -134,27 +134,52 @@ func discard(response *http.Response) {
 }
 
 // decode undoes a compression that nobody asked for: usage must be readable,
-// and the client may not be able to undo it.
+// and the client may not be able to undo it. What cannot be undone of an
+// upstream's own error passes as it is.
 func decode(response *http.Response) error {
-	switch encoding := response.Header.Get("Content-Encoding"); strings.ToLower(encoding) {
-	case "", "identity":
+	switch encoding := contentEncoding(response.Header); encoding {
+	case "":
 		return nil
 	case "gzip", "x-gzip":
-		plain, err := gzip.NewReader(response.Body)
-		if err != nil {
-			return errors.Join(errUpstreamAway("its answer cannot be decompressed"), response.Body.Close())
-		}
-		response.Body = struct {
-			io.Reader
-			io.Closer
-		}{plain, response.Body}
-		response.Header.Del("Content-Encoding")
-		response.Header.Del("Content-Length")
-		response.ContentLength = -1
-		return nil
+		return unzip(response)
 	default:
+		if response.StatusCode >= http.StatusMultipleChoices {
+			return nil
+		}
 		return errors.Join(errUpstreamAway("its answer is "+encoding+"-encoded, which nobody asked for"), response.Body.Close())
 	}
+}
+
+func unzip(response *http.Response) error {
+	var plain io.Reader
+	plain, err := gzip.NewReader(response.Body)
+	switch {
+	case errors.Is(err, io.EOF): // not even a head: of nothing, that makes nothing
+		plain = http.NoBody
+	case err != nil:
+		return errors.Join(errUpstreamAway("its answer cannot be decompressed"), response.Body.Close())
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{plain, response.Body}
+	response.Header.Del("Content-Encoding")
+	response.Header.Del("Content-Length")
+	response.ContentLength = -1
+	return nil
+}
+
+// contentEncoding is what was done to a body: "" for nothing.
+func contentEncoding(header http.Header) string {
+	var done []string
+	for _, line := range header["Content-Encoding"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.ToLower(strings.TrimSpace(name)); name != "" && name != "identity" {
+				done = append(done, name)
+			}
+		}
+	}
+	return strings.Join(done, ", ")
 }
 
 // reason is a transport's error in words that give no address of ours away.

@@ -228,7 +228,10 @@ func (c *call) forward() error {
 			continue
 		}
 		c.answer, c.firstByte = response, time.Since(c.at)
-		return decode(response)
+		if err = decode(response); err != nil {
+			c.blame(err)
+		}
+		return err
 	}
 	return failure
 }
