@@ -254,30 +254,17 @@ func (l *Ledger) bookedLongAgo(ctx context.Context, b *booking) (*Receipt, error
 	return nil, fmt.Errorf("%w: request %s is older than %s: whether it has been booked is no longer known here", ErrConflict, b.id, markerLife)
 }
 
-// everCharged tells whether a charge of a request stands, in the archive or in
-// what waits for it.
-func (l *Ledger) everCharged(ctx context.Context, request string) (bool, error) {
-	_, _, stands, err := l.archivedCharge(ctx, "", request)
-	if err != nil || stands {
-		return stands, err
-	}
-	metas, err := l.archiveMetas(ctx)
-	if err != nil {
-		return false, err
-	}
-	for shard, m := range metas {
-		err := l.eachHot(ctx, shard, m.archived+1, 0, func(e *archive.Entry) error {
-			if e.RequestID != request {
-				return nil
-			}
+// everCharged tells whether a charge of an account's request stands, in Redis or
+// in the archive. Both are read as one, since entries go from here to there meanwhile.
+func (l *Ledger) everCharged(ctx context.Context, account, request string) (stands bool, err error) {
+	narrow := archive.Query{Account: account, RequestID: request}
+	err = l.eachRaw(ctx, l.shardOf(account), 1, 0, narrow, func(e *archive.Entry) error {
+		if e.RequestID == request && e.Account == account {
 			stands = e.Type == TypeCharge || e.Type == TypeAbandon || stands && !takenBack(e.Fields)
-			return nil
-		})
-		if err != nil {
-			return false, err
 		}
-	}
-	return stands, nil
+		return nil
+	})
+	return stands, unavailable(err)
 }
 
 // fromArchive reads an archived entry.

@@ -43,10 +43,10 @@ func (r *Replayed) changed() bool {
 type replay struct {
 	ledger *Ledger
 	log    *settleLog
-	// everCharged asks the archive, and what is not archived yet, whether a
-	// request has been charged; nil without an archive. It is asked for requests
-	// that are older than what Redis remembers.
-	everCharged func(ctx context.Context, requestID string) (bool, error)
+	// everCharged asks the archive, and what is not archived yet, whether an
+	// account's request has been charged; nil without an archive. It is asked for
+	// requests that are older than what Redis remembers.
+	everCharged func(ctx context.Context, account, requestID string) (bool, error)
 	brought     map[string]bool // request ids that were waiting
 	done        Replayed
 }
@@ -261,7 +261,7 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 		if r.everCharged == nil {
 			return r.doubt(rec, fmt.Sprintf("it is older than %s, and there is no archive to ask whether it has been booked", markerLife))
 		}
-		booked, archiveErr := r.everCharged(ctx, rec.id)
+		booked, archiveErr := r.everCharged(ctx, rec.account, rec.id)
 		if archiveErr != nil {
 			return archiveErr
 		}

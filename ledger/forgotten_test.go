@@ -1,0 +1,42 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// ONCE: a settlement that Redis has forgotten is looked for in the archive of its account's shard, whichever that is.
+func TestWhatIsArchivedIsNotBookedAgain(t *testing.T) {
+	for shard := range 4 {
+		t.Run(fmt.Sprintf("shard %d", shard), func(t *testing.T) {
+			f := archived(t, Options{Shards: 4, ArchiveKeep: time.Millisecond})
+			account := ""
+			for i := 0; account == ""; i++ {
+				if id := fmt.Sprintf("a%d", i); f.ledger.shardOf(id) == shard {
+					account = id
+				}
+			}
+			f.account(account, "10", "0", AccountOptions{})
+			p := &logged{fixture: f, dir: t.TempDir(), key: f.key(account, KeyLimits{})}
+			l := p.start(Options{Archive: f.ledger.vault.address})
+			hold := p.reserveOn(l, cost(t, "1"))
+			_, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
+			p.must(err)
+			p.die(l) // before it has noted that the charge is booked
+
+			// Days later: archived, trimmed, and the outcome of the request has expired.
+			f.archiveNow()
+			idMS, err := idMillis(hold.ID)
+			f.must(err)
+			f.must(f.server.Client().Del(f.ctx(), f.ledger.markerKey(shard, idMS)).Err())
+			f.pass(markerLife + 2*time.Hour)
+			done, err := f.ledger.AdoptLog(f.ctx(), p.dir)
+			f.must(err)
+			if done.There != 1 || done.Settled != 0 {
+				t.Errorf("replayed %+v, want the charge found", done)
+			}
+			f.balances(account, "9 0 0")
+		})
+	}
+}
