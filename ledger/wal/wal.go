@@ -218,11 +218,13 @@ func (l *Log) begin(number uint64) error {
 	if err != nil {
 		return err
 	}
-	if _, err := file.WriteString(magic); err != nil {
-		return errors.Join(err, file.Close())
+	_, err = file.WriteString(magic)
+	if err == nil {
+		err = syncDir(l.options.Dir)
 	}
-	if err := syncDir(l.options.Dir); err != nil {
-		return errors.Join(err, file.Close())
+	if err != nil {
+		// Not to be left: records go on into the segment before, whose torn tail is no damage only while it is the last.
+		return errors.Join(err, file.Close(), os.Remove(file.Name()))
 	}
 	l.current = file
 	l.segments = append(l.segments, segment{number, int64(len(magic))})
