@@ -99,3 +99,25 @@ func TestEndAFreeHold(t *testing.T) {
 	_, err = f.ledger.EndHold(f.ctx(), "acme", free.ID, false)
 	f.must(err)
 }
+
+// A hold that is kept has the last checkpoint, also one that came while Redis was away: the log had it.
+func TestKeptHoldHasTheLastCheckpoint(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	hold := p.reserveOn(l, cost(t, "3"))
+	p.must(l.Extend(p.ctx(), Checkpoint{settlement(hold, cost(t, "0.1"))}))
+	away := l.circuits.of(l.shardOf("acme"))
+	away.until.Store(time.Now().Add(time.Hour).UnixNano())
+	wants(t, l.Extend(p.ctx(), Checkpoint{settlement(hold, cost(t, "2.5"))}), ErrUnavailable)
+	p.die(l)
+	for range 2 {
+		p.die(p.start(Options{OnAbandoned: HoldAbandoned}))
+		p.balances("acme", "10 0 3")
+	}
+	p.pass(2 * defaultHoldTTL)
+	entry, err := p.ledger.EndHold(p.ctx(), "acme", hold.ID, true)
+	p.must(err)
+	if entry.FeeDue() != p.nano("2.5") {
+		t.Errorf("charged %s, want what was delivered, 2.5", entry.FeeDue())
+	}
+	p.balances("acme", "7.5 0 0")
+}

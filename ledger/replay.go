@@ -332,14 +332,15 @@ func (r *replay) abandon(ctx context.Context, rec *logRecord, segment uint64) er
 		open.kind = recordOpen
 		return r.release(ctx, &open)
 	}
-	if l.onAbandoned == HoldAbandoned {
+	shard := l.shardOf(rec.account)
+	outcome := "SKIPPED" // no hold: it has ended, or went with what Redis lost
+	err := l.extend(ctx, &rec.booking)
+	if l.onAbandoned == HoldAbandoned && err == nil {
+		// Kept with the last progress: with Redis away, that came to the log alone.
 		r.done.Kept++
 		r.log.done(&rec.booking)
 		return nil
 	}
-	shard := l.shardOf(rec.account)
-	outcome := "SKIPPED" // no hold: it has ended, or went with what Redis lost
-	err := l.extend(ctx, &rec.booking)
 	if err == nil {
 		answer, sweepErr := l.runSweep(ctx, shard, rec.account, rec.id, rec.idMS, l.onAbandoned == ChargeCheckpoint, true)
 		if sweepErr != nil {
