@@ -130,7 +130,10 @@ local function take_back(abandon, reason)
     drawn[i] = {drawn[i][1], -drawn[i][2]}
   end
   pay(drawn, -from_recharge, -from_bonus)
-  if key then key_uncharges(abandon.fee, abandon.tokens, abandon.day, abandon.month) end
+  if key then
+    key_uncharges(abandon.fee, abandon.tokens, abandon.day, abandon.month)
+    key_gains(abandon.tokens) -- what takes its place takes its own
+  end
   note('refund', {'a', owner, 'k', key and key.suffix or '', 'r', request, 'f', str(abandon.fee), 'p', text_of(abandon.paid),
     'z', touched(drawn, from_recharge, from_bonus), 'v', reason,
     'u', str(abandon.tokens) .. ' ' .. abandon.day .. ' ' .. abandon.month})
