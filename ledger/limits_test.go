@@ -258,6 +258,7 @@ func TestKeyTokensPerMinute(t *testing.T) {
 		if no.RetryAfter < 59*time.Second || no.RetryAfter > 61*time.Second {
 			f.Errorf("retry after %s, want about 60s", no.RetryAfter)
 		}
+		f.release(f.reserve(key, cost(f, "0.01"))) // needs no tokens, and waits for none
 		f.pass(no.RetryAfter)
 		f.release(f.reserve(key, tokens("1")))
 	})

@@ -76,9 +76,9 @@ local function tokens_left()
   return left
 end
 
--- wait tells how long, in ms, until a bucket has what is needed of it; nil when it has.
+-- wait tells how long, in ms, until a bucket has what is needed of it; nil when it has, or nothing is needed: it may be below zero.
 local function wait(level, limit, need)
-  if limit == 0 or need <= level then return nil end
+  if limit == 0 or need == 0 or need <= level then return nil end
   return ceil((need - level) / limit), max(0, floor(level / UNIT_OF_RATE))
 end
 
