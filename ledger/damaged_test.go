@@ -28,6 +28,38 @@ func TestOneRecordDoesNotStopReplay(t *testing.T) {
 	p.charges(1)
 }
 
+// Nor does one that cannot be booked again keep others from it that Redis has lost, too.
+func TestOneRecordDoesNotStopWhatWasLost(t *testing.T) {
+	for _, bad := range []string{"lost", "waiting"} {
+		t.Run(bad, func(t *testing.T) {
+			p, l := newLogged(t, Options{})
+			p.broken = true
+			p.account("bad", "10", "0", AccountOptions{})
+			first, err := l.Reserve(p.ctx(), p.reservation(p.fixture.key("bad", KeyLimits{}), cost(t, "1")))
+			p.must(err)
+			second := p.reserveOn(l, cost(t, "1"))
+			before := p.snapshot()
+			for _, h := range []*Hold{first, second} {
+				_, err := l.Settle(p.ctx(), settlement(h, cost(t, "1")))
+				p.must(err)
+				if bad == "lost" || h == second {
+					p.must(l.log.flush())
+				} else {
+					l.log.notes = l.log.notes[:0] // killed before it was noted
+				}
+			}
+			p.die(l)
+			p.goBack(before)
+			p.must(p.server.Client().HSet(p.ctx(), p.ledger.accountKey(p.ledger.shardOf("bad"), "bad"), "recharge", "damaged").Err())
+			again := p.start(Options{})
+			p.balances("acme", "9 0 0")
+			if !again.replayer.unfinished {
+				t.Error("the replay counts as done")
+			}
+		})
+	}
+}
+
 // One hold that cannot be ended does not keep the others.
 func TestOneHoldDoesNotStopSweeping(t *testing.T) {
 	f := newFixture(t, Options{Shards: 4})

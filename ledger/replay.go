@@ -48,6 +48,7 @@ type replay struct {
 	// requests that are older than what Redis remembers.
 	everCharged func(ctx context.Context, account, requestID string) (bool, error)
 	brought     map[string]bool // request ids that were waiting
+	failed      map[string]bool // accounts: one that cannot be booked on keeps no other from it
 	done        Replayed
 }
 
@@ -62,39 +63,41 @@ func (l *Ledger) newReplay(log *settleLog) *replay {
 // run books first what is known to wait, then whatever else Redis turns out to have lost.
 func (r *replay) run(ctx context.Context) error {
 	r.done.Doubts = []Doubt{}
-	if err := r.waiting(ctx); err != nil {
-		return err
+	failures := []error{r.waiting(ctx)}
+	if ctx.Err() != nil || errors.Is(failures[0], errAway) {
+		return failures[0]
 	}
 	for _, segment := range r.log.wal.Segments() {
-		if err := r.segment(ctx, segment); err != nil {
-			return err
+		missing, err := r.segment(ctx, segment)
+		failures = append(append(failures, missing...), err)
+		if err != nil {
+			return errors.Join(failures...)
 		}
 	}
-	return r.log.flush()
+	return errors.Join(append(failures, r.log.flush())...)
 }
 
 // waiting books the calls whose end Redis has not been told, or may not have been.
 func (r *replay) waiting(ctx context.Context) error {
 	l := r.ledger
-	r.brought = make(map[string]bool)
+	r.brought, r.failed = make(map[string]bool), make(map[string]bool)
 	var failures []error
-	failed := make(map[string]bool) // accounts: one that cannot be booked on keeps no other from it
 	for _, c := range r.log.waiting() {
 		rec := c.record()
 		r.done.Records++
 		r.brought[rec.id] = true
-		if failed[rec.account] {
+		if r.failed[rec.account] {
 			continue
 		}
 		if l.circuits.stillAway(l.shardOf(rec.account)) {
-			failed[rec.account], failures = true, append(failures, errAway)
+			r.failed[rec.account], failures = true, append(failures, errAway)
 			continue
 		}
 		if err := r.bring(ctx, rec, "", c.ended); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
-			failed[rec.account] = true
+			r.failed[rec.account] = true
 			failures = append(failures, err)
 		}
 	}
@@ -102,11 +105,12 @@ func (r *replay) waiting(ctx context.Context) error {
 }
 
 // segment looks whether Redis still has the ends that stand in a segment, and
-// brings it those that it has not.
-func (r *replay) segment(ctx context.Context, number uint64) error {
+// brings it those that it has not. It returns what is wrong with accounts that
+// cannot be booked on, apart from what it could not go on for.
+func (r *replay) segment(ctx context.Context, number uint64) (failures []error, err error) {
 	var ends []*logRecord
 	told := make(map[string]*logRecord)
-	err := r.read(number, func(rec *logRecord) {
+	err = r.read(number, func(rec *logRecord) {
 		switch {
 		case rec.ends():
 			ends = append(ends, rec)
@@ -115,11 +119,11 @@ func (r *replay) segment(ctx context.Context, number uint64) error {
 		}
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	missing, err := r.missing(ctx, number, ends)
 	if err != nil || len(missing) == 0 {
-		return err
+		return nil, err
 	}
 	// The note of who paid goes with a later write, at most a second later.
 	err = r.read(number+1, func(rec *logRecord) {
@@ -128,24 +132,32 @@ func (r *replay) segment(ctx context.Context, number uint64) error {
 		}
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, rec := range missing {
-		note := told[rec.id]
-		if note == nil {
-			note = new(logRecord)
-		}
-		if there, err := r.stands(ctx, rec, note.seq, number); err != nil || there {
-			if err != nil {
-				return err
-			}
+		if r.failed[rec.account] {
 			continue
 		}
-		if err := r.bring(ctx, rec, note.told, number); err != nil {
-			return err
+		if err := r.bringMissing(ctx, rec, told[rec.id], number); err != nil {
+			if ctx.Err() != nil || r.ledger.circuits.stillAway(r.ledger.shardOf(rec.account)) {
+				return failures, err
+			}
+			r.failed[rec.account] = true
+			failures = append(failures, err)
 		}
 	}
-	return nil
+	return failures, nil
+}
+
+// bringMissing brings Redis an end that it does not remember, unless the journal has it; note is the one that it was booked, or nil.
+func (r *replay) bringMissing(ctx context.Context, rec, note *logRecord, segment uint64) error {
+	if note == nil {
+		note = new(logRecord)
+	}
+	if there, err := r.stands(ctx, rec, note.seq, segment); err != nil || there {
+		return err
+	}
+	return r.bring(ctx, rec, note.told, segment)
 }
 
 // stands reports whether the journal has a charge under the very id at which it was noted to be booked, though Redis
