@@ -45,7 +45,7 @@ func TestEgressKnowsWhatWasSent(t *testing.T) {
 				<-c.when
 				cut.now(errClientLeft)
 			}()
-			_, err = newTransport().sendProxied(r, []byte(strings.Repeat("x", 100)), &cut) //nolint:bodyclose // there is none
+			_, err = newTransport().sendProxied(r, []byte(strings.Repeat("x", 100)), &cut)
 			if !errors.Is(err, errClientLeft) || wasSent(err) != c.sent || fault(err) != err.Error() {
 				t.Errorf("sent %v, want %v: %v, told as %q", wasSent(err), c.sent, err, fault(err))
 			}
@@ -66,7 +66,7 @@ func TestEgressQuotesNoAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = newTransport().sendProxied(r, []byte("x"), new(cut)) //nolint:bodyclose // there is none
+		_, err = newTransport().sendProxied(r, []byte("x"), new(cut))
 		if err == nil || fault(err) != "its answer is not HTTP" {
 			t.Errorf("%q: %v", answer, err)
 		}
