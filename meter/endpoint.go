@@ -146,6 +146,9 @@ func chatCeiling(r *requestReader) {
 // MayGoTo raises the ceiling to what the request can cost at an upstream that
 // knows the model by this name: some models do more than they are asked for.
 func (r *Request) MayGoTo(model string) {
+	if decidesLooks(model) {
+		r.assume(model)
+	}
 	if !r.chats {
 		return
 	}
@@ -159,7 +162,31 @@ func (r *Request) MayGoTo(model string) {
 }
 
 // GoesTo says by which name the upstream knows the model that the request is sent to.
-func (r *Request) GoesTo(model string) { r.searches = r.chats && alwaysSearches(model) }
+func (r *Request) GoesTo(model string) {
+	r.searches = r.chats && alwaysSearches(model)
+	r.assume(model)
+}
+
+// decidesLooks tells the image models that choose size and quality where the
+// client does not. Their answers say what they chose.
+func decidesLooks(model string) bool {
+	return strings.HasPrefix(model, "gpt-image") || strings.HasPrefix(model, "chatgpt-image")
+}
+
+// assume notes the size and quality that a model of this name takes where the
+// client left them open.
+func (r *Request) assume(model string) {
+	for _, name := range r.unsaid {
+		switch {
+		case decidesLooks(model):
+			r.setAttribute(name, undecided)
+		case name == "size":
+			r.setAttribute(name, "1024x1024")
+		default:
+			r.setAttribute(name, "standard")
+		}
+	}
+}
 
 // maxCeiling is more than any request can be charged for, and far enough from
 // the end of an int64 that ceilings can be added up.
@@ -180,15 +207,13 @@ func embeddingsCeiling(r *requestReader) { r.request.Ceiling[Input] += r.inputBy
 // by the token does.
 func imagesCeiling(r *requestReader) {
 	q := r.request
-	size, quality := "1024x1024", "standard"
-	if strings.HasPrefix(q.Model, "gpt-image") || strings.HasPrefix(q.Model, "chatgpt-image") {
-		size, quality = "auto", "auto"
+	if q.Attributes["size"] == "" {
+		q.unsaid = append(q.unsaid, "size")
 	}
-	r.defaultAttribute("size", size)
-	if q.Attributes["quality"] == undecided { // what the vendor takes where nothing is said
-		r.setAttribute("quality", quality)
+	if said := q.Attributes["quality"]; said == "" || said == undecided {
+		q.unsaid = append(q.unsaid, "quality")
 	}
-	r.defaultAttribute("quality", quality)
+	q.assume(q.Model)
 	q.Ceiling[Image] = q.Choices
 	q.Ceiling[Input] += r.inputBytes()
 	q.Ceiling[OutputImage] = imageOutputTokens * q.Choices

@@ -80,6 +80,9 @@ type Request struct {
 	// citesSearch says that a search shows in the answer's annotations only,
 	// searches that every answer is one, hidesSearch that the answer does not tell.
 	citesSearch, searches, hidesSearch bool
+	// unsaid are the attributes of an image that the client left open: what they
+	// are depends on the model.
+	unsaid []string
 	// rename and ask are the places to patch for another model name and to ask for usage.
 	rename, ask edit
 	// prompt is the prompt of an image.
@@ -301,18 +304,11 @@ func (r *requestReader) between(param string, n, least, most int64) bool {
 }
 
 // setAttribute notes a fact for the price rows.
-func (r *requestReader) setAttribute(name, value string) {
-	if r.request.Attributes == nil {
-		r.request.Attributes = make(Attributes)
+func (r *Request) setAttribute(name, value string) {
+	if r.Attributes == nil {
+		r.Attributes = make(Attributes)
 	}
-	r.request.Attributes[name] = value
-}
-
-// defaultAttribute notes what the upstream assumes where the client is silent.
-func (r *requestReader) defaultAttribute(name, value string) {
-	if r.request.Attributes[name] == "" {
-		r.setAttribute(name, value)
-	}
+	r.Attributes[name] = value
 }
 
 // parseInteger reads a JSON number without a fraction: 12, 12.0, 1.2e1, -1.

@@ -93,7 +93,7 @@ func limitParameter(name string) parameter {
 func attributeParameter(name string) parameter {
 	return parameter{name: name, text: func(r *requestReader, value string) {
 		if value != "" && (name != "service_tier" || value != "auto") {
-			r.setAttribute(name, value)
+			r.request.setAttribute(name, value)
 		}
 	}}
 }
