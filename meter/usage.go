@@ -164,6 +164,9 @@ func (d *usageDraft) wholes(c *usageCounts) bool {
 	if !hasIn && (c.given[usageCacheHit] && c.given[usageCacheMiss]) {
 		in, hasIn = c.value[usageCacheHit]+c.value[usageCacheMiss], true
 	}
+	if hasIn && in == 0 && out == 0 && total > 0 { // who writes numbers it does not have as 0
+		hasIn, hasOut = false, false
+	}
 	switch {
 	case !hasIn && !hasOut:
 		d.Quantities[Unsplit] = total
