@@ -99,7 +99,7 @@ func describeImage(f *answerFacts, u *Usage) {
 }
 
 func (u *Usage) note(attribute string, s *noted) {
-	if s.n == 0 {
+	if s.n == 0 || string(s.text[:s.n]) == undecided { // an echo of the request, which is not what was served
 		return
 	}
 	if u.Attributes == nil {
