@@ -248,11 +248,15 @@ func imageQuantities(c *usageCounts) (d usageDraft) {
 // UsageView returns usage as the client's provider counts it, for headers:
 // the input with its cached part included, that part, the output with its
 // reasoning, and the total, in tokens. Where there are none the total is in the
-// units that were used, such as images.
+// units that were used, such as images. The call that brought them is not one
+// more of these: no provider counts it.
 func UsageView(q *Quantities) (input, cached, output, total int64) {
 	if total = q.Tokens(); total == 0 {
 		for _, n := range q {
 			total += n
+		}
+		if total > q[Call] {
+			total -= q[Call]
 		}
 	}
 	return q.TotalInput(), q[CachedInput], q.TotalOutput(), total

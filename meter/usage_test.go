@@ -91,6 +91,14 @@ func TestUsageView(t *testing.T) {
 	if _, _, _, total := UsageView(&images); total != 2 {
 		t.Errorf("the total of two images is %d", total)
 	}
+	for _, c := range []struct {
+		used Quantities
+		want int64
+	}{{Quantities{Call: 1, Image: 2}, 2}, {Quantities{Call: 1}, 1}, {Quantities{Call: 1, Input: 7}, 7}} {
+		if _, _, _, total := UsageView(&c.used); total != c.want {
+			t.Errorf("the total of %v is %d, want %d", c.used.Map(), total, c.want)
+		}
+	}
 }
 
 // FuzzUsage checks that whatever stands where usage should, quantities are
