@@ -101,10 +101,11 @@ func (m *Metrics) ended(c *call, took time.Duration) {
 
 func (m *Metrics) charged(r *ledger.Receipt, model string) {
 	m.charges.WithLabelValues(model).Add(units(r.FeeDue()))
+	for d, n := range r.Usage.NonZero() {
+		m.tokens.WithLabelValues(model, d.String()).Add(float64(n))
+	}
 	for i := range r.Lines {
-		line := &r.Lines[i]
-		m.tokens.WithLabelValues(model, line.Dimension.String()).Add(float64(line.Quantity))
-		if line.Unpriced {
+		if line := &r.Lines[i]; line.Unpriced {
 			m.unpriced.WithLabelValues(model, line.Dimension.String()).Add(float64(line.Quantity))
 		}
 	}

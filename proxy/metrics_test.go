@@ -37,6 +37,7 @@ prices:
 			request: &meter.Request{Model: model},
 			receipt: &ledger.Receipt{Entry: ledger.Entry{Model: model, Lines: []ledger.ChargeLine{{Line: meter.Line{Dimension: meter.Input, Quantity: 1, Unpriced: true}}}, UsageSource: meter.Estimated}},
 		}
+		c.receipt.Usage.Quantities[meter.Input] = 1
 		p.metrics.ended(c, 0)
 	}
 	want := "fast glm-* glm-4.6 glm-5* named-by-route other"
