@@ -37,6 +37,10 @@ func (t *Tap) Reported() bool {
 	return t.facts.usage.seen && !draft.IsZero()
 }
 
+// Failed reports whether the upstream has said that it failed, and nothing else,
+// though its answer came to no end: what it did until then it does not bill.
+func (t *Tap) Failed() bool { return t.facts.failed && t.onlyFailed() && !t.Reported() }
+
 // addUnsaid estimates a side of which the upstream's usage knows nothing: the
 // input, of which there is always some, and the output if some was delivered, as
 // in a usage from the beginning of a stream that was cut.

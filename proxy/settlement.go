@@ -32,7 +32,7 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 func (c *call) partialUsage() meter.Usage {
 	usage := c.tap.usage()
 	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
-	if usage.IsZero() && len(usage.ToolCalls) == 0 {
+	if usage.IsZero() && len(usage.ToolCalls) == 0 && !c.tap.failed() {
 		return c.request.Unseen()
 	}
 	return usage

@@ -65,6 +65,13 @@ func (s *sharedTap) usage() meter.Usage {
 	return s.tap.Usage()
 }
 
+// failed tells an answer that is an error and nothing else, as far as it has come.
+func (s *sharedTap) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.Failed()
+}
+
 // end is the withheld end of the answer, with the cost in its usage if there is one.
 func (s *sharedTap) end(cost []byte) []byte {
 	s.mu.Lock()
