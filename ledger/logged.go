@@ -22,7 +22,7 @@ func (l *Ledger) logReady() error {
 	if l.log == nil {
 		return nil
 	}
-	if err := l.log.wal.Err(); err != nil {
+	if err := l.log.wal.Ready(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if !l.log.wal.Room(settleRoom) {

@@ -1,9 +1,11 @@
 package wal
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -128,5 +130,45 @@ func TestTornAfterNoRoomForAnotherSegment(t *testing.T) {
 	var got []string
 	if err := l.ReplaySegment(end.Segment, func(p []byte) error { got = append(got, string(p)); return nil }); err != nil || strings.Join(got, " ") != "one" {
 		t.Errorf("the log has %q: %v", got, err)
+	}
+}
+
+// While a disk has no room the log is not ready, and it is again as soon as there is
+// some, though nobody appends: a proxy that is not ready gets no calls.
+func TestFullDiskIsNotReady(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	appendAll(t, l, "zero")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	if err := l.Ready(); err != nil {
+		t.Error(err)
+	}
+	disk := l.current
+	l.current = full
+	if _, err := l.Append([]byte("lost")); err == nil {
+		t.Fatal("a full disk took a record")
+	}
+	for range 2 {
+		if err := l.Ready(); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("a full disk: %v", err)
+		}
+	}
+	l.current = disk
+	if err := l.Ready(); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	appendAll(t, l, "one")
+	if got := strings.Join(contents(t, l), " "); got != "zero one" {
+		t.Errorf("the log has %q", got)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(contents(t, open(t, Options{Dir: dir})), " "); got != "zero one" {
+		t.Errorf("opened again, the log has %q", got)
 	}
 }

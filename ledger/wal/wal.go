@@ -13,6 +13,7 @@
 package wal
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -66,6 +67,7 @@ type Log struct {
 	room     int64     // bytes set aside by Room
 	frame    []byte    // reused by Append
 	broken   error     // a failed write: nothing can be promised after it
+	refused  error     // the last write had no room, and none has succeeded since
 
 	syncMu sync.Mutex
 	synced Position
@@ -252,27 +254,42 @@ func (l *Log) Append(record []byte) (Position, error) {
 	if l.broken != nil {
 		return Position{}, l.broken
 	}
-	if l.segments[len(l.segments)-1].size >= l.options.SegmentSize {
-		if err := l.advance(); err != nil {
-			return Position{}, fmt.Errorf("settlement log: %w", err)
-		}
-	}
 	l.frame = binary.LittleEndian.AppendUint32(l.frame[:0], uint32(len(record)))
 	l.frame = binary.LittleEndian.AppendUint32(l.frame, crc32.Checksum(record, castagnoli))
 	l.frame = append(l.frame, record...)
-	n, err := l.current.Write(l.frame)
-	last := &l.segments[len(l.segments)-1]
-	if err != nil {
-		// A part of the record may stand there. Take it away, or stop for good:
-		// what came behind it would be dropped as a torn tail.
-		if n > 0 && l.current.Truncate(last.size) != nil {
-			l.broken = fmt.Errorf("settlement log: %w", err)
-		}
-		return Position{}, fmt.Errorf("settlement log: %w", err)
+	if l.refused = l.write(l.frame); l.refused != nil {
+		return Position{}, l.refused
 	}
-	last.size += int64(n)
-	l.used += int64(n)
+	last := &l.segments[len(l.segments)-1]
+	last.size += int64(len(l.frame))
+	l.used += int64(len(l.frame))
 	return Position{last.number, last.size}, nil
+}
+
+// write writes all of data behind the last record, or nothing.
+func (l *Log) write(data []byte) error {
+	if l.segments[len(l.segments)-1].size >= l.options.SegmentSize {
+		if err := l.advance(); err != nil {
+			return fmt.Errorf("settlement log: %w", err)
+		}
+	}
+	n, err := l.current.Write(data)
+	if err == nil {
+		return nil
+	}
+	// A part of it may stand there. Take it away, or stop for good: what came
+	// behind it would be dropped as a torn tail.
+	if n > 0 {
+		l.takeBack(err)
+	}
+	return fmt.Errorf("settlement log: %w", err)
+}
+
+// takeBack cuts off what stands behind the last record.
+func (l *Log) takeBack(why error) {
+	if err := l.current.Truncate(l.segments[len(l.segments)-1].size); err != nil {
+		l.broken = fmt.Errorf("settlement log: %w", cmp.Or(why, err))
+	}
 }
 
 // advance begins a new segment. The full one is synced first, so that only the
@@ -383,6 +400,23 @@ func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.broken
+}
+
+// probeSize is what a disk must have room for again: the records of some calls.
+const probeSize = 64 << 10
+
+// Ready is Err, and what a record would meet now, if the last one was refused.
+// That is tried, for who gets no calls while it is so appends nothing either.
+func (l *Log) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken == nil && l.refused != nil {
+		// Zeros are no record: a crash in between leaves a torn tail.
+		if l.refused = l.write(make([]byte, probeSize)); l.refused == nil {
+			l.takeBack(nil)
+		}
+	}
+	return cmp.Or(l.broken, l.refused)
 }
 
 func (l *Log) replaySegment(s segment, visit func([]byte) error) error {
