@@ -40,6 +40,12 @@ func (r *reloader) reload() error {
 		return err
 	}
 	live, restart := r.running.Changes(next)
+	if err := checkUpstreams(next); err != nil {
+		return err
+	}
+	if next.Pricing.Currency == "" {
+		return config.Problems{{File: next.File, Path: "pricing", Message: "is missing: want the ledger's currency and the price tables"}}
+	}
 	if next.Pricing.Currency != r.running.Pricing.Currency {
 		return fmt.Errorf("pricing.currency is %s and cannot become %s: the ledger's balances are in it", r.running.Pricing.Currency, next.Pricing.Currency)
 	}

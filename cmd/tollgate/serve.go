@@ -81,8 +81,8 @@ func warnOfCalls(log *zap.Logger, cfg *config.Config, book *meter.Book) {
 func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logger) error {
 	ctx := caught.stop
 	p.paceCollector()
-	if len(upstreams(cfg)) == 0 {
-		return config.Problems{{File: cfg.File, Path: "upstreams", Message: "there is none that can be used, so every call would be refused: name one with name, base_url, api_key and models (see examples/minimal.yaml)"}}
+	if err := checkUpstreams(cfg); err != nil {
+		return err
 	}
 	book, err := openBook(cfg)
 	if err != nil {
@@ -194,6 +194,14 @@ func background(ctx context.Context, loops ...func(context.Context)) (stop func(
 			<-done
 		}
 	}
+}
+
+// checkUpstreams refuses a configuration by which every call would be refused.
+func checkUpstreams(cfg *config.Config) error {
+	if len(upstreams(cfg)) > 0 {
+		return nil
+	}
+	return config.Problems{{File: cfg.File, Path: "upstreams", Message: "there is none that can be used, so every call would be refused: name one with name, base_url, api_key and models (see examples/minimal.yaml)"}}
 }
 
 // upstreams are those of the configuration that can be used today.

@@ -179,6 +179,8 @@ func TestReload(t *testing.T) {
 		{"prices.yaml", "input: 20/1M", "input: much", "prices.yaml:4:"},
 		{"tollgate.yaml", "listen: 127.0.0.1:0", "lisen: 127.0.0.1:0", "did you mean listen"},
 		{"tollgate.yaml", "currency: CNY", "currency: USD", "pricing.currency is CNY and cannot become USD"},
+		{"tollgate.yaml", "pricing:", "#ricing:", "pricing: is missing"},
+		{"tollgate.yaml", "name: mock", "name: mock, kind: gemini", "there is none that can be used"},
 	} {
 		s.edit("prices.yaml", "output: 8/1M", "output: 80/1M") // must not get in force
 		s.edit(fault.file, fault.from, fault.to)
