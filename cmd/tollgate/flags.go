@@ -73,5 +73,8 @@ func readMoment(flag, s string, zone *time.Location) (t time.Time, isDate bool, 
 	if !ok {
 		return time.Time{}, false, usagef("--%s %q: want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00", flag, s)
 	}
+	if t.IsZero() { // so programs write that there is none, and so do we
+		return time.Time{}, false, usagef("--%s %q is no time: leave it out, or want a date such as 2026-12-31", flag, s)
+	}
 	return t, isDate, nil
 }

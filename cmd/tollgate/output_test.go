@@ -84,7 +84,8 @@ func TestMoments(t *testing.T) {
 	if end, err := endOf("expires", "", shanghai); end != nil || err != nil {
 		t.Errorf("endOf nothing = %v, %v", end, err)
 	}
-	for _, bad := range []string{"tomorrow", "720h", "31.12.2026", "2026-13-01", "2026-12-31 18:00:00"} {
+	// The last two are what Go programs write for no time at all.
+	for _, bad := range []string{"tomorrow", "720h", "31.12.2026", "2026-13-01", "2026-12-31 18:00:00", "0001-01-01T00:00:00Z", "0001-01-01T08:00:00+08:00"} {
 		if _, err := endOf("expires", bad, shanghai); err == nil || !strings.Contains(err.Error(), "--expires") {
 			t.Errorf("endOf(%q) = %v, want an error that names the flag", bad, err)
 		}
