@@ -58,7 +58,8 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 				if err != nil {
 					return noAccount(err, args[0])
 				}
-				return p.print(createdKey{created, secret}, func() string {
+				done := fmt.Sprintf("key %s is made (if its secret is nowhere: `tollgate key revoke %s`)", created.ID, created.ID)
+				return p.printDone(done, createdKey{created, secret}, func() string {
 					return fmt.Sprintf("key %s of %s\nsecret, shown this once: %s\nlimits: %s\npoint an SDK at it: base_url http://%s/v1\n",
 						created.ID, created.Account, secret, limitsText(&created.Limits, o), reachable(o.cfg.Listen))
 				})

@@ -25,6 +25,15 @@ func (p *program) print(value any, human func() string) error {
 	return encoder.Encode(value)
 }
 
+// printDone is print for what was booked just now. It is booked though nobody can be
+// told (a full disk, a pipe that is closed): who takes it for failed books it again.
+func (p *program) printDone(done string, value any, human func() string) error {
+	if err := p.print(value, human); err != nil {
+		return fmt.Errorf("%s, but that could not be printed: %w", done, err)
+	}
+	return nil
+}
+
 // list is items, never nil: an empty list is [] in JSON.
 func list[T any](items []T) []T {
 	if items == nil {

@@ -81,11 +81,12 @@ func (p *program) bookRefund(ctx context.Context, o *operator, r ledger.Refund) 
 // printBooked prints an entry, or a sentence and what the account then has, if
 // that can be read: booked it is.
 func (p *program) printBooked(ctx context.Context, o *operator, entry *ledger.Entry, sentence func() string) error {
+	done := fmt.Sprintf("it is booked (journal entry %s)", entry.ID)
 	if p.asJSON {
-		return p.print(entry, nil)
+		return p.printDone(done, entry, nil)
 	}
 	a, err := o.Account(ctx, entry.Account)
-	return p.print(entry, func() string {
+	return p.printDone(done, entry, func() string {
 		if err != nil {
 			return sentence()
 		}
