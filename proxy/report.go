@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -81,11 +83,12 @@ func (c *call) blame(err error) {
 // reportRefusal tells of a request that never became a call.
 func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause error) {
 	p.metrics.refused(e.code)
+	path := withoutKeys(r.URL.Path)
 	fields := []zap.Field{
 		zap.String("request_id", id),
 		zap.String("outcome", e.code),
 		zap.String("method", r.Method),
-		zap.String("path", r.URL.Path[:min(len(r.URL.Path), loggedPath)]),
+		zap.String("path", path[:min(len(path), loggedPath)]),
 		zap.Int("status", e.status),
 		zap.Error(cause),
 	}
@@ -102,6 +105,18 @@ func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause err
 // loggedPath bounds what a stranger can write into the log.
 const loggedPath = 200
 
+// keyForm is a key of ours wherever a client has put it: into its base_url, or in
+// the model's place.
+var keyForm = regexp.MustCompile(`(tg-[a-z0-9][a-z0-9._-]*-)[0-9A-Za-z]{20,}`)
+
+// withoutKeys hides the secrets of keys in what a client wrote.
+func withoutKeys(s string) string {
+	if !strings.Contains(s, "tg-") {
+		return s
+	}
+	return keyForm.ReplaceAllString(s, "${1}***")
+}
+
 // appendLogFields never tells a prompt, an answer or a secret.
 func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Field {
 	fields = append(fields,
@@ -109,7 +124,7 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 		zap.String("outcome", c.outcome()),
 		zap.String("account", c.credential.Account),
 		zap.String("endpoint", c.endpoint.Name),
-		zap.String("model", c.model()),
+		zap.String("model", withoutKeys(c.model())),
 		zap.Duration("took", took),
 	)
 	switch {
@@ -128,7 +143,7 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 		fields = append(fields, zap.Int("status", c.refused.status))
 	}
 	if c.trouble != nil {
-		fields = append(fields, zap.Error(c.trouble))
+		fields = append(fields, zap.String("error", withoutKeys(c.trouble.Error())))
 	}
 	if c.client.left.Load() {
 		fields = append(fields, zap.Bool("client_left", true))

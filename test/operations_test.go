@@ -69,6 +69,21 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// A key that its client has put into the path or the model does not get into the log by that.
+func TestLogsHaveNoMisplacedKey(t *testing.T) {
+	_, p, key := acme(t)
+	for _, r := range []reply{
+		p.post("/v1/"+key+"/chat/completions", key, `{}`),
+		p.post("/"+strings.Repeat("x/", 80)+key, key, `{}`), // its end is beyond what is logged of a path
+		p.post(chatPath, key, chat(key, "usage=1,1")),
+		p.post(chatPath, wrongKey(key), chat(key, "usage=1,1")),
+	} {
+		if line := p.logLine(r.header.Get("x-request-id")); strings.Contains(line, strings.TrimPrefix(key, "tg-acme-")[:20]) || !strings.Contains(line, "tg-acme-***") {
+			t.Errorf("the log holds the key: %s", line)
+		}
+	}
+}
+
 // Of a request that came to nothing the log says why: what was refused by which
 // limit of which key, and what an upstream did that the client is not told.
 func TestLogSaysWhy(t *testing.T) {
