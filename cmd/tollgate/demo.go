@@ -57,7 +57,7 @@ func (p *program) runDemo(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	caught, release := catchSignals(ctx)
+	caught, release := catchSignals(ctx, false)
 	defer release()
 	ctx = caught.stop
 

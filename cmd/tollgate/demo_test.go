@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/mockai"
@@ -122,6 +123,19 @@ func TestDemoPort(t *testing.T) {
 	}
 	if r := runWith(t, nil, "demo", "--listen", taken); r.exit != exitFailed || !strings.Contains(r.stderr, "is taken by another process") {
 		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}
+
+// A terminal that is closed ends what was begun in it: a demo that goes on unseen may
+// spend real money, and keeps the port.
+func TestHangupEndsDemoAndMock(t *testing.T) {
+	for _, args := range [][]string{{"demo", "--listen", "127.0.0.1:0"}, {"mock", "--listen", "127.0.0.1:0"}} {
+		b := boot(t, nil, args...)
+		b.address("listening on")
+		raise(t, syscall.SIGHUP)
+		if exit := b.wait(); exit != exitOK {
+			t.Errorf("%s: exit %d\n%s", args[0], exit, b.stderr.text())
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func (p *program) runMock(ctx context.Context, address string, options mockai.Op
 	if err != nil {
 		return err
 	}
-	caught, release := catchSignals(ctx)
+	caught, release := catchSignals(ctx, false)
 	defer release()
 	listener, err := listen(ctx, address, "--listen")
 	if err != nil {

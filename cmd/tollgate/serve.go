@@ -47,7 +47,7 @@ func (p *program) runServe(ctx context.Context) error {
 		return err
 	}
 	announce(log, cfg)
-	caught, release := catchSignals(ctx)
+	caught, release := catchSignals(ctx, true)
 	defer release()
 	return p.serveConfig(caught, cfg, log)
 }

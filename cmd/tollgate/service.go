@@ -108,19 +108,31 @@ func (s *service) drain(ctx context.Context, public *http1.Server, cut <-chan st
 
 // signals are the process's signals as a server takes them.
 type signals struct {
-	// stop is done at the first SIGINT or SIGTERM, or with the parent.
+	// stop is done at the first signal that ends it, or with the parent.
 	stop context.Context
-	// cut is closed at the second; reload gets every SIGHUP.
+	// cut is closed at the second; reload gets every SIGHUP, unless that ends it.
 	cut    <-chan struct{}
 	reload <-chan os.Signal
 }
 
+// endings are the signals that end a program. SIGHUP is one where nothing can be
+// reloaded: its terminal is gone. One that was told to ignore that (nohup) goes on.
+func endings(reloads bool) []os.Signal {
+	list := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !reloads && !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}
+
 // catchSignals takes the signals over until release is called.
-func catchSignals(parent context.Context) (s signals, release func()) {
+func catchSignals(parent context.Context, reloads bool) (s signals, release func()) {
 	stop, cancel := context.WithCancel(parent)
 	ends, reload := make(chan os.Signal, 2), make(chan os.Signal, 1)
-	signal.Notify(ends, syscall.SIGINT, syscall.SIGTERM)
-	signal.Notify(reload, syscall.SIGHUP)
+	signal.Notify(ends, endings(reloads)...)
+	if reloads {
+		signal.Notify(reload, syscall.SIGHUP)
+	}
 	cut, released := make(chan struct{}), make(chan struct{})
 	go func() {
 		for range 2 {
