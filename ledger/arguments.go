@@ -15,6 +15,12 @@ import (
 // CheckAccountID refuses what cannot be the id of an account.
 func CheckAccountID(id string) error { return checkAccount(id) }
 
+// CheckRequestID refuses what is no request's id, whatever is on the books.
+func CheckRequestID(id string) error {
+	_, err := idMillis(id)
+	return err
+}
+
 // Check refuses what no account can be made with.
 func (o AccountOptions) Check() error {
 	o.Split = cmp.Or(o.Split, Proportional)

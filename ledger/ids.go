@@ -45,13 +45,13 @@ func newID(prefix string, at time.Time) string {
 func idMillis(id string) (int64, error) {
 	_, tail, found := strings.Cut(id, "_")
 	if !found || len(tail) != idTime+idRandom {
-		return 0, fmt.Errorf("%w: request id %q: want one made by NewRequestID", ErrInvalid, id)
+		return 0, fmt.Errorf("%w: request id %q: want one such as req_01m84zpx71gxv0yt3e0qjf34vr", ErrInvalid, id)
 	}
 	var ms int64
 	for i := range len(tail) {
 		digit := strings.IndexByte(idAlphabet, tail[i])
 		if digit < 0 {
-			return 0, fmt.Errorf("%w: request id %q: want one made by NewRequestID", ErrInvalid, id)
+			return 0, fmt.Errorf("%w: request id %q: want one such as req_01m84zpx71gxv0yt3e0qjf34vr", ErrInvalid, id)
 		}
 		if i < idTime {
 			ms = ms<<5 | int64(digit)

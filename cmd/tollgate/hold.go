@@ -99,6 +99,9 @@ after all, what was charged is refunded, and the true charge booked.`,
 			if charge == release {
 				return usagef("want --charge or --release: what is to become of what was delivered?")
 			}
+			if err := wrongArgument(ledger.CheckRequestID(args[1])); err != nil {
+				return err
+			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
 				return p.endHold(ctx, o, args[0], args[1], charge)
 			})

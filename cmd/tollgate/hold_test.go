@@ -44,16 +44,18 @@ func TestHoldVerbs(t *testing.T) {
 		t.Errorf("released: %s", r.stdout)
 	}
 	for args, want := range map[string]string{
-		"hold end acme " + ended + " --charge":                    "tollgate hold list acme",
-		"hold end acme " + alive + " --release":                   "its proxy may be at work",
-		"hold end nobody " + alive + " --release":                 "not found",
-		"hold end acme " + ledger.NewRequestID() + " --charge":    "holds nothing",
-		"hold list nobody":                                        "tollgate account create nobody",
-		"hold end acme " + strings.Repeat("x", 30) + " --release": "request id",
+		"hold end acme " + ended + " --charge":                 "tollgate hold list acme",
+		"hold end acme " + alive + " --release":                "its proxy may be at work",
+		"hold end nobody " + alive + " --release":              "not found",
+		"hold end acme " + ledger.NewRequestID() + " --charge": "holds nothing",
+		"hold list nobody":                                     "tollgate account create nobody",
 	} {
 		if r := o.run(args); r.exit != exitFailed || !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, %s", args, r.exit, r.stderr)
 		}
+	}
+	if r := o.run("hold end acme req_x --release"); r.exit != exitUsage || !strings.Contains(r.stderr, `request id "req_x": want one such as req_`) {
+		t.Errorf("no request's id: exit %d, %s", r.exit, r.stderr)
 	}
 	for _, args := range []string{"hold end acme " + alive, "hold end acme " + alive + " --charge --release", "hold end acme"} {
 		if r := o.run(args); r.exit != exitUsage {

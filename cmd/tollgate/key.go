@@ -194,8 +194,10 @@ func (p *program) keyRevoke() *cobra.Command {
 }
 
 func (o *operator) findKey(ctx context.Context, id string) (*ledger.Key, error) {
-	if _, isSecret := ledger.ParseCredential(id); isSecret {
-		return nil, usagef("that is a secret, not a key's id: see `tollgate key list ACCOUNT` for the ids")
+	for _, word := range strings.Fields(id) { // pasted with a blank, or as "Bearer tg-…": no secret is repeated
+		if _, isSecret := ledger.ParseCredential(word); isSecret {
+			return nil, usagef("that is a secret, not a key's id: see `tollgate key list ACCOUNT` for the ids")
+		}
 	}
 	key, err := o.FindKey(ctx, id)
 	return key, hint(err, ledger.ErrNotFound, "see `tollgate key list ACCOUNT` for the ids")

@@ -134,8 +134,10 @@ func TestRevokeTellsIdsFromSecrets(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create tg-labs")
 	key := decode[createdKey](t, o.do("key create tg-labs --json"))
-	if r := o.run("key revoke " + key.Secret); r.exit != exitUsage || !strings.Contains(r.stderr, "that is a secret, not a key's id") {
-		t.Errorf("a secret: exit %d, %s", r.exit, r.stderr)
+	for _, pasted := range []string{key.Secret, key.Secret + " ", "Bearer " + key.Secret} {
+		if r := runWith(t, o.env, "key", "revoke", pasted); r.exit != exitUsage || !strings.Contains(r.stderr, "that is a secret, not a key's id") || strings.Contains(r.stderr, key.Secret) {
+			t.Errorf("%q: exit %d, %s", pasted, r.exit, r.stderr)
+		}
 	}
 	if r := o.do("key revoke " + key.ID); !strings.Contains(r.stdout, "is revoked") {
 		t.Errorf("an id: %s", r.stdout)
