@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,6 +153,9 @@ func (c *Config) PriceFiles() ([]meter.PriceFile, error) {
 	}
 	for i, path := range c.Pricing.Files {
 		file, err := readPrices(c.File, path)
+		if err == nil && slices.ContainsFunc(files, func(f meter.PriceFile) bool { return f.Name == file.Name }) {
+			err = fmt.Errorf("%s is the table %s, which is named above: remove one of the two", path, file.Name)
+		}
 		if err != nil {
 			problems = append(problems, c.Pricing.origins[i].problem(err))
 			continue

@@ -45,6 +45,16 @@ func TestPriceFilesThatAreNotThere(t *testing.T) {
 	}
 }
 
+// A table that is named twice, whatever by, is told as that: each of its rows would be said to be in its own way.
+func TestPriceFilesNamedTwice(t *testing.T) {
+	for _, files := range []string{"[prices/bigmodel.yaml, prices/bigmodel.yaml]", "[bigmodel.yaml, elsewhere/bigmodel.yaml]"} {
+		_, err := mustParse(t, "pricing: {currency: CNY, files: "+files+"}\n").PriceFiles()
+		if err == nil || !strings.Contains(err.Error(), "pricing.files[1]: ") || !strings.Contains(err.Error(), "is the table bigmodel.yaml, which is named above") {
+			t.Errorf("%s: %v", files, err)
+		}
+	}
+}
+
 func writeAt(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
