@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -189,16 +190,28 @@ func child(s *section, name string, read func(*section)) {
 func (c *Config) readAdmin(s *section) {
 	c.Admin.Listen = "127.0.0.1:8081"
 	set(s, "listen", &c.Admin.Listen, Address)
-	if c.Admin.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+	if overlap(c.Listen, c.Admin.Listen) {
 		at := s.value
 		at.path = join(s.path, "listen")
-		at.fail("%q is what listen is, too: want another port for the operator's listener", c.Listen)
+		at.fail("%q is what listen is, too (%s): want another port for the operator's listener", c.Admin.Listen, c.Listen)
 	}
 	secret(s, "token", &c.Admin.Token)
 	if c.Admin.Token != "" {
 		c.later("admin.token: the admin API is not built yet; the token opens nothing (health and metrics need none).")
 	}
 }
+
+// overlap reports whether two addresses cannot be listened on at once: one port, of
+// one host, or of one host and every network.
+func overlap(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a) // both were read by Address
+	hostB, portB, _ := net.SplitHostPort(b)
+	return portA == portB && portA != "0" && (hostA == hostB || isEvery(hostA) || isEvery(hostB) || isLoopback(hostA) && isLoopback(hostB))
+}
+
+func isEvery(host string) bool { return host == "0.0.0.0" || host == "::" }
+
+func isLoopback(host string) bool { return host == "127.0.0.1" || host == "localhost" }
 
 func (c *Config) readLedger(s *section) {
 	if e, ok := s.get("redis"); ok && assign(e.value, &c.Ledger.Redis, redisURL) && hasPassword(c.Ledger.Redis) {

@@ -230,11 +230,15 @@ func TestRedact(t *testing.T) {
 // One port cannot be both clients' and the operator's.
 func TestListenersApart(t *testing.T) {
 	for yaml, want := range map[string]string{
-		"admin: {listen: '127.0.0.1:8080'}":                 `admin.listen: "127.0.0.1:8080" is what listen is, too`,
-		"listen: ':9000'\nadmin: {listen: 127.0.0.1:9000}":  `"127.0.0.1:9000" is what listen is, too`,
-		"listen: '127.0.0.1:8081'\nadmin: {token: x}":       `"127.0.0.1:8081" is what listen is, too`,
-		"listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}": "",
-		"listen: 127.0.0.1:8081":                            "",
+		"admin: {listen: '127.0.0.1:8080'}":                  `admin.listen: "127.0.0.1:8080" is what listen is, too`,
+		"listen: ':9000'\nadmin: {listen: 127.0.0.1:9000}":   `"127.0.0.1:9000" is what listen is, too`,
+		"listen: '127.0.0.1:8081'\nadmin: {token: x}":        `"127.0.0.1:8081" is what listen is, too`,
+		"listen: 0.0.0.0:8081\nadmin: {token: x}":            `"127.0.0.1:8081" is what listen is, too (0.0.0.0:8081)`,
+		"admin: {listen: '[::]:8080'}":                       `"[::]:8080" is what listen is, too`,
+		"listen: 'localhost:9000'\nadmin: {listen: ':9000'}": `"127.0.0.1:9000" is what listen is, too`,
+		"listen: 10.0.0.7:9000\nadmin: {listen: ':9000'}":    "",
+		"listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}":  "",
+		"listen: 127.0.0.1:8081":                             "",
 	} {
 		_, _, err := parse("c.yaml", []byte(yaml), env())
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
