@@ -5,6 +5,7 @@
 package yamlfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -29,6 +30,7 @@ func (e *Error) Error() string { return e.Message }
 // nothing in it. Keys that come twice are left to the caller. An error is an
 // *Error; of two documents the first is returned beside it.
 func Parse(data []byte) (body ast.Node, err error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors of Windows begin a file so; the first key would have it in its name
 	file, err := parse(data)
 	if err != nil {
 		return nil, syntaxError(err)

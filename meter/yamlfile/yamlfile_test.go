@@ -2,6 +2,7 @@ package yamlfile
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +14,7 @@ func TestOneDocument(t *testing.T) {
 	}{
 		{"one", "a: 1\n", 0, 0, false},
 		{"one behind a marker", "---\na: 1\n", 0, 0, false},
+		{"one behind a byte order mark", "\ufeffa: 1\n", 0, 0, false},
 		{"nothing", "", 0, 0, true},
 		{"a comment", "# nothing\n", 0, 0, true},
 		{"a marker", "---\n", 0, 0, true},
@@ -29,6 +31,9 @@ func TestOneDocument(t *testing.T) {
 		}
 		if at.Line != c.line || at.Column != c.column || (err != nil) != (c.line > 0) || (body == nil) != c.empty {
 			t.Errorf("%s: body %v, error %v at %d:%d; want it at %d:%d", c.name, body, err, at.Line, at.Column, c.line, c.column)
+		}
+		if body != nil && strings.Contains(body.String(), "\ufeff") {
+			t.Errorf("%s: the mark is in %q", c.name, body)
 		}
 	}
 }
