@@ -49,6 +49,15 @@ func TestEnvironmentIsNotParsed(t *testing.T) {
 	}
 }
 
+// A key with a line end is no key: told with its place, and without being repeated.
+func TestKeyWithALineEnd(t *testing.T) {
+	text := "upstreams:\n- {name: a, base_url: 'http://h', models: [m], api_key: '${KEY}'}\n"
+	_, _, err := parse("c.yaml", []byte(text), env("KEY=sk-1\r"))
+	if err == nil || !strings.HasPrefix(err.Error(), "c.yaml:2:57: upstreams[0].api_key: has a line end") || strings.Contains(err.Error(), "sk-1") {
+		t.Errorf("err = %v", err)
+	}
+}
+
 func TestNumbersFromTheEnvironment(t *testing.T) {
 	c := mustParse(t, "ledger: {shards: '${SHARDS}', hold_ttl: '${TTL:-20m}'}\npolicy:\n  quota_status: ${STATUS}\n", "SHARDS=8", "STATUS=402")
 	if c.Ledger.Shards != 8 || c.Ledger.HoldTTL.Minutes() != 20 || c.Policy.QuotaStatus != 402 {

@@ -195,7 +195,7 @@ func (c *Config) readAdmin(s *section) {
 		at.path = join(s.path, "listen")
 		at.fail("%q is what listen is, too (%s): want another port for the operator's listener", c.Admin.Listen, c.Listen)
 	}
-	secret(s, "token", &c.Admin.Token)
+	secret(s, "token", &c.Admin.Token, text)
 	if c.Admin.Token != "" {
 		c.later("admin.token: the admin API is not built yet; the token opens nothing (health and metrics need none).")
 	}

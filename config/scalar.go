@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/shopspring/decimal"
 )
@@ -19,6 +20,15 @@ import (
 // what was found and what would be right.
 
 func text(s string) (string, error) { return s, nil }
+
+// header is a secret that goes into a header, so that errors do not repeat it. A
+// line end comes along from a file of Windows, say.
+func header(s string) (string, error) {
+	if strings.ContainsFunc(s, unicode.IsControl) {
+		return "", errors.New("has a line end or another control character in it: want the key alone")
+	}
+	return s, nil
+}
 
 func boolean(s string) (bool, error) {
 	switch s {

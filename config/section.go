@@ -83,9 +83,9 @@ func assign[T any](v value, into *T, parse func(string) (T, error)) bool {
 }
 
 // secret is set for a value that nobody but the operator should see.
-func secret(s *section, name string, into *string) {
+func secret(s *section, name string, into *string, parse func(string) (string, error)) {
 	e, ok := s.get(name)
-	if !ok || !assign(e.value, into, text) {
+	if !ok || !assign(e.value, into, parse) {
 		return
 	}
 	e.noteSecret(*into)

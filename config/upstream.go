@@ -36,7 +36,7 @@ func readUpstream(s *section) Upstream {
 	need(s, "name", &u.Name, name, "a name of your choice, such as openai")
 	set(s, "kind", &u.Kind, oneOf(kindOpenAI, kindBigModel, kindAnthropic, kindGemini, kindAzure))
 	need(s, "base_url", &u.BaseURL, baseURL, "the provider's address, such as https://api.openai.com/v1")
-	secret(s, "api_key", &u.APIKey)
+	secret(s, "api_key", &u.APIKey, header)
 	if e, ok := s.get("models"); ok {
 		u.Models = readModels(e.value)
 	} else {
