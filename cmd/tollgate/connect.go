@@ -81,9 +81,6 @@ func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*led
 	if errors.As(err, &file) {
 		return nil, fmt.Errorf("%w: can this process write the directory that ledger.log names?", err)
 	}
-	if cfg.Pricing.Currency == "" {
-		return l, hint(err, ledger.ErrInvalid, "`tollgate account create ID` makes one, or `tollgate serve -c FILE`")
-	}
 	return l, err
 }
 

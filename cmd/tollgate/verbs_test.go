@@ -220,6 +220,16 @@ func TestJournalVerb(t *testing.T) {
 	}
 }
 
+// A URL that is wrong is not put right by making a ledger.
+func TestWrongRedisURL(t *testing.T) {
+	for _, verb := range []string{"audit", "account create acme"} {
+		r := runWith(t, []string{"TOLLGATE_REDIS=redis://127.0.0.1:6379/books"}, shellWords(verb)...)
+		if r.exit != exitFailed || !strings.HasSuffix(r.stderr, "want a number, such as redis://host:6379/0\n") {
+			t.Errorf("%s: exit %d, %s", verb, r.exit, r.stderr)
+		}
+	}
+}
+
 func TestErrorsSayWhatToDo(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create acme")
