@@ -153,7 +153,7 @@ func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content st
 	if err := checkAccount(account); err != nil {
 		return nil, err
 	}
-	if err := checkText("ref", ref); err != nil {
+	if err := checkRef(ref); err != nil {
 		return nil, err
 	}
 	shard := l.shardOf(account)
@@ -197,6 +197,15 @@ func checkText(what, text string) error {
 		return fmt.Errorf("%w: %s: want at most %d characters, without control characters", ErrInvalid, what, maxTextSize)
 	}
 	return nil
+}
+
+// checkRef refuses also a blank at an end, which nobody sees: with it, a payment
+// that was booked already would be another.
+func checkRef(ref string) error {
+	if strings.TrimSpace(ref) != ref {
+		return fmt.Errorf("%w: ref %q: want no blank at its ends", ErrInvalid, ref)
+	}
+	return checkText("ref", ref)
 }
 
 // accountState is an account as it is in Redis, all of one moment.

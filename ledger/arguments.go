@@ -51,7 +51,7 @@ func (t Topup) Check() error {
 	case t.Amount <= 0 || t.Amount > meter.MaxBalance:
 		return fmt.Errorf("%w: amount %s: want more than 0, at most %s", ErrInvalid, t.Amount, meter.MaxBalance)
 	}
-	return checkText("ref", t.Ref)
+	return checkRef(t.Ref)
 }
 
 // Check refuses what cannot be booked on any wallet.
@@ -60,7 +60,7 @@ func (a Adjustment) Check() error {
 	if err := a.check(); err != nil {
 		return err
 	}
-	return checkText("ref", a.Ref)
+	return checkRef(a.Ref)
 }
 
 // Check refuses what cannot be given back of any charge.
@@ -68,7 +68,7 @@ func (r *Refund) Check() error {
 	if err := checkReason(r.Reason); err != nil {
 		return err
 	}
-	if err := checkText("ref", r.Ref); err != nil {
+	if err := checkRef(r.Ref); err != nil {
 		return err
 	}
 	if r.Amount != nil && (*r.Amount <= 0 || *r.Amount > meter.MaxCharge) {
@@ -82,7 +82,7 @@ func (g Grant) Check() error {
 	if err := g.complete(); err != nil {
 		return err
 	}
-	return checkText("ref", g.Ref)
+	return checkRef(g.Ref)
 }
 
 // Check refuses what cannot be a key.

@@ -107,6 +107,7 @@ func TestEmptyFlags(t *testing.T) {
 }
 
 // What no ledger would take is told before one is opened, by every verb that books.
+// A blank at an end, copied along, would make another reference of the same payment.
 func TestReferenceWithATab(t *testing.T) {
 	for _, args := range [][]string{
 		{"topup", "acme", "5"},
@@ -114,8 +115,10 @@ func TestReferenceWithATab(t *testing.T) {
 		{"refund", "acme", "req_1", "--reason", "x"},
 		{"pack", "grant", "acme", "--quantity", "5"},
 	} {
-		if r := runWith(t, nil, append(args, "--ref", "a\tb")...); r.exit != exitUsage || !strings.Contains(r.stderr, "ref") {
-			t.Errorf("%q: exit %d, %s", args, r.exit, r.stderr)
+		for _, ref := range []string{"a\tb", "pay-1 ", " pay-1", "pay-1\u00a0"} {
+			if r := runWith(t, nil, append(slices.Clone(args), "--ref", ref)...); r.exit != exitUsage || !strings.Contains(r.stderr, "ref") {
+				t.Errorf("%q, --ref %q: exit %d, %s", args, ref, r.exit, r.stderr)
+			}
 		}
 	}
 }
