@@ -23,6 +23,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -158,10 +159,13 @@ func shown(address string) string {
 }
 
 func (a *Archive) prepare(ctx context.Context) error {
+	made := false
 	if a.path != "" {
 		if err := os.MkdirAll(filepath.Dir(a.path), 0o700); err != nil {
 			return err
 		}
+		_, err := os.Stat(a.path)
+		made = errors.Is(err, fs.ErrNotExist)
 	}
 	statements := schema
 	if a.postgres {
@@ -170,6 +174,11 @@ func (a *Archive) prepare(ctx context.Context) error {
 	}
 	if err := a.create(ctx, statements); err != nil {
 		return err
+	}
+	if made {
+		if err := a.keepPrivate(); err != nil {
+			return err
+		}
 	}
 	fresh := rand.Text()
 	if _, err := a.db.ExecContext(ctx, `INSERT INTO archive (one, identity) VALUES (1, $1) ON CONFLICT DO NOTHING`, fresh); err != nil {
@@ -189,6 +198,18 @@ func (a *Archive) create(ctx context.Context, statements string) error {
 		}
 		time.Sleep(createPause)
 	}
+}
+
+// keepPrivate takes the files of a new archive, which SQLite makes for all to read,
+// from everybody else. No file is opened for it: its closing would end SQLite's locks.
+// What its owner opens to others later stays open.
+func (a *Archive) keepPrivate() error {
+	for _, companion := range []string{"", "-wal", "-shm"} {
+		if err := os.Chmod(a.path+companion, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *Archive) readIdentity(ctx context.Context) error {

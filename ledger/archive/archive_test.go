@@ -227,6 +227,24 @@ func TestPathIsTakenLiterally(t *testing.T) {
 	}
 }
 
+// The journal is nobody else's to read, whatever the directory allows; what its owner has opened stays open.
+func TestFilesArePrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "archive.db")
+	first := openArchive(t, "sqlite:"+path)
+	for _, file := range []string{path, path + "-wal", path + "-shm"} {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", filepath.Base(file), info.Mode(), err)
+		}
+	}
+	if err := errors.Join(first.Close(), os.Chmod(path, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	openArchive(t, "sqlite:"+path)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("opened to a group: %v, %v", info.Mode(), err)
+	}
+}
+
 func TestIdentityStays(t *testing.T) {
 	address := "sqlite:" + filepath.Join(t.TempDir(), "archive.db")
 	first := openArchive(t, address).Identity()
