@@ -230,10 +230,23 @@ func (c *call) forward() error {
 		c.answer, c.firstByte = response, time.Since(c.at)
 		if err = decode(response); err != nil {
 			c.blame(err)
+			err = c.notDecoded(err)
 		}
 		return err
 	}
 	return failure
+}
+
+// notDecoded is why there is no answer to be read: decoding waits for the body,
+// and may have been cut meanwhile. An upstream's error costs nothing, though its
+// client has left.
+func (c *call) notDecoded(err error) error {
+	cause := c.cut.cause()
+	ours := errors.Is(cause, errUpstreamTimeout) || errors.Is(cause, errShutdown)
+	if ours || cause != nil && c.answer.StatusCode < http.StatusMultipleChoices {
+		return cause
+	}
+	return err
 }
 
 // giveUp ends a call that got no answer. Nothing is charged, unless it was the
