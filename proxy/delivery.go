@@ -20,7 +20,8 @@ const (
 	flowSize = 64 << 10
 	// endSize is how much of its end is kept meanwhile: the usage stands there.
 	endSize = 4 << 10
-	// donePatience bounds the wait for the end of a stream's connection after its [DONE].
+	// donePatience bounds the wait for the end of a stream's connection after its
+	// [DONE], for which its client waits.
 	donePatience = time.Second
 )
 
@@ -91,6 +92,7 @@ func (c *call) growth(have int) int {
 
 // pump passes a stream on to its end, but for what the tap keeps back.
 func (c *call) pump() error {
+	defer c.silence.stop()
 	for {
 		err := c.pass()
 		c.client.flushHead() // all that came with it is withheld
@@ -107,24 +109,23 @@ func (c *call) pump() error {
 // pass waits for the next bytes of a stream and passes them on. Buffers are
 // taken when there is something to put into them: most streams wait.
 func (c *call) pass() error {
-	c.restartSilence(c.patience())
+	if !c.done {
+		c.restartSilence(c.upstream.Timeout)
+	}
 	await(c.answer.Body)
 	buffers := c.proxy.buffers.Get().(*streamBuffers)
 	defer c.proxy.buffers.Put(buffers)
 	n, err := c.answer.Body.Read(buffers.in[:])
-	c.silence.stop()
+	before := c.done
 	buffers.out, c.done = c.tap.pass(buffers.out[:0], buffers.in[:n])
+	switch {
+	case !c.done:
+		c.silence.stop()
+	case !before:
+		c.restartSilence(min(c.upstream.Timeout, donePatience)) // once: pings may follow for ever
+	}
 	c.write(buffers.out)
 	return err
-}
-
-// patience is how long the upstream may say nothing now. Its client waits for
-// the end of a stream that is done: the end of the connection is not waited for long.
-func (c *call) patience() time.Duration {
-	if c.done {
-		return min(c.upstream.Timeout, donePatience)
-	}
-	return c.upstream.Timeout
 }
 
 // write sends bytes to the client at once.
