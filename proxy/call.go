@@ -369,11 +369,16 @@ func (c *call) breakOff(err error) {
 	cause := c.cut.cause()
 	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.hasLeft()
 	if clientsDoing || c.client.delivered.Load() {
-		_ = c.settle(c.partialUsage())
+		if c.settle(c.partialUsage()) == nil {
+			c.write(c.tap.end(nil)) // of a stream, what came and is booked, such as the upstream's error
+		}
 		panic(http.ErrAbortHandler) // the client must not take the part for the whole
 	}
 	if c.streaming {
 		c.release()
+		if c.tap.failed() {
+			c.write(c.tap.end(nil)) // it says why, and costs nothing
+		}
 		panic(http.ErrAbortHandler)
 	}
 	if cause != nil {
