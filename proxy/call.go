@@ -30,6 +30,8 @@ type call struct {
 	candidates []candidate
 	quote      meter.Charge
 	hold       *ledger.Hold
+	heldSince  time.Time
+	heldFor    time.Duration
 	detached   context.Context //nolint:containedctx // the request's values, without its end: the client's leaving stops no booking
 	// resolved says that the hold has been settled or released, or that the
 	// sweeper will do it, because the ledger is away.
@@ -176,6 +178,7 @@ func (c *call) priceQuery(upstream string) meter.PriceQuery {
 func (c *call) admit() error {
 	c.detached = context.WithoutCancel(c.r.Context())
 	var err error
+	c.heldSince = time.Now()
 	c.hold, err = c.proxy.ledger.Reserve(c.detached, ledger.Reservation{
 		ID: c.id, Credential: c.credential, Model: c.request.Model, Endpoint: c.endpoint.Name,
 		Client: clientAddr(c.r), Quote: c.quote,
@@ -404,6 +407,7 @@ func (c *call) withhold() {
 // is tried for a while; after that the hold is the sweeper's.
 func (c *call) settle(usage meter.Usage) (err error) {
 	c.resolved.Store(true)
+	defer c.heldUntilNow()
 	settlement := c.settlement(usage)
 	began, pause := time.Now(), 50*time.Millisecond
 	for {
@@ -421,12 +425,15 @@ func (c *call) settle(usage meter.Usage) (err error) {
 // its settlement log, or to the sweeper.
 func (c *call) release() *ledger.Standing {
 	c.resolved.Store(true)
+	defer c.heldUntilNow()
 	standing, err := c.proxy.ledger.Release(c.detached, c.hold.Account, c.id)
 	if err != nil {
 		return nil
 	}
 	return standing
 }
+
+func (c *call) heldUntilNow() { c.heldFor = time.Since(c.heldSince) }
 
 // refuse answers with an error of ours.
 func (c *call) refuse(e *apiError) {

@@ -84,7 +84,7 @@ func (m *Metrics) refused(code string) { m.requests.WithLabelValues("none", code
 func (m *Metrics) ended(c *call, took time.Duration) {
 	m.duration.WithLabelValues(c.endpoint.Name).Observe(took.Seconds())
 	if c.hold != nil {
-		m.holdAge.Observe(took.Seconds())
+		m.holdAge.Observe(c.heldFor.Seconds())
 	}
 	if c.firstByte > 0 {
 		m.firstByte.WithLabelValues(c.upstream.Name).Observe(c.firstByte.Seconds())
