@@ -194,6 +194,10 @@ func (t *Tap) finish() {
 // whatever becomes of its connection.
 func (t *Tap) Done() bool { return t.frames.done }
 
+// Began reports whether anything of the answer has come. The comments with which
+// a stream is kept open while its upstream is busy are nothing of it.
+func (t *Tap) Began() bool { return t.frames.payload > 0 || !t.stream && t.size > 0 }
+
 // Cut reports, at the end of an answer that is no stream and says that it is
 // JSON, that a document has begun in it and has not come to its end. What the
 // connection tells is not enough: of some answers its end is the end.

@@ -371,7 +371,7 @@ func (c *call) breakOff(err error) {
 	c.blame(err)
 	cause := c.cut.cause()
 	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.hasLeft()
-	if clientsDoing || c.client.delivered.Load() {
+	if clientsDoing || c.client.delivered.Load() && c.tap.began() {
 		if c.settle(c.partialUsage()) == nil {
 			c.write(c.tap.end(nil)) // of a stream, what came and is booked, such as the upstream's error
 		}

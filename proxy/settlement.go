@@ -57,7 +57,7 @@ func (c *call) checkpoint() (ledger.Checkpoint, bool) {
 		return ledger.Checkpoint{}, false
 	}
 	var usage meter.Usage // nothing delivered: nothing to charge
-	if c.client.delivered.Load() {
+	if c.client.delivered.Load() && c.tap.tap.Began() {
 		usage = c.tap.tap.Usage()
 	}
 	return ledger.Checkpoint{Settlement: c.settlement(usage)}, true

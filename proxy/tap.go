@@ -65,6 +65,13 @@ func (s *sharedTap) usage() meter.Usage {
 	return s.tap.Usage()
 }
 
+// began tells whether anything of the answer has come.
+func (s *sharedTap) began() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.Began()
+}
+
 // failed tells an answer that is an error and nothing else, as far as it has come.
 func (s *sharedTap) failed() bool {
 	s.mu.Lock()
