@@ -25,6 +25,7 @@ func (c *call) attempt(u candidate) (*http.Response, error) {
 	if !namesStreamOptions(response) {
 		return response, nil
 	}
+	c.proxy.metrics.attempt(u.Name, statusClass(response.StatusCode))
 	response, err = c.send(u, false)
 	if err == nil && response.StatusCode < http.StatusMultipleChoices {
 		u.refusesStreamOptions.Store(true)

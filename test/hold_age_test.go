@@ -31,7 +31,7 @@ func TestHoldAgeIsTheHolds(t *testing.T) {
 	equal(t, "holds", p.metric("tollgate_hold_age_seconds_count"), 1)
 }
 
-// metric is the value of a metric that has no labels.
+// metric is the value of a metric, named with its labels if it has some.
 func (p *process) metric(name string) (value float64) {
 	p.t.Helper()
 	response, err := http.Get(p.admin + "/metrics")
