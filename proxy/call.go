@@ -260,7 +260,7 @@ func (c *call) giveUp(err error) {
 	case errors.As(err, &ours):
 	case errors.Is(err, errUpstreamTimeout):
 		ours = errUpstreamSlow()
-	case errors.Is(err, errShutdown):
+	case errors.Is(err, errShutdown) && (!c.sent || !c.hasLeft()):
 		ours = errDraining()
 	case c.sent:
 		_ = c.settle(c.request.Unseen())
