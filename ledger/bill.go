@@ -65,10 +65,10 @@ func (l *Ledger) Bill(ctx context.Context, account string, month time.Time) (*Bi
 	local := month.In(l.timezone)
 	first := time.Date(local.Year(), local.Month(), 1, 0, 0, 0, 0, l.timezone)
 	b := &billing{
-		ledger: l, lines: make(map[billKey]*BillLine), packs: make(map[string]int64), charges: make(map[string]*Entry),
+		ledger: l, first: first, lines: make(map[billKey]*BillLine), packs: make(map[string]int64), charges: make(map[string]*Entry),
 		Bill: &Bill{Account: account, Month: first.Format("2006-01"), Timezone: l.timezone.String(), Currency: l.currency},
 	}
-	query := JournalQuery{Since: first, Until: first.AddDate(0, 1, 0), Types: []string{TypeCharge, TypeAbandon, TypeRefund}}
+	query := JournalQuery{Since: first.Add(-lateEnds), Until: first.AddDate(0, 1, 0), Types: []string{TypeCharge, TypeAbandon, TypeRefund}}
 	if err := l.Journal(ctx, account, query, func(e *Entry) error { return b.add(ctx, e) }); err != nil {
 		return nil, err
 	}
@@ -83,11 +83,28 @@ type billing struct {
 	ledger  *Ledger
 	lines   map[billKey]*BillLine
 	packs   map[string]int64
-	charges map[string]*Entry // abandoned calls of the month, by request id: they may end otherwise
+	charges map[string]*Entry // abandoned calls, by request id: they may end otherwise
+	first   time.Time         // of the month: what is older is only looked at for its abandoned calls
 }
 
+// lateEnds is how long after it was abandoned a call may still be charged: its
+// marker's life, and that again since an operator refunded it, with time to spare.
+const lateEnds = 3 * markerLife
+
 func (b *billing) add(ctx context.Context, e *Entry) error {
+	if e.Time.Before(b.first) {
+		if e.Type == TypeAbandon {
+			b.charges[e.RequestID] = e
+		} else if e.Type == TypeCharge || e.takenBack {
+			delete(b.charges, e.RequestID)
+		}
+		return nil
+	}
 	if e.Type != TypeRefund {
+		if was := b.charges[e.RequestID]; was != nil {
+			// An operator had given all of it back, so nothing was left for the charge to take back.
+			b.neverWas(e, was)
+		}
 		if e.Type == TypeAbandon {
 			b.charges[e.RequestID] = e
 		}
@@ -103,12 +120,17 @@ func (b *billing) add(ctx context.Context, e *Entry) error {
 	}
 	b.count(e, charge, -1)
 	if e.takenBack {
-		// The charge never was: a call that had been swept ended otherwise.
-		line := b.line(e, charge)
-		line.Requests--
-		line.use(&charge.Usage, -1)
+		b.neverWas(e, charge)
 	}
 	return nil
+}
+
+// neverWas takes the use off again of a call that had been swept and ended otherwise, as e says.
+func (b *billing) neverWas(e, charge *Entry) {
+	line := b.line(e, charge)
+	line.Requests--
+	line.use(&charge.Usage, -1)
+	delete(b.charges, e.RequestID)
 }
 
 // chargeOf finds what a refund gives back: a charge of this month, or of one before.

@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/meter"
+)
+
+// abandoned ends a hold as the sweeper does, charging what had been delivered.
+func (f *fixture) abandoned(h *Hold, delivered meter.Charge) {
+	f.Helper()
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(h, delivered)}))
+	f.pass(2 * time.Minute)
+	if s := f.sweep(); s.Abandoned != 1 {
+		f.Fatalf("swept %+v, want one abandoned", s)
+	}
+}
+
+// A call that was swept, refunded and then settled late after all is one
+// request on the bill, whether an operator gave all of it back or a part.
+func TestBillOfARefundedAbandonSettledLate(t *testing.T) {
+	for _, amount := range []string{"", "0.2"} {
+		t.Run("refund of "+amount, func(t *testing.T) {
+			f := newFixture(t, Options{HoldTTL: time.Minute})
+			f.account("acme", "10", "0", AccountOptions{})
+			k := f.key("acme", KeyLimits{})
+			h := f.reserve(k, charge(t, "input 100 0.01"))
+			f.abandoned(h, charge(t, "input 50 0.01"))
+			r := Refund{Account: "acme", RequestID: h.ID, Reason: "cut"}
+			if amount != "" {
+				part := f.nano(amount)
+				r.Amount = &part
+			}
+			_, err := f.ledger.Refund(f.ctx(), r)
+			f.must(err)
+			f.settle(h, charge(t, "input 100 0.01"))
+
+			requests, input := int64(0), int64(0)
+			for _, line := range f.bill("acme").Lines {
+				requests, input = requests+line.Requests, input+line.Usage["input"]
+			}
+			use := f.keyUse(k)
+			if requests != 1 || input != 100 || use.Requests != requests || use.Tokens != input {
+				t.Errorf("the bill has %d requests and %d tokens, the key %d and %d; want 1 and 100", requests, input, use.Requests, use.Tokens)
+			}
+		})
+	}
+}
+
+// Also when the month has ended in between: the one that is over stays as it is, and the next takes it off.
+func TestBillOfARefundedAbandonSettledInTheNextMonth(t *testing.T) {
+	f := newFixture(t, Options{HoldTTL: time.Minute})
+	f.account("acme", "10", "0", AccountOptions{})
+	k := f.key("acme", KeyLimits{})
+	now := time.Now().UTC()
+	f.pass(time.Date(now.Year(), now.Month()+2, 1, 0, 0, 0, 0, time.UTC).Add(-time.Hour).Sub(now))
+	h := f.reserve(k, charge(t, "input 100 0.01"))
+	f.abandoned(h, charge(t, "input 50 0.01"))
+	_, err := f.ledger.Refund(f.ctx(), Refund{Account: "acme", RequestID: h.ID, Reason: "cut"})
+	f.must(err)
+	before := f.bill("acme")
+	f.pass(2 * time.Hour)
+	f.settle(h, charge(t, "input 100 0.01"))
+
+	lines := f.bill("acme").Lines
+	if len(lines) != 1 || lines[0].Requests != 0 || lines[0].Usage["input"] != 50 || lines[0].Fee.String() != "1" {
+		t.Errorf("the month of the charge: %+v", lines)
+	}
+	closed, err := f.ledger.Bill(f.ctx(), "acme", f.ledger.now().Add(-24*time.Hour))
+	f.must(err)
+	if len(closed.Lines) != 1 || closed.Lines[0].Requests != 1 || before.Lines[0].Requests != 1 || closed.Lines[0].Usage["input"] != 50 {
+		t.Errorf("the month before: %+v, was %+v", closed.Lines, before.Lines)
+	}
+}
