@@ -179,12 +179,16 @@ func (l *Ledger) refEntry(ctx context.Context, r *reply, account, ref string) (*
 	case "OK", "SAME":
 		return l.entryOrArchived(ctx, r, l.shardOf(account), 2)
 	case "CONFLICT":
-		return nil, fmt.Errorf("%w: ref %q has been used for something else", ErrConflict, ref)
+		return nil, errRefUsed(ref)
 	case "LOST":
 		return nil, fmt.Errorf("%w: account %s", ErrNotFound, account)
 	default:
 		return nil, r.unexpected()
 	}
+}
+
+func errRefUsed(ref string) error {
+	return fmt.Errorf("%w: ref %q has been used for something else", ErrConflict, ref)
 }
 
 // checkText refuses what people wrote if it is too long, has control characters,

@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tollgate/tollgate/ledger/archive"
 	"github.com/tollgate/tollgate/meter"
 )
 
@@ -25,6 +29,9 @@ func (l *Ledger) Refund(ctx context.Context, r Refund) (*Entry, error) {
 		return nil, err
 	}
 	receipt, err := l.Receipt(ctx, r.Account, r.RequestID)
+	if errors.Is(err, ErrNotFound) && r.Ref != "" {
+		return l.refundedBefore(ctx, &r, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,21 +78,18 @@ func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	amount, suffix := "", ""
-	if r.Amount != nil {
-		amount = fmt.Sprint(int64(*r.Amount))
-	}
+	suffix := ""
 	if _, tail, ok := splitKeyID(charge.Key); ok {
 		suffix = tail
 	}
 	day, month := localDay(charge.Time.In(l.timezone))
 	shard := l.shardOf(r.Account)
-	refs, reference := l.reference(shard, r.Account, r.Ref, digest("refund", r.RequestID, amount, r.Reason))
+	refs, reference := l.reference(shard, r.Account, r.Ref, r.content())
 	return &refundRequest{
 		ledger: l, shard: shard,
 		keys: append(l.keysOf(shard, r.Account, idMS), refs, l.refundsKey(shard, r.Account)),
 		before: []any{
-			r.Account, r.RequestID, amount, charge.seq(), charge.Type, paidText(charge.Paid), suffix, charge.tokens(), day, month,
+			r.Account, r.RequestID, r.nanos(), charge.seq(), charge.Type, paidText(charge.Paid), suffix, charge.tokens(), day, month,
 		},
 		and: []any{r.Reason, static, markerLife.Milliseconds()},
 		end: reference,
@@ -97,6 +101,48 @@ func (q *refundRequest) run(ctx context.Context, given string) (*reply, error) {
 	args = append(append(args, q.before...), given)
 	args = append(append(args, q.and...), q.end...)
 	return q.ledger.word(ctx, q.ledger.scripts.refund, q.shard, q.keys, args)
+}
+
+// nanos is how much cash is to go back, "" for all that is left.
+func (r *Refund) nanos() string {
+	if r.Amount == nil {
+		return ""
+	}
+	return strconv.FormatInt(int64(*r.Amount), 10)
+}
+
+func (r *Refund) content() string { return digest("refund", r.RequestID, r.nanos(), r.Reason) }
+
+// refundedBefore answers by the reference alone, where there is no charge any
+// more: the call was released after all, or is forgotten. missing is the answer
+// for a reference that is new.
+func (l *Ledger) refundedBefore(ctx context.Context, r *Refund, missing error) (*Entry, error) {
+	shard := l.shardOf(r.Account)
+	l.archive.words[shard].Store(true) // who booked it may have died before it was archived
+	value, err := l.client.HGet(ctx, l.refsKey(shard, r.Account), r.Ref).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, missing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	number, content, _ := strings.Cut(value, " ")
+	if content != r.content() {
+		return nil, errRefUsed(r.Ref)
+	}
+	seq, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%w: ref %q of account %s: %w", ErrUnavailable, r.Ref, r.Account, err)
+	}
+	var booked *Entry
+	err = l.eachEntry(ctx, shard, seq, seq, archive.Query{}, func(e *Entry) error {
+		booked = e
+		return nil
+	})
+	if err == nil && booked == nil {
+		err = missing
+	}
+	return booked, err
 }
 
 // givenBack is what the journal says has been given back of an abandoned call
