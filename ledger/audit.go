@@ -155,11 +155,13 @@ func (a *auditor) apply(b *books, e *Entry) {
 		grow(&b.pack(e.Pack).expired, -valueOf(e.Quantity))
 	case TypeRevoke:
 		if e.Pack == "" {
-			b.key(e.Key).revoked = true
+			b.key(e.Key).revoked = e.seq()
 			break
 		}
 		grow(&b.pack(e.Pack).withdrawn, -valueOf(e.Quantity))
-		b.pack(e.Pack).revoked = true
+		if b.pack(e.Pack).revoked == 0 {
+			b.pack(e.Pack).revoked = e.seq() // what comes back later is no revocation
+		}
 	case TypeKey:
 		a.define(b, e)
 	case TypeCharge, TypeAbandon:
@@ -181,6 +183,7 @@ func (a *auditor) define(b *books, e *Entry) {
 		b.pack(e.Pack).definition = g.stored(e.Time)
 	} else if err == nil {
 		k := b.key(e.Key)
+		k.created = e.Time.UnixMilli()
 		k.definition[0], k.definition[1], err = keyOf(detail)
 	}
 	if err != nil {
@@ -296,11 +299,9 @@ type comparison struct {
 	books *books
 }
 
-// same reports a difference between a decimal string of the ledger, "" being 0, and a number of the journal.
+// same reports a difference between a decimal string of the ledger and a number of the journal. The scripts take none for what
+// is missing.
 func (c *comparison) same(law, what string, journal int64, ledger string, money bool) {
-	if ledger == "" {
-		ledger = "0"
-	}
 	if ledger == strconv.FormatInt(journal, 10) {
 		return
 	}
@@ -310,6 +311,9 @@ func (c *comparison) same(law, what string, journal int64, ledger string, money 
 		if n, err := strconv.ParseInt(ledger, 10, 64); err == nil {
 			ledger = meter.Nano(n).String()
 		}
+	}
+	if ledger == "" {
+		ledger = "none"
 	}
 	c.differ(c.state.id, law, what, shown, ledger)
 }
@@ -327,6 +331,7 @@ func (c *comparison) wallets() {
 	if status := c.state.fields["status"]; status != c.books.status {
 		c.differ(c.state.id, lawStatus, "account", c.books.status, status)
 	}
+	c.same(lawStatus, "account's time of creation, ms", c.books.created, c.state.fields["created"], false)
 }
 
 // conserved reports a wallet or pack of which the ledger has other than what
@@ -368,12 +373,24 @@ func (c *comparison) packs() {
 	}
 	for id, p := range c.books.packs {
 		c.conserved("pack:"+id, &p.flow, c.state.packs[id+":b"], inUnits)
-		if _, revoked := c.state.packs[id+":x"]; revoked != p.revoked {
-			c.differ(c.state.id, lawStatus, "pack:"+id, p.revoked, revoked)
-		}
+		c.revoked("pack:"+id, p.revoked, c.state.packs, id)
 		c.defined("pack:"+id, p.definition, c.state.packs[id])
 	}
 	c.same(lawStatus, "packs", int64(len(c.books.packs)), c.state.fields["packs"], false) // the next is numbered by it
+}
+
+// revoked reports what is revoked, or not, other than by the entry that says so.
+func (c *comparison) revoked(what string, journal int64, hash map[string]string, id string) {
+	should, is := "not revoked", "not revoked"
+	if journal != 0 {
+		should = "revoked by entry " + entryID(journal)
+	}
+	if seq, there := hash[id+":x"]; there {
+		is = "revoked by entry " + seq + "-0"
+	}
+	if should != is {
+		c.differ(c.state.id, lawStatus, what, should, is)
+	}
 }
 
 // defined reports what is not as it was made.
@@ -437,16 +454,20 @@ func (c *comparison) keys() {
 	for id, k := range c.books.keys {
 		_, suffix, _ := splitKeyID(id)
 		what := func(name string) string { return "key:" + id + " " + name }
-		value := func(name string) string { return c.state.keys[suffix+":"+name] }
+		value := func(name string) string {
+			if n, there := c.state.keys[suffix+":"+name]; there {
+				return n
+			}
+			return "0" // the scripts write a counter when they first count
+		}
 		c.same(lawConserve, what("spend"), int64(k.spend), value("s"), true)
 		c.same(lawConserve, what("tokens"), k.tokens, value("t"), false)
 		c.same(lawConserve, what("requests"), k.requests, value("n"), false)
 		c.same(lawHoldSum, what("spend held"), int64(held[suffix].cash), value("sh"), true)
 		c.same(lawHoldSum, what("tokens held"), held[suffix].tokens, value("th"), false)
 		c.same(lawHoldSum, what("parallel"), held[suffix].request, value("p"), false)
-		if _, revoked := c.state.keys[suffix+":x"]; revoked != k.revoked {
-			c.differ(c.state.id, lawStatus, "key:"+id, k.revoked, revoked)
-		}
+		c.revoked("key:"+id, k.revoked, c.state.keys, suffix)
+		c.same(lawStatus, what("time of creation, ms"), k.created, value("c"), false)
 		c.defined("key:"+id, k.definition[0], c.state.keys[suffix])
 		c.defined("key:"+id+" as shown", k.definition[1], c.state.keys[suffix+":j"])
 	}

@@ -10,6 +10,7 @@ import (
 
 // books is what the journal says of an account.
 type books struct {
+	created   int64 // ms
 	status    string
 	split     string
 	overdraft string
@@ -69,14 +70,14 @@ func inCash(n *big.Int) string {
 
 type packBooks struct {
 	flow
-	revoked    bool
+	revoked    int64  // by this entry; 0: not
 	definition string // as lua/grant.lua writes it
 }
 
 type keyBooks struct {
 	spend            meter.Nano
 	tokens, requests int64
-	revoked          bool
+	created, revoked int64     // when, ms; by which entry, 0: not
 	definition       [2]string // as the scripts read it, and as people do
 }
 
@@ -170,7 +171,7 @@ func (b *books) key(id string) *keyBooks {
 // define takes over the definition of an entry of type account.
 func (b *books) define(e *Entry) {
 	if b.status == "" {
-		b.status = "active"
+		b.status, b.created = "active", e.Time.UnixMilli()
 	}
 	b.split = fmt.Sprint(e.Detail["split"])
 	b.overdraft = fmt.Sprint(e.Detail["overdraft"])
