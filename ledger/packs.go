@@ -191,7 +191,7 @@ func (s *accountState) pack(id, definition string) (Pack, error) {
 		"remaining": s.packs[id+":b"], "held": s.packs[id+":h"],
 	}}
 	p := Pack{
-		ID: id, Account: s.id, Unit: parts[0], Models: strings.Fields(parts[4]), Priority: r.integer("priority"),
+		ID: id, Account: s.id, Unit: parts[0], Models: strings.FieldsFunc(parts[4], isBlank), Priority: r.integer("priority"),
 		Order: BeforeBalance, Quantity: r.integer("quantity"), Ref: parts[6], Remaining: r.integer("remaining"),
 		CreatedAt: millis(r.integer("created")), Status: "active",
 	}
@@ -210,6 +210,9 @@ func (s *accountState) pack(id, definition string) (Pack, error) {
 	p.Status = p.statusAt(revoked, s.now)
 	return p, r.err
 }
+
+// isBlank is what patterns are kept separated by: to the scripts, other spaces of Unicode are none.
+func isBlank(c rune) bool { return c == ' ' }
 
 func (p *Pack) statusAt(revoked bool, now time.Time) string {
 	switch {
