@@ -254,13 +254,18 @@ func (l *Ledger) bookedLongAgo(ctx context.Context, b *booking) (*Receipt, error
 	return nil, fmt.Errorf("%w: request %s is older than %s: whether it has been booked is no longer known here", ErrConflict, b.id, markerLife)
 }
 
-// everCharged tells whether a charge of an account's request stands, in Redis or
-// in the archive. Both are read as one, since entries go from here to there meanwhile.
-func (l *Ledger) everCharged(ctx context.Context, account, request string) (stands bool, err error) {
+// everCharged tells what charge of an account's request stands, TypeCharge or
+// TypeAbandon, in Redis or in the archive; "" for none. Both are read as one,
+// since entries go from here to there meanwhile.
+func (l *Ledger) everCharged(ctx context.Context, account, request string) (stands string, err error) {
 	narrow := archive.Query{Account: account, RequestID: request}
 	err = l.eachRaw(ctx, l.shardOf(account), 1, 0, narrow, func(e *archive.Entry) error {
-		if e.RequestID == request && e.Account == account {
-			stands = e.Type == TypeCharge || e.Type == TypeAbandon || stands && !takenBack(e.Fields)
+		switch {
+		case e.RequestID != request || e.Account != account:
+		case e.Type == TypeCharge || e.Type == TypeAbandon:
+			stands = e.Type
+		case takenBack(e.Fields):
+			stands = ""
 		}
 		return nil
 	})

@@ -43,10 +43,10 @@ func (r *Replayed) changed() bool {
 type replay struct {
 	ledger *Ledger
 	log    *settleLog
-	// everCharged asks the archive, and what is not archived yet, whether an
-	// account's request has been charged; nil without an archive. It is asked for
-	// requests that are older than what Redis remembers.
-	everCharged func(ctx context.Context, account, requestID string) (bool, error)
+	// everCharged asks the archive, and what is not archived yet, how an account's
+	// request has been charged (TypeCharge, TypeAbandon, "" if not); nil without an
+	// archive. It is asked for requests that are older than what Redis remembers.
+	everCharged func(ctx context.Context, account, requestID string) (string, error)
 	brought     map[string]bool // request ids that were waiting
 	failed      map[string]bool // accounts: one that cannot be booked on keeps no other from it
 	done        Replayed
@@ -273,11 +273,14 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 		if r.everCharged == nil {
 			return r.doubt(rec, fmt.Sprintf("it is older than %s, and there is no archive to ask whether it has been booked", markerLife))
 		}
-		booked, archiveErr := r.everCharged(ctx, rec.account, rec.id)
+		stands, archiveErr := r.everCharged(ctx, rec.account, rec.id)
 		if archiveErr != nil {
 			return archiveErr
 		}
-		if booked {
+		switch stands {
+		case TypeAbandon: // of a checkpoint only; what could have paid the rest is forgotten
+			return r.doubt(rec, fmt.Sprintf("it has been charged as abandoned, and is older than %s: that is not taken back any more", markerLife))
+		case TypeCharge:
 			r.done.There++
 			r.log.done(&rec.booking)
 			return nil

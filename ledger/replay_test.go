@@ -145,15 +145,15 @@ func TestReplayAtOnce(t *testing.T) {
 // A log that is replayed when Redis has forgotten: the archive is asked.
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	for name, tt := range map[string]struct {
-		archived func(context.Context, string, string) (bool, error)
+		archived func(context.Context, string, string) (string, error)
 		balances string
 		doubts   int
 		pending  int
 	}{
 		"no archive":             {nil, "10 0 0", 1, 0},
-		"the archive has it":     {func(context.Context, string, string) (bool, error) { return true, nil }, "10 0 0", 0, 0},
-		"the archive has it not": {func(context.Context, string, string) (bool, error) { return false, nil }, "9 0 0", 0, 0},
-		"the archive is away":    {func(context.Context, string, string) (bool, error) { return false, errors.New("away") }, "10 0 0", 0, 1},
+		"the archive has it":     {func(context.Context, string, string) (string, error) { return TypeCharge, nil }, "10 0 0", 0, 0},
+		"the archive has it not": {func(context.Context, string, string) (string, error) { return "", nil }, "9 0 0", 0, 0},
+		"the archive is away":    {func(context.Context, string, string) (string, error) { return "", errors.New("away") }, "10 0 0", 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, l := newLogged(t, Options{})
