@@ -75,6 +75,7 @@ func (l *Ledger) AdoptLog(ctx context.Context, dir string) (*Replayed, error) {
 	}
 	var sum *Replayed
 	var taken error
+	var failures []error
 	for _, dir := range dirs {
 		done, err := l.adopt(ctx, dir)
 		if errors.Is(err, errLogTaken) {
@@ -83,13 +84,16 @@ func (l *Ledger) AdoptLog(ctx context.Context, dir string) (*Replayed, error) {
 		}
 		sum = sum.plus(done)
 		if err != nil {
-			return sum, err
+			failures = append(failures, err)
+		}
+		if ctx.Err() != nil || errors.Is(err, errAway) {
+			break // of no other log anything could be booked
 		}
 	}
-	if sum == nil {
+	if sum == nil && failures == nil {
 		return nil, taken
 	}
-	return sum, nil
+	return sum, errors.Join(failures...)
 }
 
 // adopt replays one log that nobody has.

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -127,13 +129,19 @@ func (r *replayer) look(ctx context.Context) {
 }
 
 // all books what is in this process's log, and in those of its neighbours if
-// that has not been done at the start.
+// that has not been done at the start. What cannot be booked from one log keeps
+// no other from it.
 func (r *replayer) all(ctx context.Context) error {
 	err := r.own(ctx)
-	if err == nil && r.unfinished {
-		err = r.adoptOthers(ctx)
-		r.unfinished = errors.Is(err, ErrUnavailable)
+	if !r.unfinished || ctx.Err() != nil || err != nil && !errors.Is(err, ErrUnavailable) || errors.Is(err, errAway) {
+		return err
 	}
+	othersErr := r.adoptOthers(ctx)
+	if othersErr != nil && !errors.Is(othersErr, ErrUnavailable) {
+		return othersErr
+	}
+	err = errors.Join(err, othersErr)
+	r.unfinished = err != nil
 	return err
 }
 
@@ -167,6 +175,7 @@ func (r *replayer) adoptOthers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failures []error
 	for _, dir := range dirs {
 		if dir == r.log.dir {
 			continue
@@ -178,12 +187,19 @@ func (r *replayer) adoptOthers(ctx context.Context) error {
 		if errors.Is(err, errLogTaken) {
 			continue
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrUnavailable) {
 			return err
 		}
-		r.tell(done, nil)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", dir, err)
+			failures = append(failures, err)
+		}
+		r.tell(cmp.Or(done, new(Replayed)), err)
+		if ctx.Err() != nil || errors.Is(err, errAway) {
+			break
+		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 func (r *replayer) tell(done *Replayed, err error) {
