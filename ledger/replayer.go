@@ -83,7 +83,7 @@ func (r *replayer) loop(ctx context.Context) {
 		if len(circuits.suspected) > 0 {
 			continue // replayed before anything is purged: ids may mean other entries now
 		}
-		err := r.log.flush()
+		err := errors.Join(r.log.flush(), r.log.wal.Check())
 		if now := time.Now(); now.Sub(purged) >= purgeEvery {
 			purged = now
 			if err = errors.Join(err, r.log.purge(now, r.watermark())); err != nil {

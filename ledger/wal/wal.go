@@ -318,6 +318,10 @@ func (l *Log) Sync(p Position) error {
 		l.mu.Unlock()
 		return l.broken
 	}
+	if err := l.inPlace(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
 	last := l.segments[len(l.segments)-1]
 	file := l.current
 	// Appending goes on during the fsync; rotation must not close the file under it.
@@ -337,6 +341,35 @@ func (l *Log) Sync(p Position) error {
 	}
 	l.synced = Position{last.number, last.size}
 	return nil
+}
+
+// inPlace looks whether the current segment is still where the next start looks
+// for it. If not, nothing can be promised any more. mu is held.
+func (l *Log) inPlace() error {
+	path := l.path(l.segments[len(l.segments)-1].number)
+	there, err := os.Stat(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("settlement log: %w", err)
+	}
+	if err == nil {
+		own, err := l.current.Stat()
+		if err != nil || os.SameFile(own, there) {
+			return err
+		}
+	}
+	l.broken = fmt.Errorf("settlement log: %s was removed, moved or exchanged while it was in use", path)
+	return l.broken
+}
+
+// Check notices that the log was taken away under the process that writes it,
+// and returns what keeps the log from taking records.
+func (l *Log) Check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return l.broken
+	}
+	return l.inPlace()
 }
 
 // Room sets n bytes aside for a record to come; false when the log is full.
