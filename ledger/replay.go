@@ -271,6 +271,9 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 	answer, err := l.runSettle(ctx, &rec.booking, life, told)
 	if err == nil && answer.text(0) == "OLD" {
 		if r.everCharged == nil {
+			if err := r.archiveNotNamed(ctx, l.shardOf(rec.account)); err != nil {
+				return err
+			}
 			return r.doubt(rec, fmt.Sprintf("it is older than %s, and there is no archive to ask whether it has been booked", markerLife))
 		}
 		stands, archiveErr := r.everCharged(ctx, rec.account, rec.id)
@@ -313,6 +316,19 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 	}
 	r.log.found(segment, shard, seq)
 	r.log.booked(&rec.booking, shard, seq, told)
+	return nil
+}
+
+// archiveNotNamed is an error for a ledger that has an archive, of which this
+// process knows nothing: another knows what has been booked, and a doubt is for good.
+func (r *replay) archiveNotNamed(ctx context.Context, shard int) error {
+	has, err := r.ledger.client.HExists(ctx, r.ledger.metaKey(shard), metaArchive).Result()
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case has:
+		return fmt.Errorf("%w: the log has requests older than %s, and only the archive knows whether they have been booked: name it as archive.url in the file of -c", ErrUnavailable, markerLife)
+	}
 	return nil
 }
 

@@ -1,0 +1,35 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+)
+
+// A replay that lacks the archive which the ledger has gives up nothing: with the
+// archive it is known what has been booked.
+func TestReplayWithoutTheLedgersArchive(t *testing.T) {
+	f := archived(t, Options{ArchiveKeep: time.Millisecond})
+	f.account("acme", "10", "0", AccountOptions{})
+	p := &logged{fixture: f, dir: t.TempDir(), key: f.key("acme", KeyLimits{})}
+	l := p.start(Options{Archive: f.ledger.vault.address})
+	hold := p.reserveOn(l, cost(t, "1"))
+	_, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
+	p.must(err)
+	p.die(l) // before it has noted that the charge is booked
+	f.archiveNow()
+	idMS, err := idMillis(hold.ID)
+	f.must(err)
+	f.must(f.server.Client().Del(f.ctx(), f.ledger.markerKey(f.ledger.shardOf("acme"), idMS)).Err())
+	f.pass(markerLife + 2*time.Hour)
+
+	bare := f.open(Options{})
+	bare.clockOffset.Store(f.ledger.clockOffset.Load())
+	if done, err := bare.AdoptLog(f.ctx(), p.dir); err == nil || len(done.Doubts) > 0 {
+		t.Errorf("without the archive: %+v, %v", done, err)
+	}
+	done, err := f.ledger.AdoptLog(f.ctx(), p.dir)
+	f.must(err)
+	if done.There != 1 || len(done.Doubts) > 0 {
+		t.Errorf("with the archive: %+v, want the charge found", done)
+	}
+}
