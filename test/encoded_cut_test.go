@@ -19,7 +19,8 @@ func TestCutBeforeAnEncodedBody(t *testing.T) {
 		w.account("acme", "10")
 		key, _ = w.key("acme")
 		w.withUpstreams(w.upstreamItem("odd", url, more))
-		return w, w.serve(), key, headIsOut
+		p = w.serve()
+		return w, p, key, headIsOut
 	}
 	for _, settings := range []string{"on_disconnect: cancel", "drain: 300ms"} {
 		t.Run("the client leaves, "+settings, func(t *testing.T) {
