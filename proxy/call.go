@@ -241,13 +241,25 @@ func (c *call) forward() error {
 }
 
 // notDecoded is why there is no answer to be read: decoding waits for the body,
-// and may have been cut meanwhile. An upstream's error costs nothing, though its
-// client has left.
+// and may have been cut meanwhile.
 func (c *call) notDecoded(err error) error {
-	cause := c.cut.cause()
-	ours := errors.Is(cause, errUpstreamTimeout) || errors.Is(cause, errShutdown)
-	if ours || cause != nil && c.answer.StatusCode < http.StatusMultipleChoices {
+	if c.answer.StatusCode >= http.StatusMultipleChoices {
+		return c.errorUnread(err)
+	}
+	if cause := c.cut.cause(); cause != nil {
 		return cause
+	}
+	return err
+}
+
+// errorUnread is why an upstream's own error could not be read. It costs nothing,
+// though its client has left.
+func (c *call) errorUnread(err error) error {
+	switch cause := c.cut.cause(); {
+	case errors.Is(cause, errUpstreamTimeout):
+		return cause
+	case errors.Is(cause, errShutdown):
+		return errDraining()
 	}
 	return err
 }
@@ -281,11 +293,7 @@ func (c *call) passUpstreamError() {
 	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxKept)+1))
 	if err != nil {
 		c.blame(err)
-		err = c.cut.cause()
-		if !errors.Is(err, errUpstreamTimeout) && !errors.Is(err, errShutdown) {
-			err = errUpstreamAway("its error broke off")
-		}
-		c.giveUp(err)
+		c.giveUp(c.errorUnread(errUpstreamAway("its error broke off")))
 		return
 	}
 	if len(body) > c.proxy.policy.MaxKept {

@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"io"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -14,13 +17,36 @@ func TestShutdownCutsACallThatWasLeft(t *testing.T) {
 	key, _ := w.key("acme")
 	p := w.serve()
 	begin(t, p, key, chat("gpt-4o", "hang"), func() bool { return w.up.Stats().InFlight == 1 }).leave()
-	p.signal(syscall.SIGTERM)
-	eventually(t, "it drains", func() bool { return strings.Contains(p.stderr.String(), `"draining: `) })
-	p.signal(syscall.SIGTERM)
-	equal(t, "exit code", p.wait(), 0)
+	p.cutShort()
 	charge := w.onlyCharge("acme")
 	equal(t, "source", charge.Get("usage_source").String(), "estimated")
 	if charge.Get("usage.input").Int() <= 0 || charge.Get("usage.output").Int() != 0 {
 		t.Errorf("usage %s, want the prompt alone", charge.Get("usage").Raw)
 	}
+}
+
+// Nor does it pay for an error of the upstream's that such a shutdown cuts.
+func TestShutdownCutsAnErrorThatWasLeft(t *testing.T) {
+	var halfOut atomic.Bool
+	w, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Length", "100")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, `{"error":`)
+		_ = http.NewResponseController(w).Flush()
+		halfOut.Store(true)
+		<-r.Context().Done()
+	})
+	begin(t, p, key, chat("gpt-4o", "x"), halfOut.Load).leave()
+	p.cutShort()
+	w.requireNoCharge("acme")
+}
+
+// cutShort ends the process by a second signal while it drains.
+func (p *process) cutShort() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	eventually(p.t, "it drains", func() bool { return strings.Contains(p.stderr.String(), `"draining: `) })
+	p.signal(syscall.SIGTERM)
+	equal(p.t, "exit code", p.wait(), 0)
 }
