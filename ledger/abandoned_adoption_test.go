@@ -23,11 +23,7 @@ func TestAbandonedIsNotBookedAlready(t *testing.T) {
 	f.pass(time.Hour)
 	f.sweep()
 	f.balances("acme", "9.75 0 0")
-	f.archiveNow()
-	idMS, err := idMillis(hold.ID)
-	f.must(err)
-	f.must(f.server.Client().Del(f.ctx(), f.ledger.markerKey(f.ledger.shardOf("acme"), idMS)).Err())
-	f.pass(markerLife + 2*time.Hour)
+	f.outlive(hold)
 	for again := range 2 {
 		done, err := f.ledger.AdoptLog(f.ctx(), p.dir)
 		f.must(err)

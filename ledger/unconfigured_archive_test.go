@@ -16,11 +16,7 @@ func TestReplayWithoutTheLedgersArchive(t *testing.T) {
 	_, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
 	p.must(err)
 	p.die(l) // before it has noted that the charge is booked
-	f.archiveNow()
-	idMS, err := idMillis(hold.ID)
-	f.must(err)
-	f.must(f.server.Client().Del(f.ctx(), f.ledger.markerKey(f.ledger.shardOf("acme"), idMS)).Err())
-	f.pass(markerLife + 2*time.Hour)
+	f.outlive(hold)
 
 	bare := f.open(Options{})
 	bare.clockOffset.Store(f.ledger.clockOffset.Load())

@@ -5,11 +5,8 @@ package e2e
 import (
 	"context"
 	"database/sql"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -333,20 +330,9 @@ func (c *chaos) archiversWorked() {
 }
 
 // archivedEntries is how many entries a process has archived.
-func (p *process) archivedEntries() (n int) {
+func (p *process) archivedEntries() int {
 	p.t.Helper()
-	response, err := http.Get(p.admin + "/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	metrics, err := io.ReadAll(response.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(metrics), "\ntollgate_archive_archived_entries_total ")
-	_, _ = fmt.Sscan(rest, &n)
-	return n
+	return int(p.metric("tollgate_archive_archived_entries_total"))
 }
 
 // stepClock steps Redis's clock an hour ahead, in the midst of a stream: its

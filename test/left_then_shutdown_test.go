@@ -12,10 +12,7 @@ import (
 // A client that left before any answer pays for its prompt when the call is cut,
 // though it is a shutdown that cuts it.
 func TestShutdownCutsACallThatWasLeft(t *testing.T) {
-	w := newWorld(t)
-	w.account("acme", "10")
-	key, _ := w.key("acme")
-	p := w.serve()
+	w, p, key := acme(t)
 	begin(t, p, key, chat("gpt-4o", "hang"), func() bool { return w.up.Stats().InFlight == 1 }).leave()
 	p.cutShort()
 	charge := w.onlyCharge("acme")

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -21,16 +19,7 @@ func TestAdminListener(t *testing.T) {
 			t.Errorf("%s on the admin listener: %d", path, status)
 		}
 	}
-	response, err := http.Get(p.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics := string(content)
+	metrics := p.metrics()
 	for _, want := range []string{"tollgate_", `model="gpt-4o"`, `dimension="cached_input"`, "invalid_api_key"} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("no %s in the metrics", want)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -203,4 +204,27 @@ func tail(text string) string {
 		return text
 	}
 	return "…" + text[len(text)-enough:]
+}
+
+// metrics are all that the process tells of itself.
+func (p *process) metrics() string {
+	p.t.Helper()
+	response, err := http.Get(p.admin + "/metrics")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(content)
+}
+
+// metric is the value of one, named with its labels if it has some.
+func (p *process) metric(name string) (value float64) {
+	p.t.Helper()
+	_, rest, _ := strings.Cut(p.metrics(), "\n"+name+" ")
+	_, _ = fmt.Sscan(rest, &value)
+	return value
 }
