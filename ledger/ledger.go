@@ -44,7 +44,6 @@ type Ledger struct {
 
 	// What Options say.
 	holdTTL     time.Duration
-	timezone    *time.Location
 	onAbandoned string
 	observe     func(op string, took time.Duration, err error)
 
@@ -74,8 +73,8 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	v := &vault{shards: s}
 	l := &Ledger{
-		shards: s, vault: v, recoverer: newRecoverer(s, v, o.Timezone),
-		holdTTL: o.HoldTTL, timezone: o.Timezone, onAbandoned: o.OnAbandoned, observe: o.Observe,
+		shards: s, vault: v, recoverer: newRecoverer(s, v),
+		holdTTL: o.HoldTTL, onAbandoned: o.OnAbandoned, observe: o.Observe,
 	}
 	if err := l.settleIn(ctx, o); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -108,9 +107,6 @@ func (o *Options) check() error {
 func (o *Options) setDefaults() {
 	if o.HoldTTL == 0 {
 		o.HoldTTL = defaultHoldTTL
-	}
-	if o.Timezone == nil {
-		o.Timezone = time.UTC
 	}
 	if o.OnAbandoned == "" {
 		o.OnAbandoned = ChargeCheckpoint
@@ -148,6 +144,9 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 		if err := l.found(ctx); err != nil {
 			return err
 		}
+	}
+	if err := l.agreeOnTimezone(ctx, &o, first[metaTimezone]); err != nil {
+		return err
 	}
 	if err := l.openLog(&o); err != nil {
 		return err
@@ -233,6 +232,9 @@ func (l *Ledger) admits() error {
 
 // Currency is the currency that the ledger is kept in.
 func (l *Ledger) Currency() string { return l.currency }
+
+// Timezone is where the days and months of the ledger's keys and bills begin.
+func (l *Ledger) Timezone() *time.Location { return l.timezone }
 
 // zoneOffset is the time zone's offset from UTC at the moment, in seconds: the
 // scripts know the time but no zones.

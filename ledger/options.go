@@ -21,7 +21,8 @@ type Options struct {
 	// Currency is recorded when the ledger is made and checked ever after.
 	// Empty takes what is recorded.
 	Currency string
-	// Timezone is where a key's day and month begin. Default UTC.
+	// Timezone is where a key's day and month begin. Nil takes what the ledger has
+	// recorded of who opened it last to serve, or UTC.
 	Timezone *time.Location
 	// OnAbandoned says what becomes of a hold whose deadline has passed:
 	// checkpoint (charge what had been delivered; the default), release, or hold.

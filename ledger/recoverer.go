@@ -24,18 +24,17 @@ import (
 // the rest of the process by shards: how far each is, and what was lost.
 type recoverer struct {
 	*shards
-	vault    *vault
-	timezone *time.Location // in which a charge that is put back counts for a day and a month
-	turn     chan struct{}  // held by whoever looks at a server whose library is closed
-	back     atomic.Int64   // entries that were put back
+	vault *vault
+	turn  chan struct{} // held by whoever looks at a server whose library is closed
+	back  atomic.Int64  // entries that were put back
 }
 
 // errBehind is what the scripts answer for a shard that has gone back in time
 // since its last recovery; its text is that of lua/trip.lua.
 var errBehind = errors.New("the shard has gone back in time")
 
-func newRecoverer(s *shards, v *vault, timezone *time.Location) *recoverer {
-	return &recoverer{shards: s, vault: v, timezone: timezone, turn: make(chan struct{}, 1)}
+func newRecoverer(s *shards, v *vault) *recoverer {
+	return &recoverer{shards: s, vault: v, turn: make(chan struct{}, 1)}
 }
 
 // takeTurn waits until nobody else of this process looks at a server; then passTurn is to follow.

@@ -408,7 +408,7 @@ func TestRefundOfATrimmedCharge(t *testing.T) {
 	f.pack("acme", "p1", 100, 100)
 }
 
-// A verb without the configuration goes by UTC. The day that a key spends in is
+// A verb may be configured with another time zone. The day that a key spends in is
 // the proxies', and does not end because of that.
 func TestRefundByAnotherCalendar(t *testing.T) {
 	for name, hours := range map[string]int{"east": 8, "west": -8} {

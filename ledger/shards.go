@@ -31,8 +31,10 @@ type shards struct {
 
 	// identity and currency are in the meta of every shard; the identity is made once.
 	identity, currency string
-	tags               []string // beginning of the keys, by shard
-	names              keyNames
+	// timezone is where days and months begin, see agreeOnTimezone.
+	timezone *time.Location
+	tags     []string // beginning of the keys, by shard
+	names    keyNames
 
 	// heads is the highest journal sequence seen, by shard. It is sent along
 	// with every script, which refuses to work on a shard that is behind it.
@@ -95,6 +97,32 @@ func (s *shards) foundShard(ctx context.Context, shard int, identity string) (st
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return there.Val(), nil
+}
+
+// metaTimezone, in the meta of shard 0, is where the days of who serves begin.
+const metaTimezone = "timezone"
+
+// agreeOnTimezone takes over the time zone that is recorded where the options
+// name none, so that a verb without a configuration counts a charge for the same
+// day as the proxies do; and records theirs.
+func (s *shards) agreeOnTimezone(ctx context.Context, o *Options, recorded string) (err error) {
+	s.timezone = o.Timezone
+	switch {
+	case o.Timezone == nil: // "" is UTC
+		if s.timezone, err = time.LoadLocation(recorded); err != nil {
+			return fmt.Errorf("%w: the ledger's days are those of %q, which is not known here: give a configuration with policy.timezone", ErrInvalid, recorded)
+		}
+	case !o.Existing && recorded != o.Timezone.String():
+		// What changes nothing but what verbs believe is no reason not to serve.
+		if err := s.client.HSet(ctx, s.metaKey(0), metaTimezone, o.Timezone.String()).Err(); err != nil {
+			s.logger.Warn("the ledger's time zone could not be recorded: verbs with TOLLGATE_REDIS alone may go by another", zap.Error(err))
+		}
+		if recorded != "" {
+			s.logger.Warn("the days and months of limits and bills begin in another time zone than before",
+				zap.String("before", recorded), zap.String("now", o.Timezone.String()))
+		}
+	}
+	return nil
 }
 
 // verify looks at every shard: is it there, is it this ledger's, and has it

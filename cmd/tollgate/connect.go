@@ -50,7 +50,7 @@ func (p *program) operateOn(ctx context.Context, open opener, do func(context.Co
 		return err
 	}
 	defer l.Close() // a one-shot verb has nothing left to lose
-	if err := do(ctx, &operator{Ledger: l, cfg: cfg, zone: cfg.Policy.Timezone}); err != nil {
+	if err := do(ctx, &operator{Ledger: l, cfg: cfg, zone: l.Timezone()}); err != nil {
 		return err
 	}
 	if err := l.ArchiveWord(ctx); err != nil {
@@ -65,7 +65,9 @@ func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*led
 	o.Shards = cfg.Ledger.Shards
 	o.HoldTTL = cfg.Ledger.HoldTTL
 	o.Currency = cfg.Pricing.Currency
-	o.Timezone = cfg.Policy.Timezone
+	if cfg.File != "" { // else the ledger knows it better
+		o.Timezone = cfg.Policy.Timezone
+	}
 	o.OnAbandoned = cfg.Policy.OnAbandoned
 	timeout := connectTimeout
 	if !cfg.Ledger.Embedded() && cfg.Archive.URL != "" {
