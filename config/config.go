@@ -142,6 +142,15 @@ func Default() *Config {
 // version does not do yet.
 func (c *Config) Pending() []string { return c.pending }
 
+// UpstreamNames lists the upstreams, as they are configured.
+func (c *Config) UpstreamNames() []string {
+	names := make([]string, len(c.Upstreams))
+	for i := range c.Upstreams {
+		names[i] = c.Upstreams[i].Name
+	}
+	return names
+}
+
 // PriceFiles reads the price tables. A path is relative to the config file; if
 // nothing is there but its base name is a table that ships with Tollgate, that
 // one is taken. All errors are reported at once, as Problems.

@@ -37,6 +37,7 @@ type Book struct {
 	version  string
 	models   *priceIndex
 	tools    *priceIndex
+	rows     []*priceRow // as they stand in the tables
 	warnings []string
 }
 
@@ -61,7 +62,7 @@ func NewBook(o BookOptions) (*Book, error) {
 		}
 	}
 	models, tools := splitRows(load.rows)
-	b := &Book{currency: o.Currency, version: contentVersion(&o), models: newPriceIndex(models), tools: newPriceIndex(tools)}
+	b := &Book{currency: o.Currency, version: contentVersion(&o), models: newPriceIndex(models), tools: newPriceIndex(tools), rows: load.rows}
 	load.errs = append(load.errs, b.models.clashes(models)...)
 	load.errs = append(load.errs, b.tools.clashes(tools)...)
 	if len(load.errs) > 0 {
@@ -135,6 +136,21 @@ func (b *Book) Currency() string { return b.currency }
 // out. A row that is never chosen is not among them: it would be of the same
 // rank as the one that goes before it, and two such rows do not load.
 func (b *Book) Warnings() []string { return slices.Clone(b.warnings) }
+
+// ForOthers tells of rows for an upstream that is not among those there are: they
+// are never chosen. It says it once for each name.
+func (b *Book) ForOthers(upstreams []string) (warnings []string) {
+	known := slices.Clone(upstreams)
+	for _, r := range b.rows {
+		for _, name := range r.upstreams {
+			if !slices.Contains(known, name) {
+				known = append(known, name)
+				warnings = append(warnings, r.place.errorf("upstreams: there is no upstream %s, so its prices are never used", name).Error())
+			}
+		}
+	}
+	return warnings
+}
 
 // Models lists the models that are priced by their exact names, sorted.
 func (b *Book) Models() []string { return slices.Sorted(maps.Keys(b.models.exact)) }

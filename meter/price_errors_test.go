@@ -2,6 +2,7 @@ package meter_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -266,4 +267,25 @@ func TestExchangeMustBeExact(t *testing.T) {
 	o.Exchange["USD"] = "7.12345"
 	_, err := meter.NewBook(o)
 	wantErrors(t, "exchange", err, []string{"3:34: rate 0.03561725/1M is not exact to 1e-12 a unit; use fewer decimals or another count (0.005/1M at the exchange rate of 7.12345)"})
+}
+
+// A row for an upstream that is not there is never chosen, which is hardly meant.
+func TestRowsForOtherUpstreams(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [m], rates: {input: 1}}
+  - {models: [m], upstreams: [openai, opnai], rates: {input: 2}}
+  - {tools: [web_search], upstreams: [opnai, azure], rates: {call: 2}}
+`)
+	for _, tt := range []struct{ upstreams, want []string }{
+		{[]string{"openai", "azure"}, []string{"a.yaml:5:5: upstreams: there is no upstream opnai, so its prices are never used"}},
+		{[]string{"openai", "opnai", "azure", "other"}, nil},
+		{[]string{"openai"}, []string{"a.yaml:5:5: upstreams: there is no upstream opnai", "a.yaml:6:5: upstreams: there is no upstream azure"}},
+	} {
+		got := book.ForOthers(tt.upstreams)
+		if !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
+			t.Errorf("of %v: %q, want %q", tt.upstreams, got, tt.want)
+		}
+	}
 }

@@ -152,6 +152,7 @@ func (r *checked) checkPrices(cfg *config.Config) {
 		return
 	}
 	r.Warnings = append(r.Warnings, book.Warnings()...)
+	r.Warnings = append(r.Warnings, book.ForOthers(cfg.UpstreamNames())...)
 	r.Warnings = append(r.Warnings, withoutPrice(cfg, book)...)
 	r.Prices = &checkedPrices{Version: book.Version(), Currency: book.Currency(), Files: cfg.Pricing.Files, Models: len(book.Models())}
 }

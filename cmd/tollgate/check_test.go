@@ -113,6 +113,17 @@ func TestCheckFails(t *testing.T) {
 	}
 }
 
+// A price for an upstream whose name is mistyped is never used, and another may be in its place.
+func TestCheckOfPricesForNoUpstream(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "p.yaml", "currency: CNY\nprices:\n  - {models: [m], rates: {input: 1}}\n  - {models: [m], upstreams: [bigmodle], rates: {input: 2}}\n")
+	path := writeFile(t, dir, "c.yaml", strings.NewReplacer("REDIS", "embedded", "prices/bigmodel.yaml", "p.yaml").Replace(checkedConfig))
+	r := runWith(t, []string{"KEY=k"}, "check", "-c", path)
+	if r.exit != exitOK || !strings.Contains(r.stdout, "p.yaml:4:5: upstreams: there is no upstream bigmodle") {
+		t.Errorf("exit %d\n%s", r.exit, r.stdout)
+	}
+}
+
 func TestCheckOfTheEnvironmentAlone(t *testing.T) {
 	server := redistest.Start(t)
 	env := []string{"TOLLGATE_REDIS=" + server.URL()}

@@ -161,10 +161,7 @@ func quoteBooks(cfg *config.Config) ([]*meter.Book, error) {
 // checkUpstream refuses a name that neither the configuration nor a price of
 // the model has: it would be priced as if none had been said.
 func checkUpstream(name string, cfg *config.Config, rows []meter.ModelPrice) error {
-	var known []string
-	for i := range cfg.Upstreams {
-		known = append(known, cfg.Upstreams[i].Name)
-	}
+	known := cfg.UpstreamNames()
 	for _, row := range rows {
 		known = append(known, row.Upstreams...)
 	}

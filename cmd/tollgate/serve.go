@@ -71,7 +71,7 @@ func announce(log *zap.Logger, cfg *config.Config) {
 // warnOfCalls logs what calls will meet: prices that are odd or missing, and
 // upstreams without a credential.
 func warnOfCalls(log *zap.Logger, cfg *config.Config, book *meter.Book) {
-	for _, warning := range slices.Concat(book.Warnings(), withoutPrice(cfg, book), withoutKey(cfg)) {
+	for _, warning := range slices.Concat(book.Warnings(), book.ForOthers(cfg.UpstreamNames()), withoutPrice(cfg, book), withoutKey(cfg)) {
 		log.Warn(warning)
 	}
 }
