@@ -195,31 +195,32 @@ func (l *Ledger) RevokeKey(ctx context.Context, account, id string) error {
 // Authenticate tells whose a credential is, for the key holder's own routes.
 // A *Refusal is returned for what Reserve would refuse whatever the request:
 // unknown, revoked or expired key, suspended account, other network.
-func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Addr) (*Key, *Account, error) {
+func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Addr) (*Holder, error) {
 	if !c.valid() {
-		return nil, nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
+		return nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
 	}
 	shard := l.shardOf(c.Account)
 	args := append(l.args(4), c.suffix(), c.Hash, addressText(client), l.zoneOffset())
 	r, err := l.run(ctx, l.scripts.authenticate, shard, l.keysOf(shard, c.Account, 0), args)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if r.text(0) == "NO" {
-		return nil, nil, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
+		return nil, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
 	}
 	s, err := l.state(ctx, c.Account)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	key, err := s.key(c.suffix(), l.timezone)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	standing := r.standing(2)
-	key.Requests, key.Tokens = standing.Requests, standing.Tokens
 	account, err := s.account()
-	return key, account, errors.Join(err, r.problem())
+	h := &Holder{Key: key, Account: account, Standing: r.standing(2)}
+	h.Standing.OfNoModel = true
+	key.Requests, key.Tokens = h.Standing.Requests, h.Standing.Tokens
+	return h, errors.Join(err, r.problem())
 }
 
 // key reads one key; see lua/use.lua for the fields.

@@ -84,7 +84,7 @@ func TestKeyRevocationIsImmediate(t *testing.T) {
 			f.must(f.ledger.RevokeKey(f.ctx(), "acme", id))
 		}
 		_ = isReason(f, f.refused(key, cost(f, "1")), KeyRevoked, "key")
-		_, _, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
+		_, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
 		_ = isReason(f, err, KeyRevoked, "key")
 		f.settle(hold, cost(f, "1"))
 		f.settle(f.reserve(other, cost(f, "1")), cost(f, "1"))
@@ -110,7 +110,7 @@ func TestAccountSuspension(t *testing.T) {
 			f.must(f.ledger.SuspendAccount(f.ctx(), "acme", "unpaid"))
 		}
 		_ = isReason(f, f.refused(key, cost(f, "1")), AccountSuspended, "account")
-		_, _, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
+		_, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
 		_ = isReason(f, err, AccountSuspended, "account")
 		f.settle(hold, cost(f, "1"))
 		f.must(f.ledger.ResumeAccount(f.ctx(), "acme", ""))
@@ -340,12 +340,15 @@ func TestKeysAreListed(t *testing.T) {
 		t.Errorf("keys %+v", keys)
 	}
 	credential, _ := ParseCredential(secret)
-	key, account, err := f.ledger.Authenticate(f.ctx(), credential, netip.MustParseAddr("10.9.9.9"))
+	holder, err := f.ledger.Authenticate(f.ctx(), credential, netip.MustParseAddr("10.9.9.9"))
 	f.must(err)
-	if key.ID != made.ID || account.ID != "acme" {
-		t.Errorf("authenticated as %+v of %+v", key, account)
+	if holder.Key.ID != made.ID || holder.Account.ID != "acme" {
+		t.Errorf("authenticated as %+v of %+v", holder.Key, holder.Account)
 	}
-	_, _, err = f.ledger.Authenticate(f.ctx(), credential, netip.MustParseAddr("11.9.9.9"))
+	if left := holder.Standing; !left.OfNoModel || left.KeySpendLeft == nil || *left.KeySpendLeft != f.nano("0.5") || left.Requests.Limit != 7 {
+		t.Errorf("what is left is %+v", left)
+	}
+	_, err = f.ledger.Authenticate(f.ctx(), credential, netip.MustParseAddr("11.9.9.9"))
 	_ = isReason(t, err, NetworkNotAllowed, "key.networks")
 }
 

@@ -203,7 +203,7 @@ func twiceState(t *testing.T, twice bool) string {
 	f.must(err)
 	f.must(f.ledger.SuspendAccount(f.ctx(), "acme", ""))
 	f.must(f.ledger.ResumeAccount(f.ctx(), "acme", ""))
-	_, _, err = f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
+	_, err = f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
 	f.must(err)
 	f.must(f.ledger.RevokeKey(f.ctx(), "acme", keyID("acme", key.suffix())))
 

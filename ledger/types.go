@@ -175,12 +175,21 @@ type Payment struct {
 // "recharge" and "bonus" as decimal strings, "pack:<id>" as numbers.
 type Balances []Payment
 
+// Holder is whose a credential is, and what is left.
+type Holder struct {
+	Key      *Key
+	Account  *Account
+	Standing Standing // of no model
+}
+
 // Standing is what is left, read by the very script that changed it.
 type Standing struct {
 	// Recharge and Bonus are free: balance less what is held, by the account's split.
 	Recharge, Bonus meter.Nano
 	// PackFree is the free quantity over all packs that fit the request's unit and model.
 	PackFree int64
+	// OfNoModel says that no model was asked for, so that PackFree is not known.
+	OfNoModel bool
 	// HasPacks reports whether any pack fits the request.
 	HasPacks bool
 	// KeySpendLeft is what the key's tightest spend limit leaves; nil without one.

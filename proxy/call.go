@@ -120,7 +120,10 @@ func (c *call) takeBody() error {
 	if length >= 0 && length <= strangersBody {
 		return readBody(c.body, body, length)
 	}
-	g := &gate{Reader: body, know: c.authenticate, room: strangersBody}
+	g := &gate{Reader: body, room: strangersBody, know: func() error {
+		_, err := c.authenticate()
+		return err
+	}}
 	err := readBody(c.body, g, length)
 	if g.err != nil {
 		return g.err
@@ -457,19 +460,20 @@ func (c *call) hideFromStrangers(err error) *apiError {
 	if e.code == codeInvalidKey || e.status == http.StatusServiceUnavailable {
 		return e
 	}
-	if err := c.authenticate(); err != nil {
+	holder, err := c.authenticate()
+	if err != nil {
 		c.trouble = err
 		return c.asAPIError(err)
 	}
+	e.standing = &holder.Standing
 	return e
 }
 
 // authenticate asks the ledger for the key alone.
-func (c *call) authenticate() error {
+func (c *call) authenticate() (*ledger.Holder, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
-	_, _, err := c.proxy.ledger.Authenticate(ctx, c.credential, clientAddr(c.r))
-	return err
+	return c.proxy.ledger.Authenticate(ctx, c.credential, clientAddr(c.r))
 }
 
 // end is the one way out.

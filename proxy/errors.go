@@ -214,8 +214,8 @@ func (c *call) asAPIError(err error) *apiError {
 
 // refusalError is the table of refusals in docs/errors.md.
 func (c *call) refusalError(r *ledger.Refusal) *apiError {
-	forbidden := func(code, message string) *apiError {
-		return &apiError{status: http.StatusForbidden, code: code, kind: kindInvalidRequest, message: message, final: true}
+	forbidden := func(code, message string, left *ledger.Standing) *apiError {
+		return &apiError{status: http.StatusForbidden, code: code, kind: kindInvalidRequest, message: message, final: true, standing: left}
 	}
 	switch r.Reason {
 	case ledger.KeyInvalid:
@@ -225,13 +225,13 @@ func (c *call) refusalError(r *ledger.Refusal) *apiError {
 	case ledger.KeyExpired:
 		return errInvalidKey("This API key has expired.")
 	case ledger.AccountSuspended:
-		return forbidden("account_suspended", "This account is suspended. Please ask its administrator.")
+		return forbidden("account_suspended", "This account is suspended. Please ask its administrator.", nil)
 	case ledger.NetworkNotAllowed:
-		return forbidden("network_not_allowed", "This API key may not be used from your network address.")
+		return forbidden("network_not_allowed", "This API key may not be used from your network address.", nil)
 	case ledger.ModelNotAllowed:
-		return forbidden("model_not_allowed", fmt.Sprintf("This API key may not use the model '%s'.", c.model()))
+		return forbidden("model_not_allowed", fmt.Sprintf("This API key may not use the model '%s'.", c.model()), &r.Standing)
 	case ledger.EndpointNotAllowed:
-		return forbidden("model_not_allowed", "This API key may not use this endpoint.")
+		return forbidden("model_not_allowed", "This API key may not use this endpoint.", &r.Standing)
 	case ledger.RateLimited, ledger.TooManyParallel:
 		return rateLimitError(r)
 	case ledger.InsufficientFunds, ledger.KeySpendExhausted, ledger.InFlight:

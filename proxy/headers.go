@@ -215,7 +215,9 @@ func writeStanding(h http.Header, s *ledger.Standing) {
 func (w *headerWriter) standing(s *ledger.Standing) {
 	w.money("X-Tollgate-Balance-Recharge", s.Recharge)
 	w.money("X-Tollgate-Balance-Bonus", s.Bonus)
-	w.count("X-Tollgate-Pack-Remaining", s.PackFree)
+	if !s.OfNoModel {
+		w.count("X-Tollgate-Pack-Remaining", s.PackFree)
+	}
 	if s.KeySpendLeft != nil {
 		w.money("X-Tollgate-Key-Remaining", *s.KeySpendLeft)
 	}

@@ -13,22 +13,15 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// holder is who asks: a key that the ledger knows, and its account.
-type holder struct {
-	key     *ledger.Key
-	account *ledger.Account
-	id      string // of this request
-}
-
 // holderRoute answers a key holder with one JSON object.
-type holderRoute func(*http.Request, holder) (any, error)
+type holderRoute func(*http.Request, *ledger.Holder) (any, error)
 
 // forHolder lets only valid keys through to a route. Nothing here is charged.
 func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{proxy: p, r: r, routing: p.routing.Load(), id: ledger.NewRequestID(), at: time.Now()}
 		writeNoCharge(w.Header(), c.currency(), nil)
-		answer, err := p.askHolder(c, route)
+		answer, err := c.askHolder(w.Header(), route)
 		if err != nil {
 			e := c.asAPIError(err)
 			e.write(w, c.id)
@@ -41,18 +34,21 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 	}
 }
 
-func (p *Proxy) askHolder(c *call, route holderRoute) (any, error) {
-	known, ok := credential(c.r)
-	if !ok {
+// askHolder asks a route, once it is known who asks, and writes what is left to them.
+func (c *call) askHolder(h http.Header, route holderRoute) (any, error) {
+	var known bool
+	if c.credential, known = credential(c.r); !known {
 		return nil, errNoKey()
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
-	key, account, err := p.ledger.Authenticate(ctx, known, clientAddr(c.r))
+	c.r = c.r.WithContext(ctx)
+	holder, err := c.authenticate()
 	if err != nil {
 		return nil, err
 	}
-	return route(c.r.WithContext(ctx), holder{key, account, c.id})
+	writeStanding(h, &holder.Standing)
+	return route(c.r, holder)
 }
 
 // modelInfo is a model of GET /v1/models, in OpenAI's form, with its prices.
@@ -64,20 +60,20 @@ type modelInfo struct {
 	Pricing []meter.ModelPrice `json:"pricing"`
 }
 
-func (p *Proxy) listModels(r *http.Request, h holder) (any, error) {
+func (p *Proxy) listModels(r *http.Request, h *ledger.Holder) (any, error) {
 	models := []modelInfo{}
 	routing := p.routing.Load()
 	for _, name := range slices.Sorted(maps.Keys(routing.named)) {
-		if info, ok := routing.describe(name, h.key); ok {
+		if info, ok := routing.describe(name, h.Key); ok {
 			models = append(models, info)
 		}
 	}
 	return map[string]any{"object": "list", "data": models, "currency": routing.book.Currency()}, nil
 }
 
-func (p *Proxy) showModel(r *http.Request, h holder) (any, error) {
+func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
 	name := r.PathValue("id")
-	info, ok := p.routing.Load().describe(name, h.key)
+	info, ok := p.routing.Load().describe(name, h.Key)
 	if !ok {
 		return nil, errUnknownModel(name)
 	}
@@ -120,15 +116,15 @@ type keyRemainders struct {
 	Parallel     *int64      `json:"parallel,omitempty"`
 }
 
-func (p *Proxy) showKey(r *http.Request, h holder) (any, error) {
-	limits, use := h.key.Limits, h.key.Use
-	return keyInfo{h.key, p.routing.Load().book.Currency(), keyRemainders{
+func (p *Proxy) showKey(r *http.Request, h *ledger.Holder) (any, error) {
+	limits, use := h.Key.Limits, h.Key.Use
+	return keyInfo{h.Key, p.routing.Load().book.Currency(), keyRemainders{
 		SpendTotal:   left(limits.SpendTotal, use.SpendTotal+use.SpendHeld),
 		SpendDaily:   left(limits.SpendDaily, use.SpendDaily+use.SpendHeld),
 		SpendMonthly: left(limits.SpendMonthly, use.SpendMonthly+use.SpendHeld),
 		Tokens:       left(limits.Tokens, use.Tokens+use.TokensHeld),
-		RPM:          leftNow(h.key.Requests),
-		TPM:          leftNow(h.key.Tokens),
+		RPM:          leftNow(h.Key.Requests),
+		TPM:          leftNow(h.Key.Tokens),
 		Parallel:     left(limits.Parallel, use.Parallel),
 	}}, nil
 }
@@ -156,12 +152,12 @@ type credits struct {
 	Currency string `json:"currency"`
 }
 
-func (p *Proxy) showCredits(r *http.Request, h holder) (any, error) {
-	return credits{h.account, p.routing.Load().book.Currency()}, nil
+func (p *Proxy) showCredits(r *http.Request, h *ledger.Holder) (any, error) {
+	return credits{h.Account, p.routing.Load().book.Currency()}, nil
 }
 
-func (p *Proxy) showReceipt(r *http.Request, h holder) (any, error) {
-	receipt, err := p.ledger.Receipt(r.Context(), h.account.ID, r.PathValue("id"))
+func (p *Proxy) showReceipt(r *http.Request, h *ledger.Holder) (any, error) {
+	receipt, err := p.ledger.Receipt(r.Context(), h.Account.ID, r.PathValue("id"))
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil, &apiError{
 			status: http.StatusNotFound, code: "receipt_not_found", kind: kindInvalidRequest, final: true,

@@ -26,7 +26,7 @@ type quoted struct {
 // request itself (`endpoint` in it, or in the query, names its path where the
 // body alone does not tell), which gives a ceiling; or {"model", "usage": {…}},
 // which gives the price of that usage.
-func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
+func (p *Proxy) quote(r *http.Request, h *ledger.Holder) (any, error) {
 	var body []byte
 	err := readBody(&body, http.MaxBytesReader(nil, r.Body, p.policy.MaxBody), r.ContentLength)
 	if err != nil {
@@ -45,11 +45,11 @@ func (p *Proxy) quote(r *http.Request, h holder) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch limits := h.key.Limits; { // as the call itself would be refused
+	switch limits := h.Key.Limits; { // as the call itself would be refused
 	case !meter.MatchAnyModel(limits.Models, c.model()):
-		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.ModelNotAllowed})
+		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.ModelNotAllowed, Standing: h.Standing})
 	case (e != nil || answer.Ceiling) && !meter.MatchAnyModel(limits.Endpoints, c.endpoint.Name):
-		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.EndpointNotAllowed})
+		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.EndpointNotAllowed, Standing: h.Standing})
 	}
 	return answer, nil
 }

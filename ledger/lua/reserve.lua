@@ -123,16 +123,19 @@ local function place(groups, fee, tokens)
   return {'OK', str(seq), hold, deadline, standing(groups, key_standing())}
 end
 
+-- forbid refuses whatever is left, and tells that all the same.
+local function forbid(reason, limit, groups) return no(reason, limit, {standing = standing(groups, key_standing())}) end
+
 -- admit goes through the checks.
 local function admit(groups)
   load_key(ARGV[6], ARGV[11])
   local reason, limit = refuse_holder(ARGV[7], ARGV[10])
   if reason then return no(reason, limit) end
   local terms, model, tokens = key.terms, ARGV[8], tonumber(ARGV[13])
-  if not listed(terms.models, model) then return no('model_not_allowed', 'key.models') end
-  if not listed(terms.endpoints, ARGV[9]) then return no('endpoint_not_allowed', 'key.endpoints') end
-
   find_packs(groups, nil, model)
+  if not listed(terms.models, model) then return forbid('model_not_allowed', 'key.models', groups) end
+  if not listed(terms.endpoints, ARGV[9]) then return forbid('endpoint_not_allowed', 'key.endpoints', groups) end
+
   local free = cash_free()
   local fee = price(groups, free)
   local limits = spend_left()
