@@ -80,17 +80,9 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, health{Status: "ready"})
 }
 
-func reasons(err error) []string {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		return []string{err.Error()}
-	}
-	var list []string
-	for _, e := range joined.Unwrap() {
-		list = append(list, e.Error())
-	}
-	return list
-}
+// reasons has one for each error that was joined. One that wraps two errors, as
+// "ledger unavailable: why", is one reason; so its text tells, and not its type.
+func reasons(err error) []string { return strings.Split(err.Error(), "\n") }
 
 // api is where the admin API will be: until then there is nothing behind the token.
 func (h *handler) api(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -55,6 +56,7 @@ func TestReadiness(t *testing.T) {
 		{"ready", nil, 200, health{Status: "ready"}},
 		{"one reason", errors.New("draining"), 503, health{"unready", []string{"draining"}}},
 		{"two reasons", errors.Join(errors.New("draining"), errors.New("ledger away")), 503, health{"unready", []string{"draining", "ledger away"}}},
+		{"one reason that wraps two errors", fmt.Errorf("%w: %w", errors.New("ledger away"), errors.New("no connection")), 503, health{"unready", []string{"ledger away: no connection"}}},
 	} {
 		w := get(newHandler(t, "", func(context.Context) error { return tt.err }), "/readyz", "")
 		var got health
