@@ -121,8 +121,12 @@ func (c *call) errUnpriced() *apiError {
 	if c.request != nil && len(c.request.Attributes) > 0 {
 		what += fmt.Sprintf(" with %.100s", c.request.Attributes)
 	}
-	e := errUnknownModel(c.model())
-	e.message = fmt.Sprintf("The model '%s' has no price here for %s, and what has no price is refused. GET /v1/models lists models and prices.", c.model(), what)
+	return errNoPrice(c.model(), what)
+}
+
+func errNoPrice(model, what string) *apiError {
+	e := errUnknownModel(model)
+	e.message = fmt.Sprintf("The model '%s' has no price here for %s, and what has no price is refused. GET /v1/models lists models and prices.", model, what)
 	return e
 }
 

@@ -37,6 +37,9 @@ func (c *call) quoteUsage(body []byte) (quoted, error) {
 	if err != nil {
 		return quoted{}, c.asAPIError(err)
 	}
+	if err := c.wholePriced(&charge); err != nil {
+		return quoted{}, err
+	}
 	return quoted{charge.Fee, c.currency(), charge.Lines, charge.PriceVersion, false}, nil
 }
 
@@ -52,6 +55,19 @@ func (c *call) findPriced() error {
 		c.endpoint = endpoints[priced]
 	case !prices(c.endpoint):
 		return c.errUnpriced()
+	}
+	return nil
+}
+
+// wholePriced refuses a charge of which a part has no price: a call that could use
+// that is refused, and its fee is not what the rest costs.
+func (c *call) wholePriced(charge *meter.Charge) error {
+	for i := range charge.Lines {
+		if line := &charge.Lines[i]; line.Unpriced {
+			e := errNoPrice(c.model(), line.Dimension.String())
+			e.param = "usage." + line.Dimension.String()
+			return e
+		}
 	}
 	return nil
 }

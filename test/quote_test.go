@@ -68,6 +68,8 @@ func TestQuoteOfUsageRefused(t *testing.T) {
 		{`{"model":"none","usage":{"input":1}}`, 404, "model"},
 		{`{"model":"glm-asr","usage":{"audio_ms":1}}`, 404, "model"}, // there is no route to it
 		{`{"model":"embedding-3","usage":{"input":1},"endpoint":"/v1/chat/completions"}`, 404, "model"},
+		{`{"model":"gpt-4o","usage":{"image":2}}`, 404, "usage.image"},
+		{`{"model":"gpt-4o","usage":{"input":1,"tool_call":2}}`, 404, "usage.tool_call"}, // a part of it is priced
 	} {
 		r := p.post("/v1/quote", key, tt.body)
 		code := "invalid_request"
