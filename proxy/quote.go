@@ -59,7 +59,7 @@ func (c *call) quoteBody(body []byte) (quoted, error) {
 		return c.quoteUsage(body)
 	}
 	if c.endpoint == nil {
-		c.endpoint = endpointOf(body)
+		c.endpoint = c.endpointOf(body)
 	}
 	if err := c.understand(body); err != nil {
 		return quoted{}, c.asAPIError(err)
@@ -85,15 +85,25 @@ func namedEndpoint(r *http.Request, body []byte) (*meter.Endpoint, error) {
 }
 
 // endpointOf finds which endpoint a request is for, by its members.
-func endpointOf(body []byte) *meter.Endpoint {
+func (c *call) endpointOf(body []byte) *meter.Endpoint {
 	path := "/chat/completions"
 	switch {
 	case gjson.GetBytes(body, "input").Exists():
 		path = "/embeddings"
-	case gjson.GetBytes(body, "prompt").Exists() && gjson.GetBytes(body, "max_tokens").Exists():
+	case !gjson.GetBytes(body, "prompt").Exists():
+	case gjson.GetBytes(body, "max_tokens").Exists() || c.onlyWrites(gjson.GetBytes(body, "model").String()):
 		path = "/completions"
-	case gjson.GetBytes(body, "prompt").Exists():
+	default:
 		path = "/images/generations"
 	}
 	return meter.FindEndpoint(path)
+}
+
+// onlyWrites tells a model that is priced for text and not for images: a prompt
+// alone may be for either.
+func (c *call) onlyWrites(model string) bool {
+	priced := func(path string) bool {
+		return c.routing.book.Priced(model, meter.FindEndpoint(path).Class, c.at)
+	}
+	return priced("/completions") && !priced("/images/generations")
 }

@@ -90,6 +90,8 @@ func TestQuoteRoute(t *testing.T) {
 	}
 	image := p.post("/v1/quote", key, `{"model":"cogview-4","prompt":"A cat","n":2}`)
 	equal(t, "fee of two images", image.get("fee").String(), "0.12")
+	text := p.post("/v1/quote", key, `{"model":"gpt-4o","prompt":"A cat"}`) // a completion that sets no limit
+	equal(t, "what a prompt to a model of text is for", text.get("lines.#.dimension").String(), `["input","output"]`)
 	equal(t, "requests that reached the upstream", w.up.Stats().Requests, 0)
 	w.requireNoCharge("acme")
 }
