@@ -41,22 +41,24 @@ func (p *Proxy) quote(r *http.Request, h *ledger.Holder) (any, error) {
 		return nil, err
 	}
 	c := &call{proxy: p, r: r, endpoint: e, at: time.Now(), routing: p.routing.Load()}
-	answer, err := c.quoteBody(body)
+	limits := h.Key.Limits
+	answer, err := c.quoteBody(body, limits.Endpoints)
 	if err != nil {
 		return nil, err
 	}
-	switch limits := h.Key.Limits; { // as the call itself would be refused
+	switch { // as the call itself would be refused
 	case !meter.MatchAnyModel(limits.Models, c.model()):
 		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.ModelNotAllowed, Standing: h.Standing})
-	case (e != nil || answer.Ceiling) && !meter.MatchAnyModel(limits.Endpoints, c.endpoint.Name):
+	case !meter.MatchAnyModel(limits.Endpoints, c.endpoint.Name):
 		return nil, c.refusalError(&ledger.Refusal{Reason: ledger.EndpointNotAllowed, Standing: h.Standing})
 	}
 	return answer, nil
 }
 
-func (c *call) quoteBody(body []byte) (quoted, error) {
+// quoteBody quotes for a key that may use the allowed endpoints.
+func (c *call) quoteBody(body []byte, allowed []string) (quoted, error) {
 	if gjson.GetBytes(body, "usage").IsObject() {
-		return c.quoteUsage(body)
+		return c.quoteUsage(body, allowed)
 	}
 	if c.endpoint == nil {
 		c.endpoint = c.endpointOf(body)

@@ -11,7 +11,7 @@ import (
 )
 
 // quoteUsage prices the usage that the body gives, as the quote verb does.
-func (c *call) quoteUsage(body []byte) (quoted, error) {
+func (c *call) quoteUsage(body []byte, allowed []string) (quoted, error) {
 	model, err := givenModel(gjson.GetBytes(body, "model"))
 	if err != nil {
 		return quoted{}, err
@@ -30,7 +30,7 @@ func (c *call) quoteUsage(body []byte) (quoted, error) {
 		}
 	}
 	c.request = &meter.Request{Model: model, Attributes: when}
-	if err := c.findPriced(); err != nil {
+	if err := c.findPriced(allowed); err != nil {
 		return quoted{}, err
 	}
 	charge, err := c.routing.book.ChargeGiven(c.priceQuery(""), &used)
@@ -43,16 +43,17 @@ func (c *call) quoteUsage(body []byte) (quoted, error) {
 	return quoted{charge.Fee, c.currency(), charge.Lines, charge.PriceVersion, false}, nil
 }
 
-// findPriced finds the endpoint that prices the model, if none was named.
-func (c *call) findPriced() error {
+// findPriced finds the endpoint that prices the model, if none was named: one that
+// the key may use before others. What no upstream serves has no price to tell.
+func (c *call) findPriced(allowed []string) error {
 	prices := func(e *meter.Endpoint) bool { return c.routing.book.Priced(c.model(), e.Class, c.at) }
-	endpoints := meter.Endpoints()
-	priced := slices.IndexFunc(endpoints, prices)
+	priced := slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return !prices(e) })
 	switch {
-	case priced < 0:
+	case len(priced) == 0 || len(c.routing.candidates(c.model())) == 0:
 		return errUnknownModel(c.model())
 	case c.endpoint == nil:
-		c.endpoint = endpoints[priced]
+		usable := slices.IndexFunc(priced, func(e *meter.Endpoint) bool { return meter.MatchAnyModel(allowed, e.Name) })
+		c.endpoint = priced[max(usable, 0)]
 	case !prices(c.endpoint):
 		return c.errUnpriced()
 	}

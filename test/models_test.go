@@ -30,4 +30,7 @@ prices:
 		}
 		equal(t, "models", strings.Join(names, " "), want)
 	}
+	for model, status := range map[string]int{"exact-1": 200, "unserved-1": 404} { // nor is there a quote of what nobody serves
+		equal(t, "status of a quote of "+model, p.post("/v1/quote", key, `{"model":"`+model+`","usage":{"input":1}}`).status, status)
+	}
 }

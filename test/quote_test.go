@@ -92,4 +92,10 @@ func TestQuoteOfWhatTheKeyMayNot(t *testing.T) {
 	forbidden.require(t, p.post("/v1/quote", narrow, `{"model":"glm-4.6","prompt":"x","max_tokens":5}`))
 	p.post("/v1/quote", narrow, chat("glm-4.6", "usage=1,1")).requireStatus(t, 200)
 	p.post("/v1/quote", narrow, `{"model":"glm-4.6","usage":{"input":1}}`).requireStatus(t, 200)
+
+	// A usage names no endpoint: it is priced where the key may use the model, if it may.
+	embeds, _ := w.key("acme", "--endpoints", "embeddings")
+	forbidden.require(t, p.post("/v1/quote", embeds, `{"model":"gpt-4o","usage":{"input":1}}`))
+	completes, _ := w.key("acme", "--endpoints", "completions")
+	p.post("/v1/quote", completes, `{"model":"gpt-4o","usage":{"input":1}}`).requireStatus(t, 200)
 }
