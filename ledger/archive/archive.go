@@ -31,8 +31,9 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	"modernc.org/sqlite"               // also the driver "sqlite"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite" // also the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -129,18 +130,41 @@ func dial(address string) (*Archive, error) {
 		return &Archive{db: db, path: path}, nil
 	}
 	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
-		db, err := sql.Open("pgx", address)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrArchive, err)
-		}
-		db.SetMaxOpenConns(8)
-		return &Archive{db: db, postgres: true}, nil
+		return dialPostgres(address)
 	}
 	return nil, fmt.Errorf("%w: %q: want sqlite:PATH or postgres://USER@HOST/DATABASE", ErrArchive, shown(address))
 }
 
+func dialPostgres(address string) (*Archive, error) {
+	config, err := pgx.ParseConfig(address)
+	switch {
+	case err != nil && shown(address) != unshowable:
+		return nil, fmt.Errorf("%w %s: %w", ErrArchive, shown(address), err)
+	case err != nil || misread(address, config):
+		// Which part is the password nobody can tell, so no part of it is repeated, as the driver's errors would.
+		return nil, fmt.Errorf("%w %s: in a name or password write @ : / ? # %% as %%40 %%3A %%2F %%3F %%23 %%25", ErrArchive, unshowable)
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(8)
+	return &Archive{db: db, postgres: true}, nil
+}
+
+// unshowable stands for an address of which it cannot be told where its password ends.
+const unshowable = "(an address that cannot be shown)"
+
+// misread reports whether a part of a password has been taken for a host or a database.
+func misread(address string, config *pgx.ConnConfig) bool {
+	hosts := []string{config.Host}
+	for _, f := range config.Fallbacks {
+		hosts = append(hosts, f.Host)
+	}
+	return shown(address) == unshowable && strings.Contains(config.Database, "@") ||
+		slices.ContainsFunc(hosts, func(h string) bool { return strings.LastIndex(h, "@") > 0 }) // a socket's name may begin with it
+}
+
 // shown is an address for messages: without its passwords, and with the whole
-// path of a file, since a relative one goes by the working directory.
+// path of a file, since a relative one goes by the working directory. An @
+// beyond the host says that a password has a / ? or # in it, and goes on there.
 func shown(address string) string {
 	if path, ok := strings.CutPrefix(address, "sqlite:"); ok {
 		if whole, err := filepath.Abs(path); err == nil {
@@ -149,8 +173,8 @@ func shown(address string) string {
 		return "sqlite:" + path
 	}
 	u, err := url.Parse(address)
-	if err != nil {
-		return "(an address that cannot be read)"
+	if err != nil || strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {
+		return unshowable
 	}
 	if u.RawQuery != "" && strings.Contains(u.RawQuery, "password") {
 		u.RawQuery = "xxxxx"

@@ -322,6 +322,19 @@ func TestBadAddressSaysWhatWouldBeRight(t *testing.T) {
 	}
 }
 
+// A password that is not written as it should be in a URL may be taken for a
+// port, a database or a query: no part of it is shown.
+func TestNoPartOfAPasswordIsShown(t *testing.T) {
+	for _, mark := range []string{"/", "?", "#", "@", "%", ":", "@x/x:", "@x?x#", "@x,"} {
+		for _, password := range []string{"12" + mark + "hush", "hush" + mark + "12", mark + "hush" + mark} {
+			address := "postgres://tollgate:" + password + "@127.0.0.1:1/tollgate"
+			if _, err := OpenExisting(t.Context(), address); err == nil || strings.Contains(err.Error(), "hush") {
+				t.Errorf("%s: got %v", password, err)
+			}
+		}
+	}
+}
+
 // A relative path goes by the working directory, so the message says which that was.
 func TestMissingArchiveSaysWhere(t *testing.T) {
 	t.Chdir(t.TempDir())
