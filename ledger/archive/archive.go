@@ -130,12 +130,12 @@ func dial(address string) (*Archive, error) {
 		return &Archive{db: db, path: path}, nil
 	}
 	if strings.HasPrefix(address, "postgres://") || strings.HasPrefix(address, "postgresql://") {
-		return dialPostgres(address)
+		return dialPostgres(address, patience)
 	}
 	return nil, fmt.Errorf("%w: %q: want sqlite:PATH or postgres://USER@HOST/DATABASE", ErrArchive, shown(address))
 }
 
-func dialPostgres(address string) (*Archive, error) {
+func dialPostgres(address string, patience time.Duration) (*Archive, error) {
 	config, err := pgx.ParseConfig(address)
 	switch {
 	case err != nil && shown(address) != unshowable:
@@ -144,6 +144,7 @@ func dialPostgres(address string) (*Archive, error) {
 		// Which part is the password nobody can tell, so no part of it is repeated, as the driver's errors would.
 		return nil, fmt.Errorf("%w %s: in a name or password write @ : / ? # %% as %%40 %%3A %%2F %%3F %%23 %%25", ErrArchive, unshowable)
 	}
+	config.DialFunc = patiently(config.DialFunc, patience)
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(8)
 	return &Archive{db: db, postgres: true}, nil
@@ -520,33 +521,44 @@ func (a *Archive) Verify(ctx context.Context, shard int) (entries uint64, err er
 	if err != nil {
 		return 0, err
 	}
-	query := Query{Shard: shard, UntilSeq: head.Seq}
-	text, args := query.sql()
-	rows, err := a.db.QueryContext(ctx, text, args...)
-	if err != nil {
-		return 0, annotate(err)
-	}
-	defer rows.Close()
 	var hash []byte
-	for rows.Next() {
-		e, fields, archived, err := scanEntry(rows)
-		if err != nil {
+	for query := (Query{Shard: shard, UntilSeq: head.Seq}); ; query.AfterSeq = entries {
+		n, err := a.verifyPage(ctx, &query, &hash)
+		if entries += n; err != nil {
 			return entries, annotate(err)
 		}
-		if entries++; e.Seq != entries {
-			return entries, annotate(fmt.Errorf("%w: shard %d has %d-0 where %d-0 should be", ErrGap, shard, e.Seq, entries))
+		if n < pageSize {
+			break
 		}
-		if hash = chain(hash, shard, e.Seq, fields); !bytes.Equal(hash, archived) {
-			return entries, annotate(fmt.Errorf("%w: shard %d, the hash of entry %d-0 does not follow", ErrFork, shard, e.Seq))
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return entries, annotate(err)
 	}
 	if entries != head.Seq || !bytes.Equal(hash, head.hash) {
 		return entries, annotate(fmt.Errorf("%w: shard %d ends at %d-0 with hash %s, its head says %d-0", ErrGap, shard, entries, hex.EncodeToString(hash), head.Seq))
 	}
 	return entries, nil
+}
+
+// verifyPage walks the first entries that the query chooses, from the hash of the one before them on.
+func (a *Archive) verifyPage(ctx context.Context, q *Query, hash *[]byte) (entries uint64, err error) {
+	text, args := q.sql()
+	rows, err := a.db.QueryContext(ctx, fmt.Sprintf("%s LIMIT %d", text, pageSize), args...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, fields, archived, err := scanEntry(rows)
+		if err != nil {
+			return entries, err
+		}
+		if next := q.AfterSeq + entries + 1; e.Seq != next {
+			return entries, fmt.Errorf("%w: shard %d has %d-0 where %d-0 should be", ErrGap, q.Shard, e.Seq, next)
+		}
+		entries++
+		if *hash = chain(*hash, q.Shard, e.Seq, fields); !bytes.Equal(*hash, archived) {
+			return entries, fmt.Errorf("%w: shard %d, the hash of entry %d-0 does not follow", ErrFork, q.Shard, e.Seq)
+		}
+	}
+	return entries, rows.Err()
 }
 
 // leaseSlack is how far the clocks of those who take leases may be apart: one

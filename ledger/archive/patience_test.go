@@ -1,0 +1,68 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/pgtest"
+)
+
+// A server that takes what it is sent and says nothing, as one that stands still does.
+func TestSilentPostgresIsGivenUp(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	a, err := dialPostgres("postgres://tollgate@"+server.Addr().String()+"/tollgate?sslmode=disable", time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if _, err := a.Head(t.Context(), 3); !errors.Is(err, ErrArchive) || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// One who archives a shard and goes no further keeps it from others, but not for ever.
+func TestShardThatIsKeptIsGivenUp(t *testing.T) {
+	address := pgtest.Start(t)
+	keeper := openArchive(t, address)
+	keep, err := keeper.db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = keep.Rollback() }()
+	if _, err := keep.ExecContext(t.Context(), `SELECT pg_advisory_xact_lock($1)`, advisoryLock+3); err != nil {
+		t.Fatal(err)
+	}
+	other, err := dialPostgres(address, 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Append(t.Context(), Head{Shard: 3}, run(1, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The driver ends a wait by a deadline in the past: that is not put off.
+func TestPatienceEndsWithTheContext(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	conn, err := patiently(func(context.Context, string, string) (net.Conn, error) { return near, nil }, time.Hour)(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
