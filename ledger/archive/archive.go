@@ -77,6 +77,7 @@ type Archive struct {
 	db       *sql.DB
 	identity string
 	postgres bool
+	idle     string // how long PostgreSQL waits for us within a transaction
 	path     string // of the SQLite file
 	file     os.FileInfo
 }
@@ -147,7 +148,7 @@ func dialPostgres(address string, patience time.Duration) (*Archive, error) {
 	config.DialFunc = patiently(config.DialFunc, patience)
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(8)
-	return &Archive{db: db, postgres: true}, nil
+	return &Archive{db: db, postgres: true, idle: idleLimit}, nil
 }
 
 // unshowable stands for an address of which it cannot be told where its password ends.
@@ -312,7 +313,7 @@ func (a *Archive) transact(ctx context.Context, shards []int, work func(*sql.Tx)
 		if !a.postgres {
 			break
 		}
-		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, advisoryLock+int64(shard)); err != nil {
+		if _, err := tx.ExecContext(ctx, takeShard, a.idle, advisoryLock+int64(shard)); err != nil {
 			return annotate(err)
 		}
 	}
@@ -321,6 +322,14 @@ func (a *Archive) transact(ctx context.Context, shards []int, work func(*sql.Tx)
 	}
 	return annotate(tx.Commit())
 }
+
+// takeShard locks a shard until the transaction ends. PostgreSQL ends it for one
+// who goes no further: of a machine that has lost its power it hears nothing, and
+// would keep the shard from archivers and recoveries for hours.
+const (
+	takeShard = `SELECT set_config('idle_in_transaction_session_timeout', $1, true), pg_advisory_xact_lock($2)`
+	idleLimit = "60s"
+)
 
 const (
 	// createTries and createPause are how often, and after how long, the making of a SQLite file is tried again.

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net"
 	"os"
@@ -47,6 +48,21 @@ func TestShardThatIsKeptIsGivenUp(t *testing.T) {
 	defer other.Close()
 	if _, err := other.Append(t.Context(), Head{Shard: 3}, run(1, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A machine that has lost its power in the midst of archiving says nothing of it to
+// PostgreSQL, which is to give the shard to others all the same.
+func TestShardOfADeadMachineIsFreed(t *testing.T) {
+	address := pgtest.Start(t)
+	dead, alive := openArchive(t, address), openArchive(t, address)
+	dead.idle = "50ms"
+	err := dead.transact(t.Context(), []int{3}, func(*sql.Tx) error {
+		mustAppend(t, alive, Head{Shard: 3}, run(1, 1))
+		return nil
+	})
+	if err == nil {
+		t.Error("its transaction was committed")
 	}
 }
 
