@@ -325,9 +325,12 @@ func (a *Archive) transact(ctx context.Context, shards []int, work func(*sql.Tx)
 
 // takeShard locks a shard until the transaction ends. PostgreSQL ends it for one
 // who goes no further: of a machine that has lost its power it hears nothing, and
-// would keep the shard from archivers and recoveries for hours.
+// would keep the shard from archivers and recoveries for hours. And what is committed
+// is on disk, also where the database is set not to wait for that: the journal is
+// trimmed by it.
 const (
-	takeShard = `SELECT set_config('idle_in_transaction_session_timeout', $1, true), pg_advisory_xact_lock($2)`
+	takeShard = `SELECT set_config('idle_in_transaction_session_timeout', $1, true),
+		set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), true), pg_advisory_xact_lock($2)`
 	idleLimit = "60s"
 )
 

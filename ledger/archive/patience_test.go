@@ -66,6 +66,21 @@ func TestShardOfADeadMachineIsFreed(t *testing.T) {
 	}
 }
 
+// A database may be set to acknowledge what it has not written down yet, and to lose it when it crashes.
+func TestPostgresKeepsWhatItAcknowledged(t *testing.T) {
+	address := pgtest.Start(t)
+	for set, want := range map[string]string{"off": "on", "on": "on", "local": "local", "remote_apply": "remote_apply"} {
+		a := openArchive(t, address+"&synchronous_commit="+set)
+		var got string
+		err := a.transact(t.Context(), []int{3}, func(tx *sql.Tx) error {
+			return tx.QueryRowContext(t.Context(), `SHOW synchronous_commit`).Scan(&got)
+		})
+		if err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %s", set, got, err, want)
+		}
+	}
+}
+
 // The driver ends a wait by a deadline in the past: that is not put off.
 func TestPatienceEndsWithTheContext(t *testing.T) {
 	near, far := net.Pipe()
