@@ -147,7 +147,7 @@ func (l *Log) list() (numbers []uint64, err error) {
 			continue
 		}
 		number, err := strconv.ParseUint(name, 10, 64)
-		if err != nil {
+		if err != nil || filepath.Base(l.path(number)) != e.Name() {
 			return nil, fmt.Errorf("%w: %s is not a segment", ErrCorrupt, e.Name())
 		}
 		numbers = append(numbers, number)

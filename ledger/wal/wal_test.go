@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -124,6 +125,20 @@ func TestFlippedBitEndsTheLastSegmentAndCondemnsAnOlderOne(t *testing.T) {
 	flip(1)
 	if _, err := Open(o); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("damage in an older segment: %v, want ErrCorrupt", err)
+	}
+}
+
+// A file that is named nearly as a segment is is told by its name, not taken for one.
+func TestForeignFileIsToldByItsName(t *testing.T) {
+	for _, name := range []string{"notes.log", "1.log", "0000000000001.log", "+00000000001.log"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(magic), segmentMode); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Open(Options{Dir: dir})
+		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), " "+name+" is not a segment") {
+			t.Errorf("%s: got %v, %v", name, l, err)
+		}
 	}
 }
 
