@@ -14,8 +14,9 @@ import (
 const journalPage = 500
 
 // clockSlack is how far Redis's clock may have been set back: within as much
-// the times in a shard's journal may fall.
-const clockSlack = time.Hour
+// the times in a shard's journal may fall. A hardware clock that keeps local time
+// is up to 14 hours off until the network sets it.
+const clockSlack = 24 * time.Hour
 
 // errEnough ends a walk through the journal.
 var errEnough = errors.New("enough")
