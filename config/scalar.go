@@ -163,9 +163,18 @@ func redisURL(s string) (string, error) {
 	return "", fmt.Errorf("%q: want redis://HOST:PORT/0, rediss://…, redis+cluster://HOST1,HOST2, redis+sentinel://HOST1,HOST2/MASTER or embedded", Redact(s))
 }
 
-// Redact hides the password of a URL, for messages. In a Redis URL a name
-// alone is a password; what is no URL at all shows nothing before its @.
+// Redact hides the passwords of a URL, for messages: before its host, and as a
+// parameter, with what follows. In a Redis URL a name alone is a password; what is
+// no URL at all shows nothing before its @.
 func Redact(s string) string {
+	shown := hideUser(s)
+	if before, _, is := strings.Cut(shown, "password="); is {
+		return before + "password=***"
+	}
+	return shown
+}
+
+func hideUser(s string) string {
 	scheme, rest, isURL := strings.Cut(s, "://")
 	if !isURL {
 		scheme, rest = "", s
