@@ -375,8 +375,21 @@ func (m *model) expire() (n int) {
 	return n
 }
 
+// cashFor is what the wallets can give for a call: what was held of them, if packs that come after them were held, too.
+func (m *model) cashFor(h *modelHold) int64 {
+	free := m.free(false)
+	if h != nil {
+		for p, n := range h.packs {
+			if p.after && n > 0 {
+				return min(free, h.cash)
+			}
+		}
+	}
+	return free
+}
+
 // charge books lines.
-func (m *model) charge(how string, lines []modelLine, candidates map[string][]*modelPack) *modelEnd {
+func (m *model) charge(how string, lines []modelLine, candidates map[string][]*modelPack, h *modelHold) *modelEnd {
 	all := map[string][]*modelPack{}
 	for unit, list := range m.candidatesOf(lines) {
 		if known, ok := candidates[unit]; ok {
@@ -384,7 +397,7 @@ func (m *model) charge(how string, lines []modelLine, candidates map[string][]*m
 		}
 		all[unit] = list
 	}
-	price := m.price(lines, all, m.free(false), false)
+	price := m.price(lines, all, m.cashFor(h), false)
 	end := &modelEnd{how: how, lines: lines, fee: price.fee, tokens: modelTokens(lines), fromPacks: price.fromPacks, candidates: candidates}
 	end.fromRecharge, end.fromBonus = m.splitFee(price.fee)
 	m.pay(end)
@@ -485,9 +498,10 @@ func (m *model) settle(id string, lines []modelLine) string {
 	end := m.ended[id]
 	var candidates map[string][]*modelPack
 	var back []map[*modelPack]int64
+	var h *modelHold
 	switch {
 	case end == nil:
-		if h := m.end(id); h != nil {
+		if h = m.end(id); h != nil {
 			candidates, back = h.candidates, append(back, h.packs)
 		}
 	case end.how == "charged" && slices.EqualFunc(end.lines, lines, modelLine.same):
@@ -502,7 +516,7 @@ func (m *model) settle(id string, lines []modelLine) string {
 			back = append(back, rest.packs)
 		}
 	}
-	m.ended[id] = m.charge("charged", lines, candidates)
+	m.ended[id] = m.charge("charged", lines, candidates, h)
 	m.reap(back...)
 	return "booked"
 }
@@ -535,7 +549,7 @@ func (m *model) sweepIn(due []string) (abandoned, released int) {
 			m.ended[id] = &modelEnd{how: "swept", candidates: h.candidates}
 			released++
 		} else {
-			m.ended[id] = m.charge("abandoned", h.checkpoint, h.candidates)
+			m.ended[id] = m.charge("abandoned", h.checkpoint, h.candidates, h)
 			abandoned++
 		}
 		m.reap(h.packs)

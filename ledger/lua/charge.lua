@@ -79,9 +79,25 @@ local function as_told(groups, told)
   return tonumber(fee), drawn, wallets.r, wallets.b
 end
 
+-- cash_for is what the wallets can give for a call. Where packs that come after them were held for it, that is what was held of
+-- the wallets: the key's spend limits were asked for no more, whatever the wallets have come to since.
+local function cash_for(groups, hold)
+  local free = cash_free()
+  if not hold or free <= hold.cash then return free end
+  for i = 1, #groups do
+    local after = groups[i].packs.after
+    for j = 1, #after do
+      for k = 1, #hold.packs do
+        if hold.packs[k][1] == after[j] then return hold.cash end
+      end
+    end
+  end
+  return free
+end
+
 -- who_pays decides it: packs, then wallets. Returns the fee, the packs drawn, and the parts of recharge and bonus.
-local function who_pays(groups)
-  local fee = price(groups, cash_free())
+local function who_pays(groups, hold)
+  local fee = price(groups, cash_for(groups, hold))
   return fee, draws(groups), split(fee)
 end
 
@@ -91,7 +107,7 @@ end
 local function charge(kind, hold, static, groups, tokens, told, field, value)
   local fee, drawn, from_recharge, from_bonus
   if told ~= '' then fee, drawn, from_recharge, from_bonus = as_told(groups, told) end
-  if not fee then fee, drawn, from_recharge, from_bonus = who_pays(groups) end
+  if not fee then fee, drawn, from_recharge, from_bonus = who_pays(groups, hold) end
   pay(drawn, from_recharge, from_bonus)
   if key then key_charges(fee, tokens, hold and hold.tokens or 0) end
 

@@ -1,0 +1,31 @@
+package ledger
+
+import (
+	"testing"
+)
+
+// A key that is admitted because a pack after the wallets pays, though its spend limit would not do, must not spend cash
+// instead when the wallets have come up meanwhile.
+func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimit(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		f.grant(Grant{Account: "acme", Quantity: 1_000_000, Order: AfterBalance})
+		other, limited := f.key("acme", KeyLimits{}), f.key("acme", KeyLimits{SpendTotal: f.nano("0.5")})
+
+		whole := f.reserve(other, charge(f, "input 10 1")) // all that the wallets have
+		used := charge(f, "input 10000 0.5/1K")            // 5 in cash
+		hold := f.reserve(limited, used)
+		if hold.Cash != 0 || paid(hold.Packs) != "pack:p1 10000" {
+			f.Errorf("hold %+v", hold)
+		}
+		f.release(whole)
+		receipt := f.settle(hold, used)
+		if got := paid(receipt.Paid); got != "pack:p1 10000" || receipt.Overrun != 0 {
+			f.Errorf("paid %s, overrun %s", got, receipt.Overrun)
+		}
+		f.balances("acme", "10 0 0")
+		if use := f.keyUse(limited); use.SpendTotal > f.nano("0.5") {
+			f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
+		}
+	})
+}
