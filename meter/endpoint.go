@@ -73,21 +73,21 @@ func endpointTable() []*Endpoint {
 		schema: imagesSchema(), quantities: imageQuantities,
 		without: deriveImages, results: countImages, describe: describeImage,
 	}
-	limits := []parameter{limitParameter("max_tokens"), limitParameter("max_completion_tokens")}
+	limit := limitParameter("max_tokens")
 	common := []parameter{modelParameter(), streamParameter()}
 	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
 	return []*Endpoint{
 		{
 			Path: "/chat/completions", Name: "chat", Class: "chat",
-			parameters: join(common, append(limits, choicesParameter(), streamOptionsParameter(), attributeParameter("service_tier"),
-				messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter())...),
+			parameters: join(common, limit, limitParameter("max_completion_tokens"), choicesParameter(), streamOptionsParameter(),
+				attributeParameter("service_tier"), messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
 			Path: "/completions", Name: "completions", Class: "chat",
-			parameters: join(common, append(limits, choicesParameter(), bestOfParameter(), streamOptionsParameter(),
-				attributeParameter("service_tier"), promptsParameter())...),
+			parameters: join(common, limit, choicesParameter(), bestOfParameter(), streamOptionsParameter(),
+				attributeParameter("service_tier"), promptsParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
@@ -125,6 +125,7 @@ func chatCeiling(r *requestReader) {
 	q := r.request
 	q.outputs = max(q.Choices, r.bestOf) * r.prompts
 	q.OutputLimited = r.maxTokens > 0
+	q.newLimit, q.usualOutput = q.OutputLimited && !r.everyoneLimits, r.options.DefaultMaxOutput
 	output := r.options.DefaultMaxOutput
 	if q.OutputLimited {
 		output = r.maxTokens
@@ -158,6 +159,20 @@ func (r *Request) MayGoTo(model string) {
 	}
 	if alwaysSearches(model) && len(r.Tools) == 0 {
 		r.addSearch("")
+	}
+}
+
+// MayIgnoreNewLimit raises the ceiling to what the request can cost at an upstream
+// that does not know max_completion_tokens: what that alone limits has no limit there.
+func (r *Request) MayIgnoreNewLimit() {
+	if !r.newLimit {
+		return
+	}
+	r.newLimit, r.OutputLimited = false, false
+	for _, d := range [...]Dimension{Output, OutputAudio} {
+		if r.Ceiling[d] > 0 {
+			r.Ceiling[d] = max(r.Ceiling[d], outputCeiling(r.usualOutput, r.outputs))
+		}
 	}
 }
 

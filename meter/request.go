@@ -80,6 +80,10 @@ type Request struct {
 	// citesSearch says that a search shows in the answer's annotations only,
 	// searches that every answer is one, hidesSearch that the answer does not tell.
 	citesSearch, searches, hidesSearch bool
+	// newLimit says that the output is limited by max_completion_tokens alone, usualOutput
+	// what is held for each output without a limit.
+	newLimit    bool
+	usualOutput int64
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.
 	unsaid []string
@@ -154,6 +158,8 @@ type requestReader struct {
 	bestOf, prompts int64
 	// maxTokens is the larger of the client's limits; -1: none.
 	maxTokens int64
+	// everyoneLimits says that one of them is known to all upstreams.
+	everyoneLimits bool
 	// hidden counts the bytes of the body that are not text, tools the tool
 	// definitions, images those in messages.
 	hidden, tools, images int64

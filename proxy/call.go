@@ -144,6 +144,9 @@ func (c *call) understand(body []byte) (err error) {
 	}
 	for i := range c.candidates {
 		c.request.MayGoTo(c.candidates[i].model)
+		if c.candidates[i].ignoresNewLimit() {
+			c.request.MayIgnoreNewLimit()
+		}
 	}
 	c.quote, err = c.quoteFor(&c.request.Ceiling)
 	return err

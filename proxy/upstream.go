@@ -182,6 +182,9 @@ func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 // routes are rows of the endpoint table that are not there yet.
 func (u *upstream) servesOpenAIRoutes() bool { return u.Kind != "anthropic" && u.Kind != "gemini" }
 
+// ignoresNewLimit tells an upstream whose API has max_tokens, and no max_completion_tokens.
+func (u *upstream) ignoresNewLimit() bool { return u.Kind == "bigmodel" }
+
 // credential is our credential as a header, in the way of the upstream's kind.
 func (u *Upstream) credential() (name string, value []string) {
 	switch {
