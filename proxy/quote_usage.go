@@ -29,18 +29,33 @@ func (c *call) quoteUsage(body []byte, allowed []string) (quoted, error) {
 			return quoted{}, err
 		}
 	}
-	c.request = &meter.Request{Model: model, Attributes: when}
+	c.request, c.candidates = &meter.Request{Model: model, Attributes: when}, c.routing.candidates(model)
 	if err := c.findPriced(allowed); err != nil {
 		return quoted{}, err
 	}
-	charge, err := c.routing.book.ChargeGiven(c.priceQuery(""), &used)
+	charge, err := c.chargeGiven(&used)
 	if err != nil {
 		return quoted{}, c.asAPIError(err)
 	}
-	if err := c.wholePriced(&charge); err != nil {
-		return quoted{}, err
-	}
 	return quoted{charge.Fee, c.currency(), charge.Lines, charge.PriceVersion, false}, nil
+}
+
+// chargeGiven is what the usage costs at the dearest of the upstreams that may
+// serve the model: prices may depend on who does.
+func (c *call) chargeGiven(used *meter.Quantities) (most meter.Charge, err error) {
+	for i := range c.candidates {
+		charge, err := c.routing.book.ChargeGiven(c.priceQuery(c.candidates[i].Name), used)
+		if err == nil {
+			err = c.wholePriced(&charge)
+		}
+		if err != nil {
+			return meter.Charge{}, err
+		}
+		if i == 0 || charge.Fee > most.Fee {
+			most = charge
+		}
+	}
+	return most, nil
 }
 
 // findPriced finds the endpoint that prices the model, if none was named: one that
@@ -49,7 +64,7 @@ func (c *call) findPriced(allowed []string) error {
 	prices := func(e *meter.Endpoint) bool { return c.routing.book.Priced(c.model(), e.Class, c.at) }
 	priced := slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return !prices(e) })
 	switch {
-	case len(priced) == 0 || len(c.routing.candidates(c.model())) == 0:
+	case len(priced) == 0 || len(c.candidates) == 0:
 		return errUnknownModel(c.model())
 	case c.endpoint == nil:
 		usable := slices.IndexFunc(priced, func(e *meter.Endpoint) bool { return meter.MatchAnyModel(allowed, e.Name) })

@@ -96,8 +96,12 @@ func (p *program) printQuote(q *quoteFlags) error {
 		return unpriced(books, &query)
 	}
 	query.Class = class
-	if err := checkUpstream(q.upstream, cfg, book.Rates(query.Model, query.At)); err != nil {
+	rows := book.Rates(query.Model, query.At)
+	if err := checkUpstream(q.upstream, cfg, rows); err != nil {
 		return err
+	}
+	if q.upstream == "" && !anybodys(rows, class) {
+		return usagef("--upstream: the price of %s depends on who answers: name an upstream", q.model)
 	}
 	charge, err := book.ChargeGiven(query, used)
 	if err != nil {
@@ -174,6 +178,13 @@ func checkUpstream(name string, cfg *config.Config, rows []meter.ModelPrice) err
 		return usagef("--upstream: there is no upstream %q: name those there are with -c FILE, or leave it out", name)
 	}
 	return usagef("--upstream: there is no upstream %q: want one of %s", name, strings.Join(known, ", "))
+}
+
+// anybodys tells whether a price at that class is not that of certain upstreams.
+func anybodys(rows []meter.ModelPrice, class string) bool {
+	return slices.ContainsFunc(rows, func(row meter.ModelPrice) bool {
+		return len(row.Upstreams) == 0 && (len(row.Endpoints) == 0 || slices.Contains(row.Endpoints, class))
+	})
 }
 
 func embeddedBooks(zone *time.Location) ([]*meter.Book, error) {

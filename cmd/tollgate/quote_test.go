@@ -98,6 +98,7 @@ func TestQuoteOfAnUpstream(t *testing.T) {
 prices:
   - {models: [m], rates: {input: 1/1M}}
   - {models: [m], upstreams: [dear], rates: {input: 2/1M}}
+  - {models: [theirs], upstreams: [dear], rates: {input: 3/1M}}
 `)
 	path := writeFile(t, dir, "c.yaml", `upstreams: [{name: cheap, base_url: "http://127.0.0.1:1/v1", api_key: k, models: [m]}]
 pricing: {currency: CNY, files: [prices.yaml]}
@@ -108,7 +109,11 @@ pricing: {currency: CNY, files: [prices.yaml]}
 			t.Errorf("by %s: fee %s, want %s", upstream, got.Fee, fee)
 		}
 	}
-	r := runWith(t, nil, "quote", "m", "--input", "1", "--upstream", "nope", "-c", path)
+	r := runWith(t, nil, "quote", "theirs", "--input", "1", "-c", path) // not one that has no price, whose calls would be refused
+	if r.exit != exitUsage || !strings.Contains(r.stderr, "--upstream: the price of theirs depends on who answers") {
+		t.Errorf("exit %d, %s%s", r.exit, r.stdout, r.stderr)
+	}
+	r = runWith(t, nil, "quote", "m", "--input", "1", "--upstream", "nope", "-c", path)
 	if r.exit != exitUsage || !strings.Contains(r.stderr, `there is no upstream "nope": want one of cheap, dear`) {
 		t.Errorf("exit %d, %s", r.exit, r.stderr)
 	}
