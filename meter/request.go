@@ -234,6 +234,18 @@ func (r *requestReader) refuseOddCase(key []byte, name string) {
 	}
 }
 
+// refuseOddCases does so for several names of members inside a parameter.
+func (r *requestReader) refuseOddCases(key []byte, inside string, names ...string) {
+	if !oddCase(key) {
+		return
+	}
+	for _, name := range names {
+		if strings.EqualFold(string(key), name) {
+			r.fail(inside+name, "Unknown parameter: '%s%s'. Did you mean '%s'?", inside, key, name)
+		}
+	}
+}
+
 // oddCase reports whether a key has letters that another case could match.
 func oddCase(key []byte) bool {
 	for _, b := range key {

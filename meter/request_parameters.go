@@ -195,6 +195,7 @@ func (r *requestReader) message() {
 			r.skip()
 			r.attach(InputAudio, spokenTokens)
 		default:
+			r.refuseOddCases(key, "messages.", "content", "audio")
 			r.skip()
 		}
 	}
@@ -207,7 +208,7 @@ func (r *requestReader) part() {
 		return
 	}
 	for r.open('{'); r.more('}'); {
-		switch string(r.key()) {
+		switch key := r.key(); string(key) {
 		case "image_url":
 			r.payload()
 			r.attach(InputImage, imageTokens)
@@ -222,6 +223,7 @@ func (r *requestReader) part() {
 			r.payload()
 			r.attach(InputImage, documentTokens)
 		default:
+			r.refuseOddCases(key, "messages.content.", "image_url", "input_audio", "video_url", "file", "file_url")
 			r.skip()
 		}
 	}
