@@ -207,7 +207,7 @@ func (l *Ledger) Close() error {
 	return errors.Join(err, l.vault.close(), l.closeClient())
 }
 
-// Ready reports whether the ledger can be reached and trusted: nil or ErrUnavailable.
+// Ready reports whether the ledger can be reached and trusted, and takes new calls: nil or ErrUnavailable.
 func (l *Ledger) Ready(ctx context.Context) error {
 	if err := l.logReady(); err != nil {
 		return err
@@ -218,7 +218,10 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	if err := l.admits(); err != nil {
 		return err
 	}
-	return l.verify(ctx)
+	if err := l.verify(ctx); err != nil {
+		return err
+	}
+	return l.takesCalls(ctx)
 }
 
 // admits refuses new calls while what Redis has lost is not replayed yet, and

@@ -176,12 +176,13 @@ func (b *scriptBuilder) bind(s *scripts) {
 		fmt.Fprintf(&text, "script('%s', '%s', {%s}, (function()\n%send)())\n", one.function, one.name, flags, b.bodies[i].text)
 	}
 	fmt.Fprintf(&text, "trip('%s', {})\ntrip('%s', {'allow-oom'})\n", s.toTravel(false), s.toTravel(true))
-	fmt.Fprintf(&text, "gate('%s', '%s')\n", s.toOpen(), s.toAsk())
+	fmt.Fprintf(&text, "gate('%s', '%s', '%s')\n", s.toOpen(), s.toAsk(), s.toTry())
 	s.library = text.String()
 }
 
 func (s *scripts) toOpen() string { return s.name + "_open" }
 func (s *scripts) toAsk() string  { return s.name + "_is_open" }
+func (s *scripts) toTry() string  { return s.name + "_takes_calls" }
 
 // toTravel is the function that takes several calls at once; full: also while Redis is full.
 func (s *scripts) toTravel(full bool) string {

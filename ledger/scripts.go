@@ -143,6 +143,31 @@ func (s *shards) areOpen(ctx context.Context) (bool, error) {
 	return everywhere, err
 }
 
+// takesCalls asks every server that may be away alone whether it would let a hold
+// be placed: one that can be read may be full, a replica, or not verified.
+func (s *shards) takesCalls(ctx context.Context) error {
+	if s.scripts.library == "" {
+		return nil
+	}
+	answers := make([]*redis.Cmd, len(s.circuits.list))
+	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // which keeps the errors
+		for shard := range answers {
+			answers[shard] = commandOf(ctx, "fcall", s.scripts.toTry(), []string{s.metaKey(shard)}, []any{s.identity})
+			_ = p.Process(ctx, answers[shard])
+		}
+		return nil
+	})
+	for _, answer := range answers {
+		switch err := answer.Err(); {
+		case isNoScript(err):
+			return errAnew
+		case err != nil:
+			return unavailable(err)
+		}
+	}
+	return nil
+}
+
 // openServer opens a server that has been verified, if it is closed.
 func (s *shards) openServer(ctx context.Context, c redis.Cmdable) error {
 	found, err := s.scripts.state(ctx, c, s.identity)

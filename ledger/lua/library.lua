@@ -72,10 +72,11 @@ local function trip(name, flags)
   end}
 end
 
--- gate makes the functions that open the library for a ledger, and tell whether it is.
+-- gate makes the functions that open the library for a ledger, and tell whether it is, and whether a call would be admitted here:
+-- Redis itself refuses the last where it takes no new writes (full, read only, without replicas, its disk full), as it does a reserve.
 --
 -- ARGV: [1] the ledger's identity
-local function gate(name_to_open, name_to_ask)
+local function gate(name_to_open, name_to_ask, name_to_try)
   redis.register_function{function_name = name_to_open, flags = {'no-writes'}, callback = function(_, argv)
     wake()
     decode, encode = cmsgpack.unpack, cmsgpack.pack
@@ -84,5 +85,8 @@ local function gate(name_to_open, name_to_ask)
   end}
   redis.register_function{function_name = name_to_ask, flags = {'no-writes'}, callback = function(_, argv)
     return open[argv[1]] and 1 or 0
+  end}
+  redis.register_function{function_name = name_to_try, callback = function(_, argv)
+    return open[argv[1]] and 'OK' or closed()
   end}
 end

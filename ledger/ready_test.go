@@ -1,0 +1,48 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/tollgate/tollgate/internal/redistest"
+)
+
+// A Redis that can be read and would let no hold be placed is not ready: every call is refused.
+func TestReadyWhereNoHoldCanBePlaced(t *testing.T) {
+	f := newFixture(t, Options{Shards: 2}, redistest.WithConfig("--maxmemory-policy", "noeviction"))
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	c := f.server.Client()
+	set := func(name, value string) func() error {
+		return func() error { return c.ConfigSet(f.ctx(), name, value).Err() }
+	}
+	cases := map[string]struct{ begin, end func() error }{
+		"full":             {set("maxmemory", "1"), set("maxmemory", "0")},
+		"without replicas": {set("min-replicas-to-write", "1"), set("min-replicas-to-write", "0")},
+		"a replica": {
+			func() error { return c.ReplicaOf(f.ctx(), "127.0.0.1", "1").Err() },
+			func() error { return c.ReplicaOf(f.ctx(), "no", "one").Err() },
+		},
+		"without the library": {
+			func() error { return c.FunctionFlush(f.ctx()).Err() },
+			func() error { return f.ledger.recoverer.readmit(f.ctx(), 0) },
+		},
+		"without the right to": {
+			func() error { return c.Do(f.ctx(), "ACL", "SETUSER", "default", "-fcall").Err() },
+			func() error { return c.Do(f.ctx(), "ACL", "SETUSER", "default", "+fcall").Err() },
+		},
+	}
+	for name, state := range cases {
+		t.Run(name, func(t *testing.T) {
+			f.must(f.ledger.Ready(f.ctx()))
+			f.must(state.begin())
+			if err := f.ledger.Ready(f.ctx()); err == nil {
+				t.Error("ready")
+			} else {
+				wants(t, err, ErrUnavailable)
+			}
+			f.must(state.end())
+			f.must(f.ledger.Ready(f.ctx()))
+		})
+	}
+	f.settle(f.reserve(key, cost(f, "1")), cost(f, "1"))
+}
