@@ -34,17 +34,29 @@ var errAnew = fmt.Errorf("%w: Redis has come up anew, and is being looked at bef
 type circuit struct {
 	// until is when the next may try, in ns since 1970; 0: closed, all may.
 	until atomic.Int64
-	// refuses is until when a server that answers and refuses to write (full, without replicas,
-	// its disk full) is not asked for new holds, in ns since 1970.
-	refuses atomic.Int64
+	// refused is what a server that answers and refuses to write (full, without replicas, its
+	// disk full, a right missing) has said, while it is not asked for new holds.
+	refused atomic.Pointer[refused]
 	// convoy takes the data plane's calls there.
 	convoy convoy
 }
+
+// refused is a refusal that every call would meet, and until when it is taken for granted.
+type refused struct {
+	err   error
+	until time.Time
+}
+
+// refusedFor is how long a server or a shard that has refused is not asked for new
+// holds: each that it is asked for in vain stands in the settlement log, to be given back.
+const refusedFor = time.Second
 
 // circuits is what a process knows of its servers' reachability, from the calls
 // that it made: these tell it by learn, and ask it by away.
 type circuits struct {
 	list []circuit
+	// strange is what shards have said that are not, or not up to, what this process knows of them.
+	strange []atomic.Pointer[refused]
 	// last is when a server was last found away or came back, in ns since 1970.
 	last atomic.Int64
 	// watched says that RunReplay probes: then no caller has to try his luck.
@@ -58,7 +70,7 @@ func newCircuits(client redis.UniversalClient, shards int) *circuits {
 	if _, cluster := client.(*redis.ClusterClient); cluster {
 		servers = shards
 	}
-	c := &circuits{list: make([]circuit, servers), suspected: make(chan struct{}, 1)}
+	c := &circuits{list: make([]circuit, servers), strange: make([]atomic.Pointer[refused], shards), suspected: make(chan struct{}, 1)}
 	for i := range c.list {
 		c.list[i].convoy.client = client
 	}
@@ -85,17 +97,24 @@ func (c *circuits) away(shard int) bool {
 // stillAway is away for those who would not try their luck.
 func (c *circuits) stillAway(shard int) bool { return c.of(shard).until.Load() != 0 }
 
-// refusing reports whether the shard's server has just refused to write, so that it
-// is not asked for a hold.
-func (c *circuits) refusing(shard int) bool {
-	until := c.of(shard).refuses.Load()
-	return until != 0 && time.Now().UnixNano() < until
+// refusing is what the shard, or its server, has just refused a hold for; nil if it is to be asked.
+func (c *circuits) refusing(shard int) error {
+	for _, last := range []*refused{c.of(shard).refused.Load(), c.strange[shard].Load()} {
+		if last != nil && time.Now().Before(last.until) {
+			return last.err
+		}
+	}
+	return nil
 }
 
 // learnRefusal takes in what the question for a hold came to.
 func (c *circuits) learnRefusal(shard int, err error) {
-	if refusesWrites(err) {
-		c.of(shard).refuses.Store(time.Now().Add(time.Second).UnixNano())
+	var ofShard strangeError
+	switch {
+	case refusesWrites(err):
+		c.of(shard).refused.Store(&refused{err, time.Now().Add(refusedFor)})
+	case errors.As(err, &ofShard):
+		c.strange[shard].Store(&refused{err, time.Now().Add(refusedFor)})
 	}
 }
 
@@ -127,13 +146,13 @@ func (c *circuits) suspect() {
 	}
 }
 
-// refusesWrites reports whether an error is a server's that can be asked, and takes no writes.
+// refusesWrites reports whether an error is a server's that can be asked, and takes no writes, of us at least.
 func refusesWrites(err error) bool {
 	if err == nil {
 		return false
 	}
 	var answer redis.Error
-	return errors.As(err, &answer) && slices.ContainsFunc([]string{"OOM", "NOREPLICAS", "MISCONF", "BUSY"}, func(prefix string) bool {
+	return errors.As(err, &answer) && slices.ContainsFunc([]string{"OOM", "NOREPLICAS", "MISCONF", "BUSY", "NOPERM", "NOAUTH", "WRONGPASS"}, func(prefix string) bool {
 		return redis.HasErrorPrefix(answer, prefix)
 	})
 }

@@ -42,11 +42,32 @@ func TestFullRedisIsOpenedAgain(t *testing.T) {
 	f.must(f.ledger.Ready(f.ctx()))
 }
 
-// A Redis that refuses to write (no replica in reach, its disk full) costs a refused call nothing that stays.
+// A Redis that refuses every hold (no replica in reach, its disk full, a right missing, a shard that has gone back in
+// time) costs a refused call nothing that stays.
 func TestRefusedWritesDoNotPileUp(t *testing.T) {
+	for name, set := range map[string]func(p *logged, l *Ledger, refuses bool) error{
+		"no replica": func(p *logged, _ *Ledger, refuses bool) error {
+			return p.server.Client().ConfigSet(p.ctx(), "min-replicas-to-write", truth(refuses)).Err()
+		},
+		"no right": func(p *logged, _ *Ledger, refuses bool) error {
+			return p.server.Client().Do(p.ctx(), "ACL", "SETUSER", "default", map[bool]string{true: "-fcall", false: "+fcall"}[refuses]).Err()
+		},
+		"gone back": func(p *logged, l *Ledger, refuses bool) error {
+			back := map[bool]int64{true: -1, false: 1}[refuses]
+			return p.server.Client().HIncrBy(p.ctx(), l.metaKey(l.shardOf("acme")), "seq", back).Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) { refusedWritesDoNotPileUp(t, set) })
+	}
+}
+
+func refusedWritesDoNotPileUp(t *testing.T, set func(p *logged, l *Ledger, refuses bool) error) {
+	t.Helper()
 	p, l := newLogged(t, Options{}, redistest.WithConfig("--save", ""))
+	p.settle(p.reserve(p.key, cost(t, "1")), cost(t, "1"))
+	p.must(l.Ready(p.ctx()))
 	p.replaying(l)
-	p.must(p.server.Client().ConfigSet(p.ctx(), "min-replicas-to-write", "1").Err())
+	p.must(set(p, l, true))
 	before, _ := l.LogState()
 	for range 500 {
 		_, err := l.Reserve(p.ctx(), p.reservation(p.key, cost(t, "1")))
@@ -56,7 +77,7 @@ func TestRefusedWritesDoNotPileUp(t *testing.T) {
 	if after.Pending > 20 {
 		t.Errorf("%d releases are pending after 500 refused calls, and the log has grown by %d bytes", after.Pending, after.Bytes-before.Bytes)
 	}
-	p.must(p.server.Client().ConfigSet(p.ctx(), "min-replicas-to-write", "0").Err())
+	p.must(set(p, l, false))
 	eventually(t, "the log is replayed", func() bool { s, _ := l.LogState(); return s.Pending == 0 })
 	if n := fieldsIn(p.fixture); n > 20 {
 		t.Errorf("%d markers of calls that were never placed", n)

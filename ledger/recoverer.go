@@ -29,9 +29,14 @@ type recoverer struct {
 	back  atomic.Int64  // entries that were put back
 }
 
+// strangeError is why a shard is not what the caller knows, in the words of lua/trip.lua.
+type strangeError string
+
+func (e strangeError) Error() string { return string(e) }
+
 // errBehind is what the scripts answer for a shard that has gone back in time
-// since its last recovery; its text is that of lua/trip.lua.
-var errBehind = errors.New("the shard has gone back in time")
+// since its last recovery.
+const errBehind = strangeError("the shard has gone back in time")
 
 func newRecoverer(s *shards, v *vault) *recoverer {
 	return &recoverer{shards: s, vault: v, turn: make(chan struct{}, 1)}

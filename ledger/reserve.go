@@ -42,8 +42,8 @@ func (l *Ledger) Reserve(ctx context.Context, r Reservation) (*Hold, error) {
 	if l.circuits.away(shard) {
 		return nil, errAway
 	}
-	if l.circuits.refusing(shard) {
-		return nil, fmt.Errorf("%w: Redis takes no writes", ErrUnavailable)
+	if err := l.circuits.refusing(shard); err != nil {
+		return nil, err
 	}
 	if err := l.admits(); err != nil {
 		return nil, err

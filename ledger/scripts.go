@@ -109,10 +109,7 @@ func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []
 	}
 	switch outcome {
 	case "AWAY":
-		if r.text(2) == errBehind.Error() {
-			return nil, fmt.Errorf("%w: shard %d: %w", ErrUnavailable, shard, errBehind)
-		}
-		return nil, fmt.Errorf("%w: shard %d: %s", ErrUnavailable, shard, r.text(2))
+		return nil, fmt.Errorf("%w: shard %d: %w", ErrUnavailable, shard, strangeError(r.text(2)))
 	case "EPOCH":
 		if err := s.learnRecovery(shard, r); err != nil {
 			return nil, err
