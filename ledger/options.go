@@ -153,6 +153,7 @@ type Server struct {
 
 	settings  map[string]string // as CONFIG GET tells them; absent where it is not allowed
 	failsOver bool              // a replica may take its place
+	replica   bool              // it is one itself
 }
 
 // AuditReport is the outcome of an audit.

@@ -139,7 +139,7 @@ func (s *shards) foundRebuilt(ctx context.Context, archived string) error {
 	for shard := range s.tags {
 		key := s.metaKey(shard)
 		// The mark first: what has it may be taken up again, what has not is somebody's ledger.
-		_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		err := atOnce(ctx, s.client, func(p redis.Pipeliner) error {
 			p.HSet(ctx, key, metaRebuilding, archived, metaRecovering, metaRebuilding)
 			p.HSetNX(ctx, key, metaArchive, archived)
 			return nil

@@ -439,11 +439,10 @@ func (r *recovery) lift(ctx context.Context, ends []shardFound) error {
 				return errLate
 			}
 		}
-		_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		return atOnce(ctx, tx, func(p redis.Pipeliner) error {
 			r.scripts.open(ctx, p, library, r.identity)
 			return nil
 		})
-		return err
 	}, r.lock)
 	if errors.Is(err, redis.TxFailedErr) {
 		return errLate

@@ -177,10 +177,26 @@ func (s *shards) openServer(ctx context.Context, c redis.Cmdable) error {
 	if found == libraryClosed { // one command: a server that is full takes no MULTI
 		return c.FCall(ctx, s.scripts.toOpen(), nil, s.identity).Err()
 	}
-	_, err = c.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	return atOnce(ctx, c, func(p redis.Pipeliner) error {
 		s.scripts.open(ctx, p, found, s.identity)
 		return nil
 	})
+}
+
+// atOnce sends commands as one transaction. Where Redis refuses one of them, its
+// word on the whole is only that there was one: the error is the reason.
+func atOnce(ctx context.Context, c interface {
+	TxPipelined(ctx context.Context, fill func(redis.Pipeliner) error) ([]redis.Cmder, error)
+}, fill func(redis.Pipeliner) error,
+) error {
+	commands, err := c.TxPipelined(ctx, fill)
+	if redis.IsExecAbortError(err) {
+		for _, one := range commands {
+			if why := one.Err(); why != nil && !redis.IsExecAbortError(why) {
+				return why
+			}
+		}
+	}
 	return err
 }
 

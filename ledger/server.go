@@ -69,6 +69,9 @@ func (s *shards) describeMasters(ctx context.Context, into *Server) error {
 			into.Version, into.Mode, into.AOF, into.Fsync, into.MaxMemoryPolicy = one.Version, one.Mode, one.AOF, one.Fsync, one.MaxMemoryPolicy
 			first = false
 		}
+		if one.replica {
+			into.warn("this is a replica, which takes no writes: name its master, or the sentinels by redis+sentinel://HOST1,HOST2/NAME")
+		}
 		if _, whole := s.client.(*redis.ClusterClient); one.Mode == "cluster" && !whole {
 			into.warn("this is a node of a Redis Cluster, and what is on other nodes is out of reach: say redis+cluster://HOST1,HOST2 in place of redis://")
 		}
@@ -107,6 +110,7 @@ func describeServer(ctx context.Context, c redis.Cmdable) (*Server, error) {
 	}
 	s := &Server{Version: info["redis_version"], Mode: info["redis_mode"], AOF: info["aof_enabled"] == "1", MaxMemoryPolicy: info["maxmemory_policy"]}
 	s.failsOver = s.Mode == "cluster" || info["connected_slaves"] != "" && info["connected_slaves"] != "0"
+	s.replica = info["role"] == "slave"
 	s.settings = make(map[string]string)
 	for _, name := range describedSettings {
 		if values, err := c.ConfigGet(ctx, name).Result(); err == nil {

@@ -83,7 +83,7 @@ func (s *shards) found(ctx context.Context) error {
 func (s *shards) foundShard(ctx context.Context, shard int, identity string) (string, error) {
 	key := s.metaKey(shard)
 	var there *redis.StringCmd
-	_, err := s.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	err := atOnce(ctx, s.client, func(p redis.Pipeliner) error {
 		p.HSetNX(ctx, key, "id", identity)
 		p.HSetNX(ctx, key, "format", format)
 		p.HSetNX(ctx, key, "shards", len(s.tags))

@@ -85,6 +85,36 @@ func TestTooOldRedis(t *testing.T) {
 	}
 }
 
+// Where Redis refuses one command of a transaction, the error is why, and not that there was one.
+func TestWhyATransactionWasRefused(t *testing.T) {
+	for _, why := range []struct {
+		prefix string
+		make   []any
+	}{
+		{"READONLY", []any{"REPLICAOF", "127.0.0.1", "1"}},
+		{"NOPERM", []any{"ACL", "SETUSER", "default", "-function"}},
+		{"NOPERM", []any{"ACL", "SETUSER", "default", "-hsetnx"}},
+	} {
+		server := redistest.Start(t)
+		if err := server.Client().Do(t.Context(), why.make...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), Options{URL: server.URL(), Currency: "CNY"})
+		wants(t, err, ErrUnavailable)
+		if err == nil || !strings.Contains(err.Error(), why.prefix) || strings.Contains(err.Error(), "EXECABORT") {
+			t.Errorf("after %v: %v", why.make, err)
+		}
+	}
+}
+
+// A replica takes no writes: check does not find it in order.
+func TestReplicaIsWarnedOf(t *testing.T) {
+	f := &fixture{T: t, server: redistest.Start(t, redistest.WithAOF("everysec"), redistest.WithConfig("--replicaof", "127.0.0.1 1"))}
+	if got := f.warnings(); len(got) != 1 || !strings.Contains(got[0], "this is a replica") {
+		t.Errorf("warnings %q", got)
+	}
+}
+
 // A master that may lose its place to a replica is warned of until it wants to be followed.
 func TestWarningOfMinReplicas(t *testing.T) {
 	master := redistest.Start(t, redistest.WithAOF("everysec"), redistest.WithConfig("--repl-diskless-sync-delay", "0"))

@@ -93,6 +93,10 @@ func whatToLookAt(err error, url string) string {
 		return "is the password right? It stands in ledger.redis or TOLLGATE_REDIS, as in redis://:PASSWORD@HOST:6379/0"
 	case !strings.Contains(url, "+cluster") && (strings.Contains(said, "MOVED ") || strings.Contains(said, "EXECABORT")):
 		return "is that a node of a Redis Cluster? Then say redis+cluster://HOST1,HOST2"
+	case strings.Contains(said, "READONLY"):
+		return "is that a replica? Then name its master, or the sentinels: redis+sentinel://HOST1,HOST2/NAME"
+	case strings.Contains(said, "NOPERM"):
+		return "may that user do all that a ledger needs? docs/operations.md has the rule to set (Redis)"
 	case errors.Is(err, ledger.ErrArchive):
 		return "is the archive's database running, and is archive.url right?"
 	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):

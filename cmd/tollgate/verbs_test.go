@@ -340,6 +340,8 @@ func TestWhatToLookAt(t *testing.T) {
 		{"rediss://h:6379/0", "EXECABORT Transaction discarded because of previous errors.", "say redis+cluster://"},
 		{"redis+cluster://h", "MOVED 8230 h2:6379", "is Redis running there"},
 		{"redis://h:6379/0", "WRONGPASS invalid username-password pair", "is the password right?"},
+		{"redis://h:6379/0", "READONLY You can't write against a read only replica.", "name its master"},
+		{"redis://h:6379/0", "NOPERM this user has no permissions to run the 'fcall' command", "may that user do"},
 	} {
 		if got := whatToLookAt(errors.New(tt.said), tt.url); !strings.Contains(got, tt.want) {
 			t.Errorf("%s at %s: %s", tt.said, tt.url, got)
