@@ -200,21 +200,22 @@ func ptr[T any](v T) *T { return &v }
 func TestSweeperWaitsAfterAnOutage(t *testing.T) {
 	const ttl = 200 * time.Millisecond
 	f := newFixture(t, Options{HoldTTL: ttl})
-	eventually(t, "a Redis that has run for a while is swept", func() bool { return !f.ledger.inGrace(f.ctx()) })
+	waits := func(l *Ledger) bool { grace, _ := l.inGrace(f.ctx()); return grace }
+	eventually(t, "a Redis that has run for a while is swept", func() bool { return !waits(f.ledger) })
 	f.ledger.circuits.learn(0, errors.New("connection refused"))
-	if !f.ledger.inGrace(f.ctx()) {
+	if !waits(f.ledger) {
 		t.Error("swept at once after an outage")
 	}
 	f.ledger.circuits.learn(0, nil)
-	eventually(t, "it is swept again", func() bool { return !f.ledger.inGrace(f.ctx()) })
+	eventually(t, "it is swept again", func() bool { return !waits(f.ledger) })
 	f.must(f.server.Client().HSet(f.ctx(), f.ledger.metaKey(1), metaRecovered, time.Now().UnixMilli()).Err())
-	if !f.ledger.inGrace(f.ctx()) {
+	if !waits(f.ledger) {
 		t.Error("swept at once after a recovery")
 	}
 	young, err := Open(f.ctx(), Options{URL: f.server.URL(), HoldTTL: 24 * time.Hour})
 	f.must(err)
 	defer young.Close()
-	if !young.inGrace(f.ctx()) {
+	if !waits(young) {
 		t.Error("a Redis that has just started is swept")
 	}
 }

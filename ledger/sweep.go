@@ -132,13 +132,15 @@ func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
 		case <-ticker.C:
 		}
 		last := l.circuits.last.Load()
-		grace := l.inGrace(ctx)
+		grace, graceErr := l.inGrace(ctx)
 		swept, err := l.sweep(ctx, func() bool { return !grace && l.circuits.last.Load() == last })
 		l.tally.swept(&swept)
 		switch {
 		case errors.Is(err, context.Canceled):
 		case err != nil:
 			l.logger.Warn("sweep failed", zap.Error(err))
+		case graceErr != nil && ctx.Err() == nil:
+			l.logger.Warn("no hold is swept: whether heartbeats could arrive cannot be told", zap.Error(graceErr))
 		case swept.Abandoned+swept.Released+swept.Expired > 0:
 			l.logger.Info("swept abandoned holds and expired packs", zap.Int("expired", swept.Expired), zap.Int("charged", swept.Abandoned),
 				zap.Int("released", swept.Released), zap.Int("open", swept.Open))
@@ -149,13 +151,13 @@ func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
 // inGrace reports whether heartbeats may have been unable to arrive within the
 // last hold TTL: this process has not reached Redis, Redis has not run for so
 // long, or a recovery has lifted its fence since. A question that fails is
-// answered yes: who cannot tell sweeps nothing.
-func (l *Ledger) inGrace(ctx context.Context) bool {
+// answered yes, and why: who cannot tell sweeps nothing.
+func (l *Ledger) inGrace(ctx context.Context) (bool, error) {
 	if last := l.circuits.last.Load(); last != 0 && time.Since(time.Unix(0, last)) < l.holdTTL {
-		return true
+		return true, nil
 	}
 	if l.embedded {
-		return false
+		return false, nil
 	}
 	grace := false
 	err := l.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
@@ -166,7 +168,8 @@ func (l *Ledger) inGrace(ctx context.Context) bool {
 		return err
 	})
 	recovered, recoveredErr := l.recoveredAt(ctx)
-	return grace || err != nil || recoveredErr != nil || time.Since(recovered) < l.holdTTL
+	err = errors.Join(err, recoveredErr)
+	return grace || err != nil || time.Since(recovered) < l.holdTTL, err
 }
 
 func uptime(info string) (time.Duration, bool) {

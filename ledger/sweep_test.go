@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/tollgate/tollgate/internal/redistest"
 )
 
@@ -211,6 +214,33 @@ func TestRunSweeperEndsWithItsContext(t *testing.T) {
 	for f.read("acme").Held != 0 {
 		time.Sleep(time.Millisecond)
 	}
+	cancel()
+	<-done
+}
+
+// Where Redis does not tell how long it has run, nothing is swept, and that is said: the holds of dead proxies stay.
+func TestSweeperThatCannotAskSaysSo(t *testing.T) {
+	core, logged := observer.New(zap.WarnLevel)
+	f := newFixture(t, Options{HoldTTL: time.Millisecond, Logger: zap.New(core)})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.reserve(f.key("acme", KeyLimits{}), cost(f, "1"))
+	f.must(f.server.Client().Do(f.ctx(), "ACL", "SETUSER", "default", "-info").Err())
+	ctx, cancel := context.WithCancel(f.ctx())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.ledger.RunSweeper(ctx, time.Millisecond)
+	}()
+	eventually(t, "it is said why", func() bool {
+		for _, line := range logged.FilterMessageSnippet("no hold is swept").All() {
+			if why, _ := line.ContextMap()["error"].(string); strings.Contains(why, "NOPERM") {
+				return true
+			}
+		}
+		return false
+	})
+	f.must(f.server.Client().Do(f.ctx(), "ACL", "SETUSER", "default", "+info").Err())
+	eventually(t, "it is swept", func() bool { return f.read("acme").Held == 0 })
 	cancel()
 	<-done
 }
