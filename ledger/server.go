@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,15 +103,7 @@ func describeServer(ctx context.Context, c redis.Cmdable) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := make(map[string]string)
-	for line := range strings.Lines(text) {
-		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
-			info[name] = value
-		}
-	}
-	s := &Server{Version: info["redis_version"], Mode: info["redis_mode"], AOF: info["aof_enabled"] == "1", MaxMemoryPolicy: info["maxmemory_policy"]}
-	s.failsOver = s.Mode == "cluster" || info["connected_slaves"] != "" && info["connected_slaves"] != "0"
-	s.replica = info["role"] == "slave"
+	s := informed(text)
 	s.settings = make(map[string]string)
 	for _, name := range describedSettings {
 		if values, err := c.ConfigGet(ctx, name).Result(); err == nil {
@@ -119,6 +112,21 @@ func describeServer(ctx context.Context, c redis.Cmdable) (*Server, error) {
 	}
 	s.Fsync = s.settings[appendFsync]
 	return s, nil
+}
+
+// informed is a server as INFO tells it.
+func informed(text string) *Server {
+	info := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
+			info[name] = value
+		}
+	}
+	s := &Server{Version: info["redis_version"], AOF: info["aof_enabled"] == "1", MaxMemoryPolicy: info["maxmemory_policy"]}
+	s.Mode = cmp.Or(info["redis_mode"], info["server_mode"]) // the latter is Valkey's
+	s.failsOver = s.Mode == "cluster" || info["connected_slaves"] != "" && info["connected_slaves"] != "0"
+	s.replica = info["role"] == "slave"
+	return s
 }
 
 // The settings that INFO does not tell.

@@ -68,6 +68,20 @@ func TestNodeOfACluster(t *testing.T) {
 	}
 }
 
+// Valkey has another name for its mode, by which it is known what a node of a cluster is warned of.
+func TestModeOfValkey(t *testing.T) {
+	const valkey = "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nserver_mode:cluster\r\nrole:master\r\nconnected_slaves:0\r\n"
+	for text, mode := range map[string]string{
+		valkey: "cluster",
+		strings.Replace(valkey, "server_mode:cluster", "server_mode:standalone", 1): "standalone",
+		"redis_version:7.0.15\r\nredis_mode:cluster\r\n":                            "cluster",
+	} {
+		if s := informed(text); s.Mode != mode || s.failsOver != (mode == "cluster") {
+			t.Errorf("mode %q, fails over: %t, of\n%s", s.Mode, s.failsOver, text)
+		}
+	}
+}
+
 // A Redis that has no functions gets no ledger: it is told, and nothing is written there.
 func TestTooOldRedis(t *testing.T) {
 	server := redistest.Start(t, redistest.WithConfig("--rename-command", "FCALL", ""))
