@@ -148,7 +148,7 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	if err := l.agreeOnTimezone(ctx, &o, first[metaTimezone]); err != nil {
 		return err
 	}
-	if err := l.openLog(&o); err != nil {
+	if err := l.openLog(&o, first["id"] == ""); err != nil {
 		return err
 	}
 	if err := l.verify(ctx); err != nil {

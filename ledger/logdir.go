@@ -10,6 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/tollgate/tollgate/ledger/wal"
 )
 
 // The settlement logs of one host's proxies stand side by side in a directory,
@@ -22,8 +26,9 @@ const maxLogs = 256
 // it, or it is another ledger's.
 var errLogTaken = errors.New("taken")
 
-// openLog takes a settlement log, if there is to be one.
-func (l *Ledger) openLog(o *Options) error {
+// openLog takes a settlement log, if there is to be one. fresh says that the ledger
+// has just been made: where one stands that is another's, Redis may have been emptied.
+func (l *Ledger) openLog(o *Options, fresh bool) error {
 	if o.Log == "" {
 		return nil
 	}
@@ -31,6 +36,10 @@ func (l *Ledger) openLog(o *Options) error {
 		dir := filepath.Join(o.Log, strconv.Itoa(n))
 		log, err := openSettleLog(dir, l.identity, l.shardOf, o.Durability == DurabilityStrict, o.LogSize)
 		if errors.Is(err, errLogTaken) {
+			if fresh && !errors.Is(err, wal.ErrLocked) {
+				l.logger.Warn("there was no ledger in this Redis, and a new one was made, which knows no key: if Redis was emptied, or is not the one that it should be, "+
+					"stop this process and bring back its data; the settlement log of the ledger that was there before stays as it is", zap.Error(err))
+			}
 			continue
 		}
 		if err == nil {

@@ -4,6 +4,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/tollgate/tollgate/internal/redistest"
 	"github.com/tollgate/tollgate/ledger/wal"
 )
@@ -20,6 +23,30 @@ func TestNeighbourThatNeverBegan(t *testing.T) {
 		t.Fatalf("a start beside a log without records: %v", err)
 	}
 	p.must(again.Close())
+}
+
+// Redis was emptied, and there is no archive that knows: the ledger that is made in its place is told beside the log of the one that was.
+func TestNewLedgerBesideTheLogOfAnother(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	p.settle(p.reserveOn(l, cost(t, "1")), cost(t, "1"))
+	p.must(l.Close())
+	p.broken = true
+	for _, state := range []struct {
+		name  string
+		flush bool
+		want  int
+	}{{"the same ledger", false, 0}, {"a new one", true, 1}, {"the new one again", false, 0}} {
+		if state.flush {
+			p.must(p.server.Client().FlushAll(p.ctx()).Err())
+		}
+		core, logged := observer.New(zap.WarnLevel)
+		again, err := Open(p.ctx(), Options{URL: p.server.URL(), Currency: "CNY", Log: p.dir, Logger: zap.New(core)})
+		p.must(err)
+		p.must(again.Close())
+		if n := logged.FilterMessageSnippet("a new one was made").Len(); n != state.want {
+			t.Errorf("%s: told %d times: %v", state.name, n, logged.All())
+		}
+	}
 }
 
 // A start that could not come to the end of its neighbours' logs comes back to them.
