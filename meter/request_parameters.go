@@ -57,6 +57,17 @@ func modelParameter() parameter {
 	}}
 }
 
+// otherModelsParameter refuses what lets an aggregator answer by another model than
+// the one that is priced, and that the key may use: OpenRouter's models, LiteLLM's fallbacks.
+func otherModelsParameter(name string) parameter {
+	return parameter{name: name, value: func(r *requestReader) {
+		if r.peek() != 'n' { // null is as good as none
+			r.fail(name, "Unsupported parameter: '%s': another model than the one that is priced could answer. Name one in 'model'.", name)
+		}
+		r.skip()
+	}}
+}
+
 func streamParameter() parameter {
 	return parameter{name: "stream", boolean: func(r *requestReader, on bool) { r.request.Stream = on }}
 }

@@ -78,6 +78,10 @@ func TestReadRequestErrors(t *testing.T) {
 		{"long model", "", `{"model":"` + strings.Repeat("m", 300) + `"}`, "model", "longer than 256"},
 		{"control in model", "", `{"model":"a\u0000b"}`, "model", "control characters"},
 		{"model not UTF-8", "", "{\"model\":\"\xf1\"}", "model", "not UTF-8"},
+		{"other models", "", `{"model":"m","models":["dear"]}`, "models", "another model than the one that is priced"},
+		{"other models first", "", `{"models":["dear","m"],"model":"m"}`, "models", "Name one in 'model'"},
+		{"other models in other case", "", `{"model":"m","Models":["dear"]}`, "models", "Did you mean 'models'"},
+		{"fallbacks", "/embeddings", `{"model":"m","fallbacks":[{"model":"dear"}]}`, "fallbacks", "another model than the one that is priced"},
 		{"stream not a boolean", "", `{"model":"m","stream":"true"}`, "stream", "expected a boolean, but got a string"},
 		{"n negative", "", `{"model":"m","n":-1}`, "n", "-1 is not between 1 and 128"},
 		{"n zero", "", `{"model":"m","n":0}`, "n", "0 is not between"},
@@ -232,4 +236,10 @@ func TestReadHostileShapes(t *testing.T) {
 		}
 	}
 	checkRefused(t, "", `{"model":"m","x":`+strings.Repeat(`{"a":`, n), "", "nested too deeply")
+}
+
+func TestOtherModelsThatAreNone(t *testing.T) {
+	if r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","models":null,"fallbacks":null,"max_tokens":7}`); r.Ceiling[Output] != 7 {
+		t.Errorf("ceiling %v", r.Ceiling)
+	}
 }
