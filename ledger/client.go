@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -92,69 +94,116 @@ func clientOptions(addresses ...string) *redis.UniversalOptions {
 	}
 }
 
-// parseURL reads redis://[user:password@]host:port[/db], rediss:// (TLS),
-// redis+cluster://h1:p,h2:p, rediss+cluster://… and
-// redis+sentinel://h1:p,h2:p/master[/db].
-func parseURL(address string) (o *redis.UniversalOptions, cluster bool, err error) {
-	scheme, rest, found := strings.Cut(address, "://")
-	if !found {
-		return nil, false, errors.New("want redis://host:port, rediss://, redis+cluster://h1,h2, redis+sentinel://h1,h2/master or embedded")
-	}
-	authority, path, _ := strings.Cut(rest, "/")
-	credentials, hosts := "", authority
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		credentials, hosts = authority[:at], authority[at+1:]
-	}
-	list := strings.Split(hosts, ",")
-	parts := strings.Split(path, "/")
-	kind, secure := strings.CutPrefix(scheme, "rediss")
-	if !secure {
-		var ours bool
-		if kind, ours = strings.CutPrefix(scheme, "redis"); !ours {
-			return nil, false, fmt.Errorf("scheme %q: want redis, rediss, redis+cluster or redis+sentinel", scheme)
-		}
-	}
-	port := "6379"
-	if kind == "+sentinel" {
-		port = "26379"
-	}
-	for i, host := range list {
-		if list[i], err = hostPort(host, port); err != nil {
-			return nil, false, err
-		}
-	}
-	o = clientOptions(list...)
-	if err := setCredentials(o, credentials); err != nil {
+// An address is a ledger's URL, taken apart:
+// redis://[user:password@]host:port[/db], rediss:// (TLS), redis+cluster://h1:p,h2:p, rediss+cluster://…,
+// redis+sentinel://h1:p,h2:p/master[/db][?sentinel_user=…&sentinel_password=…].
+type address struct {
+	kind        string // "", "+cluster" or "+sentinel"
+	secure      bool
+	credentials string
+	hosts       []string // with ports
+	path        []string // at least one part
+	query       string
+}
+
+// parseURL reads an address, and tells whether it is that of a cluster.
+func parseURL(text string) (o *redis.UniversalOptions, cluster bool, err error) {
+	a, err := addressOf(text)
+	if err != nil {
 		return nil, false, err
 	}
-	if secure {
-		host, _, _ := net.SplitHostPort(list[0])
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	o = clientOptions(a.hosts...)
+	if o.Username, o.Password, err = credentialsOf(a.credentials); err != nil {
+		return nil, false, err
 	}
-	database := ""
-	switch kind {
+	if a.secure {
+		first, _, _ := net.SplitHostPort(a.hosts[0])
+		o.Dialer = secureDialer(first, nil)
+	}
+	if a.query != "" && a.kind != "+sentinel" {
+		return nil, false, errors.New("there are no settings for it: want nothing after a question mark")
+	}
+	database := a.path[0]
+	switch a.kind {
 	case "":
-		if len(list) > 1 {
+		if len(a.hosts) > 1 {
 			return nil, false, errors.New("several hosts: want redis+cluster:// or redis+sentinel://")
 		}
-		database = parts[0]
 	case "+cluster":
-		cluster = true
-		if parts[0] != "" {
+		if database != "" {
 			return nil, false, errors.New("a cluster has no databases: want nothing after the hosts")
 		}
 	case "+sentinel":
-		if o.MasterName = parts[0]; o.MasterName == "" {
+		if o.MasterName = a.path[0]; o.MasterName == "" {
 			return nil, false, errors.New("want the master's name after the sentinels: redis+sentinel://h1,h2/mymaster")
 		}
-		if len(parts) > 1 {
-			database = parts[1]
+		if database = ""; len(a.path) > 1 {
+			database = a.path[1]
 		}
-	default:
-		return nil, false, fmt.Errorf("scheme %q: want redis, rediss, redis+cluster or redis+sentinel", scheme)
+		if o.SentinelUsername, o.SentinelPassword, err = sentinelCredentials(a.query); err != nil {
+			return nil, false, err
+		}
 	}
 	o.DB, err = parseDatabase(database)
-	return o, cluster, err
+	return o, a.kind == "+cluster", err
+}
+
+func addressOf(text string) (*address, error) {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found {
+		return nil, errors.New("want redis://host:port, rediss://, redis+cluster://h1,h2, redis+sentinel://h1,h2/master or embedded")
+	}
+	a := new(address)
+	authority, path, _ := strings.Cut(rest, "/")
+	path, a.query, _ = strings.Cut(path, "?")
+	a.path = strings.Split(path, "/")
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		a.credentials, authority = authority[:at], authority[at+1:]
+	}
+	if hosts, query, found := strings.Cut(authority, "?"); found { // without a path
+		authority, a.query = hosts, query
+	}
+	kind, ours := strings.CutPrefix(scheme, "redis")
+	a.kind, a.secure = strings.CutPrefix(kind, "s")
+	if !ours || a.kind != "" && a.kind != "+cluster" && a.kind != "+sentinel" {
+		return nil, fmt.Errorf("scheme %q: want redis, rediss, redis+cluster or redis+sentinel", scheme)
+	}
+	port := "6379"
+	if a.kind == "+sentinel" {
+		port = "26379"
+	}
+	for host := range strings.SplitSeq(authority, ",") {
+		host, err := hostPort(host, port)
+		if err != nil {
+			return nil, err
+		}
+		a.hosts = append(a.hosts, host)
+	}
+	return a, nil
+}
+
+// secureDialer connects by TLS. A certificate is good for a server if it is for the
+// first host of the URL, or for the host by which that server is reached: those of
+// a managed cluster have one together and are announced by other names, those that
+// operators run have one each. nil roots are the system's.
+func secureDialer(first string, roots *x509.CertPool) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		dial := func(name string) (net.Conn, error) {
+			d := tls.Dialer{
+				NetDialer: &net.Dialer{Timeout: dialTimeout},
+				Config:    &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, RootCAs: roots},
+			}
+			return d.DialContext(ctx, network, address)
+		}
+		conn, err := dial(first)
+		var another x509.HostnameError
+		if host, _, _ := net.SplitHostPort(address); errors.As(err, &another) && host != first {
+			if own, ownErr := dial(host); !errors.As(ownErr, &another) {
+				return own, ownErr
+			}
+		}
+		return conn, err
+	}
 }
 
 func hostPort(host, port string) (string, error) {
@@ -167,23 +216,38 @@ func hostPort(host, port string) (string, error) {
 	return net.JoinHostPort(strings.Trim(host, "[]"), port), nil
 }
 
-// setCredentials reads user:password; a name alone is a password, as redis-cli has it.
-func setCredentials(o *redis.UniversalOptions, credentials string) error {
-	if credentials == "" {
-		return nil
-	}
-	user, password, both := strings.Cut(credentials, ":")
+// credentialsOf reads user:password; a name alone is a password, as redis-cli has it.
+func credentialsOf(text string) (user, password string, err error) {
+	user, password, both := strings.Cut(text, ":")
 	if !both {
 		user, password = "", user
 	}
-	var err error
-	if o.Username, err = url.PathUnescape(user); err != nil {
-		return errors.New("the user name is not percent-encoded: want %25 for a percent sign")
+	if user, err = url.PathUnescape(user); err != nil {
+		return "", "", errors.New("the user name is not percent-encoded: want %25 for a percent sign")
 	}
-	if o.Password, err = url.PathUnescape(password); err != nil {
-		return errors.New("the password is not percent-encoded: want %25 for a percent sign")
+	if password, err = url.PathUnescape(password); err != nil {
+		return "", "", errors.New("the password is not percent-encoded: want %25 for a percent sign")
 	}
-	return nil
+	return user, password, nil
+}
+
+// sentinelCredentials reads those of the sentinels themselves, which may have others than the master, or none.
+func sentinelCredentials(query string) (user, password string, err error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return "", "", errors.New("the settings after the question mark are not percent-encoded: want %25 for a percent sign, %26 for an ampersand")
+	}
+	for name, list := range values {
+		switch name {
+		case "sentinel_user":
+			user = list[0]
+		case "sentinel_password":
+			password = list[0]
+		default:
+			return "", "", fmt.Errorf("setting %q: want sentinel_user or sentinel_password", name)
+		}
+	}
+	return user, password, nil
 }
 
 func parseDatabase(text string) (int, error) {

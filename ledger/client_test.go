@@ -12,6 +12,7 @@ func TestParseURL(t *testing.T) {
 		user    string
 		db      int
 		master  string
+		watcher string // user:password of the sentinels
 		cluster bool
 		secure  bool
 		fails   bool
@@ -24,6 +25,12 @@ func TestParseURL(t *testing.T) {
 		{url: "redis+cluster://a:1,b:2,c", addrs: "a:1,b:2,c:6379", cluster: true},
 		{url: "rediss+cluster://a:1,b:2", addrs: "a:1,b:2", cluster: true, secure: true},
 		{url: "redis+sentinel://a:1,b/main/2", addrs: "a:1,b:26379", master: "main", db: 2},
+		{url: "redis+sentinel://:pass@a/main?sentinel_password=p%26%40", addrs: "a:26379", master: "main", watcher: ":p&@"},
+		{url: "rediss+sentinel://a/main/2?sentinel_user=u&sentinel_password=p", addrs: "a:26379", master: "main", db: 2, watcher: "u:p", secure: true},
+		{url: "redis+sentinel://a/main?sentinel_pasword=p", fails: true},
+		{url: "redis+sentinel://a/main?sentinel_password=%zz", fails: true},
+		{url: "redis://a?sentinel_password=p", fails: true},
+		{url: "redis://a/0?db=1", fails: true},
 		{url: "redis://a,b", fails: true},
 		{url: "redis://", fails: true},
 		{url: "redis://a/x", fails: true},
@@ -46,7 +53,7 @@ func TestParseURL(t *testing.T) {
 			continue
 		}
 		if strings.Join(o.Addrs, ",") != c.addrs || o.Username != c.user || o.DB != c.db || o.MasterName != c.master ||
-			cluster != c.cluster || (o.TLSConfig != nil) != c.secure {
+			strings.Trim(o.SentinelUsername+":"+o.SentinelPassword, ":") != strings.Trim(c.watcher, ":") || cluster != c.cluster || (o.Dialer != nil) != c.secure {
 			t.Errorf("%s: %+v", c.url, o)
 		}
 	}
