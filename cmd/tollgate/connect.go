@@ -97,6 +97,8 @@ func whatToLookAt(err error, url string) string {
 		return "is that a replica? Then name its master, or the sentinels: redis+sentinel://HOST1,HOST2/NAME"
 	case strings.Contains(said, "NOPERM"):
 		return "may that user do all that a ledger needs? docs/operations.md has the rule to set (Redis)"
+	case strings.Contains(said, "verify certificate"):
+		return "is its certificate for that host, and of an authority that this system knows? SSL_CERT_FILE names a file of others"
 	case errors.Is(err, ledger.ErrArchive):
 		return "is the archive's database running, and is archive.url right?"
 	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):

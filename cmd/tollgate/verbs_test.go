@@ -341,6 +341,7 @@ func TestWhatToLookAt(t *testing.T) {
 		{"redis+cluster://h", "MOVED 8230 h2:6379", "is Redis running there"},
 		{"redis://h:6379/0", "WRONGPASS invalid username-password pair", "is the password right?"},
 		{"redis://h:6379/0", "READONLY You can't write against a read only replica.", "name its master"},
+		{"rediss://h:6379/0", "tls: failed to verify certificate: x509: certificate signed by unknown authority", "SSL_CERT_FILE"},
 		{"redis://h:6379/0", "NOPERM this user has no permissions to run the 'fcall' command", "may that user do"},
 	} {
 		if got := whatToLookAt(errors.New(tt.said), tt.url); !strings.Contains(got, tt.want) {
