@@ -87,7 +87,7 @@ func endpointTable() []*Endpoint {
 		{
 			Path: "/completions", Name: "completions", Class: "chat",
 			parameters: join(common, limit, choicesParameter(), bestOfParameter(), streamOptionsParameter(),
-				attributeParameter("service_tier"), promptsParameter()),
+				attributeParameter("service_tier"), promptsParameter(), echoParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{

@@ -77,6 +77,8 @@ type Request struct {
 	// that the request is one of the chat family.
 	images int64
 	chats  bool
+	// echoes says that the text of each answer begins with the prompt.
+	echoes bool
 	// citesSearch says that a search shows in the answer's annotations only,
 	// searches that every answer is one, hidesSearch that the answer does not tell.
 	citesSearch, searches, hidesSearch bool

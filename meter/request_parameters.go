@@ -133,6 +133,14 @@ func promptsParameter() parameter {
 	}}
 }
 
+// echoParameter learns whether the answer repeats the prompt, which is no output.
+func echoParameter() parameter {
+	return parameter{name: "echo", value: func(r *requestReader) {
+		r.request.echoes = r.peek() == 't'
+		r.skip()
+	}}
+}
+
 // streamOptionsParameter learns whether the client wants the usage chunk, and
 // where the bytes must be patched to get it.
 func streamOptionsParameter() parameter {

@@ -43,7 +43,8 @@ func (t *Tap) Failed() bool { return t.facts.failed && t.onlyFailed() && !t.Repo
 
 // addUnsaid estimates a side of which the upstream's usage knows nothing: the
 // input, of which there is always some, and the output if some was delivered, as
-// in a usage from the beginning of a stream that was cut.
+// in a usage from the beginning of a stream that was cut. Text that begins with
+// the prompt shows no output.
 func (t *Tap) addUnsaid(u *Usage) {
 	if u.Quantities[Unsplit] > 0 {
 		return
@@ -52,7 +53,7 @@ func (t *Tap) addUnsaid(u *Usage) {
 		u.Quantities[Input], u.Source = t.estimateInput(), Estimated
 		u.Anomalies = append(u.Anomalies, anomalyInputMissing)
 	}
-	if t.facts.textBytes > 0 && u.TotalOutput() == 0 {
+	if t.facts.textBytes > 0 && u.TotalOutput() == 0 && !t.request.echoes {
 		u.Quantities[Output], u.Source = t.estimateOutput(), Estimated
 		u.Anomalies = append(u.Anomalies, anomalyOutputMissing)
 	}
@@ -154,12 +155,15 @@ func (t *Tap) estimateInput() int64 {
 	return t.input
 }
 
-// estimateOutput counts the text that was delivered; of an answer that is not
-// understood, its bytes. It is at least one if anything came, and never more
-// than the request's own limit.
+// estimateOutput counts the text that was delivered, but for the prompt that it
+// repeats; of an answer that is not understood, its bytes. It is at least one if
+// anything came, and never more than the request's own limit.
 func (t *Tap) estimateOutput() int64 {
 	f := &t.facts
 	n := f.estimateText()
+	if t.request.echoes {
+		n -= t.request.Choices * (t.estimateInput() - tokensPerReply)
+	}
 	switch {
 	case n > 0 || t.size == 0:
 	case f.choices > 0, !t.stream && f.isDocument():
