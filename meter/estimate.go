@@ -122,14 +122,16 @@ func trimHalfEscape(raw []byte) []byte {
 }
 
 // estimateText estimates the tokens of the text that an answer delivered,
-// from its beginning and the length of all of it.
+// from its beginning and the length of all of it. What was sent under two names
+// was written once.
 func (f *answerFacts) estimateText() int64 {
 	if f.textBytes == 0 {
 		return 0
 	}
 	n := countTokens(unescape(f.sample))
-	if kept := int64(len(f.sample)); kept < f.textBytes {
-		n = n * f.textBytes / kept
+	written := f.textBytes - min(f.thought, f.thoughtAgain)
+	if kept := int64(len(f.sample)); kept != written {
+		n = n * written / kept
 	}
 	return max(n, 1)
 }

@@ -126,7 +126,7 @@ func (s *scanner) value(p []byte, i int, f *answerFacts) int {
 		s.enter(b == '[', i, f)
 	case '"':
 		s.state = inString
-		if s.textOpen < 0 && s.schema.at(s.node).fact == factText {
+		if s.textOpen < 0 && s.schema.at(s.node).fact.isText() {
 			s.textOpen = i + 1
 		}
 	default:
@@ -226,8 +226,8 @@ func (s *scanner) stringText(p []byte, i int, f *answerFacts) int {
 		text--
 	}
 	switch fact := s.schema.at(s.node).fact; {
-	case fact == factText:
-		f.text(p[i:text])
+	case fact.isText():
+		f.text(fact, p[i:text])
 	case fact != factNone:
 		s.keep(p[i:text])
 	}

@@ -22,8 +22,11 @@ const (
 	factQuality
 	// factType is the name of an event.
 	factType
-	// factText is text that the model wrote.
+	// factText is text that the model wrote. factThought and factThoughtAgain are
+	// too: what it thought, by two names, of which some upstreams send both.
 	factText
+	factThought
+	factThoughtAgain
 	// factFinish is null until the answer, or one choice of it, is complete.
 	factFinish
 	// factChoices, factImages and factSearches are arrays whose elements are counted.
@@ -43,6 +46,9 @@ const maxSchemaDepth = 8
 
 // isUsage reports whether it is a usage object, wherever it stands.
 func (f fact) isUsage() bool { return f == factUsage || f == factNestedUsage }
+
+// isText reports whether it is text that the model wrote.
+func (f fact) isText() bool { return f >= factText && f <= factThoughtAgain }
 
 type nodeID int16
 
@@ -154,13 +160,16 @@ func usageObject(path string, counts []usageCount) []schemaPath {
 func textAt(path string) []schemaPath {
 	var paths []schemaPath
 	for _, name := range []string{
-		"content", "content.#.text", "reasoning_content", "reasoning", "refusal", "audio.transcript",
+		"content", "content.#.text", "refusal", "audio.transcript",
 		"function_call.name", "function_call.arguments",
 		"tool_calls.#.function.name", "tool_calls.#.function.arguments", "tool_calls.#.custom.input",
 	} {
 		paths = append(paths, schemaPath{path: path + "." + name, fact: factText})
 	}
-	return append(paths, schemaPath{path: path + ".annotations.#.type", fact: factAnnotation})
+	return append(paths,
+		schemaPath{path: path + ".reasoning_content", fact: factThought},
+		schemaPath{path: path + ".reasoning", fact: factThoughtAgain},
+		schemaPath{path: path + ".annotations.#.type", fact: factAnnotation})
 }
 
 // tokenCounts are the counts of the chat family's usage. The names in the

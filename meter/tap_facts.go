@@ -10,9 +10,11 @@ type answerFacts struct {
 	model, tier, size, quality noted
 
 	// sample is the beginning of the text that the model wrote, still escaped
-	// as in JSON; textBytes is the length of all of it.
-	sample    []byte
-	textBytes int64
+	// as in JSON; textBytes is the length of all of it. What it thought is in both,
+	// under each of its names; thought and thoughtAgain are how much that was.
+	sample                []byte
+	textBytes             int64
+	thought, thoughtAgain int64
 
 	// documents counts complete JSON objects; documentOpen says that one has begun.
 	documents    int64
@@ -98,12 +100,18 @@ func (f *answerFacts) element(array fact) {
 }
 
 // text is told of the pieces of what the model wrote, still escaped.
-func (f *answerFacts) text(p []byte) {
+func (f *answerFacts) text(what fact, p []byte) {
 	if len(p) == 0 {
 		return
 	}
 	f.frame.text = true
 	f.textBytes += int64(len(p))
+	switch what {
+	case factThought:
+		f.thought += int64(len(p))
+	case factThoughtAgain:
+		f.thoughtAgain += int64(len(p))
+	}
 	if room := maxSample - len(f.sample); room > 0 {
 		f.sample = append(f.sample, p[:min(room, len(p))]...)
 	}
