@@ -259,7 +259,7 @@ func (t *textCollector) value(c *cursor) {
 	case '{':
 		for c.open('{'); c.more('}'); {
 			switch string(c.key()) {
-			case "role", "type", "id", "tool_call_id", "image_url", "input_audio", "video_url", "file":
+			case "role", "type", "id", "tool_call_id", "image_url", "input_audio", "video_url", "file", "file_url":
 				c.skip()
 			default:
 				t.value(c)

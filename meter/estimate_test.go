@@ -119,3 +119,18 @@ func TestUnseen(t *testing.T) {
 		}
 	}
 }
+
+// TestPayloadsAreNotText checks that what a message carries beside its text is
+// estimated at a flat number, and its base64 not taken for a prompt.
+func TestPayloadsAreNotText(t *testing.T) {
+	data := `"data:application/pdf;base64,` + strings.Repeat("QUJD", 50_000) + `"`
+	for _, part := range []string{
+		`"image_url":{"url":` + data + `}`, `"image_url":` + data, `"input_audio":{"data":` + data + `}`, `"video_url":{"url":` + data + `}`,
+		`"file":{"file_data":` + data + `}`, `"file_url":{"url":` + data + `}`,
+	} {
+		r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"what is it"},{`+part+`}]}]}`)
+		if n := r.EstimateInput(); n < tokensPerImage || n > tokensPerImage+20 {
+			t.Errorf("{%.20s…}: %d tokens", part, n)
+		}
+	}
+}
