@@ -189,17 +189,24 @@ func (d *usageDraft) wholes(c *usageCounts) bool {
 }
 
 // inputParts takes the parts of the input out of it: the cached ones first,
-// since they are what the upstream is surest of.
+// since they are what the upstream is surest of. Images, audio and video may have
+// been cached, too, and are then counted in both: of them only what is left can be
+// taken out, and nothing is wrong as long as all of them fit into the whole.
 func (d *usageDraft) inputParts(c *usageCounts) {
+	whole := d.Quantities[Input]
 	cached := c.value[usageCached]
 	if !c.given[usageCached] {
 		cached = c.value[usageCacheHit]
 	}
 	d.cut(Input, CachedInput, cached, anomalyCachedExceeds)
 	d.cut(Input, CacheWrite5m, c.value[usageCacheWrite], anomalyInputParts)
-	d.cut(Input, InputAudio, c.value[usagePromptAudio], anomalyInputParts)
-	d.cut(Input, InputImage, c.value[usagePromptImage], anomalyInputParts)
-	d.cut(Input, InputVideo, c.value[usagePromptVideo], anomalyInputParts)
+	audio, image, video := c.value[usagePromptAudio], c.value[usagePromptImage], c.value[usagePromptVideo]
+	if audio+image+video > whole {
+		d.flag(anomalyInputParts)
+	}
+	d.cut(Input, InputAudio, min(audio, d.Quantities[Input]), anomalyInputParts)
+	d.cut(Input, InputImage, min(image, d.Quantities[Input]), anomalyInputParts)
+	d.cut(Input, InputVideo, min(video, d.Quantities[Input]), anomalyInputParts)
 }
 
 // tokenQuantities reads the usage of the chat family. Rejected predictions
