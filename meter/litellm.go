@@ -33,6 +33,7 @@ var litellmDimensions = map[string]litellmCost{
 	"output_cost_per_reasoning_token":           {Reasoning, perToken},
 	"output_cost_per_audio_token":               {OutputAudio, perToken},
 	"output_cost_per_image_token":               {OutputImage, perToken},
+	"input_cost_per_request":                    {Call, perOne},
 	"ocr_cost_per_page":                         {Page, perOne},
 	"search_context_size_low":                   {Search, perOne},
 	"search_context_size_medium":                {Search, perOne},

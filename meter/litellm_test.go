@@ -52,6 +52,8 @@ func TestLiteLLMPrices(t *testing.T) {
 		{"the next of them", "tiers-alone", "chat", nil, meter.Quantities{meter.Input: 256_001, meter.Output: 1000}, "0.3108012"},
 		{"beyond the last of them", "tiers-alone", "chat", nil, meter.Quantities{meter.Input: 2_000_000}, "2.4"},
 		{"tiers beside a cost", "tiers-beside", "chat", nil, meter.Quantities{meter.Input: 500_000}, "0.6"},
+		{"a call and its tokens", "online", "chat", nil, meter.Quantities{meter.Input: 1000, meter.Output: 1000}, "0.00528"},
+		{"a call alone", "online-by-the-call", "chat", nil, meter.Quantities{meter.Input: 1000, meter.Output: 1000}, "0.005"},
 		{"speech in", "whisper-1", "transcriptions", nil, meter.Quantities{meter.AudioMS: 90_000}, "0.009"},
 		{"speech out", "tts-1", "speech", nil, meter.Quantities{meter.Character: 1000}, "0.015"},
 		{"moderation is free", "omni-moderation-latest", "moderations", nil, meter.Quantities{meter.Input: 1000}, "0"},
