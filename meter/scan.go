@@ -168,7 +168,7 @@ func (s *scanner) close(at int, f *answerFacts) {
 	c := s.open[s.depth]
 	if fact := s.schema.at(c.node).fact; fact.isUsage() && !c.array {
 		s.usageClose = at
-		f.usage.commit()
+		f.frame.told = f.usage.commit() || f.frame.told
 	}
 	if s.depth == 0 && !c.array {
 		f.documentEnd()

@@ -15,6 +15,9 @@ type answerFacts struct {
 	sample                []byte
 	textBytes             int64
 	thought, thoughtAgain int64
+	// framed is the length of the text in whole events, told of that which had come
+	// when usage was last told, with the event that told it.
+	framed, told int64
 
 	// documents counts complete JSON objects; documentOpen says that one has begun.
 	documents    int64
@@ -40,6 +43,8 @@ type frameFacts struct {
 	usage, choices, text bool
 	// finish: a choice ends here; failed: an error is reported.
 	finish, failed bool
+	// told: it has told usage, wherever in it.
+	told bool
 	// event tells the named events of image streams.
 	event imageEvent
 	// counted is set when the images of the event have been counted.
@@ -190,6 +195,15 @@ func (f *answerFacts) named(name []byte) {
 		f.images++
 		f.imagesSeen = true
 	}
+}
+
+// frameEnd is told of the end of each event.
+func (f *answerFacts) frameEnd() {
+	f.framed = f.textBytes
+	if f.frame.told {
+		f.told = f.framed
+	}
+	f.frame = frameFacts{}
 }
 
 // documentEnd is told of the end of each JSON document.

@@ -276,7 +276,7 @@ func (t *Tap) nextFrame(end int) {
 	f := &t.frames
 	f.start, f.size, f.dropped = end, 0, false
 	f.line, f.frame, f.n = lineStart, frame{}, 0
-	t.facts.frame = frameFacts{}
+	t.facts.frameEnd()
 	t.scanner.reset()
 }
 

@@ -30,6 +30,25 @@ func (t *Tap) Usage() Usage {
 	return u
 }
 
+// UsageOfPart is Usage for an answer that came to no end, or has not yet: what a
+// stream delivered after its upstream last told what was used is estimated, on top
+// of that. A whole answer ends with all that was used, or that is all.
+func (t *Tap) UsageOfPart() Usage {
+	u, f := t.Usage(), &t.facts
+	untold := f.framed - f.told
+	if u.Source != FromUpstream || untold == 0 || t.frames.done || t.request.echoes || u.Quantities[Unsplit] > 0 {
+		return u
+	}
+	output := (f.estimateText()*untold + f.textBytes - 1) / f.textBytes
+	if t.request.OutputLimited {
+		output = max(min(output, t.request.Ceiling.TotalOutput()-u.TotalOutput()), 0)
+	}
+	u.Quantities[Output] += output
+	u.Source = Estimated
+	u.Anomalies = append(u.Anomalies, anomalyOutputMissing)
+	return u
+}
+
 // Reported reports whether the upstream has said what it used: of an error that
 // is what tells one that costs from one that does not.
 func (t *Tap) Reported() bool {

@@ -71,14 +71,15 @@ func (u *upstreamUsage) number(f usageField, text []byte) {
 	}
 }
 
-// commit merges the object that was begun, now that it is complete.
-func (u *upstreamUsage) commit() {
+// commit merges the object that was begun, now that it is complete. False: it
+// is no usage.
+func (u *upstreamUsage) commit() bool {
 	positive := false
 	for _, n := range u.pending.value {
 		positive = positive || n > 0
 	}
 	if !positive {
-		return
+		return false
 	}
 	for f, given := range u.pending.given {
 		if given {
@@ -86,6 +87,7 @@ func (u *upstreamUsage) commit() {
 		}
 	}
 	u.seen = true
+	return true
 }
 
 // parseCount reads a JSON number that stands for a count: 12, 12.0, 1.2e1.

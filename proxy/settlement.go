@@ -30,7 +30,7 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 
 // partialUsage is what was used of an answer that came to no end.
 func (c *call) partialUsage() meter.Usage {
-	usage := c.tap.usage()
+	usage := c.tap.usageOfPart()
 	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
 	if usage.IsZero() && len(usage.ToolCalls) == 0 && !c.tap.failed() {
 		return c.request.Unseen()
@@ -58,7 +58,7 @@ func (c *call) checkpoint() (ledger.Checkpoint, bool) {
 	}
 	var usage meter.Usage // nothing delivered: nothing to charge
 	if c.client.delivered.Load() && c.tap.tap.Began() {
-		usage = c.tap.tap.Usage()
+		usage = c.tap.tap.UsageOfPart()
 	}
 	return ledger.Checkpoint{Settlement: c.settlement(usage)}, true
 }

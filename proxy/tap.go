@@ -65,6 +65,13 @@ func (s *sharedTap) usage() meter.Usage {
 	return s.tap.Usage()
 }
 
+// usageOfPart is what was used of an answer that came to no end.
+func (s *sharedTap) usageOfPart() meter.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.UsageOfPart()
+}
+
 // began tells whether anything of the answer has come.
 func (s *sharedTap) began() bool {
 	s.mu.Lock()

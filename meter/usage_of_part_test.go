@@ -1,0 +1,46 @@
+package meter
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestUsageOfPart: some upstreams tell a usage at the beginning of a stream, in
+// which there is hardly any output. What came after it is not free if the stream
+// is cut, and the usage stands if it is not.
+func TestUsageOfPart(t *testing.T) {
+	const words = "one two three four "
+	early := chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":100,"completion_tokens":1,"total_tokens":101}`)
+	told := chunk(`"choices":[{"delta":{"content":"` + words + `"}}],"usage":{"prompt_tokens":100,"completion_tokens":40,"total_tokens":140}`)
+	text := strings.Repeat(content(words), 50)
+	said, estimated := []string(nil), []string{anomalyOutputMissing}
+	for _, c := range []struct {
+		name, stream string
+		least, most  int64
+		flags        []string
+	}{
+		{"told at the beginning", early + text, 150, 250, estimated},
+		{"told in between", early + text + told + text, 190, 290, estimated},
+		{"told with every event", early + strings.Repeat(told, 10), 40, 40, said},
+		{"cut within an event", told + strings.TrimSuffix(content(words), "\n"), 40, 40, said},
+		{"told in the choice", chunk(`"choices":[{"delta":{"content":"x"},"usage":{"prompt_tokens":100,"completion_tokens":1}}]`) + text, 150, 250, estimated},
+		{"at its end", early + text + "data: [DONE]\n\n", 1, 1, said},
+		{"nothing after it", early, 1, 1, said},
+	} {
+		tap := streamTap(t, false)
+		tap.Pass(nil, []byte(c.stream))
+		u := tap.UsageOfPart()
+		if n := u.Quantities[Output]; n < c.least || n > c.most || u.Quantities[Input] != 100 || !slices.Equal(u.Anomalies, c.flags) {
+			t.Errorf("%s: %v from %s, %v; want %d to %d of output, %v", c.name, u.Map(), u.Source, u.Anomalies, c.least, c.most, c.flags)
+		}
+		if u.Source == Estimated != (c.flags != nil) {
+			t.Errorf("%s: from %s", c.name, u.Source)
+		}
+	}
+	limited := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","stream":true,"max_tokens":30}`).NewTap("text/event-stream")
+	limited.Pass(nil, []byte(early+text))
+	if n := limited.UsageOfPart().Quantities[Output]; n != 30 {
+		t.Errorf("of a request for 30 tokens, %d", n)
+	}
+}
