@@ -235,7 +235,7 @@ func (t *textCollector) read(body []byte) {
 	}
 	for c.open('{'); c.more('}'); {
 		switch string(c.key()) {
-		case "messages", "prompt", "input":
+		case "messages", "prompt", "suffix", "input":
 			t.value(&c)
 		case "tools", "functions", "response_format":
 			t.add(string(c.raw()))

@@ -134,3 +134,14 @@ func TestPayloadsAreNotText(t *testing.T) {
 		}
 	}
 }
+
+// TestSuffixIsInput: what a completion is to lead up to is a part of its prompt.
+func TestSuffixIsInput(t *testing.T) {
+	text := strings.Repeat("one two three four ", 25)
+	e := FindEndpoint("/completions")
+	alone := mustRead(t, e, `{"model":"m","prompt":"`+text+`"}`).EstimateInput()
+	both := mustRead(t, e, `{"model":"m","prompt":"`+text+`","suffix":"`+text+`"}`).EstimateInput()
+	if want := 2*alone - tokensPerReply; both < want-5 || both > want+5 {
+		t.Errorf("a prompt is %d tokens, with as long a suffix %d", alone, both)
+	}
+}
