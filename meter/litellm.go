@@ -89,7 +89,10 @@ var litellmVariants = []struct {
 }{
 	{"_batches", priceCondition{"batch", "true"}},
 	{"_flex", priceCondition{answerable, "flex"}},
+	{"_balanced", priceCondition{answerable, "balanced"}},
 	{"_priority", priceCondition{answerable, "priority"}},
+	{"_fast", priceCondition{answerable, "fast"}},
+	{"_ultrafast", priceCondition{answerable, "ultrafast"}},
 }
 
 var litellmAbove = regexp.MustCompile(`^(.+)_above_(\d{1,6})k_tokens$`)
