@@ -179,8 +179,10 @@ func kind(node ast.Node) string {
 		return "settings ({…})"
 	case *ast.SequenceNode:
 		return "a list"
-	case *ast.AnchorNode, *ast.AliasNode:
-		return "an anchor or alias (they are not supported: write the value out)"
+	case *ast.AliasNode:
+		return "an alias (quote a name that begins with *)"
+	case *ast.AnchorNode:
+		return "an anchor (they are not supported: write the value out)"
 	case *ast.TagNode:
 		return "a tag (they are not supported: leave it out)"
 	case ast.ScalarNode:

@@ -113,6 +113,9 @@ func TestOneFault(t *testing.T) {
 		{"listen: 127.0.0.1:1\n---\n# no\n\n---\nlisten: 127.0.0.1:2", "2:1: an empty YAML document"},
 		{"listen: [", "not YAML"},
 		{"a: b: c", "not YAML"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [*]}]", `not YAML: unexpected scalar value type (a * must be quoted: "*")`},
+		{"upstreams:\n- name: a\n  base_url: http://h\n  models:\n  - *", `(a * must be quoted: "*")`},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [*-mini]}]", "an alias (quote a name that begins with *)"},
 	} {
 		_, _, err := parse("c.yaml", []byte(tt.yaml), env())
 		var problems Problems

@@ -54,6 +54,7 @@ func TestPriceFileErrors(t *testing.T) {
 			"7:14: this list is empty; want model names",
 			"7:25: there are no rates here",
 		}},
+		{"a star without quotes", "currency: CNY\nprices:\n  - {models: [*], rates: {input: 1}}\n", []string{`3:16: not YAML: unexpected scalar value type (a * must be quoted: "*")`}},
 		{"a pattern without quotes", "currency: CNY\nprices:\n  - {models: [*all], rates: {input: 1}}\n", []string{"3:15: there is an alias (quote a name that begins with *)"}},
 		{"names", "currency: CNY\nprices:\n  - {models: [m], endpoints: [chats], rates: {input: 1}, windows: [{days: [monday], from: \"9:00\", to: \"24:01\", timezone: Mars/Base}]}\n", []string{
 			`3:31: unknown endpoint "chats"; want one of chat, embeddings`,

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -33,7 +34,7 @@ func Parse(data []byte) (body ast.Node, err error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors of Windows begin a file so; the first key would have it in its name
 	file, err := parse(data)
 	if err != nil {
-		return nil, syntaxError(err)
+		return nil, syntaxError(data, err)
 	}
 	if line := emptyDocument(data); line > 0 {
 		return nil, &Error{line, 1, "an empty YAML document begins here: want one document, without ---"}
@@ -62,7 +63,10 @@ func parse(data []byte) (file *ast.File, err error) {
 	return parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 }
 
-func syntaxError(err error) *Error {
+// bareStar finds a value that is a * alone, which YAML takes for an alias without a name.
+var bareStar = regexp.MustCompile(`[:,\[{-]\s*\*\s*([,\]}#]|$)`)
+
+func syntaxError(data []byte, err error) *Error {
 	e := &Error{Message: "not YAML: " + err.Error()}
 	var syntax yaml.Error
 	if !errors.As(err, &syntax) {
@@ -71,6 +75,9 @@ func syntaxError(err error) *Error {
 	e.Message = "not YAML: " + syntax.GetMessage()
 	if t := syntax.GetToken(); t != nil && t.Position != nil {
 		e.Line, e.Column = t.Position.Line, t.Position.Column
+	}
+	if lines := bytes.Split(data, []byte("\n")); e.Line > 0 && e.Line <= len(lines) && bareStar.Match(lines[e.Line-1]) {
+		e.Message += ` (a * must be quoted: "*")`
 	}
 	return e
 }
