@@ -93,6 +93,7 @@ func TestOneFault(t *testing.T) {
 		{"upstreams: [{name: a, base_url: 'http://h', models: {}}]", "upstreams[0].models: is empty"},
 		{"upstreams: [{name: a, base_url: 'ftp://h', models: [m]}]", "want http(s)://HOST/PATH"},
 		{"upstreams: [{name: a, base_url: 'http://h?x=1', models: [m]}]", "want no user, ? or #"},
+		{"upstreams: [{name: a, base_url: 'http://h/v1/chat/completions/', models: [m]}]", "want what stands before /chat/completions, such as http://h/v1:"},
 		{"upstreams: [{name: 'a b', base_url: 'http://h', models: [m]}]", "want a name of letters"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [m, m]}]", `model "m" is named twice`},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [{m: 'x-*'}]}]", "without *"},

@@ -219,7 +219,13 @@ func baseURL(s string) (string, error) {
 	if u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return "", fmt.Errorf("%q: want no user, ? or # in it; the credential belongs in api_key", Redact(s))
 	}
-	return strings.TrimRight(s, "/"), nil
+	s = strings.TrimRight(s, "/")
+	for _, route := range []string{"/chat/completions", "/completions", "/embeddings", "/images/generations"} {
+		if base, ok := strings.CutSuffix(s, route); ok {
+			return "", fmt.Errorf("%q: want what stands before %s, such as %s: calls go to base_url and their own path", s, route, base)
+		}
+	}
+	return s, nil
 }
 
 var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`)

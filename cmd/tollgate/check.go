@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -134,6 +135,7 @@ func (r *checked) checkUpstreams(cfg *config.Config) {
 		r.Upstreams = append(r.Upstreams, c)
 	}
 	r.Warnings = append(r.Warnings, withoutKey(cfg)...)
+	r.Warnings = append(r.Warnings, withoutPath(cfg)...)
 	if cfg.File != "" && len(upstreams(cfg)) == 0 {
 		r.Warnings = append(r.Warnings, "there is no upstream that can be used: `tollgate serve` needs one")
 	}
@@ -162,6 +164,18 @@ func withoutKey(cfg *config.Config) (warnings []string) {
 	for _, u := range cfg.Upstreams {
 		if u.APIKey == "" {
 			warnings = append(warnings, fmt.Sprintf("upstream %s has no api_key: calls go to it without a credential", u.Name))
+		}
+	}
+	return warnings
+}
+
+// withoutPath are warnings of upstreams whose base_url is a host alone. Few are reached so, and
+// what the others answer is a 404 that seems to be about the client's request.
+func withoutPath(cfg *config.Config) (warnings []string) {
+	for _, u := range cfg.Upstreams {
+		if at, err := url.Parse(u.BaseURL); err == nil && at.Path == "" {
+			warnings = append(warnings, fmt.Sprintf("upstream %s has no path in its base_url: chats go to %s/chat/completions; most providers want %s/v1, or what their page says",
+				u.Name, u.BaseURL, u.BaseURL))
 		}
 	}
 	return warnings

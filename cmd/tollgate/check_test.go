@@ -124,6 +124,21 @@ func TestCheckOfPricesForNoUpstream(t *testing.T) {
 	}
 }
 
+// Without the path an upstream answers 404 to every call, which seems to be about the client's request.
+func TestCheckOfABaseURLWithoutItsPath(t *testing.T) {
+	const bare = `base_url: "https://api.openai.com/"`
+	for _, c := range []string{
+		strings.Replace(checkedConfig, `base_url: "http://127.0.0.1:1/v4"`, bare, 1),
+		checkedConfig,
+	} {
+		_, checked := checkConfig(t, strings.ReplaceAll(c, "REDIS", "embedded"))
+		found := strings.Contains(strings.Join(checked.Warnings, "\n"), "upstream bigmodel has no path in its base_url: chats go to https://api.openai.com/chat/completions")
+		if found != strings.Contains(c, bare) {
+			t.Errorf("%s\nwarnings = %q", c, checked.Warnings)
+		}
+	}
+}
+
 func TestCheckOfTheEnvironmentAlone(t *testing.T) {
 	server := redistest.Start(t)
 	env := []string{"TOLLGATE_REDIS=" + server.URL()}
