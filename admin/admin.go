@@ -84,18 +84,21 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 // "ledger unavailable: why", is one reason; so its text tells, and not its type.
 func reasons(err error) []string { return strings.Split(err.Error(), "\n") }
 
+// whatIsHere is for who has taken this listener for that of the data plane, too.
+const whatIsHere = "this is the operator's listener, with GET /healthz, /readyz and /metrics; API calls of clients go to the address of `listen` in the configuration"
+
 // api is where the admin API will be: until then there is nothing behind the token.
 func (h *handler) api(w http.ResponseWriter, r *http.Request) {
 	if !h.authorized(r) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="tollgate admin"`)
-		message := "a valid admin token is needed: send Authorization: Bearer TOKEN, the admin.token of the configuration"
+		message := "for anything else a valid admin token is needed: send Authorization: Bearer TOKEN, the admin.token of the configuration"
 		if !h.open {
-			message = "the admin API is closed: set admin.token in the configuration"
+			message = "anything else is closed: the configuration has no admin.token, and the admin API is not built yet"
 		}
-		writeError(w, http.StatusUnauthorized, "invalid_admin_token", message)
+		writeError(w, http.StatusUnauthorized, "invalid_admin_token", whatIsHere+"; "+message)
 		return
 	}
-	writeError(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path+" here: there are GET /healthz, /readyz and /metrics")
+	writeError(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path+" here; "+whatIsHere)
 }
 
 // authorized compares digests, so that the time it takes tells nothing of the

@@ -121,6 +121,22 @@ func TestEverythingElseAsksForTheToken(t *testing.T) {
 	}
 }
 
+// A newcomer who sends a call to this port is told where calls go, with and
+// without a token, and is not sent to look for one that opens nothing.
+func TestACallThatCameToTheWrongListener(t *testing.T) {
+	for _, tt := range []struct{ token, authorization string }{
+		{"", "Bearer tg-acme-x"},
+		{"secret", "Bearer tg-acme-x"},
+		{"secret", "Bearer secret"},
+	} {
+		body := get(newHandler(t, tt.token, ready), "/v1/chat/completions", tt.authorization).Body.String()
+		if !strings.Contains(body, "this is the operator's listener") || !strings.Contains(body, "API calls of clients go to the address of `listen`") ||
+			strings.Contains(body, "set admin.token") {
+			t.Errorf("token %q, %s: %s", tt.token, tt.authorization, body)
+		}
+	}
+}
+
 func TestOptionsAreChecked(t *testing.T) {
 	if _, err := New(Options{}); err == nil {
 		t.Error("New without Ready and Gatherer must fail")
