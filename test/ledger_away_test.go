@@ -10,7 +10,9 @@ func TestLedgerAway(t *testing.T) {
 	w, p, key := acme(t)
 	body := chat("gpt-4o", "usage=100,50")
 	p.post(chatPath, key, body).requireStatus(t, 200)
+	equal(t, "tollgate_ledger_ready", p.metric("tollgate_ledger_ready"), 1)
 	w.redis.Stop()
+	eventually(t, "a metric says so, without any call", func() bool { return p.metric("tollgate_ledger_ready") == 0 })
 	want := refusal{status: 503, code: "metering_unavailable", kind: "server_error"}
 	for _, credential := range []string{key, wrongKey(key), "tg-nobody-" + key[len("tg-acme-"):]} {
 		began := time.Now()
@@ -28,6 +30,7 @@ func TestLedgerAway(t *testing.T) {
 	w.redis.Start()
 	eventually(t, "calls are admitted again", func() bool { return p.post(chatPath, key, body).status == 200 })
 	eventually(t, "readyz is well", func() bool { return p.adminStatus("/readyz") == 200 })
+	equal(t, "tollgate_ledger_ready", p.metric("tollgate_ledger_ready"), 1)
 	w.requireSettled("acme")
 	p.stop()
 	requireJSONLog(t, p)

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -47,6 +50,24 @@ func (m *archiveMetrics) observe(s ledger.ArchiveState) {
 	if s.Err != nil {
 		m.failures.Inc()
 	}
+}
+
+// readyBound is how long a scrape waits for a ledger that does not answer.
+const readyBound = 2 * time.Second
+
+// watchReady shows what /readyz says. Refused calls tell the most of it, too, but not
+// behind a load balancer that goes by /readyz: then there are no calls to refuse.
+func watchReady(to prometheus.Registerer, l *ledger.Ledger) {
+	to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "tollgate", Name: "ledger_ready", Help: "1 while /readyz finds nothing wrong but a shutdown, else 0.",
+	}, func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), readyBound)
+		defer cancel()
+		if l.Ready(ctx) != nil {
+			return 0
+		}
+		return 1
+	}))
 }
 
 // watchLog shows the state of the settlement log as metrics.

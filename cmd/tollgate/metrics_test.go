@@ -59,6 +59,7 @@ func registered(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
+	watchReady(d, l)
 	watchLog(d, l)
 	watchTally(d, l)
 	return d.names

@@ -98,6 +98,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 	}
 	defer closeLedger(l, log) // every call is settled by then, or in the settlement log
 	debug.FreeOSMemory()      // what reading the log of an earlier life took: a heap that may grow would keep it
+	watchReady(registry, l)
 	watchLog(registry, l)
 	watchTally(registry, l)
 	describe(ctx, l, log)
