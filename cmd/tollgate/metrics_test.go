@@ -166,6 +166,25 @@ func TestAlertsSayWhatToDo(t *testing.T) {
 	}
 }
 
+// A series that begins with its first event, or with what a start has met, has no increase().
+func TestAlertsSeeTheBeginningOfASeries(t *testing.T) {
+	for _, name := range []string{"tollgate_losses_total", "tollgate_unpriced_total"} {
+		seen := false
+		for _, a := range alerts(t) {
+			if !strings.Contains(a.Expr, "increase("+name) {
+				continue
+			}
+			seen = true
+			if !strings.Contains(a.Expr, " unless "+name+" offset") {
+				t.Errorf("%s does not see a %s that begins above 0: %s", a.Alert, name, a.Expr)
+			}
+		}
+		if !seen {
+			t.Errorf("no alert goes by %s", name)
+		}
+	}
+}
+
 // Every metric is explained, and no other is spoken of.
 func TestMetricsAreDocumented(t *testing.T) {
 	names := registered(t)
