@@ -55,7 +55,7 @@ func TestRefundVerb(t *testing.T) {
 	server := redistest.Start(t)
 	o := &office{t, []string{"TOLLGATE_REDIS=" + server.URL(), "TOLLGATE_CURRENCY=CNY"}}
 	o.do("account create acme")
-	o.do("topup acme 6")
+	o.do("topup acme 6 --ref t6")
 	o.do("topup acme 4 --wallet bonus")
 	id := o.charged(server)
 
@@ -82,6 +82,7 @@ func TestRefundVerb(t *testing.T) {
 		"refund acme " + id + " --amount 0.2 --reason x --ref t7":      "use another",
 		"refund acme " + id + " --amount 0.1 --reason x --ref t8":      "nothing left to refund of request",
 		"refund acme " + id + " --amount 0.25 --reason other --ref t7": "conflict",
+		"refund acme " + id + " --amount 0.25 --reason x --ref t6":     "`tollgate journal acme` shows", // a topup has it, which no refund would show
 	} {
 		if r := o.run(args); r.exit != exitFailed || !strings.Contains(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
 			t.Errorf("%s: exit %d, %s", args, r.exit, r.stderr)

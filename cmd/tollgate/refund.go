@@ -26,7 +26,7 @@ that is revoked or expired is withdrawn, or expires, at once.
 
 With --ref, a repeat is booked once, and one with another amount or reason is
 refused. Without it, a repeat of a whole refund finds nothing left.`,
-		Example: "  tollgate refund acme req_01m84zpx71gxv0yt3e0qjf34vr --reason 'the answer was cut'\n  tollgate refund acme req_01m84zpx71gxv0yt3e0qjf34vr --amount 0.05 --reason goodwill --ref ticket-7",
+		Example: "  tollgate refund acme req_01m84zpx71gxv0yt3e0qjf34vr --reason 'the answer was cut'\n  tollgate refund acme req_01m84zpx71gxv0yt3e0qjf34vr --amount 0.05 --reason goodwill --ref ticket-8",
 		Args:    positional("ACCOUNT", "REQUEST_ID"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Account, r.RequestID = args[0], args[1]
@@ -70,7 +70,7 @@ func (p *program) bookRefund(ctx context.Context, o *operator, r ledger.Refund) 
 	if err != nil {
 		err = unsure(err, r.Account, r.Ref)
 		err = hint(err, ledger.ErrNotFound, "see `tollgate journal %s --type charge`", r.Account)
-		return hint(err, ledger.ErrConflict, "if the --ref was used before, use another; `tollgate journal %s --type refund` shows what was booked", r.Account)
+		return hint(err, ledger.ErrConflict, "if the --ref was used before, use another; `tollgate journal %s` shows what was booked", r.Account)
 	}
 	return p.printBooked(ctx, o, entry, func() string {
 		return fmt.Sprintf("%s of request %s refunded, to %s (journal entry %s)\n",
