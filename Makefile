@@ -4,6 +4,13 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Go keeps what it downloads and builds in the user's home. Where there is none (cron, a bare container), it is .cache.
+ifeq ($(HOME),)
+export GOPATH  ?= $(CURDIR)/.cache/go
+export GOCACHE ?= $(CURDIR)/.cache/go-build
+export XDG_CACHE_HOME ?= $(CURDIR)/.cache
+endif
+
 # Tools are pinned here, built from the Go module proxy on first use, and kept by version.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
@@ -164,6 +171,7 @@ bench-compare: $(BENCHSTAT) ## Micro-benchmarks of this tree against those of BA
 
 .PHONY: clean
 clean: ## Remove what was built and cached
+	@chmod -R u+w .cache 2>/dev/null || true # Go writes modules read-only
 	rm -rf bin .cache test/sdk/python/.venv test/sdk/node/node_modules
 
 .PHONY: help
