@@ -99,6 +99,10 @@ func whatToLookAt(err error, url string) string {
 		return "may that user do all that a ledger needs? docs/operations.md has the rule to set (Redis)"
 	case strings.Contains(said, "verify certificate"):
 		return "is its certificate for that host, and of an authority that this system knows? SSL_CERT_FILE names a file of others"
+	case strings.Contains(said, "LOADING"):
+		return "it is reading its files: wait for that, `redis-cli info persistence` says how long (loading_eta_seconds)"
+	case strings.Contains(said, "has been emptied"): // it runs, and has said so
+		return "if that is not so, is ledger.redis or TOLLGATE_REDIS right?"
 	case errors.Is(err, ledger.ErrArchive):
 		return "is the archive's database running, and is archive.url right?"
 	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):

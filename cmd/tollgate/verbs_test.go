@@ -343,6 +343,8 @@ func TestWhatToLookAt(t *testing.T) {
 		{"redis://h:6379/0", "READONLY You can't write against a read only replica.", "name its master"},
 		{"rediss://h:6379/0", "tls: failed to verify certificate: x509: certificate signed by unknown authority", "SSL_CERT_FILE"},
 		{"redis://h:6379/0", "NOPERM this user has no permissions to run the 'fcall' command", "may that user do"},
+		{"redis://h:6379/0", "LOADING Redis is loading the dataset in memory", "loading_eta_seconds"},
+		{"redis://h:6379/0", "Redis has been emptied, or is another; `tollgate rebuild` restores it", "if that is not so, is ledger.redis"},
 	} {
 		if got := whatToLookAt(errors.New(tt.said), tt.url); !strings.Contains(got, tt.want) {
 			t.Errorf("%s at %s: %s", tt.said, tt.url, got)
