@@ -26,7 +26,8 @@ const (
 // in its caller's own goroutine; calls that come meanwhile wait, and go
 // together as soon as the way is free again, with the first of them, or when
 // that takes too long, with the next that comes. The way is free again after
-// tryTimeout at the latest.
+// tryTimeout at the latest. If the server could not be reached, those that wait are
+// told so, and do not try.
 type convoy struct {
 	client redis.UniversalClient
 
@@ -91,10 +92,14 @@ func (v *convoy) send(ctx context.Context, c *scriptCall) error {
 	}
 }
 
-// next makes the first of those that wait the leader of the others, or frees the way.
-func (v *convoy) next() {
+// next makes the first of those that wait the leader of the others, or frees the
+// way. err is what the convoy before them came to.
+func (v *convoy) next(err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if unreachable(err) {
+		v.turnBack()
+	}
 	if len(v.waiting) == 0 {
 		v.onWay--
 		return
@@ -102,6 +107,17 @@ func (v *convoy) next() {
 	leader := v.waiting[0]
 	v.waiting, v.left = v.waiting[1:], time.Now()
 	leader.turn <- true
+}
+
+// turnBack answers those that wait for a server that has just been found away as
+// it is answered to who comes now. Convoy by convoy, each would have found out for
+// itself, and the last after as many timeouts as there were convoys. mu is held.
+func (v *convoy) turnBack() {
+	for _, c := range v.waiting {
+		c.err = errAway
+		c.turn <- false
+	}
+	v.waiting = nil
 }
 
 // lead takes along all that wait.
@@ -113,13 +129,13 @@ func (v *convoy) lead(ctx context.Context, leader *scriptCall) {
 	v.mu.Unlock()
 	if n == 0 {
 		leader.alone(ctx, v.client)
-		v.next()
+		v.next(leader.err)
 		return
 	}
 	all := append([]*scriptCall{leader}, others...)
 	// The convoy is nobody's own: its leader's leaving must not stop the others.
 	v.travel(brieflyIn(context.WithoutCancel(ctx), tryTimeout), all)
-	v.next()
+	v.next(leader.err)
 	for _, c := range others {
 		c.turn <- false
 	}
@@ -179,7 +195,7 @@ func (v *convoy) leave(ctx context.Context, c *scriptCall) error {
 		if !leads {
 			return c.err
 		}
-		v.next()
+		v.next(nil)
 	default:
 	}
 	return ctx.Err()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 // gate lets what goes to the server pass one by one, and remembers what it was.
 type gate struct {
 	open chan struct{}
+	lost error // what comes of what has passed; nil: it goes to the server
 	mu   sync.Mutex
 	took []string // names of functions
 }
@@ -24,6 +26,10 @@ func (*gate) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, command redis.Cmder) error {
 		g.pass(command)
+		if g.lost != nil {
+			command.SetErr(g.lost)
+			return g.lost
+		}
 		return next(ctx, command)
 	}
 }
@@ -304,6 +310,40 @@ func TestConvoyDoesNotWaitForever(t *testing.T) {
 	close(f.gate.open)
 	group.Wait()
 	f.idle()
+}
+
+// Where a convoy finds the server away, those who wait do not find out one convoy
+// after the other.
+func TestConvoyTurnsBackWhenTheServerIsAway(t *testing.T) {
+	f := newConvoyFixture(t)
+	f.gate.lost = os.ErrDeadlineExceeded
+	f.shut()
+	var group sync.WaitGroup
+	call := func() {
+		r := f.reservation(f.key, cost(f, "1"))
+		group.Go(func() {
+			if _, err := f.ledger.Reserve(f.ctx(), r); !errors.Is(err, ErrUnavailable) {
+				f.Errorf("reserve: %v", err)
+			}
+		})
+	}
+	call()
+	eventually(t, "it is on its way", func() bool { return f.gate.sent() == 1 })
+	v := f.convoy()
+	v.mu.Lock()
+	v.left = v.left.Add(time.Hour) // however slow this machine is
+	v.mu.Unlock()
+	for range 3 * convoySize {
+		call()
+	}
+	eventually(t, "the others wait", func() bool { return v.queue() == 3*convoySize })
+	close(f.gate.open)
+	group.Wait()
+	if sent := f.gate.sent(); sent != 1 {
+		t.Errorf("%d convoys were sent to find out that the server is away", sent)
+	}
+	f.idle()
+	f.gate.lost = nil
 }
 
 // A trip whose reply was lost is made again: every call gets the answer it had, and nothing is booked twice.
