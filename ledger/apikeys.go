@@ -194,12 +194,16 @@ func (l *Ledger) RevokeKey(ctx context.Context, account, id string) error {
 
 // Authenticate tells whose a credential is, for the key holder's own routes.
 // A *Refusal is returned for what Reserve would refuse whatever the request:
-// unknown, revoked or expired key, suspended account, other network.
+// unknown, revoked or expired key, suspended account, other network. Nor is a
+// Redis asked that is known to be away: ErrUnavailable.
 func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Addr) (*Holder, error) {
 	if !c.valid() {
 		return nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
 	}
 	shard := l.shardOf(c.Account)
+	if l.circuits.away(shard) {
+		return nil, errAway // a client waits, as with Reserve
+	}
 	args := append(l.args(4), c.suffix(), c.Hash, addressText(client), l.zoneOffset())
 	r, err := l.run(ctx, l.scripts.authenticate, shard, l.keysOf(shard, c.Account, 0), args)
 	if err != nil {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,25 @@ func TestAwayFailsFast(t *testing.T) {
 	}
 	_, err = Open(f.ctx(), Options{URL: f.server.URL(), Currency: "CNY"})
 	wants(t, err, ErrUnavailable)
+}
+
+// Nobody waits for a ledger that is known to be away: neither a call's hold nor who asks whose a key is.
+func TestNobodyAsksALedgerThatIsAway(t *testing.T) {
+	var asked []string
+	f := newFixture(t, Options{Observe: func(op string, _ time.Duration, _ error) { asked = append(asked, op) }})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	asked = nil
+	circuits := f.ledger.circuits
+	circuits.of(f.ledger.shardOf("acme")).until.Store(time.Now().Add(time.Hour).UnixNano())
+	_, err := f.tryReserve(key, cost(f, "1"))
+	wants(t, err, ErrUnavailable)
+	_, err = f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
+	wants(t, err, ErrUnavailable)
+	if len(asked) > 0 {
+		t.Errorf("it was asked: %v", asked)
+	}
+	circuits.of(f.ledger.shardOf("acme")).until.Store(0)
 }
 
 // A Redis that is full refuses admission, and books settlements all the same.
