@@ -407,13 +407,16 @@ func (c *call) breakOff(err error) {
 }
 
 // withhold ends a call whose charge could not be booked: the client does not
-// get the end of an answer that nobody has on the books.
+// get the end of an answer that nobody has on the books. Nor is it told what that
+// costs: a log that could not promise the charge, or a Redis that did not answer,
+// may have it all the same.
 func (c *call) withhold() {
 	c.proxy.metrics.unbooked.Inc()
 	if c.streaming {
 		panic(http.ErrAbortHandler)
 	}
-	c.refuse(errUnbooked())
+	c.refused = errUnbooked()
+	c.refused.write(c.client.w, c.id)
 }
 
 // settle books the charge in one trip. With Redis away and a settlement log, the

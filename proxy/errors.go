@@ -159,7 +159,7 @@ func errMetering() *apiError {
 // its answer, or the rest of it, is withheld.
 func errUnbooked() *apiError {
 	e := errMetering()
-	e.message = "The upstream answered, but the charge could not be booked because the metering ledger is not available at the moment; so the answer is withheld. This says nothing about your balance."
+	e.message = "The upstream answered, but the charge could not be booked because the metering ledger is not available at the moment; so the answer is withheld. Should it be charged all the same, there is a receipt of this request's id. This says nothing about your balance."
 	return e
 }
 

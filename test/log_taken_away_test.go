@@ -41,7 +41,8 @@ func TestLogTakenAway(t *testing.T) {
 			w.requireSettled("acme")
 			p.stop()
 
-			// Redis is away, too: no answer ends with a promise that nobody can keep.
+			// Redis is away, too: no answer ends with a promise that nobody can keep. Nor
+			// is it said to cost nothing: the proxy books it if it lives until Redis is back.
 			p = w.serve()
 			answers, open = inFlight(t, w, p, key, 2)
 			_ = os.RemoveAll(logs + ".old")
@@ -51,12 +52,18 @@ func TestLogTakenAway(t *testing.T) {
 			w.redis.Stop()
 			open()
 			for range 2 {
-				if r := <-answers; whole(r) && r.status == http.StatusOK {
+				r := <-answers
+				if whole(r) && r.status == http.StatusOK {
 					t.Errorf("an answer ended, pending %q: %s", receiptOf(r, "x-tollgate-pending"), tail(r.body))
 				}
+				if cost := receiptOf(r, "x-tollgate-cost"); cost != "" {
+					t.Errorf("a withheld answer is said to cost %s", cost)
+				}
+				ids = append(ids, r.header.Get("x-request-id"))
 			}
-			p.kill()
 			w.redis.Start()
+			w.requireCharged("acme", ids)
+			p.kill()
 		})
 	}
 }
