@@ -28,7 +28,7 @@ func idleProxy() *Proxy {
 
 // brokenCall has a tap that nobody has set up, so that all that it is asked for panics.
 func brokenCall(p *Proxy) *call {
-	c := &call{proxy: p}
+	c := &call{proxy: p, upstream: candidate{upstream: &upstream{}}}
 	c.tap.set(new(meter.Tap))
 	c.client.delivered.Store(true)
 	p.inFlight.calls[c] = struct{}{}

@@ -49,11 +49,11 @@ func (c *call) usageAfterPanic() (usage meter.Usage) {
 }
 
 // checkpoint is what the call would be charged if it ended here; false when
-// it is ending.
+// it is ending, or has not been sent to anybody yet.
 func (c *call) checkpoint() (ledger.Checkpoint, bool) {
 	c.tap.mu.Lock()
 	defer c.tap.mu.Unlock()
-	if c.resolved.Load() {
+	if c.resolved.Load() || c.upstream.upstream == nil {
 		return ledger.Checkpoint{}, false
 	}
 	var usage meter.Usage // nothing delivered: nothing to charge
