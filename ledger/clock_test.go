@@ -47,6 +47,24 @@ func TestIDFromTheFutureIsRememberedLongEnough(t *testing.T) {
 	p.charges(1)
 }
 
+// A process whose clock is more than a day behind Redis's can admit nothing: it says so, and is not ready.
+func TestNoCallsADayBehindRedis(t *testing.T) {
+	p, l := newLogged(t, Options{}, redistest.WithFaults(t))
+	p.must(l.Ready(p.ctx()))
+	p.server.SetClock(admissible + time.Hour)
+	_, err := l.Reserve(p.ctx(), p.reservation(p.key, cost(t, "1")))
+	wants(t, err, ErrClock)
+	if state, _ := l.LogState(); state.Pending != 0 {
+		t.Errorf("%d calls wait in the log, for which nothing was held", state.Pending)
+	}
+	err = l.Ready(p.ctx())
+	wants(t, err, ErrUnavailable)
+	wants(t, err, ErrClock)
+	p.server.SetClock(0)
+	p.must(l.Ready(p.ctx()))
+	p.reserveOn(l, cost(t, "1"))
+}
+
 // A lease taken by a clock that stands ahead does not keep the others from archiving once its holder is dead.
 func TestLeaseFromAClockAhead(t *testing.T) {
 	f := archived(t, Options{Shards: 1})

@@ -119,7 +119,7 @@ func TestReserveAfterTheEnd(t *testing.T) {
 		old := f.reservation(key, cost(f, "1"))
 		f.pass(admissible + time.Minute)
 		_, err = f.ledger.Reserve(f.ctx(), old)
-		wants(f, err, ErrConflict)
+		wants(f, err, ErrClock)
 		f.balances("acme", "9 0 0")
 	})
 }

@@ -19,8 +19,8 @@ const (
 
 // Reserve admits a request: everything that must hold before a call, and the
 // hold, in one round trip. It returns a *Refusal when something does not hold,
-// ErrConflict when the request has ended already or its id is too old,
-// ErrInvalid for a reservation that cannot be booked, ErrUnavailable.
+// ErrConflict when the request has ended already, ErrClock when its id is too
+// old, ErrInvalid for a reservation that cannot be booked, ErrUnavailable.
 // Reserving the same id again returns the hold that is there.
 //
 // With a settlement log, a reserve that may or may not have reached Redis is
@@ -81,7 +81,7 @@ func (l *Ledger) holdOf(r *Reservation, reply *reply) (*Hold, error) {
 	case "ENDED":
 		return nil, fmt.Errorf("%w: request %s has ended (%s)", ErrConflict, r.ID, reply.text(2))
 	case "OLD":
-		return nil, fmt.Errorf("%w: request id %s is older than %s", ErrConflict, r.ID, admissible)
+		return nil, fmt.Errorf("%w: by Redis's the new request %s is older than %s", ErrClock, r.ID, admissible)
 	default:
 		return nil, reply.unexpected()
 	}

@@ -141,13 +141,16 @@ func (s *shards) areOpen(ctx context.Context) (bool, error) {
 }
 
 // takesCalls asks every server that may be away alone whether it would let a hold
-// be placed: one that can be read may be full, a replica, or not verified.
+// be placed: one that can be read may be full, a replica, not verified, or take what
+// comes from here for old.
 func (s *shards) takesCalls(ctx context.Context) error {
 	if s.scripts.library == "" {
 		return nil
 	}
+	var clock *redis.TimeCmd
 	answers := make([]*redis.Cmd, len(s.circuits.list))
 	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // which keeps the errors
+		clock = p.Time(ctx)
 		for shard := range answers {
 			answers[shard] = commandOf(ctx, "fcall", s.scripts.toTry(), []string{s.metaKey(shard)}, []any{s.identity})
 			_ = p.Process(ctx, answers[shard])
@@ -161,6 +164,9 @@ func (s *shards) takesCalls(ctx context.Context) error {
 		case err != nil:
 			return unavailable(err)
 		}
+	}
+	if there, err := clock.Result(); err == nil && time.Until(there) > admissible {
+		return fmt.Errorf("%w: %w: by Redis's it is %s, here %s", ErrUnavailable, ErrClock, there.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ var (
 	// ErrUncertain is returned beside ErrUnavailable for an operator's booking
 	// whose answer was lost: whether it is booked is not known.
 	ErrUncertain = errors.New("it may be booked all the same")
+	// ErrClock is returned for a new call whose id is, by Redis's clock, too old for
+	// one: the clocks are so far apart that none can be admitted. Nothing is held.
+	ErrClock = errors.New("this machine's clock, or Redis's, is wrong")
 	// ErrNotFound is returned for an account, key, pack or request that is not there.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict is returned when an id or a reference is used again with other content.

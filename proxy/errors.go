@@ -210,7 +210,7 @@ func (c *call) asAPIError(err error) *apiError {
 		return c.errUnpriced()
 	case errors.Is(err, meter.ErrAmountRange):
 		return errInvalidRequest("", "The request could cost more than one request can be charged; lower max_tokens or n.")
-	case errors.Is(err, ledger.ErrUnavailable):
+	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrClock):
 		return errMetering()
 	}
 	return errInternal()

@@ -37,6 +37,7 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 		"token rate":      {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.tpm", RetryAfter: 3 * time.Second}, 429, "rate_limit_exceeded", "tokens", false, "3"},
 		"parallel":        {refusal(ledger.TooManyParallel), 429, "rate_limit_exceeded", "requests", false, "1"},
 		"ledger away":     {ledger.ErrUnavailable, 503, "metering_unavailable", "server_error", false, "1"},
+		"clocks apart":    {ledger.ErrClock, 503, "metering_unavailable", "server_error", false, "1"},
 		"unpriced":        {meter.ErrUnpriced, 404, "model_not_found", "invalid_request_error", true, ""},
 		"bad request":     {&meter.RequestError{Param: "model", Message: "no"}, 400, "invalid_request", "invalid_request_error", true, ""},
 		"too large":       {&http.MaxBytesError{Limit: 1}, 413, "request_too_large", "invalid_request_error", true, ""},
