@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/tollgate/tollgate/ledger/archive"
@@ -80,8 +81,7 @@ func (r *recoverer) readmit(ctx context.Context, shard int) error {
 		return r.recoverShard(ctx, shard)
 	}
 	if r.vault.identity != "" {
-		return fmt.Errorf("%w: Redis came up anew, and must be compared with the ledger's archive (%s), which is not configured here: name it as archive.url",
-			ErrUnavailable, r.vault.identity)
+		return r.notToBeCompared(ctx)
 	}
 	if err := r.takeTurn(ctx); err != nil {
 		return err
@@ -94,6 +94,22 @@ func (r *recoverer) readmit(ctx context.Context, shard int) error {
 		return err
 	}
 	return r.eachMaster(ctx, r.openServer)
+}
+
+// notToBeCompared is why a process to which the ledger's archive is not named opens no server.
+func (r *recoverer) notToBeCompared(ctx context.Context) error {
+	why := "Redis came up anew"
+	err := r.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {
+		library, err := r.scripts.state(ctx, c, r.identity)
+		if library == libraryMissing {
+			why = "Redis does not have the scripts of this version of Tollgate yet"
+		}
+		return err
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return fmt.Errorf("%w: %s, and must first be compared with the ledger's archive (%s): %w", ErrUnavailable, why, r.vault.identity, ErrArchiveNotNamed)
 }
 
 // recoverShard recovers the server that a shard is on, unless that has been done meanwhile.

@@ -22,6 +22,9 @@ var (
 	ErrUnavailable = errors.New("ledger unavailable")
 	// ErrArchive is beside ErrUnavailable where it is the archive that cannot be reached.
 	ErrArchive = archive.ErrArchive
+	// ErrArchiveNotNamed is beside ErrUnavailable where only the ledger's archive can tell
+	// whether Redis may be used, and Options do not name it.
+	ErrArchiveNotNamed = errors.New("that is not configured here")
 	// ErrUncertain is returned beside ErrUnavailable for an operator's booking
 	// whose answer was lost: whether it is booked is not known.
 	ErrUncertain = errors.New("it may be booked all the same")

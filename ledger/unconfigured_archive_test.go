@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/redistest"
 )
 
 // A replay that lacks the archive which the ledger has gives up nothing: with the
@@ -28,4 +31,27 @@ func TestReplayWithoutTheLedgersArchive(t *testing.T) {
 	if done.There != 1 || len(done.Doubts) > 0 {
 		t.Errorf("with the archive: %+v, want the charge found", done)
 	}
+}
+
+// A process that lacks the archive by which a server would be opened to it is told what is
+// so: that the server came up anew, or that only other versions have used it.
+func TestNotOpenedWithoutTheLedgersArchive(t *testing.T) {
+	f := archived(t, Options{}, redistest.WithAOF("always"))
+	f.account("acme", "10", "0", AccountOptions{})
+	refused := func(want string) {
+		t.Helper()
+		_, err := Open(f.ctx(), Options{URL: f.server.URL(), Existing: true})
+		wants(t, err, ErrUnavailable)
+		wants(t, err, ErrArchiveNotNamed)
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: want %q", err, want)
+		}
+	}
+	f.must(f.server.Client().FunctionDelete(f.ctx(), f.ledger.scripts.name).Err())
+	refused("does not have the scripts of this version")
+	f.topup("acme", Bonus, "1") // whoever has the archive opens it
+	f.must(f.open(Options{Existing: true}).Ready(f.ctx()))
+	f.server.Stop()
+	f.server.Start()
+	refused("came up anew")
 }

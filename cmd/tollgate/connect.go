@@ -103,6 +103,8 @@ func whatToLookAt(err error, url string) string {
 		return "it is reading its files: wait for that, `redis-cli info persistence` says how long (loading_eta_seconds)"
 	case strings.Contains(said, "has been emptied"): // it runs, and has said so
 		return "if that is not so, is ledger.redis or TOLLGATE_REDIS right?"
+	case errors.Is(err, ledger.ErrArchiveNotNamed):
+		return "name it as archive.url in the file of -c, or start a proxy of this version, which has it, first"
 	case errors.Is(err, ledger.ErrArchive):
 		return "is the archive's database running, and is archive.url right?"
 	case strings.HasPrefix(url, "rediss://") && errors.Is(err, context.DeadlineExceeded):

@@ -350,6 +350,9 @@ func TestWhatToLookAt(t *testing.T) {
 			t.Errorf("%s at %s: %s", tt.said, tt.url, got)
 		}
 	}
+	if got := whatToLookAt(ledger.ErrArchiveNotNamed, "redis://h:6379/0"); !strings.Contains(got, "archive.url") {
+		t.Errorf("the archive is not named: %s", got)
+	}
 	archive := fmt.Errorf("%w: %w postgres://h/d: connection refused", ledger.ErrUnavailable, ledger.ErrArchive)
 	if got := whatToLookAt(archive, "redis://h:6379/0"); !strings.Contains(got, "is archive.url right?") {
 		t.Errorf("an archive that is away: %s", got)
