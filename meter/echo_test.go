@@ -38,3 +38,20 @@ func TestEchoIsNoOutput(t *testing.T) {
 		t.Errorf("of 40 tokens beyond the prompt, %d were counted", n)
 	}
 }
+
+// TestEchoOfNothing: an answer that does not repeat its prompt, since it is empty,
+// has no output, and not less than none.
+func TestEchoOfNothing(t *testing.T) {
+	r := mustRead(t, FindEndpoint("/completions"), `{"model":"m","prompt":"`+strings.Repeat("fox ", 20)+`","echo":true}`)
+	for _, c := range []struct{ kind, answer string }{
+		{"application/json", ""},
+		{"text/event-stream", ""},
+		{"text/event-stream", "data: {\"id\":\"x\"}\n\ndata: [DONE]\n\n"},
+	} {
+		tap := r.NewTap(c.kind)
+		tap.Pass(nil, []byte(c.answer))
+		if u := tap.Usage(); u.Quantities[Output] != 0 || u.Quantities[Input] < 20 {
+			t.Errorf("%s %q: %v", c.kind, c.answer, u.Quantities)
+		}
+	}
+}

@@ -181,7 +181,7 @@ func (t *Tap) estimateOutput() int64 {
 	f := &t.facts
 	n := f.estimateText()
 	if t.request.echoes {
-		n -= t.request.Choices * (t.estimateInput() - tokensPerReply)
+		n = max(n-t.request.Choices*(t.estimateInput()-tokensPerReply), 0) // of an empty answer there is less than that
 	}
 	switch {
 	case n > 0 || t.size == 0:
