@@ -206,6 +206,15 @@ func (f *answerFacts) frameEnd() {
 	f.frame = frameFacts{}
 }
 
+// untold is the length of the text in whole events that came after usage was last
+// told. An event that tells it is not behind it, though its end has not come yet.
+func (f *answerFacts) untold() int64 {
+	if f.frame.told {
+		return 0
+	}
+	return f.framed - f.told
+}
+
 // documentEnd is told of the end of each JSON document.
 func (f *answerFacts) documentEnd() {
 	f.documents++

@@ -35,7 +35,7 @@ func (t *Tap) Usage() Usage {
 // of that. A whole answer ends with all that was used, or that is all.
 func (t *Tap) UsageOfPart() Usage {
 	u, f := t.Usage(), &t.facts
-	untold := f.framed - f.told
+	untold := f.untold()
 	if u.Source != FromUpstream || untold == 0 || t.frames.done || t.request.echoes || u.Quantities[Unsplit] > 0 {
 		return u
 	}

@@ -25,6 +25,7 @@ func TestUsageOfPart(t *testing.T) {
 		{"told with every event", early + strings.Repeat(told, 10), 40, 40, said},
 		{"cut within an event", told + strings.TrimSuffix(content(words), "\n"), 40, 40, said},
 		{"told in the choice", chunk(`"choices":[{"delta":{"content":"x"},"usage":{"prompt_tokens":100,"completion_tokens":1}}]`) + text, 150, 250, estimated},
+		{"cut within the event that tells it", early + text + strings.TrimSuffix(told, "\n"), 40, 40, said},
 		{"at its end", early + text + "data: [DONE]\n\n", 1, 1, said},
 		{"nothing after it", early, 1, 1, said},
 	} {
