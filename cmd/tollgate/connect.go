@@ -126,9 +126,16 @@ const firstCurrency = "CNY"
 
 // foundLedger opens the ledger, and makes one where there is none even if the
 // configuration does not say in which currency: the first account is the one
-// thing for which that is right.
+// thing for which that is right. One that is there is opened as other verbs open
+// it: its time zone is that of who serves.
 func (p *program) foundLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
-	l, err := openLedger(ctx, cfg, o)
+	existing := o
+	existing.Existing = true
+	l, err := openLedger(ctx, cfg, existing)
+	if !errors.Is(err, ledger.ErrNotFound) {
+		return l, err
+	}
+	l, err = openLedger(ctx, cfg, o)
 	if cfg.Pricing.Currency != "" || !errors.Is(err, ledger.ErrInvalid) {
 		return l, err
 	}
