@@ -14,9 +14,12 @@ import (
 // would wait for ever, and nobody would be told that the archive is behind.
 const patience = 30 * time.Second
 
-// patiently makes connections that give up on a server that is silent for so long.
+// patiently makes connections that give up on a server that is silent for so long,
+// also before it has taken them: TCP alone tries for two minutes.
 func patiently(dial pgconn.DialFunc, patience time.Duration) pgconn.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err

@@ -29,6 +29,17 @@ func TestSilentPostgresIsGivenUp(t *testing.T) {
 	}
 }
 
+// A network that swallows what is sent does not take a connection, either, and does not refuse it.
+func TestUnansweredDialIsGivenUp(t *testing.T) {
+	dial := patiently(func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, time.Millisecond)
+	if _, err := dial(context.Background(), "tcp", "server"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // One who archives a shard and goes no further keeps it from others, but not for ever.
 func TestShardThatIsKeptIsGivenUp(t *testing.T) {
 	address := pgtest.Start(t)
