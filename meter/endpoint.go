@@ -74,7 +74,7 @@ func endpointTable() []*Endpoint {
 		without: deriveImages, results: countImages, describe: describeImage,
 	}
 	limit := limitParameter("max_tokens")
-	common := []parameter{modelParameter(), otherModelsParameter("models"), otherModelsParameter("fallbacks"), streamParameter()}
+	common := append([]parameter{modelParameter(), streamParameter()}, otherModelsParameters()...)
 	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
 	return []*Endpoint{

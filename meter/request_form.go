@@ -91,7 +91,9 @@ func (r *requestReader) formPart(start, end int) {
 	}
 	contentStart := end - 2 - len(content)
 	p := r.parameter([]byte(name))
-	switch {
+	switch one := strings.TrimSuffix(name, "[]"); { // a list may be said so, field by field
+	case slices.Contains(otherModels, one):
+		r.refuseOtherModels(one)
 	case p != nil && p.value == nil && file:
 		r.fail(name, "Invalid value for '%s': it is a file.", name)
 	case p != nil && p.value == nil:

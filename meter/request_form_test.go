@@ -100,6 +100,8 @@ func TestReadFormErrors(t *testing.T) {
 		{"n not a number", field("model", "a") + field("n", "two") + end, "expected an integer"},
 		{"n negative", field("model", "a") + field("n", "-2") + end, "-2 is not between"},
 		{"stream not a boolean", field("model", "a") + field("stream", "maybe") + end, "expected true or false"},
+		{"other models", field("model", "a") + field("models", "dear") + end, "another model than the one that is priced"},
+		{"fallbacks as a list", field("model", "a") + field("fallbacks[]", "dear") + end, "another model than the one that is priced"},
 		{"too many parts", strings.Repeat(field("x", "a"), 300) + end, "too many parts"},
 	}
 	for _, c := range cases {

@@ -57,15 +57,25 @@ func modelParameter() parameter {
 	}}
 }
 
-// otherModelsParameter refuses what lets an aggregator answer by another model than
-// the one that is priced, and that the key may use: OpenRouter's models, LiteLLM's fallbacks.
-func otherModelsParameter(name string) parameter {
-	return parameter{name: name, value: func(r *requestReader) {
-		if r.peek() != 'n' { // null is as good as none
-			r.fail(name, "Unsupported parameter: '%s': another model than the one that is priced could answer. Name one in 'model'.", name)
-		}
-		r.skip()
-	}}
+// otherModels are what lets an aggregator answer by another model than the one that is
+// priced, and that the key may use: OpenRouter's models, LiteLLM's kinds of fallbacks.
+var otherModels = []string{"models", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks"}
+
+func otherModelsParameters() []parameter {
+	var list []parameter
+	for _, name := range otherModels {
+		list = append(list, parameter{name: name, value: func(r *requestReader) {
+			if r.peek() != 'n' { // null is as good as none
+				r.refuseOtherModels(name)
+			}
+			r.skip()
+		}})
+	}
+	return list
+}
+
+func (r *requestReader) refuseOtherModels(name string) {
+	r.fail(name, "Unsupported parameter: '%s': another model than the one that is priced could answer. Name one in 'model'.", name)
 }
 
 func streamParameter() parameter {

@@ -82,6 +82,8 @@ func TestReadRequestErrors(t *testing.T) {
 		{"other models first", "", `{"models":["dear","m"],"model":"m"}`, "models", "Name one in 'model'"},
 		{"other models in other case", "", `{"model":"m","Models":["dear"]}`, "models", "Did you mean 'models'"},
 		{"fallbacks", "/embeddings", `{"model":"m","fallbacks":[{"model":"dear"}]}`, "fallbacks", "another model than the one that is priced"},
+		{"other fallbacks", "", `{"model":"m","context_window_fallbacks":[{"m":["dear"]}]}`, "context_window_fallbacks", "another model"},
+		{"more fallbacks", "", `{"model":"m","content_policy_fallbacks":[{"m":["dear"]}]}`, "content_policy_fallbacks", "another model"},
 		{"stream not a boolean", "", `{"model":"m","stream":"true"}`, "stream", "expected a boolean, but got a string"},
 		{"n negative", "", `{"model":"m","n":-1}`, "n", "-1 is not between 1 and 128"},
 		{"n zero", "", `{"model":"m","n":0}`, "n", "0 is not between"},
