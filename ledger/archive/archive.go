@@ -430,15 +430,22 @@ type Query struct {
 	Types []string
 }
 
-// pageSize is how many entries are read at once.
-const pageSize = 500
+const (
+	// pageSize is how many entries are read at once.
+	pageSize = 500
+	// stretch is how many are looked at for those of some types. PostgreSQL says
+	// nothing until it has a page of them, and may look for it through the whole
+	// journal of an account: for longer than anybody waits for it (patience).
+	stretch = 500_000
+)
 
 // Entries visits what the query chooses, in the order of seq, and stops at
 // visit's first error. While visit runs no connection is held: it may ask the
 // archive itself, and may take its time.
 func (a *Archive) Entries(ctx context.Context, q Query, visit func(*Entry) error) error {
-	for {
-		page, err := a.page(ctx, q)
+	for part := q; ; {
+		part.UntilSeq = q.endOfPart(part.AfterSeq)
+		page, err := a.page(ctx, part)
 		if err != nil {
 			return annotate(err)
 		}
@@ -447,11 +454,23 @@ func (a *Archive) Entries(ctx context.Context, q Query, visit func(*Entry) error
 				return err
 			}
 		}
-		if len(page) < pageSize {
+		switch {
+		case len(page) == pageSize:
+			part.AfterSeq = page[len(page)-1].Seq
+		case part.UntilSeq == q.UntilSeq:
 			return nil
+		default:
+			part.AfterSeq = part.UntilSeq
 		}
-		q.AfterSeq = page[len(page)-1].Seq
 	}
+}
+
+// endOfPart is the UntilSeq of a question that begins after a seq.
+func (q *Query) endOfPart(after uint64) uint64 {
+	if len(q.Types) == 0 || q.RequestID != "" || q.UntilSeq <= after+stretch { // all that is looked at is chosen, or it is little
+		return q.UntilSeq
+	}
+	return after + stretch
 }
 
 // page returns the first entries that the query chooses.
