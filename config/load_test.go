@@ -210,19 +210,22 @@ func write(t *testing.T, name, content string, mode os.FileMode) string {
 
 func TestRedact(t *testing.T) {
 	for in, want := range map[string]string{
-		"redis://h:6379/0":                      "redis://h:6379/0",
-		"redis://:secret@h/0":                   "redis://:***@h/0",
-		"redis://user:secret@h/0":               "redis://user:***@h/0",
-		"redis://secret@h/0":                    "redis://***@h/0",
-		"rediss+cluster://u:p@h1,h2":            "rediss+cluster://u:***@h1,h2",
-		"redis://u:p@ss@h/0":                    "redis://u:***@h/0",
-		"postgres://user@h/db":                  "postgres://user@h/db",
-		"postgres://user:p@h/db":                "postgres://user:***@h/db",
-		"user:secret@h:6379":                    "***@h:6379",
-		"postgres://u@h/db?password=secret":     "postgres://u@h/db?password=***",
-		"postgres://u@h/db?sslpassword=a@b&c=d": "postgres://u@h/db?sslpassword=***",
-		"host=h password=secret":                "host=h password=***",
-		"embedded":                              "embedded",
+		"redis://h:6379/0":                               "redis://h:6379/0",
+		"redis://:secret@h/0":                            "redis://:***@h/0",
+		"redis://user:secret@h/0":                        "redis://user:***@h/0",
+		"redis://secret@h/0":                             "redis://***@h/0",
+		"rediss+cluster://u:p@h1,h2":                     "rediss+cluster://u:***@h1,h2",
+		"redis://u:p@ss@h/0":                             "redis://u:***@h/0",
+		"postgres://user@h/db":                           "postgres://user@h/db",
+		"postgres://user:p@h/db":                         "postgres://user:***@h/db",
+		"user:secret@h:6379":                             "***@h:6379",
+		"postgres://u@h/db?password=secret":              "postgres://u@h/db?password=***",
+		"postgres://u@h/db?sslpassword=a@b&c=d":          "postgres://u@h/db?sslpassword=***",
+		"postgres://u:p@h/db?password=a@b":               "postgres://u:***@h/db?password=***",
+		"redis+sentinel://h1,h2/m?sentinel_password=a@b": "redis+sentinel://h1,h2/m?sentinel_password=***",
+		"redis+sentinel://s@h1/m?sentinel_password=a@b":  "redis+sentinel://***@h1/m?sentinel_password=***",
+		"host=h password=secret":                         "host=h password=***",
+		"embedded":                                       "embedded",
 	} {
 		if got := Redact(in); got != want {
 			t.Errorf("Redact(%s) = %s, want %s", in, got, want)

@@ -167,11 +167,10 @@ func redisURL(s string) (string, error) {
 // parameter, with what follows. In a Redis URL a name alone is a password; what is
 // no URL at all shows nothing before its @.
 func Redact(s string) string {
-	shown := hideUser(s)
-	if before, _, is := strings.Cut(shown, "password="); is {
-		return before + "password=***"
+	if before, _, is := strings.Cut(s, "password="); is { // first: an @ in it is not that of a host
+		s = before + "password=***"
 	}
-	return shown
+	return hideUser(s)
 }
 
 func hideUser(s string) string {
