@@ -1,5 +1,7 @@
 package meter
 
+import "slices"
+
 // Usage returns what the answer has used so far, or in all, once the upstream
 // is at its end. It is the upstream's word where there is one; else what
 // follows from the answer, such as the images that came back; else an
@@ -36,7 +38,8 @@ func (t *Tap) Usage() Usage {
 func (t *Tap) UsageOfPart() Usage {
 	u, f := t.Usage(), &t.facts
 	untold := f.untold()
-	if u.Source != FromUpstream || untold == 0 || t.frames.done || t.request.echoes || u.Quantities[Unsplit] > 0 {
+	estimated := !t.Reported() || slices.Contains(u.Anomalies, anomalyOutputMissing) // all of the output
+	if estimated || untold == 0 || t.frames.done || t.request.echoes || u.Quantities[Unsplit] > 0 {
 		return u
 	}
 	output := (f.estimateText()*untold + f.textBytes - 1) / f.textBytes

@@ -39,6 +39,18 @@ func TestUsageOfPart(t *testing.T) {
 			t.Errorf("%s: from %s", c.name, u.Source)
 		}
 	}
+	noInput := streamTap(t, false)
+	noInput.Pass(nil, []byte(chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"completion_tokens":1}`)+text))
+	u := noInput.UsageOfPart()
+	if n := u.Quantities[Output]; n < 150 || n > 250 || !slices.Equal(u.Anomalies, []string{anomalyInputMissing, anomalyOutputMissing}) {
+		t.Errorf("told without input: %v, %v", u.Map(), u.Anomalies)
+	}
+	noOutput := streamTap(t, false)
+	noOutput.Pass(nil, []byte(chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":100}`)+text))
+	u = noOutput.UsageOfPart()
+	if n := u.Quantities[Output]; n < 150 || n > 250 || !slices.Equal(u.Anomalies, estimated) {
+		t.Errorf("told without output: %v, %v", u.Map(), u.Anomalies)
+	}
 	limited := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","stream":true,"max_tokens":30}`).NewTap("text/event-stream")
 	limited.Pass(nil, []byte(early+text))
 	if n := limited.UsageOfPart().Quantities[Output]; n != 30 {
