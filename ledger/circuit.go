@@ -146,13 +146,16 @@ func (c *circuits) suspect() {
 	}
 }
 
+// noRight is what Redis 7.0 says of a command that a script may not give; later ones say NOPERM.
+const noRight = "The user executing the script can't run this command"
+
 // refusesWrites reports whether an error is a server's that can be asked, and takes no writes, of us at least.
 func refusesWrites(err error) bool {
 	if err == nil {
 		return false
 	}
 	var answer redis.Error
-	return errors.As(err, &answer) && slices.ContainsFunc([]string{"OOM", "NOREPLICAS", "MISCONF", "BUSY", "NOPERM", "NOAUTH", "WRONGPASS"}, func(prefix string) bool {
+	return errors.As(err, &answer) && slices.ContainsFunc([]string{"OOM", "NOREPLICAS", "MISCONF", "BUSY", "NOPERM", noRight, "NOAUTH", "WRONGPASS"}, func(prefix string) bool {
 		return redis.HasErrorPrefix(answer, prefix)
 	})
 }

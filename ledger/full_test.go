@@ -52,6 +52,9 @@ func TestRefusedWritesDoNotPileUp(t *testing.T) {
 		"no right": func(p *logged, _ *Ledger, refuses bool) error {
 			return p.server.Client().Do(p.ctx(), "ACL", "SETUSER", "default", map[bool]string{true: "-fcall", false: "+fcall"}[refuses]).Err()
 		},
+		"no right to what a script does": func(p *logged, _ *Ledger, refuses bool) error {
+			return p.server.Client().Do(p.ctx(), "ACL", "SETUSER", "default", map[bool]string{true: "-hset", false: "+hset"}[refuses]).Err()
+		},
 		"gone back": func(p *logged, l *Ledger, refuses bool) error {
 			back := map[bool]int64{true: -1, false: 1}[refuses]
 			return p.server.Client().HIncrBy(p.ctx(), l.metaKey(l.shardOf("acme")), "seq", back).Err()

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -176,8 +177,19 @@ func (b *scriptBuilder) bind(s *scripts) {
 		fmt.Fprintf(&text, "script('%s', '%s', {%s}, (function()\n%send)())\n", one.function, one.name, flags, b.bodies[i].text)
 	}
 	fmt.Fprintf(&text, "trip('%s', {})\ntrip('%s', {'allow-oom'})\n", s.toTravel(false), s.toTravel(true))
-	fmt.Fprintf(&text, "gate('%s', '%s', '%s')\n", s.toOpen(), s.toAsk(), s.toTry())
+	fmt.Fprintf(&text, "gate('%s', '%s', '%s', {'%s'})\n", s.toOpen(), s.toAsk(), s.toTry(), strings.Join(commandsIn(text.String()), "', '"))
 	s.library = text.String()
+}
+
+var luaCall = regexp.MustCompile(`\bcall\('([A-Z]+)'`)
+
+// commandsIn lists the commands that Lua gives to Redis.
+func commandsIn(text string) (names []string) {
+	for _, found := range luaCall.FindAllStringSubmatch(text, -1) {
+		names = append(names, found[1])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (s *scripts) toOpen() string { return s.name + "_open" }

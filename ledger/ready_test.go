@@ -15,7 +15,14 @@ func TestReadyWhereNoHoldCanBePlaced(t *testing.T) {
 	set := func(name, value string) func() error {
 		return func() error { return c.ConfigSet(f.ctx(), name, value).Err() }
 	}
-	cases := map[string]struct{ begin, end func() error }{
+	type state struct{ begin, end func() error }
+	right := func(command string) state {
+		set := func(sign string) func() error {
+			return func() error { return c.Do(f.ctx(), "ACL", "SETUSER", "default", sign+command).Err() }
+		}
+		return state{set("-"), set("+")}
+	}
+	cases := map[string]state{
 		"full":             {set("maxmemory", "1"), set("maxmemory", "0")},
 		"without replicas": {set("min-replicas-to-write", "1"), set("min-replicas-to-write", "0")},
 		"a replica": {
@@ -26,10 +33,10 @@ func TestReadyWhereNoHoldCanBePlaced(t *testing.T) {
 			func() error { return c.FunctionFlush(f.ctx()).Err() },
 			func() error { return f.ledger.recoverer.readmit(f.ctx(), 0) },
 		},
-		"without the right to": {
-			func() error { return c.Do(f.ctx(), "ACL", "SETUSER", "default", "-fcall").Err() },
-			func() error { return c.Do(f.ctx(), "ACL", "SETUSER", "default", "+fcall").Err() },
-		},
+		"without the right to":                      right("fcall"),
+		"without the right to what a hold does":     right("hset"),
+		"without the right to what a charge does":   right("xadd"),
+		"without the right to what a deadline does": right("zadd"),
 	}
 	for name, state := range cases {
 		t.Run(name, func(t *testing.T) {

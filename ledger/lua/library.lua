@@ -74,9 +74,11 @@ end
 
 -- gate makes the functions that open the library for a ledger, and tell whether it is, and whether a call would be admitted here:
 -- Redis itself refuses the last where it takes no new writes (full, read only, without replicas, its disk full), as it does a reserve.
+-- commands are those of the scripts: a user may have the right to call these, and not to all that they do.
 --
+-- KEYS: [1] meta, of the last
 -- ARGV: [1] the ledger's identity
-local function gate(name_to_open, name_to_ask, name_to_try)
+local function gate(name_to_open, name_to_ask, name_to_try, commands)
   redis.register_function{function_name = name_to_open, flags = {'no-writes'}, callback = function(_, argv)
     wake()
     decode, encode = cmsgpack.unpack, cmsgpack.pack
@@ -86,7 +88,13 @@ local function gate(name_to_open, name_to_ask, name_to_try)
   redis.register_function{function_name = name_to_ask, flags = {'no-writes'}, callback = function(_, argv)
     return open[argv[1]] and 1 or 0
   end}
-  redis.register_function{function_name = name_to_try, callback = function(_, argv)
-    return open[argv[1]] and 'OK' or closed()
+  redis.register_function{function_name = name_to_try, callback = function(keys, argv)
+    if not open[argv[1]] then return closed() end
+    for i = 1, #commands do
+      if not redis.acl_check_cmd(commands[i], keys[1]) then
+        return redis.error_reply('NOPERM this user has no permissions to run the ' .. commands[i] .. ' command in a script')
+      end
+    end
+    return 'OK'
   end}
 end
