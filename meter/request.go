@@ -214,9 +214,9 @@ func (r *requestReader) parameter(key []byte) *parameter {
 			return p
 		}
 	}
-	if oddCase(key) {
+	if oddCase(key) { // once for all of them
 		for i := range r.endpoint.parameters {
-			r.refuseOddCase(key, r.endpoint.parameters[i].name)
+			r.refuseOddCase(key, "", r.endpoint.parameters[i].name)
 		}
 	}
 	return nil
@@ -230,14 +230,9 @@ func (r *requestReader) once(seen *uint64, i int, param string) {
 	*seen |= 1 << i
 }
 
-func (r *requestReader) refuseOddCase(key []byte, name string) {
-	if strings.EqualFold(string(key), name) {
-		r.fail(name, "Unknown parameter: '%s'. Did you mean '%s'?", key, name)
-	}
-}
-
-// refuseOddCases does so for several names of members inside a parameter.
-func (r *requestReader) refuseOddCases(key []byte, inside string, names ...string) {
+// refuseOddCase refuses a key that is one of names but for its case. inside is
+// where it stands, for the message.
+func (r *requestReader) refuseOddCase(key []byte, inside string, names ...string) {
 	if !oddCase(key) {
 		return
 	}

@@ -177,7 +177,7 @@ func (r *requestReader) streamOptions() {
 	for r.open('{'); r.more('}'); members++ {
 		key := r.key()
 		if string(key) != name {
-			r.refuseOddCase(key, name)
+			r.refuseOddCase(key, "", name)
 			r.skip()
 			continue
 		}
@@ -224,7 +224,7 @@ func (r *requestReader) message() {
 			r.skip()
 			r.attach(InputAudio, spokenTokens)
 		default:
-			r.refuseOddCases(key, "messages.", "content", "audio")
+			r.refuseOddCase(key, "messages.", "content", "audio")
 			r.skip()
 		}
 	}
@@ -252,7 +252,7 @@ func (r *requestReader) part() {
 			r.payload()
 			r.attach(InputImage, documentTokens)
 		default:
-			r.refuseOddCases(key, "messages.content.", "image_url", "input_audio", "video_url", "file", "file_url")
+			r.refuseOddCase(key, "messages.content.", "image_url", "input_audio", "video_url", "file", "file_url")
 			r.skip()
 		}
 	}
@@ -436,8 +436,7 @@ func (r *requestReader) tool() {
 			}
 			search = r.searchTool()
 		default:
-			r.refuseOddCase(key, "type")
-			r.refuseOddCase(key, webSearch)
+			r.refuseOddCase(key, "", "type", webSearch)
 			r.skip()
 		}
 	}
@@ -495,9 +494,7 @@ func (r *requestReader) searchTool() searchTool {
 				each = highResultTokens
 			}
 		default:
-			for _, name := range []string{"enable", "search_engine", "search_result", "count", "content_size"} {
-				r.refuseOddCase(key, name)
-			}
+			r.refuseOddCase(key, "", "enable", "search_engine", "search_result", "count", "content_size")
 			r.skip()
 		}
 	}
