@@ -134,8 +134,7 @@ func (r *checked) checkUpstreams(cfg *config.Config) {
 		}
 		r.Upstreams = append(r.Upstreams, c)
 	}
-	r.Warnings = append(r.Warnings, withoutKey(cfg)...)
-	r.Warnings = append(r.Warnings, withoutPath(cfg)...)
+	r.Warnings = append(r.Warnings, upstreamWarnings(cfg)...)
 	if cfg.File != "" && len(upstreams(cfg)) == 0 {
 		r.Warnings = append(r.Warnings, "there is no upstream that can be used: `tollgate serve` needs one")
 	}
@@ -153,10 +152,17 @@ func (r *checked) checkPrices(cfg *config.Config) {
 		r.fail(err)
 		return
 	}
-	r.Warnings = append(r.Warnings, book.Warnings()...)
-	r.Warnings = append(r.Warnings, book.ForOthers(cfg.UpstreamNames())...)
-	r.Warnings = append(r.Warnings, withoutPrice(cfg, book)...)
+	r.Warnings = append(r.Warnings, priceWarnings(cfg, book)...)
 	r.Prices = &checkedPrices{Version: book.Version(), Currency: book.Currency(), Files: cfg.Pricing.Files, Models: len(book.Models())}
+}
+
+// priceWarnings and upstreamWarnings are what check says, and a start and a reload log.
+func priceWarnings(cfg *config.Config, book *meter.Book) []string {
+	return slices.Concat(book.Warnings(), book.ForOthers(cfg.UpstreamNames()), withoutPrice(cfg, book))
+}
+
+func upstreamWarnings(cfg *config.Config) []string {
+	return slices.Concat(withoutKey(cfg), withoutPath(cfg))
 }
 
 // withoutKey are warnings of upstreams without a credential.

@@ -71,7 +71,7 @@ func announce(log *zap.Logger, cfg *config.Config) {
 // warnOfCalls logs what calls will meet: prices that are odd or missing, and
 // upstreams without a credential, or whose address seems to be half of one.
 func warnOfCalls(log *zap.Logger, cfg *config.Config, book *meter.Book) {
-	for _, warning := range slices.Concat(book.Warnings(), book.ForOthers(cfg.UpstreamNames()), withoutPrice(cfg, book), withoutKey(cfg), withoutPath(cfg)) {
+	for _, warning := range slices.Concat(priceWarnings(cfg, book), upstreamWarnings(cfg)) {
 		log.Warn(warning)
 	}
 }
