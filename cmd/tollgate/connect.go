@@ -135,15 +135,13 @@ func (p *program) foundLedger(ctx context.Context, cfg *config.Config, o ledger.
 	if !errors.Is(err, ledger.ErrNotFound) {
 		return l, err
 	}
-	l, err = openLedger(ctx, cfg, o)
-	if cfg.Pricing.Currency != "" || !errors.Is(err, ledger.ErrInvalid) {
-		return l, err
+	if cfg.Pricing.Currency != "" {
+		return openLedger(ctx, cfg, o)
 	}
 	founding := *cfg
 	founding.Pricing.Currency = firstCurrency
-	l, foundErr := openLedger(ctx, &founding, o)
-	if foundErr != nil {
-		return nil, err // it was something else that is invalid
+	if l, err = openLedger(ctx, &founding, o); err != nil {
+		return nil, err
 	}
 	fmt.Fprintf(p.stderr, "tollgate: made a new ledger in this Redis, kept in %s for good (for another currency start from an empty Redis, with TOLLGATE_CURRENCY or -c FILE)\n", firstCurrency)
 	return l, nil
