@@ -1,9 +1,6 @@
 package e2e
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 )
 
@@ -27,21 +24,8 @@ func TestWithheldFramesOfABrokenStream(t *testing.T) {
 		"its end, but for [DONE]":  {[]string{content, finish + usage}, content + finish, "0.0025"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body)
-				w.Header().Set("Content-Type", "text/event-stream")
-				for _, piece := range c.pieces {
-					_, _ = io.WriteString(w, piece)
-					_ = http.NewResponseController(w).Flush()
-				}
-				panic(http.ErrAbortHandler)
-			}))
-			defer server.Close()
-			w := newWorld(t)
-			w.account("acme", "10")
-			key, _ := w.key("acme")
-			w.withUpstreams(w.upstreamItem("odd", server.URL, ""))
-			r := w.serve().send("POST", chatPath, key, chat("gpt-4o", "x", streamed))
+			w, p, key := behind(t, streams(breakOff, c.pieces...))
+			r := p.send("POST", chatPath, key, chat("gpt-4o", "x", streamed))
 			equal(t, "body", r.body, c.want)
 			if r.err == nil {
 				t.Error("the client was told that the part is the whole")

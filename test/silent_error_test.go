@@ -3,7 +3,6 @@ package e2e
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -11,20 +10,14 @@ import (
 // An upstream that falls silent within its own error has timed out, as one that
 // does within an answer, and the log says so.
 func TestUpstreamIsSilentWithinItsError(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Length", "100")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = io.WriteString(w, `{"error":`)
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
-	}))
-	defer server.Close()
-	w := newWorld(t)
-	w.account("acme", "10")
-	key, _ := w.key("acme")
-	w.withUpstreams(w.upstreamItem("odd", server.URL, ", timeout: 300ms"))
-	p := w.serve()
+	}, ", timeout: 300ms")
 	r := p.post(chatPath, key, chat("gpt-4o", "usage=1,1"))
 	refusal{status: 504, code: "upstream_timeout"}.require(t, r)
 	if line := p.logLine(r.header.Get("x-request-id")); !strings.Contains(line, "odd: the upstream was silent for too long") {

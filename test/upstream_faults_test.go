@@ -22,15 +22,16 @@ func acme(t *testing.T, change ...func(*settings)) (w *world, p *process, key st
 	return w, p, key
 }
 
-// behind is acme, served by an upstream of which only this is known.
-func behind(t *testing.T, answer http.HandlerFunc) (w *world, p *process, key string) {
+// behind is acme, served by an upstream of which only this is known, and what
+// more its entry in the configuration says.
+func behind(t *testing.T, answer http.HandlerFunc, more ...string) (w *world, p *process, key string) {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
 	w = newWorld(t)
 	w.account("acme", "10")
 	key, _ = w.key("acme")
-	w.withUpstreams(w.upstreamItem("odd", server.URL, ""))
+	w.withUpstreams(w.upstreamItem("odd", server.URL, strings.Join(more, "")))
 	p = w.serve()
 	return w, p, key
 }
@@ -92,6 +93,28 @@ func (w *world) withUpstreams(items ...string) {
 	w.t.Helper()
 	w.made.upstreams = strings.Join(items, "")
 	w.writeConfig()
+}
+
+// streams takes a request in, sends these pieces of a stream, each by itself, and
+// then does what end says: nothing in them ends the stream well.
+func streams(end func(*http.Request), pieces ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, piece := range pieces {
+			_, _ = io.WriteString(w, piece)
+			_ = http.NewResponseController(w).Flush()
+		}
+		end(r)
+	}
+}
+
+func endWell(*http.Request)  {}
+func breakOff(*http.Request) { panic(http.ErrAbortHandler) }
+
+func fallSilent(r *http.Request) {
+	<-r.Context().Done()
+	panic(http.ErrAbortHandler)
 }
 
 // P4: an upstream that is not there costs nothing.
