@@ -70,6 +70,8 @@ type Upstream struct {
 	// Timeout bounds the silence of the upstream.
 	Timeout       time.Duration
 	SharedObjects bool
+	// IgnoresNewLimit: it passes over max_completion_tokens.
+	IgnoresNewLimit bool
 }
 
 // Pending reports whether the upstream speaks a dialect that is not built yet;

@@ -100,6 +100,7 @@ upstreams:
     models: {gpt-4o: my-deployment, o3: other}
     timeout: 90s
     shared_objects: true
+    ignores_max_completion_tokens: true
     weight: 3
 policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body: 512KiB, max_kept_answer: 16MiB, timezone: UTC}
 `)
@@ -110,7 +111,7 @@ policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body:
 		t.Errorf("admin %+v, ledger %+v", c.Admin, c.Ledger)
 	}
 	u := c.Upstreams[0]
-	if !reflect.DeepEqual(u.Models, []ModelRule{{"gpt-4o", "my-deployment"}, {"o3", "other"}}) || !u.SharedObjects || u.Timeout != 90*time.Second || u.Weight != 3 || u.BaseURL != "https://x.openai.azure.com/openai" {
+	if !reflect.DeepEqual(u.Models, []ModelRule{{"gpt-4o", "my-deployment"}, {"o3", "other"}}) || !u.SharedObjects || !u.IgnoresNewLimit || u.Timeout != 90*time.Second || u.Weight != 3 || u.BaseURL != "https://x.openai.azure.com/openai" {
 		t.Errorf("upstream %+v", u)
 	}
 	p := c.Policy

@@ -176,6 +176,12 @@ func (r *Request) MayIgnoreNewLimit() {
 	}
 }
 
+// ExceedsNewLimit reports whether an upstream says that it wrote more than
+// max_completion_tokens allowed it, where that was the only limit.
+func (r *Request) ExceedsNewLimit(u *Usage) bool {
+	return r.newLimit && u.Source != Estimated && u.TotalOutput() > r.Ceiling.TotalOutput()
+}
+
 // GoesTo says by which name the upstream knows the model that the request is sent to.
 func (r *Request) GoesTo(model string) {
 	r.searches = r.chats && alwaysSearches(model)

@@ -426,6 +426,7 @@ func (c *call) settle(usage meter.Usage) (err error) {
 	c.resolved.Store(true)
 	defer c.heldUntilNow()
 	settlement := c.settlement(usage)
+	c.learnNewLimit(&usage)
 	began, pause := time.Now(), 50*time.Millisecond
 	for {
 		c.receipt, err = c.proxy.ledger.Settle(c.detached, settlement)

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"go.uber.org/zap"
+
 	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
@@ -26,6 +28,17 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 		s.AnswerModel = usage.Model
 	}
 	return s
+}
+
+// learnNewLimit notices an upstream that does not keep to max_completion_tokens: calls
+// that are limited by that alone have the usual output held from now on.
+func (c *call) learnNewLimit(usage *meter.Usage) {
+	if !c.request.ExceedsNewLimit(usage) || c.upstream.exceedsNewLimit.Swap(true) {
+		return
+	}
+	c.proxy.log.Warn("an upstream's answer was longer than max_completion_tokens allows: what that alone limits is now held for as if it had no limit"+
+		" (ignores_max_completion_tokens: true in the upstream's settings does so from the beginning)",
+		zap.String("upstream", c.upstream.Name), zap.String("request_id", c.id))
 }
 
 // partialUsage is what was used of an answer that came to no end.

@@ -28,6 +28,9 @@ type Upstream struct {
 	// two reads of its answer. Default 10 minutes.
 	Timeout       time.Duration
 	SharedObjects bool
+	// IgnoresNewLimit says that it has max_tokens, and passes over max_completion_tokens,
+	// as those of kind bigmodel all do. Others are found out by their answers.
+	IgnoresNewLimit bool
 }
 
 // A ModelRule lets an upstream serve models, under another name if Rename is set.
@@ -43,8 +46,8 @@ type upstream struct {
 	// credential is ours, as it stands in the header credentialIn; nil without one.
 	credentialIn string
 	credential   []string
-	// refusesStreamOptions is learnt from its answers and lasts as long as the routing.
-	refusesStreamOptions atomic.Bool
+	// Both are learnt from its answers and last as long as the routing.
+	refusesStreamOptions, exceedsNewLimit atomic.Bool
 }
 
 // candidate is an upstream for one model, and the name it knows it by.
@@ -182,8 +185,10 @@ func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 // routes are rows of the endpoint table that are not there yet.
 func (u *upstream) servesOpenAIRoutes() bool { return u.Kind != "anthropic" && u.Kind != "gemini" }
 
-// ignoresNewLimit tells an upstream whose API has max_tokens, and no max_completion_tokens.
-func (u *upstream) ignoresNewLimit() bool { return u.Kind == "bigmodel" }
+// ignoresNewLimit tells an upstream for which max_completion_tokens limits nothing.
+func (u *upstream) ignoresNewLimit() bool {
+	return u.Kind == "bigmodel" || u.IgnoresNewLimit || u.exceedsNewLimit.Load()
+}
 
 // credential is our credential as a header, in the way of the upstream's kind.
 func (u *Upstream) credential() (name string, value []string) {
