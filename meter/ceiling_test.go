@@ -81,27 +81,31 @@ func TestSearchesOfARequest(t *testing.T) {
 	}
 }
 
-// What max_completion_tokens alone limits has the default held where the upstream does not know it, and the limit if that is more.
-func TestCeilingWhereTheNewLimitIsIgnored(t *testing.T) {
+// What max_completion_tokens alone limits has the default held where the upstream does not know it, and the limit if that is more; what any
+// limits, where the model keeps to none.
+func TestCeilingWhereLimitsAreIgnored(t *testing.T) {
 	cases := []struct {
-		path, members  string
-		known, ignored int64
+		path, members            string
+		known, ignored, exceeded int64
 	}{
-		{"/chat/completions", `"max_completion_tokens":1`, 1, 4096},
-		{"/chat/completions", `"max_completion_tokens":1,"n":3`, 3, 3 * 4096},
-		{"/chat/completions", `"max_completion_tokens":1,"max_tokens":0`, 1, 4096},
-		{"/chat/completions", `"max_completion_tokens":9000`, 9000, 9000},
-		{"/chat/completions", `"max_completion_tokens":1,"max_tokens":5`, 5, 5},
-		{"/chat/completions", `"max_tokens":5`, 5, 5},
-		{"/chat/completions", `"n":1`, 4096, 4096},
-		{"/completions", `"max_completion_tokens":1`, 4096, 4096},
+		{"/chat/completions", `"max_completion_tokens":1`, 1, 4096, 4096},
+		{"/chat/completions", `"max_completion_tokens":1,"n":3`, 3, 3 * 4096, 3 * 4096},
+		{"/chat/completions", `"max_completion_tokens":1,"max_tokens":0`, 1, 4096, 4096},
+		{"/chat/completions", `"max_completion_tokens":9000`, 9000, 9000, 9000},
+		{"/chat/completions", `"max_completion_tokens":1,"max_tokens":5`, 5, 5, 4096},
+		{"/chat/completions", `"max_tokens":5`, 5, 5, 4096},
+		{"/chat/completions", `"n":1`, 4096, 4096, 4096},
+		{"/completions", `"max_completion_tokens":1`, 4096, 4096, 4096},
 	}
 	for _, c := range cases {
 		r := mustRead(t, FindEndpoint(c.path), `{"model":"m",`+c.members+`}`)
 		known := r.Ceiling[Output]
 		r.MayIgnoreNewLimit()
-		if ignored := r.Ceiling[Output]; known != c.known || ignored != c.ignored {
-			t.Errorf("%s %s: %d, and %d where it is ignored; want %d and %d", c.path, c.members, known, ignored, c.known, c.ignored)
+		ignored := r.Ceiling[Output]
+		r.MayExceedLimit()
+		if exceeded := r.Ceiling[Output]; known != c.known || ignored != c.ignored || exceeded != c.exceeded {
+			t.Errorf("%s %s: %d, %d where the new limit is ignored, %d where all are; want %d, %d, %d",
+				c.path, c.members, known, ignored, exceeded, c.known, c.ignored, c.exceeded)
 		}
 	}
 }

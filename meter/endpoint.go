@@ -165,9 +165,21 @@ func (r *Request) MayGoTo(model string) {
 // MayIgnoreNewLimit raises the ceiling to what the request can cost at an upstream
 // that does not know max_completion_tokens: what that alone limits has no limit there.
 func (r *Request) MayIgnoreNewLimit() {
-	if !r.newLimit {
-		return
+	if r.newLimit {
+		r.unlimit()
 	}
+}
+
+// MayExceedLimit raises it to what the request can cost by a model that does not
+// keep to limits, such as one that thinks beyond them.
+func (r *Request) MayExceedLimit() {
+	if r.OutputLimited {
+		r.unlimit()
+	}
+}
+
+// unlimit takes the client's limit for none, but for what it is above the usual.
+func (r *Request) unlimit() {
 	r.newLimit, r.OutputLimited = false, false
 	for _, d := range [...]Dimension{Output, OutputAudio} {
 		if r.Ceiling[d] > 0 {
@@ -176,10 +188,14 @@ func (r *Request) MayIgnoreNewLimit() {
 	}
 }
 
-// ExceedsNewLimit reports whether an upstream says that it wrote more than
-// max_completion_tokens allowed it, where that was the only limit.
-func (r *Request) ExceedsNewLimit(u *Usage) bool {
-	return r.newLimit && u.Source != Estimated && u.TotalOutput() > r.Ceiling.TotalOutput()
+// beyondLimit is how many tokens an output may have above its limit: some
+// upstreams count those that end it.
+const beyondLimit = 16
+
+// ExceedsLimit reports whether an upstream says that it wrote more than the client
+// allowed it.
+func (r *Request) ExceedsLimit(u *Usage) bool {
+	return r.OutputLimited && u.Source != Estimated && u.TotalOutput() > r.Ceiling.TotalOutput()+beyondLimit*r.outputs
 }
 
 // GoesTo says by which name the upstream knows the model that the request is sent to.

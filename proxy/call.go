@@ -147,6 +147,9 @@ func (c *call) understand(body []byte) (err error) {
 		if c.candidates[i].ignoresNewLimit() {
 			c.request.MayIgnoreNewLimit()
 		}
+		if c.routing.exceedsLimit(c.candidates[i].upstream, c.request.Model) {
+			c.request.MayExceedLimit()
+		}
 	}
 	c.quote, err = c.quoteFor(&c.request.Ceiling)
 	return err
@@ -426,7 +429,7 @@ func (c *call) settle(usage meter.Usage) (err error) {
 	c.resolved.Store(true)
 	defer c.heldUntilNow()
 	settlement := c.settlement(usage)
-	c.learnNewLimit(&usage)
+	c.learnExcess(&usage)
 	began, pause := time.Now(), 50*time.Millisecond
 	for {
 		c.receipt, err = c.proxy.ledger.Settle(c.detached, settlement)

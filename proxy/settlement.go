@@ -30,15 +30,15 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 	return s
 }
 
-// learnNewLimit notices an upstream that does not keep to max_completion_tokens: calls
-// that are limited by that alone have the usual output held from now on.
-func (c *call) learnNewLimit(usage *meter.Usage) {
-	if !c.request.ExceedsNewLimit(usage) || c.upstream.exceedsNewLimit.Swap(true) {
-		return
+// learnExcess notices a model that writes more than its clients allow it: either the
+// upstream passes over their limit, or it does not bound what the model thinks. From
+// now on calls to it are held for as if they had no limit.
+func (c *call) learnExcess(usage *meter.Usage) {
+	if c.request.ExceedsLimit(usage) && c.routing.learnExcess(c.upstream.upstream, c.request.Model) {
+		c.proxy.log.Warn("an answer was longer than its client's limit: calls to this model are now held for as if they had none"+
+			" (if its upstream passes over max_completion_tokens, ignores_max_completion_tokens: true in the settings does so from the beginning)",
+			zap.String("upstream", c.upstream.Name), zap.String("model", c.request.Model), zap.String("request_id", c.id))
 	}
-	c.proxy.log.Warn("an upstream's answer was longer than max_completion_tokens allows: what that alone limits is now held for as if it had no limit"+
-		" (ignores_max_completion_tokens: true in the upstream's settings does so from the beginning)",
-		zap.String("upstream", c.upstream.Name), zap.String("request_id", c.id))
 }
 
 // partialUsage is what was used of an answer that came to no end.

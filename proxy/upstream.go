@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -29,7 +30,7 @@ type Upstream struct {
 	Timeout       time.Duration
 	SharedObjects bool
 	// IgnoresNewLimit says that it has max_tokens, and passes over max_completion_tokens,
-	// as those of kind bigmodel all do. Others are found out by their answers.
+	// as those of kind bigmodel all do.
 	IgnoresNewLimit bool
 }
 
@@ -46,8 +47,10 @@ type upstream struct {
 	// credential is ours, as it stands in the header credentialIn; nil without one.
 	credentialIn string
 	credential   []string
-	// Both are learnt from its answers and last as long as the routing.
-	refusesStreamOptions, exceedsNewLimit atomic.Bool
+	// What is learnt from its answers lasts as long as the routing: whether it refuses
+	// stream_options, and which models (by their labels) write more than they may.
+	refusesStreamOptions atomic.Bool
+	exceeding            atomic.Pointer[map[string]bool]
 }
 
 // candidate is an upstream for one model, and the name it knows it by.
@@ -115,6 +118,31 @@ func (r *routing) label(model string, u *upstream) string {
 	}
 	rule, _ := u.rule(model)
 	return cmp.Or(rule.Pattern, "other")
+}
+
+// exceedsLimit reports whether the upstream's model is known to write more than
+// clients allow it.
+func (r *routing) exceedsLimit(u *upstream, model string) bool {
+	known := u.exceeding.Load()
+	return known != nil && (*known)[r.label(model, u)]
+}
+
+// learnExcess remembers that it does; false: that was known.
+func (r *routing) learnExcess(u *upstream, model string) bool {
+	label := r.label(model, u)
+	for {
+		known := u.exceeding.Load()
+		if known != nil && (*known)[label] {
+			return false
+		}
+		more := map[string]bool{label: true}
+		if known != nil {
+			maps.Copy(more, *known)
+		}
+		if u.exceeding.CompareAndSwap(known, &more) {
+			return true
+		}
+	}
 }
 
 // candidates are the upstreams that serve model, in the order of the attempts:
@@ -185,10 +213,8 @@ func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 // routes are rows of the endpoint table that are not there yet.
 func (u *upstream) servesOpenAIRoutes() bool { return u.Kind != "anthropic" && u.Kind != "gemini" }
 
-// ignoresNewLimit tells an upstream for which max_completion_tokens limits nothing.
-func (u *upstream) ignoresNewLimit() bool {
-	return u.Kind == "bigmodel" || u.IgnoresNewLimit || u.exceedsNewLimit.Load()
-}
+// ignoresNewLimit tells an upstream whose API has max_tokens, and no max_completion_tokens.
+func (u *upstream) ignoresNewLimit() bool { return u.Kind == "bigmodel" || u.IgnoresNewLimit }
 
 // credential is our credential as a header, in the way of the upstream's kind.
 func (u *Upstream) credential() (name string, value []string) {

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tidwall/gjson"
 )
 
 // P1: BigModel does not know max_completion_tokens, others do not either, and /v1/completions nowhere does. A balance for two answers of the
@@ -28,24 +31,33 @@ func TestNoOverspendByALimitThatTheUpstreamIgnores(t *testing.T) {
 	}
 }
 
-// An upstream that nobody knew to pass over max_completion_tokens is found out by its first answer.
-func TestUpstreamThatExceedsTheNewLimitIsFoundOut(t *testing.T) {
-	w := newWorld(t, func(s *settings) {
-		s.prices = "currency: CNY\nprices:\n  - {models: [glm-4.6], rates: {input: 0, output: 0.001}}\n"
-	})
-	w.withUpstreams(w.upstreamItem("only", w.up.url, ""))
-	w.account("acme", "100")
-	key, _ := w.key("acme")
-	p := w.serve()
-	ask := func(used string) string {
-		r := p.post(chatPath, key, `{"model":"glm-4.6","stream":true,"user":"mock:usage=10,`+used+`","max_completion_tokens":5,"messages":[{"role":"user","content":"hi"}]}`)
-		return r.header.Get("x-tollgate-hold")
-	}
-	equal(t, "hold at first", ask("5"), "0.005")
-	equal(t, "hold while it keeps to the limit", ask("6"), "0.005")
-	equal(t, "hold after it has exceeded it", ask("5"), "4.096")
-	p.stop()
-	if !strings.Contains(p.stderr.String(), "ignores_max_completion_tokens") {
-		t.Error("the log does not say what to do")
+// A model that passes over its clients' limits is found out by its first answer, whichever limit that is, and no other is taken for it.
+func TestModelThatExceedsLimitsIsFoundOut(t *testing.T) {
+	for _, limit := range []string{"max_tokens", "max_completion_tokens"} {
+		t.Run(limit, func(t *testing.T) {
+			w := newWorld(t, func(s *settings) {
+				s.prices = "currency: CNY\nprices:\n  - {models: [glm-4.6, glm-4.5], rates: {input: 0, output: 0.001}}\n"
+			})
+			w.withUpstreams(w.upstreamItem("only", w.up.url, ""))
+			w.account("acme", "4")
+			key, _ := w.key("acme")
+			p := w.serve()
+			ask := func(model, used string) reply {
+				return p.post(chatPath, key, `{"model":"`+model+`","stream":true,"user":"mock:usage=10,`+used+`","`+limit+`":5,"messages":[{"role":"user","content":"hi"}]}`)
+			}
+			hold := func(model, used string) string { return ask(model, used).header.Get("x-tollgate-hold") }
+			equal(t, "hold at first", hold("glm-4.6", "5"), "0.005")
+			equal(t, "hold after it has kept to the limit", hold("glm-4.6", "500"), "0.005")
+			r := ask("glm-4.6", "5")
+			r.requireStatus(t, http.StatusTooManyRequests) // 4096 tokens are 4.096
+			if hint := r.get("error.metadata.affordable_output_tokens"); hint.Type != gjson.Null || !hint.Exists() {
+				t.Errorf("affordable_output_tokens is %s, where no limit helps", hint)
+			}
+			equal(t, "hold of another model", hold("glm-4.5", "5"), "0.005")
+			p.stop()
+			if !strings.Contains(p.stderr.String(), "ignores_max_completion_tokens") {
+				t.Error("the log does not say what to do")
+			}
+		})
 	}
 }
