@@ -314,14 +314,7 @@ func (c *Charge) addUsage(r *priceRow, t *pricedTier, used *Quantities) error {
 	return nil
 }
 
-func (r *dimensionRate) line(d Dimension, n int64) (Line, error) {
-	amount, err := r.Amount(n)
-	line := Line{Dimension: d, Quantity: n, Rate: r.Rate, Amount: amount}
-	if r.at != d {
-		line.BilledAs = r.at.String()
-	}
-	return line, err
-}
+func (r *dimensionRate) line(d Dimension, n int64) (Line, error) { return r.quoteLine(d, n, n, 1) }
 
 // chargeTool prices the calls of a hosted tool: at the rate of the model's own
 // row if it has one for them, else by the rows of the tool, whatever the model.

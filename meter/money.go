@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
-	"math/bits"
 	"strconv"
 
 	"github.com/shopspring/decimal"
@@ -106,20 +104,4 @@ func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // Amount is the price of quantity units, rounded once, half up, to a nano.
 // ErrAmountRange is returned beyond MaxCharge.
-func (r Rate) Amount(quantity int64) (Nano, error) {
-	if quantity <= 0 || r.Pico == 0 {
-		return 0, nil
-	}
-	hi, lo := bits.Mul64(uint64(quantity), uint64(r.Pico))
-	divisor := uint64(max(r.Per, 1)) * 1000
-	lo, carry := bits.Add64(lo, divisor/2, 0)
-	hi += carry
-	if hi >= divisor {
-		return 0, ErrAmountRange
-	}
-	amount, _ := bits.Div64(hi, lo, divisor)
-	if amount > math.MaxInt64 || Nano(amount) > MaxCharge {
-		return 0, ErrAmountRange
-	}
-	return Nano(amount), nil
-}
+func (r Rate) Amount(quantity int64) (Nano, error) { return r.atMost(quantity, 1) }

@@ -208,7 +208,7 @@ func (r Rate) dearer(o Rate) bool {
 
 // atMost is the most that quantity units can cost at r when they are billed
 // in up to the given number of parts, each rounded half up by itself: every
-// part can add half a nano. With one part it is Amount.
+// part can add half a nano.
 func (r Rate) atMost(quantity, parts int64) (Nano, error) {
 	if quantity <= 0 || r.Pico == 0 && parts <= 1 {
 		return 0, nil
