@@ -117,22 +117,24 @@ func (r *priceRow) resolve(t *pricedTier) {
 	t.dearestOutput = dearestOf(t, outputParts[:])
 }
 
-// resolveOne follows the fallbacks of d, then goes to its whole. checkFallback
-// has seen to it that there is no circle.
+// resolveOne is the rate of d, or of what it falls back to. checkFallback has
+// seen to it that there is no circle.
 func (r *priceRow) resolveOne(own *[numDimensions]dimensionRate, d Dimension) dimensionRate {
-	if own[d].priced {
-		return own[d]
-	}
-	if f, told := r.fallback[d]; told {
-		if f.none {
-			return dimensionRate{}
+	for more := true; more; d, more = r.fallsBack(d) {
+		if own[d].priced {
+			return own[d]
 		}
-		return r.resolveOne(own, f.at)
-	}
-	if whole, isPart := d.Whole(); isPart {
-		return r.resolveOne(own, whole)
 	}
 	return dimensionRate{}
+}
+
+// fallsBack is what d is billed at when it has no rate: what the row says, or
+// its whole; false if neither is.
+func (r *priceRow) fallsBack(d Dimension) (Dimension, bool) {
+	if f, told := r.fallback[d]; told {
+		return f.at, !f.none
+	}
+	return d.Whole()
 }
 
 func fillFrom(to *dimensionRate, from dimensionRate) {
@@ -165,24 +167,11 @@ func dearestOf(t *pricedTier, parts []Dimension) (f familyRate) {
 // its whole, so a whole that falls back to its own part is such a circle.
 func (r *priceRow) checkFallback() error {
 	for start := range r.fallback {
-		d := start
-		for range numDimensions + 1 {
-			f, told := r.fallback[d]
-			whole, isPart := d.Whole()
-			switch {
-			case told && f.none, !told && !isPart, r.pricesInEveryTier(d):
-				d = numDimensions
-			case told:
-				d = f.at
-			default:
-				d = whole
+		steps := 0
+		for d, more := start, true; more && !r.pricesInEveryTier(d); d, more = r.fallsBack(d) {
+			if steps++; steps > numDimensions {
+				return r.place.errorf("the fallbacks of %s lead in a circle; let one of them end at a dimension that has a rate", start)
 			}
-			if d == numDimensions {
-				break
-			}
-		}
-		if d != numDimensions {
-			return r.place.errorf("the fallbacks of %s lead in a circle; let one of them end at a dimension that has a rate", start)
 		}
 	}
 	return nil
