@@ -174,7 +174,7 @@ func chooseRow(rows []*priceRow, q *PriceQuery, class classSet, known *knowledge
 func dearestPossible(rows []*priceRow, q *PriceQuery, class classSet, known *knowledge, used *Quantities) (dearest *priceRow) {
 	var most Nano
 	for _, r := range rows {
-		if !r.isOpen(q, class, false) || !known.mayHold(r.when) {
+		if !r.isOpen(q, class, false) || !known.mayHold(r.when, nil) {
 			continue
 		}
 		c := Charge{}

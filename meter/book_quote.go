@@ -91,7 +91,7 @@ type quoteWork struct {
 // answer can choose a row below it.
 func (w *quoteWork) considerRows(rows []*priceRow, class classSet) error {
 	for _, r := range rows {
-		if !r.isOpen(w.query, class, true) || !w.known.mayHold(r.when) {
+		if !r.isOpen(w.query, class, true) || !w.known.mayHold(r.when, nil) {
 			continue
 		}
 		if err := w.considerRow(r); err != nil {
@@ -105,7 +105,7 @@ func (w *quoteWork) considerRows(rows []*priceRow, class classSet) error {
 }
 
 func (w *quoteWork) isCertain(r *priceRow) bool {
-	return w.known.mustHold(r.when) && (len(r.upstreams) == 0 || w.query.Upstream != "")
+	return w.known.mustHold(r.when, nil) && (len(r.upstreams) == 0 || w.query.Upstream != "")
 }
 
 func (w *quoteWork) considerRow(r *priceRow) error {
@@ -132,29 +132,10 @@ func (w *quoteWork) considerRow(r *priceRow) error {
 func (r *priceRow) isPossible(mask uint16, known *knowledge) bool {
 	for i := range r.multipliers {
 		when, applies := r.multipliers[i].when, mask&(1<<i) != 0
-		if applies && (contradict(r.when, when) || !r.mayHoldWithOwn(when, known)) {
+		if applies && (contradict(r.when, when) || !known.mayHold(when, r.when)) {
 			return false
 		}
-		if !applies && r.mustHoldWithOwn(when, known) {
-			return false
-		}
-	}
-	return true
-}
-
-// mayHoldWithOwn is mayHold for what the row's own conditions leave open.
-func (r *priceRow) mayHoldWithOwn(when []priceCondition, known *knowledge) bool {
-	for _, c := range when {
-		if one := [1]priceCondition{c}; !implies(r.when, nil, one[:]) && !known.mayHold(one[:]) {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *priceRow) mustHoldWithOwn(when []priceCondition, known *knowledge) bool {
-	for _, c := range when {
-		if one := [1]priceCondition{c}; !implies(r.when, nil, one[:]) && !known.mustHold(one[:]) {
+		if !applies && known.mustHold(when, r.when) {
 			return false
 		}
 	}

@@ -170,13 +170,14 @@ func (k *knowledge) hold(when []priceCondition) bool {
 	return true
 }
 
-// mayHold reports whether the conditions can still be met by the answer: an
-// attribute that nothing is known of, or that is left to the upstream
-// ("auto"), can turn out as anything, and the service tier as the default.
-func (k *knowledge) mayHold(when []priceCondition) bool {
+// mayHold reports whether the conditions can still be met by the answer, if
+// those of given are: an attribute that nothing is known of, or that is left to
+// the upstream ("auto"), can turn out as anything, and the service tier as the
+// default.
+func (k *knowledge) mayHold(when, given []priceCondition) bool {
 	for _, c := range when {
 		switch v := k.get(c.key); {
-		case v == "", v == undecided, v == c.value:
+		case v == "", v == undecided, v == c.value, slices.Contains(given, c):
 		case c.key == answerable && c.value == answerableDefault:
 		default:
 			return false
@@ -185,11 +186,12 @@ func (k *knowledge) mayHold(when []priceCondition) bool {
 	return true
 }
 
-// mustHold reports whether no answer can change that the conditions are met.
-func (k *knowledge) mustHold(when []priceCondition) bool {
+// mustHold reports whether no answer that meets those of given can change that
+// the conditions are met.
+func (k *knowledge) mustHold(when, given []priceCondition) bool {
 	for _, c := range when {
 		v := k.get(c.key)
-		if v != c.value || v == undecided || c.key == answerable && v != answerableDefault {
+		if (v != c.value || v == undecided || c.key == answerable && v != answerableDefault) && !slices.Contains(given, c) {
 			return false
 		}
 	}
