@@ -178,14 +178,9 @@ func (s *scanner) close(at int, f *answerFacts) {
 
 // valueEnd says what is expected after a complete value.
 func (s *scanner) valueEnd() {
-	s.node = rootNode
-	switch {
-	case s.depth == 0:
+	s.state, s.node = wantKey, rootNode
+	if s.depth == 0 || s.open[s.depth-1].array {
 		s.state = wantValue
-	case s.open[s.depth-1].array:
-		s.state = wantValue
-	default:
-		s.state = wantKey
 	}
 }
 
@@ -282,7 +277,7 @@ func (s *scanner) skip(p []byte, i int) int {
 			s.skipped++
 		case '}', ']':
 			if s.skipped--; s.skipped == 0 {
-				s.afterSkipped()
+				s.valueEnd()
 				return i + 1
 			}
 		}
@@ -312,15 +307,6 @@ func unstructuredLength(p []byte) int {
 		}
 	}
 	return i
-}
-
-// afterSkipped is valueEnd for a skipped container. Nothing that a schema
-// names is skipped at the root, so no document can end here.
-func (s *scanner) afterSkipped() {
-	s.state, s.node = wantKey, rootNode
-	if s.depth == 0 || s.open[s.depth-1].array {
-		s.state = wantValue
-	}
 }
 
 // stringEnd finds the closing quote of the string that goes on at i and
