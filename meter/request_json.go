@@ -242,6 +242,17 @@ func (c *cursor) skip() {
 	}
 }
 
+// elements visits those of an array. Any other value is passed over.
+func (c *cursor) elements(visit func()) {
+	if c.peek() != '[' {
+		c.skip()
+		return
+	}
+	for c.open('['); c.more(']'); {
+		visit()
+	}
+}
+
 // raw passes over a value and returns its bytes.
 func (c *cursor) raw() []byte {
 	c.peek()

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"unicode"
 )
@@ -128,17 +129,13 @@ func promptTextParameter() parameter {
 // own choices. A list of numbers is one prompt, given as token ids.
 func promptsParameter() parameter {
 	return parameter{name: "prompt", value: func(r *requestReader) {
-		if r.peek() != '[' {
-			r.skip()
-			return
-		}
 		prompts := int64(0)
-		for r.open('['); r.more(']'); {
+		r.elements(func() {
 			if b := r.peek(); b == '"' || b == '[' {
 				prompts++
 			}
 			r.skip()
-		}
+		})
 		r.prompts = max(prompts, 1)
 	}}
 }
@@ -198,14 +195,10 @@ func (r *requestReader) streamOptions() {
 // messagesParameter counts messages and finds what in them is not text.
 func messagesParameter() parameter {
 	return parameter{name: "messages", value: func(r *requestReader) {
-		if r.peek() != '[' {
-			r.skip()
-			return
-		}
-		for r.open('['); r.more(']'); {
+		r.elements(func() {
 			r.request.messages++
 			r.message()
-		}
+		})
 	}}
 }
 
@@ -217,9 +210,7 @@ func (r *requestReader) message() {
 	for r.open('{'); r.more('}'); {
 		switch key, first := r.key(), r.peek(); {
 		case string(key) == "content" && first == '[':
-			for r.open('['); r.more(']'); {
-				r.part()
-			}
+			r.elements(r.part)
 		case string(key) == "audio" && first == '{':
 			r.skip()
 			r.attach(InputAudio, spokenTokens)
@@ -297,9 +288,7 @@ func (r *requestReader) payload() (hidden int64, elsewhere bool) {
 			inside()
 		}
 	case '[':
-		for r.open('['); r.more(']'); {
-			inside()
-		}
+		r.elements(inside)
 	default:
 		r.skip()
 	}
@@ -336,18 +325,14 @@ func inputImagesParameter(name string) parameter {
 // tokens may be audio, and whether it may have images.
 func modalitiesParameter() parameter {
 	return parameter{name: "modalities", value: func(r *requestReader) {
-		if r.peek() != '[' {
-			r.skip()
-			return
-		}
-		for r.open('['); r.more(']'); {
+		r.elements(func() {
 			switch r.word() {
 			case "audio":
 				r.spoken = true
 			case "image":
 				r.drawn = true
 			}
-		}
+		})
 	}}
 }
 
@@ -405,14 +390,10 @@ const webSearch = "web_search"
 // toolsParameter finds the hosted ones among the tools. Functions are free.
 func toolsParameter() parameter {
 	return parameter{name: "tools", value: func(r *requestReader) {
-		if r.peek() != '[' {
-			r.skip()
-			return
-		}
-		for r.open('['); r.more(']'); {
+		r.elements(func() {
 			r.tools++
 			r.tool()
-		}
+		})
 	}}
 }
 
@@ -477,9 +458,7 @@ func (r *requestReader) searchTool() searchTool {
 			r.skip()
 		case "search_engine":
 			r.once(&seen, 1, "tools.web_search.search_engine")
-			if value := r.raw(); len(value) > 2 && value[0] == '"' {
-				search.engine = unescape(value[1 : len(value)-1])
-			}
+			search.engine = cmp.Or(r.word(), search.engine)
 		case "search_result":
 			r.once(&seen, 2, "tools.web_search.search_result")
 			search.shown = strings.EqualFold(strings.Trim(string(r.raw()), `"`), "true") // the vendor's example has it in quotes
