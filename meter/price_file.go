@@ -374,9 +374,9 @@ func (l *priceLoad) readMoment(n ast.Node) time.Time {
 	if !ok {
 		return time.Time{}
 	}
-	t, err := parseMoment(text, l.zone)
-	if err != nil {
-		l.fail(n, "%v", err)
+	t, _, ok := ReadMoment(text, l.zone)
+	if !ok {
+		l.fail(n, "%q is not a time; want one such as 2026-09-10 or 2026-09-10T00:00:00+08:00", text)
 	}
 	return t
 }

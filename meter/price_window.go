@@ -103,12 +103,3 @@ func parseClock(s string) (int, error) {
 	}
 	return seconds, nil
 }
-
-// parseMoment reads RFC 3339, or a bare date as the first instant of that day in zone.
-func parseMoment(s string, zone *time.Location) (time.Time, error) {
-	t, _, ok := ReadMoment(s, zone)
-	if !ok {
-		return time.Time{}, fmt.Errorf("%q is not a time; want one such as 2026-09-10 or 2026-09-10T00:00:00+08:00", s)
-	}
-	return t, nil
-}

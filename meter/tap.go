@@ -156,12 +156,7 @@ func (t *Tap) release(dst []byte, n int) []byte {
 
 // End says that the upstream is at its end and returns what was kept back, to
 // be delivered once the charge is booked. A second End returns nothing.
-func (t *Tap) End() []byte {
-	t.finish()
-	held := t.held
-	t.held = nil
-	return held
-}
+func (t *Tap) End() []byte { return t.EndWithCost(nil) }
 
 // EndWithCost is End with members such as `"cost":…,"cost_details":{…}` put
 // into the usage object, if its end was kept back. Members of these names
