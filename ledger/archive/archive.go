@@ -399,9 +399,9 @@ func appendOne(ctx context.Context, tx *sql.Tx, insert *sql.Stmt, head Head, e *
 }
 
 // compare refuses an entry whose id is taken by another.
-func compare(ctx context.Context, q querier, e *Entry, fields []byte) error {
+func compare(ctx context.Context, tx *sql.Tx, e *Entry, fields []byte) error {
 	var archived string
-	if err := q.QueryRowContext(ctx, `SELECT fields FROM entries WHERE shard = $1 AND seq = $2`, e.Shard, int64(e.Seq)).Scan(&archived); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT fields FROM entries WHERE shard = $1 AND seq = $2`, e.Shard, int64(e.Seq)).Scan(&archived); err != nil {
 		return err
 	}
 	if archived != string(fields) {
@@ -449,8 +449,8 @@ func (a *Archive) Entries(ctx context.Context, q Query, visit func(*Entry) error
 		if err != nil {
 			return annotate(err)
 		}
-		for _, e := range page {
-			if err := visit(e); err != nil {
+		for i := range page {
+			if err := visit(&page[i].Entry); err != nil {
 				return err
 			}
 		}
@@ -473,8 +473,14 @@ func (q *Query) endOfPart(after uint64) uint64 {
 	return after + stretch
 }
 
+// An archivedEntry is one as it stands in the archive: its fields, in JSON, and its hash.
+type archivedEntry struct {
+	Entry
+	fields, hash []byte
+}
+
 // page returns the first entries that the query chooses.
-func (a *Archive) page(ctx context.Context, q Query) (page []*Entry, err error) {
+func (a *Archive) page(ctx context.Context, q Query) (page []archivedEntry, err error) {
 	text, args := q.sql()
 	rows, err := a.db.QueryContext(ctx, fmt.Sprintf("%s LIMIT %d", text, pageSize), args...)
 	if err != nil {
@@ -482,7 +488,7 @@ func (a *Archive) page(ctx context.Context, q Query) (page []*Entry, err error) 
 	}
 	defer rows.Close()
 	for rows.Next() {
-		e, _, _, err := scanEntry(rows)
+		e, err := scanEntry(rows)
 		if err != nil {
 			return nil, err
 		}
@@ -491,9 +497,9 @@ func (a *Archive) page(ctx context.Context, q Query) (page []*Entry, err error) 
 	return page, rows.Err()
 }
 
-// sql is the query's text. The + and the || ” keep a column out of the choice
-// of an index: SQLite would rather read a whole shard, which is in order, than
-// sort the few entries of a request.
+// sql is the query's text. The + and the empty text behind || keep a column out
+// of the choice of an index: SQLite would rather read a whole shard, which is in
+// order, than sort the few entries of a request.
 func (q *Query) sql() (text string, args []any) {
 	var conditions []string
 	where := func(condition string, value any) {
@@ -531,17 +537,16 @@ func (q *Query) sql() (text string, args []any) {
 		WHERE ` + strings.Join(conditions, " AND ") + ` ORDER BY seq`, args
 }
 
-func scanEntry(rows *sql.Rows) (e *Entry, fields, hash []byte, err error) {
-	e = &Entry{}
+func scanEntry(rows *sql.Rows) (e archivedEntry, err error) {
 	var timeMS int64
-	if err := rows.Scan(&e.Shard, &e.Seq, &timeMS, &e.Type, &e.Account, &e.Key, &e.RequestID, &fields, &hash); err != nil {
-		return nil, nil, nil, err
+	if err := rows.Scan(&e.Shard, &e.Seq, &timeMS, &e.Type, &e.Account, &e.Key, &e.RequestID, &e.fields, &e.hash); err != nil {
+		return e, err
 	}
 	e.Time = time.UnixMilli(timeMS).UTC()
-	if err := json.Unmarshal(fields, &e.Fields); err != nil {
-		return nil, nil, nil, fmt.Errorf("%w: shard %d, entry %d-0 cannot be read", ErrFork, e.Shard, e.Seq)
+	if err := json.Unmarshal(e.fields, &e.Fields); err != nil {
+		return e, fmt.Errorf("%w: shard %d, entry %d-0 cannot be read", ErrFork, e.Shard, e.Seq)
 	}
-	return e, fields, hash, nil
+	return e, nil
 }
 
 // Verify walks a shard's chain: ids dense from 1, every hash following from
@@ -553,43 +558,27 @@ func (a *Archive) Verify(ctx context.Context, shard int) (entries uint64, err er
 		return 0, err
 	}
 	var hash []byte
-	for query := (Query{Shard: shard, UntilSeq: head.Seq}); ; query.AfterSeq = entries {
-		n, err := a.verifyPage(ctx, &query, &hash)
-		if entries += n; err != nil {
+	for more := true; more; {
+		page, err := a.page(ctx, Query{Shard: shard, AfterSeq: entries, UntilSeq: head.Seq})
+		if err != nil {
 			return entries, annotate(err)
 		}
-		if n < pageSize {
-			break
+		for i := range page {
+			e := &page[i]
+			if next := entries + 1; e.Seq != next {
+				return entries, annotate(fmt.Errorf("%w: shard %d has %d-0 where %d-0 should be", ErrGap, shard, e.Seq, next))
+			}
+			entries++
+			if hash = chain(hash, shard, e.Seq, e.fields); !bytes.Equal(hash, e.hash) {
+				return entries, annotate(fmt.Errorf("%w: shard %d, the hash of entry %d-0 does not follow", ErrFork, shard, e.Seq))
+			}
 		}
+		more = len(page) == pageSize
 	}
 	if entries != head.Seq || !bytes.Equal(hash, head.hash) {
 		return entries, annotate(fmt.Errorf("%w: shard %d ends at %d-0 with hash %s, its head says %d-0", ErrGap, shard, entries, hex.EncodeToString(hash), head.Seq))
 	}
 	return entries, nil
-}
-
-// verifyPage walks the first entries that the query chooses, from the hash of the one before them on.
-func (a *Archive) verifyPage(ctx context.Context, q *Query, hash *[]byte) (entries uint64, err error) {
-	text, args := q.sql()
-	rows, err := a.db.QueryContext(ctx, fmt.Sprintf("%s LIMIT %d", text, pageSize), args...)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		e, fields, archived, err := scanEntry(rows)
-		if err != nil {
-			return entries, err
-		}
-		if next := q.AfterSeq + entries + 1; e.Seq != next {
-			return entries, fmt.Errorf("%w: shard %d has %d-0 where %d-0 should be", ErrGap, q.Shard, e.Seq, next)
-		}
-		entries++
-		if *hash = chain(*hash, q.Shard, e.Seq, fields); !bytes.Equal(*hash, archived) {
-			return entries, fmt.Errorf("%w: shard %d, the hash of entry %d-0 does not follow", ErrFork, q.Shard, e.Seq)
-		}
-	}
-	return entries, rows.Err()
 }
 
 // leaseSlack is how far the clocks of those who take leases may be apart: one
