@@ -102,11 +102,9 @@ func (g *settleLog) claim(identity string) error {
 	path := filepath.Join(g.dir, identityFile)
 	data, err := os.ReadFile(path)
 	switch owner := strings.TrimSpace(string(data)); {
-	case errors.Is(err, os.ErrNotExist):
-		return os.WriteFile(path, []byte(identity+"\n"), 0o600)
-	case err != nil:
+	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
-	case owner == "": // the process was killed between making and filling it
+	case owner == "": // there is none, or the process was killed between making and filling it
 		return os.WriteFile(path, []byte(identity+"\n"), 0o600)
 	case owner != identity:
 		return fmt.Errorf("%w: %w: it belongs to another ledger (%s, not %s)", ErrInvalid, errLogTaken, owner, identity)
@@ -134,23 +132,14 @@ func (g *settleLog) takeIn(shardOf func(string) int) error {
 // apply is one record's effect on what is known. It is only used before the log takes new ones.
 func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int) {
 	g.segments.read(segment, millis(r.atMS))
-	c := g.calls[r.id]
+	known := g.calls[r.id]
 	switch {
-	case r.kind == recordOpen && c == nil:
-		g.calls[r.id] = &loggedCall{opened: segment}
-		g.segments.pin(segment)
-		g.calls[r.id].progress = &logRecord{kind: recordOpen, atMS: r.atMS, booking: r.booking}
-	case r.kind == recordProgress:
-		if c == nil {
-			c = new(loggedCall)
-			g.calls[r.id] = c
-		}
+	case r.kind == recordOpen && known == nil, r.kind == recordProgress:
+		c := g.call(r.id)
 		c.progress = r
 		g.moves(c, segment)
-	case r.ends() && c == nil:
-		g.calls[r.id] = &loggedCall{ended: segment, end: r}
-		g.segments.pin(segment)
-	case r.ends() && c.end == nil:
+	case r.ends() && (known == nil || known.end == nil):
+		c := g.call(r.id)
 		c.ended, c.end = segment, r
 		g.segments.pin(segment)
 	case r.kind == noteDoubt:
@@ -159,6 +148,16 @@ func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int
 	case r.kind == noteBooked, r.kind == noteDone:
 		g.forget(r.id, shardOf(r.account), r.seq)
 	}
+}
+
+// call is what is known of a call; of one that is new, nothing yet.
+func (g *settleLog) call(id string) *loggedCall {
+	c := g.calls[id]
+	if c == nil {
+		c = new(loggedCall)
+		g.calls[id] = c
+	}
+	return c
 }
 
 // forget ends the log's part in a call: it needs no replay. seq is its journal
@@ -255,8 +254,7 @@ func (g *settleLog) moves(c *loggedCall, segment uint64) {
 func (g *settleLog) end(kind byte, b *booking) (wal.Position, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c := g.calls[b.id]
-	if c != nil && c.end != nil {
+	if c := g.calls[b.id]; c != nil && c.end != nil {
 		return c.endAt, nil
 	}
 	r := &logRecord{kind: kind, booking: *b}
@@ -264,10 +262,7 @@ func (g *settleLog) end(kind byte, b *booking) (wal.Position, error) {
 	if err != nil {
 		return at, err
 	}
-	if c == nil {
-		c = new(loggedCall)
-		g.calls[b.id] = c
-	}
+	c := g.call(b.id)
 	c.end, c.ended, c.endAt = r, at.Segment, at
 	g.segments.pin(at.Segment)
 	if c.room {
