@@ -8,9 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/tollgate/tollgate/ledger/archive"
 	"github.com/tollgate/tollgate/meter"
 )
 
@@ -63,17 +60,17 @@ func checkReason(reason string) error {
 
 // refundRequest is one call of the script, which may have to be made again.
 type refundRequest struct {
-	ledger           *Ledger
-	shard            int
-	keys             []string
-	before, and, end []any // ARGV, with what has been given back between
+	ledger *Ledger
+	shard  int
+	keys   []string
+	args   []any
 }
 
+// givenBackArg is where in ARGV is what the journal says has been given back.
+const givenBackArg = 13
+
 func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
-	idMS, err := idMillis(r.RequestID)
-	if err != nil {
-		return nil, err
-	}
+	idMS, _ := idMillis(r.RequestID) // what is no id has no charge
 	static, err := json.Marshal(&statement{Model: charge.Model, Endpoint: charge.Endpoint})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -85,22 +82,15 @@ func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
 	day, month := localDay(charge.Time.In(l.timezone))
 	shard := l.shardOf(r.Account)
 	refs, reference := l.reference(shard, r.Account, r.Ref, r.content())
-	return &refundRequest{
-		ledger: l, shard: shard,
-		keys: append(l.keysOf(shard, r.Account, idMS), refs, l.refundsKey(shard, r.Account)),
-		before: []any{
-			r.Account, r.RequestID, r.nanos(), charge.seq(), charge.Type, paidText(charge.Paid), suffix, charge.tokens(), day, month,
-		},
-		and: []any{r.Reason, static, markerLife.Milliseconds()},
-		end: reference,
-	}, nil
+	keys := append(l.keysOf(shard, r.Account, idMS), refs, l.refundsKey(shard, r.Account))
+	args := append(l.args(18), r.Account, r.RequestID, r.nanos(), charge.seq(), charge.Type, paidText(charge.Paid), suffix, charge.tokens(),
+		day, month, "", r.Reason, static, markerLife.Milliseconds())
+	return &refundRequest{l, shard, keys, append(args, reference...)}, nil
 }
 
 func (q *refundRequest) run(ctx context.Context, given string) (*reply, error) {
-	args := q.ledger.args(len(q.before) + len(q.and) + len(q.end) + 1)
-	args = append(append(args, q.before...), given)
-	args = append(append(args, q.and...), q.end...)
-	return q.ledger.word(ctx, q.ledger.scripts.refund, q.shard, q.keys, args)
+	q.args[givenBackArg] = given
+	return q.ledger.word(ctx, q.ledger.scripts.refund, q.shard, q.keys, q.args)
 }
 
 // nanos is how much cash is to go back, "" for all that is left.
@@ -114,35 +104,23 @@ func (r *Refund) nanos() string {
 func (r *Refund) content() string { return digest("refund", r.RequestID, r.nanos(), r.Reason) }
 
 // refundedBefore answers by the reference alone, where there is no charge any
-// more: the call was released after all, or is forgotten. missing is the answer
-// for a reference that is new.
+// more: the call was released after all, or is forgotten. The script looks at
+// the reference first, and books nothing of no charge. missing is the answer for
+// a reference that is new.
 func (l *Ledger) refundedBefore(ctx context.Context, r *Refund, missing error) (*Entry, error) {
-	shard := l.shardOf(r.Account)
-	l.archive.words[shard].Store(true) // who booked it may have died before it was archived
-	value, err := l.client.HGet(ctx, l.refsKey(shard, r.Account), r.Ref).Result()
-	if errors.Is(err, redis.Nil) {
-		return nil, missing
-	}
+	request, err := l.refundOf(r, new(Entry))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, err
 	}
-	number, content, _ := strings.Cut(value, " ")
-	if content != r.content() {
-		return nil, errRefUsed(r.Ref)
-	}
-	seq, err := strconv.ParseInt(number, 10, 64)
+	reply, err := request.run(ctx, "")
 	if err != nil {
-		return nil, fmt.Errorf("%w: ref %q of account %s: %w", ErrUnavailable, r.Ref, r.Account, err)
+		return nil, err
 	}
-	var booked *Entry
-	err = l.eachEntry(ctx, shard, seq, seq, archive.Query{}, func(e *Entry) error {
-		booked = e
-		return nil
-	})
-	if err == nil && booked == nil {
-		err = missing
+	switch reply.text(0) {
+	case "SAME", "CONFLICT":
+		return l.refEntry(ctx, reply, r.Account, r.Ref)
 	}
-	return booked, err
+	return nil, missing
 }
 
 // givenBack is what the journal says has been given back of an abandoned call
