@@ -29,9 +29,7 @@ const (
 // CreateAccount makes an account. Made again with the same options it is
 // returned as it is; with others it is ErrConflict. ErrInvalid, ErrUnavailable.
 func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions) (*Account, error) {
-	if o.Split == "" {
-		o.Split = Proportional
-	}
+	o.Split = cmp.Or(o.Split, Proportional)
 	if err := checkAccount(id); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,21 +106,11 @@ func (o *Options) check() error {
 }
 
 func (o *Options) setDefaults() {
-	if o.HoldTTL == 0 {
-		o.HoldTTL = defaultHoldTTL
-	}
-	if o.OnAbandoned == "" {
-		o.OnAbandoned = ChargeCheckpoint
-	}
-	if o.Logger == nil {
-		o.Logger = zap.NewNop()
-	}
-	if o.ArchiveInterval == 0 {
-		o.ArchiveInterval = defaultArchiveInterval
-	}
-	if o.ArchiveBacklog == 0 {
-		o.ArchiveBacklog = defaultBacklog
-	}
+	o.HoldTTL = cmp.Or(o.HoldTTL, defaultHoldTTL)
+	o.OnAbandoned = cmp.Or(o.OnAbandoned, ChargeCheckpoint)
+	o.Logger = cmp.Or(o.Logger, zap.NewNop())
+	o.ArchiveInterval = cmp.Or(o.ArchiveInterval, defaultArchiveInterval)
+	o.ArchiveBacklog = cmp.Or(o.ArchiveBacklog, defaultBacklog)
 }
 
 // settleIn finds the ledger or makes it, and opens the library.

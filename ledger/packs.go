@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,12 +64,7 @@ func (l *Ledger) GrantPack(ctx context.Context, g Grant) (*Pack, error) {
 
 // complete fills in defaults and checks the rest.
 func (g *Grant) complete() error {
-	if g.Unit == "" {
-		g.Unit = "token"
-	}
-	if g.Order == "" {
-		g.Order = BeforeBalance
-	}
+	g.Unit, g.Order = cmp.Or(g.Unit, "token"), cmp.Or(g.Order, BeforeBalance)
 	if g.Models == nil {
 		g.Models = []string{}
 	}

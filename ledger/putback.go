@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -238,13 +239,13 @@ func (p *putback) charge() error {
 	p.spends(1, day, month)
 	p.counts(1, p.tokens())
 	if p.Type == TypeCharge {
-		return p.mark(fmt.Sprintf("c %d %s", p.seq(), orDash(p.fields["d"])))
+		return p.mark(fmt.Sprintf("c %d %s", p.seq(), cmp.Or(p.fields["d"], "-")))
 	}
 	if p.fields["k"] == "" {
 		day, month = 0, 0
 	}
 	return p.mark(fmt.Sprintf("a %d %d %d %d %d %s %s %s", p.seq(), int64(p.FeeDue()), p.tokens(), day, month,
-		orDash(p.fields["k"]), orDash(p.fields["p"]), orDash(p.fields["c"])))
+		cmp.Or(p.fields["k"], "-"), cmp.Or(p.fields["p"], "-"), cmp.Or(p.fields["c"], "-")))
 }
 
 // counts counts a request and its tokens for the key, or takes them off.
@@ -306,7 +307,7 @@ func leftOf(paid, given string) string {
 			left = append(left, fmt.Sprintf("%s=%d", name, n-back[name]))
 		}
 	})
-	return orDash(strings.Join(left, ","))
+	return cmp.Or(strings.Join(left, ","), "-")
 }
 
 // mark writes the terminal answer of the request, unless it would be dead by now.
@@ -359,13 +360,6 @@ func (p *putback) balances() {
 			p.change("is", keyPacks, name+":b", value)
 		}
 	}
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // definition is the pack as the scripts read it, without the time of creation; see lua/grant.lua.

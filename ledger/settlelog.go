@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -308,7 +309,7 @@ func (g *settleLog) note(r *logRecord, shard int) {
 func (g *settleLog) doubt(r *logRecord, why string) error {
 	line, err := json.Marshal(map[string]any{
 		"time": time.Now().UTC(), "request_id": r.id, "account": r.account, "key": keyID(r.account, r.suffix), "model": r.model,
-		"kind": string(r.kind), "why": why, "charge": json.RawMessage(orNull(r.static)), "lines": r.lines,
+		"kind": string(r.kind), "why": why, "charge": json.RawMessage(cmp.Or(r.static, "null")), "lines": r.lines,
 	})
 	if err != nil {
 		return err
@@ -326,13 +327,6 @@ func (g *settleLog) doubt(r *logRecord, why string) error {
 	g.doubts[r.id] = true
 	g.mu.Unlock()
 	return g.flush()
-}
-
-func orNull(text string) string {
-	if text == "" {
-		return "null"
-	}
-	return text
 }
 
 func (g *settleLog) sync(at wal.Position) error { return g.wal.Sync(at) }

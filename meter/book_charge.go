@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -189,11 +190,7 @@ func dearestPossible(rows []*priceRow, q *PriceQuery, class classSet, known *kno
 // markAssumed tells under which conditions a line was priced, none of which
 // the call said.
 func markAssumed(line *Line, row *priceRow) {
-	at := line.BilledAs
-	if at == "" {
-		at = line.Dimension.String()
-	}
-	line.BilledAs = at + " when " + conditionsText(row.when)
+	line.BilledAs = cmp.Or(line.BilledAs, line.Dimension.String()) + " when " + conditionsText(row.when)
 }
 
 // tierFor returns the rates for a call of that size, with the multipliers

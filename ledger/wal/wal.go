@@ -91,12 +91,7 @@ func (p Position) before(q Position) bool {
 // Open opens the log in o.Dir, making it if there is none, and drops a torn
 // tail. ErrLocked and ErrCorrupt are among its errors.
 func Open(o Options) (*Log, error) {
-	if o.SegmentSize == 0 {
-		o.SegmentSize = 16 << 20
-	}
-	if o.MaxSize == 0 {
-		o.MaxSize = 1 << 30
-	}
+	o.SegmentSize, o.MaxSize = cmp.Or(o.SegmentSize, 16<<20), cmp.Or(o.MaxSize, 1<<30)
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("settlement log: %w", err)
 	}
