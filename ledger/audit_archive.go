@@ -82,8 +82,5 @@ func (a *auditor) sameBatch(ctx context.Context, store *archive.Archive, batch [
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(err)
 }

@@ -187,8 +187,5 @@ func (s *shards) rebuilt(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(err)
 }

@@ -156,10 +156,7 @@ func (r *recoverer) fence(ctx context.Context, n *node, shard int, least positio
 	}
 	r.logger.Error("a shard has gone back in time while its server kept running: its library is taken away until it is recovered",
 		zap.Int("shard", shard), zap.Int64("seq", there.seq()), zap.Int64("was", least.seq()))
-	if err := r.scripts.close(ctx, n.client); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(r.scripts.close(ctx, n.client))
 }
 
 // recoverNode recovers a server, or waits until another has done it.
@@ -239,6 +236,7 @@ func (r *recoverer) catchUpShard(ctx context.Context, head archive.Head, m archi
 	return nil
 }
 
+// unavailable is an error as ErrUnavailable, once; nil for none.
 func unavailable(err error) error {
 	if err == nil || errors.Is(err, ErrUnavailable) {
 		return err

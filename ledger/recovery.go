@@ -244,10 +244,7 @@ func (r *recovery) begin(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(err)
 }
 
 // shardFound is a shard as a recovery finds it.

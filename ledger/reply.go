@@ -96,10 +96,7 @@ func (r *reply) fail(want string, i int) {
 
 // problem is what kept the reply from being read.
 func (r *reply) problem() error {
-	if r.err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, r.err)
-	}
-	return nil
+	return unavailable(r.err)
 }
 
 // unexpected is the error for an answer that the script does not give.

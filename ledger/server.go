@@ -81,10 +81,7 @@ func (s *shards) describeMasters(ctx context.Context, into *Server) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(err)
 }
 
 func (s *Server) warn(text string) {

@@ -73,10 +73,7 @@ func (s *shards) found(ctx context.Context) error {
 			return fmt.Errorf("%w: shard %d belongs to another ledger (%s)", ErrUnavailable, shard, there)
 		}
 	}
-	if err := s.client.HSet(ctx, s.metaKey(0), "ready", "1").Err(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(s.client.HSet(ctx, s.metaKey(0), "ready", "1").Err())
 }
 
 // foundShard writes a shard's meta where it is missing, and returns the identity that is there.

@@ -103,10 +103,7 @@ func (v *vault) recheck(ctx context.Context, a *archive.Archive) error {
 		}
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if err := v.check(ctx, a); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return nil
+	return unavailable(v.check(ctx, a))
 }
 
 func (v *vault) close() error {
