@@ -32,17 +32,5 @@ func CheckArchive(ctx context.Context, address string, l *Ledger) error {
 	if l == nil {
 		return a.Close()
 	}
-	return errors.Join(l.vault.compare(ctx, a), a.Close())
-}
-
-// compare tells whether an archive is the ledger's, or could become it.
-func (v *vault) compare(ctx context.Context, a *archive.Archive) error {
-	if v.identity != "" {
-		return v.check(ctx, a)
-	}
-	owner, err := a.Ledger(ctx)
-	if err == nil && owner.Identity != "" && owner.Identity != v.shards.identity {
-		err = fmt.Errorf("%w: it keeps ledger %q, not %q", archive.ErrOther, owner.Identity, v.shards.identity)
-	}
-	return err
+	return errors.Join(l.vault.check(ctx, a), a.Close())
 }

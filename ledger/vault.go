@@ -79,12 +79,14 @@ func (v *vault) archive(ctx context.Context) (*archive.Archive, error) {
 	return a, nil
 }
 
+// check tells whether an archive is the ledger's or, where none is recorded, could become it.
 func (v *vault) check(ctx context.Context, a *archive.Archive) error {
-	if a.Identity() != v.identity {
+	if v.identity != "" && a.Identity() != v.identity {
 		return fmt.Errorf("this is not the ledger's archive: it is %s, the ledger has recorded %s", a.Identity(), v.identity)
 	}
 	owner, err := a.Ledger(ctx)
-	if err == nil && owner.Identity != v.shards.identity {
+	free := v.identity == "" && owner.Identity == ""
+	if err == nil && !free && owner.Identity != v.shards.identity {
 		err = fmt.Errorf("%w: it keeps ledger %q, not %q", archive.ErrOther, owner.Identity, v.shards.identity)
 	}
 	return err
