@@ -189,7 +189,6 @@ func (l *Ledger) probe(ctx context.Context, shard int) error {
 	}
 	long, cancelLong := context.WithTimeout(ctx, recoveryPatience)
 	defer cancelLong()
-	keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-	_, err := l.run(long, l.scripts.due, shard, keys, append(l.args(1), 0))
+	_, err := l.due(long, shard, 0)
 	return err
 }
