@@ -93,7 +93,7 @@ func (l *Ledger) setStatus(ctx context.Context, id, status, reason string) error
 	if err := checkText("reason", reason); err != nil {
 		return err
 	}
-	r, err := l.runFor(ctx, l.scripts.status, id, "", status, reason)
+	r, err := l.runFor(ctx, l.scripts.status, id, status, reason)
 	if err != nil {
 		return err
 	}
@@ -120,15 +120,12 @@ func (l *Ledger) TopUp(ctx context.Context, t Topup) (*Entry, error) {
 }
 
 // runFor runs a script of one account, whose ARGV is the account and what follows.
-func (l *Ledger) runFor(ctx context.Context, s *script, account, extraKey string, args ...any) (*reply, error) {
+func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...any) (*reply, error) {
 	if err := checkAccount(account); err != nil {
 		return nil, err
 	}
 	shard := l.shardOf(account)
-	keys := l.keysOf(shard, account, 0)
-	if extraKey != "" {
-		keys = append(keys, extraKey)
-	}
+	keys := append(l.keysOf(shard, account, 0), l.expiryKey(shard)) // the last is for the expiry
 	return l.word(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
 }
 

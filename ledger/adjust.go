@@ -95,7 +95,7 @@ func (l *Ledger) trySet(ctx context.Context, a *Account, c AccountChange) (done 
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	r, err := l.runFor(ctx, l.scripts.set, a.ID, "", string(a.Split), int64(a.Overdraft), string(o.Split), int64(o.Overdraft), detail)
+	r, err := l.runFor(ctx, l.scripts.set, a.ID, string(a.Split), int64(a.Overdraft), string(o.Split), int64(o.Overdraft), detail)
 	if err != nil {
 		return false, err
 	}

@@ -51,7 +51,7 @@ func (l *Ledger) CreateKey(ctx context.Context, account string, k NewKey) (*Key,
 		if err != nil {
 			return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
-		r, err := l.runFor(ctx, l.scripts.createKey, account, "", credential.suffix(), compact, public, credential.Hash, detail)
+		r, err := l.runFor(ctx, l.scripts.createKey, account, credential.suffix(), compact, public, credential.Hash, detail)
 		if err != nil {
 			return nil, "", err
 		}
@@ -185,7 +185,7 @@ func (l *Ledger) RevokeKey(ctx context.Context, account, id string) error {
 	if !ok || account != "" && account != owner {
 		return fmt.Errorf("%w: key %s", ErrNotFound, id)
 	}
-	r, err := l.runFor(ctx, l.scripts.revokeKey, owner, "", suffix)
+	r, err := l.runFor(ctx, l.scripts.revokeKey, owner, suffix)
 	if err != nil {
 		return err
 	}

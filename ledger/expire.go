@@ -26,7 +26,7 @@ func (l *Ledger) expireOne(ctx context.Context, shard int, account, pack string,
 	if !validAccount(account) || packNumber(pack) == 0 {
 		return fmt.Errorf("%w: shard %d: %q is no pack of %q", ErrUnavailable, shard, pack, account)
 	}
-	r, err := l.runFor(ctx, l.scripts.expire, account, l.expiryKey(shard), pack)
+	r, err := l.runFor(ctx, l.scripts.expire, account, pack)
 	if err != nil {
 		return err
 	}

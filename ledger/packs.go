@@ -139,7 +139,7 @@ func (l *Ledger) RevokePack(ctx context.Context, account, packID, reason string)
 	if packNumber(packID) == 0 {
 		return nil, fmt.Errorf("%w: pack %s of account %s", ErrNotFound, packID, account)
 	}
-	r, err := l.runFor(ctx, l.scripts.revoke, account, "", packID, reason)
+	r, err := l.runFor(ctx, l.scripts.revoke, account, packID, reason)
 	if err != nil {
 		return nil, err
 	}
