@@ -195,45 +195,50 @@ func (l *Ledger) archivedAt(ctx context.Context, shard int, seq int64) (*Entry, 
 	return fromArchive(found)
 }
 
-// archivedCharge returns the last charge that the archive has for a request,
-// with the digest of its content, and whether it stands: a charge that was
-// taken back again does not. All is zero when the archive, or there being
-// none, knows of none.
-func (l *Ledger) archivedCharge(ctx context.Context, account, request string) (last *Entry, digest string, stands bool, err error) {
+// standingCharge keeps in entry, shown the entries of a request and perhaps
+// others, the request's charge that stands: one that was taken back does not.
+func standingCharge(account, request string, entry **archive.Entry) func(*archive.Entry) error {
+	return func(e *archive.Entry) error {
+		switch {
+		case e.RequestID != request || e.Account != account:
+		case e.Type == TypeCharge || e.Type == TypeAbandon:
+			*entry = e
+		case takenBack(e.Fields):
+			*entry = nil
+		}
+		return nil
+	}
+}
+
+// archivedCharge returns the charge of a request that stands by the archive, and
+// the digest of its content; nil when the archive, or there being none, knows of none.
+func (l *Ledger) archivedCharge(ctx context.Context, account, request string) (charge *Entry, digest string, err error) {
 	if !l.vault.here() {
-		return nil, "", false, nil
+		return nil, "", nil
 	}
 	a, err := l.vault.archive(ctx)
 	if err != nil {
-		return nil, "", false, err
+		return nil, "", err
 	}
-	err = a.Entries(ctx, archive.Query{Shard: l.shardOf(account), Account: account, RequestID: request}, func(e *archive.Entry) error {
-		switch e.Type {
-		case TypeCharge, TypeAbandon:
-			digest, stands = fieldOf(e.Fields, "d"), true
-			last, err = fromArchive(e)
-			return err
-		case TypeRefund:
-			stands = stands && !takenBack(e.Fields)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, "", false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	var found *archive.Entry
+	query := archive.Query{Shard: l.shardOf(account), Account: account, RequestID: request}
+	if err := a.Entries(ctx, query, standingCharge(account, request, &found)); err != nil || found == nil {
+		return nil, "", unavailable(err)
 	}
-	return last, digest, stands, nil
+	charge, err = fromArchive(found)
+	return charge, fieldOf(found.Fields, "d"), err
 }
 
 // archivedReceipt is the receipt of a request that Redis has forgotten.
 func (l *Ledger) archivedReceipt(ctx context.Context, account, request string) (*Receipt, error) {
-	last, _, stands, err := l.archivedCharge(ctx, account, request)
+	charge, _, err := l.archivedCharge(ctx, account, request)
+	if err == nil && charge == nil {
+		err = fmt.Errorf("%w: request %s", ErrNotFound, request)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if last == nil || !stands {
-		return nil, fmt.Errorf("%w: request %s", ErrNotFound, request)
-	}
-	return &Receipt{Entry: *last}, nil
+	return &Receipt{Entry: *charge}, nil
 }
 
 // bookedLongAgo answers for a settlement of a request whose outcome Redis has
@@ -241,35 +246,29 @@ func (l *Ledger) archivedReceipt(ctx context.Context, account, request string) (
 func (l *Ledger) bookedLongAgo(ctx context.Context, b *booking) (*Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, vaultTimeout)
 	defer cancel()
-	last, content, stands, err := l.archivedCharge(ctx, b.account, b.id)
-	if err != nil {
-		return nil, err
-	}
+	charge, content, err := l.archivedCharge(ctx, b.account, b.id)
 	switch {
-	case stands && last.Type == TypeCharge && content == b.digest():
-		return &Receipt{Entry: *last, Repeated: true}, nil
-	case stands:
-		return nil, fmt.Errorf("%w: request %s has ended otherwise (%s, entry %s)", ErrConflict, b.id, last.Type, last.ID)
+	case err != nil:
+		return nil, err
+	case charge == nil:
+		return nil, fmt.Errorf("%w: request %s is older than %s: whether it has been booked is no longer known here", ErrConflict, b.id, markerLife)
+	case charge.Type != TypeCharge || content != b.digest():
+		return nil, fmt.Errorf("%w: request %s has ended otherwise (%s, entry %s)", ErrConflict, b.id, charge.Type, charge.ID)
 	}
-	return nil, fmt.Errorf("%w: request %s is older than %s: whether it has been booked is no longer known here", ErrConflict, b.id, markerLife)
+	return &Receipt{Entry: *charge, Repeated: true}, nil
 }
 
 // everCharged tells what charge of an account's request stands, TypeCharge or
 // TypeAbandon, in Redis or in the archive; "" for none. Both are read as one,
 // since entries go from here to there meanwhile.
 func (l *Ledger) everCharged(ctx context.Context, account, request string) (stands string, err error) {
+	var found *archive.Entry
 	narrow := archive.Query{Account: account, RequestID: request}
-	err = l.eachRaw(ctx, l.shardOf(account), 1, 0, narrow, func(e *archive.Entry) error {
-		switch {
-		case e.RequestID != request || e.Account != account:
-		case e.Type == TypeCharge || e.Type == TypeAbandon:
-			stands = e.Type
-		case takenBack(e.Fields):
-			stands = ""
-		}
-		return nil
-	})
-	return stands, unavailable(err)
+	err = l.eachRaw(ctx, l.shardOf(account), 1, 0, narrow, standingCharge(account, request, &found))
+	if err != nil || found == nil {
+		return "", unavailable(err)
+	}
+	return found.Type, nil
 }
 
 // fromArchive reads an archived entry.
