@@ -1,11 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-
-	"github.com/tollgate/tollgate/meter"
 )
 
 // Adjust puts a wallet right by hand, and returns the entry. It takes no more
@@ -14,10 +13,8 @@ import (
 // booked once, however often it is called. ErrInvalid, ErrConflict when the Ref
 // was used for something else, ErrNotFound, ErrUnavailable.
 func (l *Ledger) Adjust(ctx context.Context, a Adjustment) (*Entry, error) {
-	if a.Wallet == "" {
-		a.Wallet = Recharge
-	}
-	if err := a.check(); err != nil {
+	a.Wallet = cmp.Or(a.Wallet, Recharge)
+	if err := a.Check(); err != nil {
 		return nil, err
 	}
 	content := digest("adjust", string(a.Wallet), a.Amount.String(), a.Reason)
@@ -37,18 +34,6 @@ func (l *Ledger) Adjust(ctx context.Context, a Adjustment) (*Entry, error) {
 			ErrInvalid, a.Amount, free, a.Wallet, balance, held)
 	}
 	return l.refEntry(ctx, r, a.Account, a.Ref)
-}
-
-func (a *Adjustment) check() error {
-	switch {
-	case a.Wallet != Recharge && a.Wallet != Bonus:
-		return fmt.Errorf("%w: wallet %q: want recharge or bonus", ErrInvalid, a.Wallet)
-	case a.Amount == 0:
-		return fmt.Errorf("%w: amount 0: want what to add, or with a minus what to take", ErrInvalid)
-	case a.Amount > meter.MaxBalance || a.Amount < -meter.MaxBalance:
-		return fmt.Errorf("%w: amount %s: want at most %s either way", ErrInvalid, a.Amount, meter.MaxBalance)
-	}
-	return checkReason(a.Reason)
 }
 
 // setTries is how often a change is tried that others overtake.

@@ -57,7 +57,15 @@ func (t Topup) Check() error {
 // Check refuses what cannot be booked on any wallet.
 func (a Adjustment) Check() error {
 	a.Wallet = cmp.Or(a.Wallet, Recharge)
-	if err := a.check(); err != nil {
+	switch {
+	case a.Wallet != Recharge && a.Wallet != Bonus:
+		return fmt.Errorf("%w: wallet %q: want recharge or bonus", ErrInvalid, a.Wallet)
+	case a.Amount == 0:
+		return fmt.Errorf("%w: amount 0: want what to add, or with a minus what to take", ErrInvalid)
+	case a.Amount > meter.MaxBalance || a.Amount < -meter.MaxBalance:
+		return fmt.Errorf("%w: amount %s: want at most %s either way", ErrInvalid, a.Amount, meter.MaxBalance)
+	}
+	if err := checkReason(a.Reason); err != nil {
 		return err
 	}
 	return checkRef(a.Ref)
