@@ -158,7 +158,7 @@ func (l *Log) path(number uint64) string {
 // check reads a segment to the end of its last whole record. In the last
 // segment what follows is a torn tail and cut off.
 func (l *Log) check(number uint64, last bool) (size int64, err error) {
-	size, err = scan(l.path(number), func([]byte) error { return nil })
+	size, err = scan(l.path(number))
 	if err == nil || !errors.Is(err, ErrCorrupt) || !last {
 		return size, err
 	}
@@ -174,8 +174,8 @@ func (l *Log) check(number uint64, last bool) (size int64, err error) {
 	return size, os.Truncate(l.path(number), size)
 }
 
-// scan visits a segment's records and returns the end of the last whole one.
-func scan(path string, visit func([]byte) error) (end int64, err error) {
+// scan returns the end of a segment's last whole record.
+func scan(path string) (end int64, err error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
@@ -187,9 +187,6 @@ func scan(path string, visit func([]byte) error) (end int64, err error) {
 		record, ok := parse(data[end:])
 		if !ok {
 			return end, fmt.Errorf("%w: %s at byte %d", ErrCorrupt, filepath.Base(path), end)
-		}
-		if err := visit(record); err != nil {
-			return end, err
 		}
 		end += int64(headerSize + len(record))
 	}
@@ -407,19 +404,43 @@ func (l *Log) Segments() []uint64 {
 // ReplaySegment visits the records that are in one segment when it is called,
 // and none where it has been purged. The bytes are the visitor's only until it returns.
 func (l *Log) ReplaySegment(number uint64, visit func(record []byte) error) error {
-	l.mu.Lock()
-	var found *segment
-	for i := range l.segments {
-		if l.segments[i].number == number {
-			s := l.segments[i]
-			found = &s
-		}
-	}
-	l.mu.Unlock()
-	if found == nil {
+	size := l.sizeOf(number)
+	if size == 0 {
 		return nil
 	}
-	return l.replaySegment(*found, visit)
+	data, err := os.ReadFile(l.path(number))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // purged meanwhile
+	}
+	if err != nil {
+		return fmt.Errorf("settlement log: %w", err)
+	}
+	if int64(len(data)) < size {
+		return fmt.Errorf("settlement log: %w: segment %d is shorter than it was", ErrCorrupt, number)
+	}
+	for at := int64(len(magic)); at < size; {
+		record, ok := parse(data[at:size])
+		if !ok {
+			return fmt.Errorf("settlement log: %w: segment %d at byte %d", ErrCorrupt, number, at)
+		}
+		if err := visit(record); err != nil {
+			return err
+		}
+		at += int64(headerSize + len(record))
+	}
+	return nil
+}
+
+// sizeOf is the size of a segment; 0 where there is none.
+func (l *Log) sizeOf(number uint64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.segments {
+		if s.number == number {
+			return s.size
+		}
+	}
+	return 0
 }
 
 // Err is what keeps the log from taking records: a failed write or fsync, or
@@ -445,30 +466,6 @@ func (l *Log) Ready() error {
 		}
 	}
 	return cmp.Or(l.broken, l.refused)
-}
-
-func (l *Log) replaySegment(s segment, visit func([]byte) error) error {
-	data, err := os.ReadFile(l.path(s.number))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // purged meanwhile
-	}
-	if err != nil {
-		return fmt.Errorf("settlement log: %w", err)
-	}
-	if int64(len(data)) < s.size {
-		return fmt.Errorf("settlement log: %w: segment %d is shorter than it was", ErrCorrupt, s.number)
-	}
-	for at := int64(len(magic)); at < s.size; {
-		record, ok := parse(data[at:s.size])
-		if !ok {
-			return fmt.Errorf("settlement log: %w: segment %d at byte %d", ErrCorrupt, s.number, at)
-		}
-		if err := visit(record); err != nil {
-			return err
-		}
-		at += int64(headerSize + len(record))
-	}
-	return nil
 }
 
 // Purge removes the oldest segments for as long as done agrees; the current
