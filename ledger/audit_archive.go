@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tollgate/tollgate/ledger/archive"
 )
@@ -77,7 +78,7 @@ func (a *auditor) sameBatch(ctx context.Context, store *archive.Archive, batch [
 	}
 	query := archive.Query{Shard: a.shard, AfterSeq: batch[0].Seq - 1, UntilSeq: batch[len(batch)-1].Seq}
 	err := store.Entries(ctx, query, func(e *archive.Entry) error {
-		if fields, there := hot[e.Seq]; there && !sameFields(e, fields) {
+		if fields, there := hot[e.Seq]; there && !slices.Equal(e.Fields, fields) {
 			a.differ(e.Account, lawArchivePrefix, fmt.Sprintf("entry %d-0", e.Seq), fmt.Sprint(fields), fmt.Sprint(e.Fields))
 		}
 		return nil

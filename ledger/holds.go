@@ -102,11 +102,8 @@ func (s *accountState) openHold(id, text string) (OpenHold, error) {
 	}
 	r := new(record)
 	h := OpenHold{
-		Account: s.id, RequestID: id, Model: held.model, PlacedAt: held.placed,
+		Account: s.id, RequestID: id, Key: keyID(s.id, held.key), Model: held.model, PlacedAt: held.placed,
 		EndsAt: millis(r.number("deadline", s.holds[id+":d"])), Cash: held.cash, Packs: held.packs,
-	}
-	if held.key != "" {
-		h.Key = keyID(s.id, held.key)
 	}
 	if h.Packs == nil {
 		h.Packs = []Payment{}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -376,6 +375,3 @@ func (g *Grant) definition() string {
 		strings.Join(g.Models, " "), strconv.FormatInt(g.Quantity, 10), g.Ref,
 	}, "\t")
 }
-
-// sameFields tells whether an entry in Redis is the archived one.
-func sameFields(e *archive.Entry, fields []string) bool { return slices.Equal(e.Fields, fields) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -306,7 +307,7 @@ func (r *recovery) compare(ctx context.Context, head archive.Head, s shardFound)
 	if err != nil {
 		return err
 	}
-	if archived == nil || !sameFields(archived, s.fields) {
+	if archived == nil || !slices.Equal(archived.Fields, s.fields) {
 		return fmt.Errorf("%w: entry %d-0 has other content here than there", errDisagree, s.shared)
 	}
 	return nil
