@@ -62,13 +62,13 @@ func NewBook(o BookOptions) (*Book, error) {
 		}
 	}
 	models, tools := splitRows(load.rows)
-	b := &Book{currency: o.Currency, version: contentVersion(&o), models: newPriceIndex(models), tools: newPriceIndex(tools), rows: load.rows}
-	load.errs = append(load.errs, b.models.clashes(models)...)
-	load.errs = append(load.errs, b.tools.clashes(tools)...)
-	if len(load.errs) > 0 {
-		return nil, errors.Join(load.errs...)
+	b := &Book{currency: o.Currency, version: contentVersion(&o), rows: load.rows, warnings: load.warnings}
+	var ofModels, ofTools []error
+	b.models, ofModels = newPriceIndex(models)
+	b.tools, ofTools = newPriceIndex(tools)
+	if errs := slices.Concat(load.errs, ofModels, ofTools); len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
-	b.warnings = load.warnings
 	return b, nil
 }
 

@@ -11,9 +11,8 @@ type clashFinder struct {
 	told map[[2]*priceRow]bool
 }
 
+// search looks among matches in the order of their rank.
 func (c *clashFinder) search(matches []priceMatch) {
-	matches = slices.Clone(matches)
-	slices.SortStableFunc(matches, compareMatches)
 	for i, a := range matches {
 		for _, b := range matches[i+1:] {
 			if compareMatches(a, b) != 0 {

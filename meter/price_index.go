@@ -44,21 +44,33 @@ func compareMatches(a, b priceMatch) int {
 	return a.row.compareRank(b.row)
 }
 
-func newPriceIndex(rows []*priceRow) *priceIndex {
+// newPriceIndex also reports every two rows of equal rank that can price the
+// same call, unless a third row always goes before both.
+//
+// Two patterns of the same length clash if some name fits both, such as
+// "glm-4*" and "*flash": the name is told.
+func newPriceIndex(rows []*priceRow) (*priceIndex, []error) {
 	x := &priceIndex{exact: make(map[string][]*priceRow)}
 	byName := make(map[string][]priceMatch)
+	var names []string
+	var clashes clashFinder
 	for _, row := range rows {
 		for _, name := range row.names() {
 			if m := (priceMatch{row, name}); isPattern(name) {
 				x.patterns = append(x.patterns, m)
 			} else {
+				if byName[name] == nil {
+					names = append(names, name)
+				}
 				byName[name] = append(byName[name], m)
 			}
 		}
 	}
 	slices.SortStableFunc(x.patterns, compareMatches)
-	for name, matches := range byName {
+	for _, name := range names {
+		matches := byName[name]
 		slices.SortStableFunc(matches, compareMatches)
+		clashes.search(matches)
 		for _, m := range x.patterns {
 			if MatchModel(m.name, name) {
 				matches = append(matches, m)
@@ -66,8 +78,9 @@ func newPriceIndex(rows []*priceRow) *priceIndex {
 		}
 		x.exact[name] = bestRows(matches)
 	}
+	clashes.search(x.patterns)
 	x.seen.Store(&map[string][]*priceRow{})
-	return x
+	return x, clashes.errs
 }
 
 // bestRows drops a row's further names after its best.
@@ -113,30 +126,4 @@ func (x *priceIndex) remember(name string, rows []*priceRow) {
 	next := maps.Clone(seen)
 	next[strings.Clone(name)] = rows
 	x.seen.Store(&next)
-}
-
-// clashes reports every two rows of equal rank that can price the same call,
-// unless a third row always goes before both.
-//
-// Two patterns of the same length clash if some name fits both, such as
-// "glm-4*" and "*flash": the name is told.
-func (x *priceIndex) clashes(rows []*priceRow) []error {
-	byName := make(map[string][]priceMatch)
-	var names []string
-	for _, row := range rows {
-		for _, name := range row.names() {
-			if !isPattern(name) {
-				if byName[name] == nil {
-					names = append(names, name)
-				}
-				byName[name] = append(byName[name], priceMatch{row, name})
-			}
-		}
-	}
-	var c clashFinder
-	for _, name := range names {
-		c.search(byName[name])
-	}
-	c.search(x.patterns)
-	return c.errs
 }
