@@ -337,20 +337,20 @@ type ChargeLine struct {
 // Reason says why admission was refused.
 type Reason string
 
-// The reasons for a refusal, and the HTTP answer each maps to in the proxy.
+// The reasons for a refusal.
 const (
-	KeyInvalid         Reason = "key_invalid"          // unknown key or account
-	KeyRevoked         Reason = "key_revoked"          //
-	KeyExpired         Reason = "key_expired"          //
-	AccountSuspended   Reason = "account_suspended"    //
-	ModelNotAllowed    Reason = "model_not_allowed"    //
-	EndpointNotAllowed Reason = "endpoint_not_allowed" //
-	NetworkNotAllowed  Reason = "network_not_allowed"  //
-	InsufficientFunds  Reason = "insufficient_funds"   // packs and wallets do not cover the quote, holds or not
-	KeySpendExhausted  Reason = "key_spend_exhausted"  // a spend or token limit of the key does not, holds or not
-	InFlight           Reason = "in_flight"            // it would fit but for requests in flight
-	RateLimited        Reason = "rate_limited"         // rpm, tpm
-	TooManyParallel    Reason = "too_many_parallel"    //
+	KeyInvalid         Reason = "key_invalid" // unknown key or account
+	KeyRevoked         Reason = "key_revoked"
+	KeyExpired         Reason = "key_expired"
+	AccountSuspended   Reason = "account_suspended"
+	ModelNotAllowed    Reason = "model_not_allowed"
+	EndpointNotAllowed Reason = "endpoint_not_allowed"
+	NetworkNotAllowed  Reason = "network_not_allowed"
+	InsufficientFunds  Reason = "insufficient_funds"  // packs and wallets do not cover the quote, holds or not
+	KeySpendExhausted  Reason = "key_spend_exhausted" // a spend or token limit of the key does not, holds or not
+	InFlight           Reason = "in_flight"           // it would fit but for requests in flight
+	RateLimited        Reason = "rate_limited"        // rpm, tpm
+	TooManyParallel    Reason = "too_many_parallel"
 )
 
 // Refusal is the answer of a reserve that placed no hold. Nothing was changed.

@@ -132,7 +132,7 @@ func (r *requestReader) disposition(header []byte) (name string, file, ok bool) 
 }
 
 // namesTwice reports whether a disposition has a name in the extended form of
-// RFC 2231 (name*=utf-8”…, name*0=…), which some readers take and others do not.
+// RFC 2231 (name*=…, name*0=…), which some readers take and others do not.
 func namesTwice(disposition string) bool {
 	quoted, escaped := false, false
 	parameters := strings.FieldsFunc(disposition, func(c rune) bool {
