@@ -258,19 +258,20 @@ func (r *priceRow) withOwn(known *knowledge) knowledge {
 //     and storage come on top of the work, and are not.
 func (r *priceRow) isCarried(d Dimension, t *pricedTier, q *Quantities) bool {
 	if d.IsToken() {
-		return !r.byToken && t.bills(q, false)
+		return !r.byToken && t.bills(q)
 	}
 	switch d {
 	case Search, ToolCall, StorageMiBHour:
 		return false
 	}
-	return t.bills(q, true) || t.bills(q, false)
+	return t.bills(q)
 }
 
-// bills reports whether q has tokens, or else units, that have a rate.
-func (t *pricedTier) bills(q *Quantities, tokens bool) bool {
+// bills reports whether anything in q has a rate, but for storage, which pays for
+// nothing beside itself.
+func (t *pricedTier) bills(q *Quantities) bool {
 	for d, n := range q {
-		if n > 0 && t.rates[d].priced && Dimension(d).IsToken() == tokens && Dimension(d) != StorageMiBHour {
+		if n > 0 && t.rates[d].priced && Dimension(d) != StorageMiBHour {
 			return true
 		}
 	}
@@ -316,9 +317,6 @@ func (r *dimensionRate) line(d Dimension, n int64) (Line, error) { return r.quot
 // chargeTool prices the calls of a hosted tool: at the rate of the model's own
 // row if it has one for them, else by the rows of the tool, whatever the model.
 func (b *Book) chargeTool(q *PriceQuery, class classSet, known *knowledge, model *pricedTier, t *ToolUse) (Line, error) {
-	if t.Count <= 0 {
-		return Line{}, nil
-	}
 	own := knowledge{t.Attributes, known.answer, known.request}
 	used := Quantities{}
 	used[t.Dimension] = t.Count

@@ -176,11 +176,11 @@ func (w *quoteWork) price(lines []Line, r *priceRow, t *pricedTier) ([]Line, err
 }
 
 func (w *quoteWork) addTokens(lines []Line, r *priceRow, t *pricedTier) ([]Line, error) {
-	if !r.byToken && t.bills(w.ceiling, false) {
+	if !r.byToken && t.bills(w.ceiling) {
 		return lines, nil // the units pay
 	}
 	output := w.ceiling.TotalOutput()
-	if r.byToken && w.ceiling[Image] > 0 && !t.rates[Image].priced && output == 0 && (t.dearestOutput.priced || t.rates[OutputImage].priced) {
+	if w.ceiling[Image] > 0 && !t.rates[Image].priced && output == 0 && (t.dearestOutput.priced || t.rates[OutputImage].priced) {
 		return nil, noRate("image has no rate, and its output tokens, which have one, have no ceiling")
 	}
 	in := tokenFamily{Input, inputParts[:], inputModes[:], &t.dearestInput, t.input, w.ceiling.TotalInput()}
@@ -312,15 +312,9 @@ func (w *quoteWork) addTools(lines []Line, t *pricedTier) ([]Line, error) {
 // quoteTools returns a line for each tool: at the dearest of its own rows
 // that can come to apply, or empty if it has none.
 func (b *Book) quoteTools(q *PriceQuery, class classSet, tools []ToolUse) ([]Line, error) {
-	if len(tools) == 0 {
-		return nil, nil
-	}
 	lines := make([]Line, len(tools))
 	for i := range tools {
 		use := &tools[i]
-		if use.Count <= 0 {
-			continue
-		}
 		var used Quantities
 		used[use.Dimension] = use.Count
 		w := quoteWork{query: q, known: knowledge{own: use.Attributes, request: q.Attributes}, ceiling: &used}

@@ -47,9 +47,9 @@ func (c *Charge) Raise(other *Charge) error {
 	}
 	for i := range other.Lines {
 		unit := other.Lines[i].Dimension.Unit()
-		amount, first := unitAmount(other.Lines, unit)
-		had, at := unitAmount(c.Lines, unit)
-		if first < i || at >= 0 && had >= amount {
+		amount, _ := unitAmount(other.Lines, unit)
+		had, found := unitAmount(c.Lines, unit)
+		if found && had >= amount {
 			continue
 		}
 		c.Fee += amount - had
@@ -78,19 +78,15 @@ func (c *Charge) checkRange() error {
 	return nil
 }
 
-// unitAmount is what the lines of a unit come to, and where the first of them
-// is, or -1.
-func unitAmount(lines []Line, unit string) (amount Nano, first int) {
-	first = -1
+// unitAmount is what the lines of a unit come to, if there are any.
+func unitAmount(lines []Line, unit string) (amount Nano, found bool) {
 	for i := range lines {
 		if lines[i].Dimension.Unit() == unit {
 			amount += lines[i].Amount
-			if first < 0 {
-				first = i
-			}
+			found = true
 		}
 	}
-	return amount, first
+	return amount, found
 }
 
 // Tokens is the number of tokens on the lines.
