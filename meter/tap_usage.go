@@ -13,7 +13,7 @@ func (t *Tap) Usage() Usage {
 	u := Usage{Source: FromUpstream, Model: t.facts.model.String()}
 	draft := d.quantities(&t.facts.usage.merged)
 	switch {
-	case t.facts.usage.seen && !draft.IsZero():
+	case !draft.IsZero():
 		u.Quantities, u.Anomalies = draft.Quantities, draft.anomalies
 		if d.results != nil {
 			d.results(&t.facts, &u.Quantities)
@@ -56,7 +56,7 @@ func (t *Tap) UsageOfPart() Usage {
 // is what tells one that costs from one that does not.
 func (t *Tap) Reported() bool {
 	draft := t.request.Endpoint.dialect.quantities(&t.facts.usage.merged)
-	return t.facts.usage.seen && !draft.IsZero()
+	return !draft.IsZero()
 }
 
 // Failed reports whether the upstream has said that it failed, and nothing else,

@@ -48,8 +48,6 @@ func (c *usageCounts) set(f usageField, n int64) { c.value[f], c.given[f] = n, t
 type upstreamUsage struct {
 	merged  usageCounts
 	pending usageCounts
-	// seen is set once an object has been merged.
-	seen bool
 	// negative and absurd are set when a count had to be ignored.
 	negative, absurd bool
 }
@@ -86,7 +84,6 @@ func (u *upstreamUsage) commit() bool {
 			u.merged.set(usageField(f), u.pending.value[f])
 		}
 	}
-	u.seen = true
 	return true
 }
 
