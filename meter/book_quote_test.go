@@ -110,6 +110,7 @@ prices:
   - {models: [m], rates: {image: 2}}
   - {models: [m], upstreams: [dear], rates: {image: 5}}
   - {models: [m], upstreams: [cheap], rates: {image: 1}}
+  - {models: ["*"], rates: {image: 9}}
 `)
 	for upstream, want := range map[string]string{"": "5", "dear": "5", "cheap": "1", "other": "2"} {
 		c, err := book.Quote(meter.PriceQuery{Model: "m", Upstream: upstream, At: noon}, &meter.Quantities{meter.Image: 1}, nil)
@@ -125,6 +126,8 @@ prices:
   - {models: [rows], upstreams: [a], rates: {call: 0.5}}
   - {models: [rows], upstreams: [b], rates: {input: 1/1K, output: 1/1K}}
   - {models: [rows], upstreams: [c], rates: {call: 0.1, input: 0, output: 0}}
+  - {models: [free-tokens], upstreams: [a], rates: {call: 0.5}}
+  - {models: [free-tokens], upstreams: [b], rates: {input: 0, output: 0}}
   - models: [tiers]
     tiers:
       - {input: "[0,200)", rates: {call: 0.5, input: 0, output: 0}}
@@ -132,8 +135,9 @@ prices:
 `)
 	ceiling := meter.Quantities{meter.Input: 1000, meter.Output: 500}
 	for model, want := range map[string]string{
-		"rows":  "input 1, output 0.5, call 0.5",
-		"tiers": "input 0.001, output 0.0005, call 0.5",
+		"rows":        "input 1, output 0.5, call 0.5",
+		"tiers":       "input 0.001, output 0.0005, call 0.5",
+		"free-tokens": "input 0, output 0, call 0.5", // a key's limit of tokens counts them
 	} {
 		quote, err := book.Quote(meter.PriceQuery{Model: model, Class: "chat", At: noon}, &ceiling, nil)
 		if err != nil {
@@ -151,12 +155,14 @@ prices:
 	}
 }
 
-// The units of a request are bounded in all, whatever they cost: the ledger adds them up.
+// The units of a request are bounded in all, whatever they cost, and so is what they cost: the ledger adds them up.
 func TestQuoteIsBoundedInUnits(t *testing.T) {
 	book := newBook(t, `
 currency: CNY
 prices:
   - {models: [free], rates: {input: 0, output: 0}}
+  - {models: [dear], upstreams: [a], rates: {call: 9000000}}
+  - {models: [dear], upstreams: [b], rates: {input: 9000000}}
 `)
 	query := meter.PriceQuery{Model: "free", Class: "chat", At: noon}
 	if _, err := book.Quote(query, &meter.Quantities{meter.Input: 1 << 52, meter.Output: 1<<52 - 1}, nil); err != nil {
@@ -164,6 +170,9 @@ prices:
 	}
 	if _, err := book.Quote(query, &meter.Quantities{meter.Input: 1 << 52, meter.Output: 1 << 52}, nil); !errors.Is(err, meter.ErrAmountRange) {
 		t.Errorf("2^53 units: got %v, want ErrAmountRange", err)
+	}
+	if _, err := book.Quote(meter.PriceQuery{Model: "dear", Class: "chat", At: noon}, &meter.Quantities{meter.Input: 1}, nil); !errors.Is(err, meter.ErrAmountRange) {
+		t.Errorf("by the call and by the token: got %v, want ErrAmountRange", err)
 	}
 }
 
@@ -173,6 +182,7 @@ currency: CNY
 prices:
   - {models: [tokens], rates: {input: 5/1M, input_image: 10/1M, output: 40/1M}}
   - {models: [pieces], rates: {image: 0.06}}
+  - {models: [made], rates: {input: 5/1M, output_image: 40/1M}}
   - {models: [both], rates: {input: 5/1M, image: 0.06}}
   - {models: [calls], rates: {call: 0.3}}
 `)
@@ -192,7 +202,7 @@ prices:
 		// Nothing that the row prices came back: somebody must look at it.
 		{"tokens", meter.Quantities{meter.Image: 1}, "0", "image", "", true},
 		{"pieces", meter.Quantities{meter.Input: 1}, "0", "input", "", true},
-		{"calls", meter.Quantities{meter.Call: 1, meter.Search: 1}, "0.3", "call search", "", true},
+		{"calls", meter.Quantities{meter.Call: 2, meter.Search: 1}, "0.6", "call search", "", true},
 	} {
 		c, err := book.Charge(meter.PriceQuery{Model: tt.model, Class: "images", At: noon}, usage(tt.used))
 		wantFee(t, tt.model, c, err, tt.want)
@@ -214,8 +224,10 @@ prices:
 		wantFee(t, "quote of "+model, c, err, want)
 	}
 	ceiling[meter.OutputImage] = 0
-	if _, err := book.Quote(meter.PriceQuery{Model: "tokens", Class: "images", At: noon}, &ceiling, nil); !errors.Is(err, meter.ErrUnpriced) {
-		t.Errorf("output without a ceiling: got %v, want ErrUnpriced", err)
+	for _, model := range []string{"tokens", "made"} {
+		if _, err := book.Quote(meter.PriceQuery{Model: model, Class: "images", At: noon}, &ceiling, nil); !errors.Is(err, meter.ErrUnpriced) {
+			t.Errorf("output of %s without a ceiling: got %v, want ErrUnpriced", model, err)
+		}
 	}
 }
 
@@ -271,12 +283,15 @@ prices:
 			}
 		} else {
 			wantFee(t, tt.what, quote, err, tt.quote)
+			if tt.tool.Count > 0 && (len(quote.Lines) != 1 || quote.Lines[0].Tool != tt.tool.Tool) {
+				t.Errorf("%s: quote %+v", tt.what, quote.Lines)
+			}
 		}
 		u := usage(meter.Quantities{})
 		u.ToolCalls = tools
 		c, err := book.Charge(query, u)
 		wantFee(t, tt.what, c, err, tt.charge)
-		if tt.tool.Count > 0 && (c.Lines[0].Tool != tt.tool.Tool || c.Lines[0].Unpriced != (tt.quote == "")) {
+		if tt.tool.Count == 0 && len(c.Lines) > 0 || tt.tool.Count > 0 && (c.Lines[0].Tool != tt.tool.Tool || c.Lines[0].Unpriced != (tt.quote == "")) {
 			t.Errorf("%s: %+v", tt.what, c.Lines)
 		}
 	}

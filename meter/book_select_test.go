@@ -63,7 +63,7 @@ func TestAnswerDecides(t *testing.T) {
 	book := newBook(t, `
 currency: CNY
 prices:
-  - {models: [m], rates: {input: 2/1M, output: 2/1M}, multipliers: [{when: {service_tier: flex}, by: 0.5}, {when: {batch: true}, by: 0.25}]}
+  - {models: [m], rates: {input: 2/1M, output: 2/1M}, multipliers: [{when: {service_tier: flex}, by: 0.5}, {when: {batch: true}, by: 0.25}, {when: {size: huge}, by: 10}]}
   - {models: [m], when: {service_tier: priority}, rates: {input: 5/1M, output: 5/1M}}
 `)
 	for _, tt := range []struct {
@@ -75,6 +75,7 @@ prices:
 		{meter.Attributes{"service_tier": "flex"}, meter.Attributes{"service_tier": "flex"}, "1"},
 		{meter.Attributes{"service_tier": "flex"}, nil, "2"}, // unsaid: nobody gives himself a discount
 		{meter.Attributes{"service_tier": "flex"}, meter.Attributes{"size": "wide"}, "2"},
+		{meter.Attributes{"service_tier": "flex"}, meter.Attributes{"size": "huge"}, "20"},
 		{meter.Attributes{"service_tier": "priority"}, nil, "5"},
 		{meter.Attributes{"service_tier": "flex"}, meter.Attributes{"service_tier": "default"}, "2"},
 		{meter.Attributes{"service_tier": "auto"}, meter.Attributes{"service_tier": "priority"}, "5"},
@@ -94,7 +95,9 @@ func TestUnsaidAttributesAreNotFree(t *testing.T) {
 currency: CNY
 prices:
   - {models: [m], when: {size: small}, rates: {image: 1}}
-  - {models: [m], when: {size: wide}, rates: {image: 3}}
+  - {models: [m], when: {size: wide}, rates: {image: 6}, multipliers: [{when: {size: wide}, by: 0.5}]}
+  - {models: [m], when: {size: tall}, rates: {image: 2}}
+  - {models: [free], when: {size: small}, rates: {image: 0}}
 `)
 	query := meter.PriceQuery{Model: "m", Class: "images", At: noon}
 	quote, err := book.Quote(query, &meter.Quantities{meter.Image: 1}, nil)
@@ -103,6 +106,11 @@ prices:
 	wantFee(t, "charge", c, err, "3")
 	if c.Lines[0].BilledAs != "image when size=wide" {
 		t.Errorf("billed as %q", c.Lines[0].BilledAs)
+	}
+	c, err = book.Charge(meter.PriceQuery{Model: "free", Class: "images", At: noon}, usage(meter.Quantities{meter.Image: 1}))
+	wantFee(t, "free in every size", c, err, "0")
+	if c.Lines[0].Unpriced {
+		t.Errorf("free in every size: %+v", c.Lines)
 	}
 	u := usage(meter.Quantities{meter.Image: 1})
 	u.Attributes = meter.Attributes{"size": "small"}

@@ -111,6 +111,7 @@ func TestTiersOfGLM46(t *testing.T) {
 		{"cached count for the tier", meter.Quantities{meter.Input: 1, meter.CachedInput: 31999}, "0.0256032"}, // 1×4 + 31999×0.8
 		{"reasoning counts for the tier", meter.Quantities{meter.Output: 100, meter.Reasoning: 100}, "0.0028"}, // 200×14
 		{"an unsplit total is input, at the dearer", meter.Quantities{meter.Unsplit: 1000}, "0.008"},           // ×8
+		{"an unsplit total counts for the tier", meter.Quantities{meter.Unsplit: 32000}, "0.512"},              // ×16
 		{"nothing used", meter.Quantities{}, "0"},
 	}
 	for _, tt := range tests {
@@ -165,7 +166,9 @@ prices:
     rates: {input: 0.5/1M}
   - models: [silent]
     rates: {input: 1/1M, output: 1/1M}
-    fallback: {reasoning: none}
+    fallback: {reasoning: none, input_audio: none}
+  - models: [picture]
+    rates: {image: 1}
 `)
 	tests := []struct {
 		what    string
@@ -178,6 +181,8 @@ prices:
 		{"unknown endpoint", meter.PriceQuery{Model: "embed", Class: "nonsense"}, meter.Quantities{meter.Input: 1}, "at nonsense"},
 		{"output", meter.PriceQuery{Model: "embed", Class: "embeddings"}, meter.Quantities{meter.Input: 1, meter.Output: 1}, "output has no rate"},
 		{"a part that is not to be billed", meter.PriceQuery{Model: "silent", Class: "chat"}, meter.Quantities{meter.Reasoning: 1}, "reasoning has no rate"},
+		{"a modality that is not to be billed", meter.PriceQuery{Model: "silent", Class: "chat"}, meter.Quantities{meter.Input: 1, meter.InputAudio: 1}, "input_audio has no rate"},
+		{"tokens without the image that pays", meter.PriceQuery{Model: "picture", Class: "chat"}, meter.Quantities{meter.Input: 1}, "input has no rate"},
 		{"a search", meter.PriceQuery{Model: "embed", Class: "embeddings"}, meter.Quantities{meter.Input: 1, meter.Search: 1}, "search has no rate"},
 	}
 	for _, tt := range tests {
@@ -200,16 +205,17 @@ func TestChargesAreBounded(t *testing.T) {
 currency: CNY
 prices:
   - models: [dear]
-    rates: {input: 9000000, output: 9000000, image: 0.000000001}
+    rates: {input: 9000000, output: 9000000, image: 0.000000001, page: 0.000000001}
   - models: [free]
-    rates: {input: 0, output: 0}
+    rates: {input: 0, output: 0, tool_call: 0}
 `)
 	for what, q := range map[string]meter.Quantities{
-		"one line":         {meter.Input: 2},
-		"the sum of lines": {meter.Input: 1, meter.Output: 1},
-		"the quantity":     {meter.Image: 1 << 53},
+		"dear, one line":         {meter.Input: 2},
+		"dear, the sum of lines": {meter.Image: 1<<53 - 1, meter.Page: 1},
+		"free, the quantity":     {meter.Input: 1 << 53},
 	} {
-		query := meter.PriceQuery{Model: "dear", Class: "chat", At: noon}
+		model, _, _ := strings.Cut(what, ",")
+		query := meter.PriceQuery{Model: model, Class: "chat", At: noon}
 		if _, err := book.Charge(query, usage(q)); !errors.Is(err, meter.ErrAmountRange) {
 			t.Errorf("charge, %s: got %v, want ErrAmountRange", what, err)
 		}
@@ -217,7 +223,15 @@ prices:
 			t.Errorf("quote, %s: got %v, want ErrAmountRange", what, err)
 		}
 	}
-	c, err := book.Charge(meter.PriceQuery{Model: "free", Class: "chat", At: noon}, usage(meter.Quantities{meter.Input: 1<<53 - 1, meter.Output: -5}))
+	c, err := book.Charge(meter.PriceQuery{Model: "dear", Class: "chat", At: noon}, usage(meter.Quantities{meter.Image: 1<<53 - 1}))
+	wantFee(t, "the most", c, err, "9007199.254740991")
+	free := meter.PriceQuery{Model: "free", Class: "chat", At: noon}
+	u := usage(meter.Quantities{})
+	u.ToolCalls = []meter.ToolUse{{Tool: "code", Dimension: meter.ToolCall, Count: 1 << 53}}
+	if _, err := book.Charge(free, u); !errors.Is(err, meter.ErrAmountRange) {
+		t.Errorf("calls of a tool: got %v, want ErrAmountRange", err)
+	}
+	c, err = book.Charge(free, usage(meter.Quantities{meter.Input: 1<<53 - 1, meter.Output: -5}))
 	wantFee(t, "free", c, err, "0")
 	if len(c.Lines) != 1 || c.Lines[0].Rate.String() != "0" || c.Lines[0].Unpriced {
 		t.Errorf("free and negative: %+v", c.Lines)
@@ -297,10 +311,16 @@ prices:
   - {models: [both], rates: {call: 0.3, input: 1/1M, output: 1/1M}}
 `)
 	used := meter.Quantities{meter.Input: 10, meter.Output: 9}
-	for model, want := range map[string]string{"flat": "0.3", "free-tokens": "0.3", "both": "0.300019"} {
+	for model, want := range map[string]struct {
+		fee    string
+		tokens int64 // on the lines
+	}{"flat": {"0.3", 0}, "free-tokens": {"0.3", 19}, "both": {"0.300019", 19}} {
 		q := meter.PriceQuery{Model: model, Class: "chat", At: noon}
 		charge, err := book.Charge(q, usage(used))
-		wantFee(t, model, charge, err, want)
+		wantFee(t, model, charge, err, want.fee)
+		if charge.Tokens() != want.tokens {
+			t.Errorf("%s: %d tokens, want %d", model, charge.Tokens(), want.tokens)
+		}
 		quote, err := book.Quote(q, &used, nil)
 		if err != nil || quote.Fee < charge.Fee {
 			t.Errorf("%s: quote %s, %v, below the charge of %s", model, quote.Fee, err, charge.Fee)

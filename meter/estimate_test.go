@@ -57,6 +57,18 @@ func TestEstimateText(t *testing.T) {
 	}
 }
 
+// TestEstimateOfALongPrompt checks that the estimate of a prompt goes on beyond
+// the text that the tokenizer is given, within a message and in those that follow.
+func TestEstimateOfALongPrompt(t *testing.T) {
+	text := strings.Repeat("The quick brown fox jumps over the lazy dog. ", maxTokenized/30)
+	message := `{"role":"user","content":"` + text + `"}`
+	r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","messages":[`+message+`,`+message+`]}`)
+	whole := 2 * countTokens(text[:maxTokenized/2]) * int64(len(text)) / (maxTokenized / 2)
+	if got := r.EstimateInput(); got < whole*9/10 || got > whole*11/10 {
+		t.Errorf("estimated %d, about %d are counted", got, whole)
+	}
+}
+
 // TestEstimateIsCutToTheLimit checks that an estimate is never more than the
 // request's own limit, and that a mere default is none.
 func TestEstimateIsCutToTheLimit(t *testing.T) {
@@ -106,6 +118,7 @@ func TestUnseen(t *testing.T) {
 	}{
 		{"/chat/completions", `{"model":"m","messages":[{"role":"user","content":"one two"}]}`, Quantities{Input: 9}, 0},
 		{"/chat/completions", `{"model":"gpt-4o-search-preview","messages":[{"role":"user","content":"one two"}]}`, Quantities{Input: 9}, 1},
+		{"/chat/completions", `{"model":"m","messages":[{"role":"user","content":"one two"}],"tools":[{"type":"web_search","web_search":{}}]}`, Quantities{Input: 22}, 0},
 		{"/images/generations", `{"model":"m","prompt":"one two","n":3,"quality":"low"}`, Quantities{Input: 6, Image: 3, OutputImage: 3 * 272}, 0},
 		{"/images/generations", `{"model":"m","prompt":"one two","quality":"medium","size":"1536x1024"}`, Quantities{Input: 6, Image: 1, OutputImage: 1056 * 3 / 2}, 0},
 	} {

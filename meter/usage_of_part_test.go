@@ -21,6 +21,7 @@ func TestUsageOfPart(t *testing.T) {
 		flags        []string
 	}{
 		{"told at the beginning", early + text, 150, 250, estimated},
+		{"told at the beginning of more than is held for", early + strings.Repeat(text, 40), 6000, 10_000, estimated},
 		{"told in between", early + text + told + text, 190, 290, estimated},
 		{"told with every event", early + strings.Repeat(told, 10), 40, 40, said},
 		{"cut within an event", told + strings.TrimSuffix(content(words), "\n"), 40, 40, said},
@@ -38,6 +39,11 @@ func TestUsageOfPart(t *testing.T) {
 		if u.Source == Estimated != (c.flags != nil) {
 			t.Errorf("%s: from %s", c.name, u.Source)
 		}
+	}
+	never := streamTap(t, false)
+	never.Pass(nil, []byte(text))
+	if u := never.UsageOfPart(); u.Quantities != never.Usage().Quantities || u.Source != Estimated || u.Anomalies != nil {
+		t.Errorf("never told: %v, %v", u.Map(), u.Anomalies)
 	}
 	noInput := streamTap(t, false)
 	noInput.Pass(nil, []byte(chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"completion_tokens":1}`)+text))

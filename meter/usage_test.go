@@ -42,8 +42,10 @@ func TestUsageMerge(t *testing.T) {
 		{"a video", []string{`{"prompt_tokens":30,"completion_tokens":1,"prompt_tokens_details":{"video_tokens":29}}`}, Quantities{Input: 1, InputVideo: 29, Output: 1}, nil},
 		{"a drawn answer", []string{`{"prompt_tokens":30,"completion_tokens":1300,"completion_tokens_details":{"image_tokens":1290}}`}, Quantities{Input: 30, Output: 10, OutputImage: 1290}, nil},
 		{"hit and miss alone", []string{`{"prompt_cache_hit_tokens":3,"prompt_cache_miss_tokens":4,"completion_tokens":1}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
+		{"a hit alone is not the input", []string{`{"prompt_cache_hit_tokens":3,"completion_tokens":1,"total_tokens":20}`}, Quantities{Input: 16, CachedInput: 3, Output: 1}, nil},
 		{"a cached count twice", []string{`{"prompt_tokens":7,"completion_tokens":1,"prompt_cache_hit_tokens":3,"prompt_tokens_details":{"cached_tokens":3}}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
 		{"a negative field is ignored", []string{`{"prompt_tokens":7,"completion_tokens":-1}`}, Quantities{Input: 7}, []string{"negative_usage"}},
+		{"so is what no number holds", []string{`{"prompt_tokens":7,"completion_tokens":1e400}`}, Quantities{Input: 7}, []string{"absurd_usage"}},
 		{"an absurd field is ignored", []string{`{"prompt_tokens":7,"completion_tokens":99999999999999999999}`}, Quantities{Input: 7}, []string{"absurd_usage"}},
 	}
 	for _, c := range cases {
