@@ -47,8 +47,23 @@ func TestCeilingOfWhatIsNotText(t *testing.T) {
 			body = `{"model":"m",` + c.members + `}`
 		}
 		r := mustRead(t, FindEndpoint("/chat/completions"), body)
+		r.MayGoTo(r.Model) // as for each of its upstreams: what it may cost there is held for once
 		if n := r.Ceiling[c.dimension]; n < c.least || n > c.most {
 			t.Errorf("%s: %s up to %d, want %d to %d", c.name, c.dimension, n, c.least, c.most)
+		}
+	}
+}
+
+// TestCeilingOfImagesToBeEdited checks that each of them is held for, however it is given.
+func TestCeilingOfImagesToBeEdited(t *testing.T) {
+	for image, images := range map[string]int64{
+		`"https://x/y.png"`: 1, `{"file_id":"f"}`: 1, `["https://x/y.png",{"image_url":"https://x/z.png"}]`: 2, `[["https://x/y.png"]]`: 1, `[]`: 0,
+	} {
+		for _, name := range []string{"image", "images"} {
+			r := mustRead(t, FindEndpoint("/images/edits"), `{"model":"m","prompt":"a hat","`+name+`":`+image+`}`)
+			if got := r.Ceiling[InputImage]; got != images*editImageTokens {
+				t.Errorf("%s %s: up to %d tokens, want those of %d images", name, image, got, images)
+			}
 		}
 	}
 }

@@ -70,11 +70,17 @@ func TestEstimateOfALongPrompt(t *testing.T) {
 }
 
 // TestEstimateIsCutToTheLimit checks that an estimate is never more than the
-// request's own limit, and that a mere default is none.
+// request's own limit, and that a mere default is none, nor a limit that the
+// upstream may not know.
 func TestEstimateIsCutToTheLimit(t *testing.T) {
 	answer := []byte(`{"choices":[{"message":{"content":"` + strings.Repeat("one two three ", 5000) + `"}}]}`)
-	for body, limited := range map[string]bool{`{"model":"m","max_tokens":7}`: true, `{"model":"m"}`: false} {
-		tap := mustRead(t, FindEndpoint("/chat/completions"), body).NewTap("application/json")
+	for body, limited := range map[string]bool{
+		`{"model":"m","max_tokens":7}`: true, `{"model":"m","max_tokens":7,"max_completion_tokens":7}`: true,
+		`{"model":"m"}`: false, `{"model":"m","max_completion_tokens":7}`: false,
+	} {
+		r := mustRead(t, FindEndpoint("/chat/completions"), body)
+		r.MayIgnoreNewLimit()
+		tap := r.NewTap("application/json")
 		tap.Pass(nil, answer)
 		if got := tap.Usage().Quantities[Output]; limited != (got == 7) || got < 7 {
 			t.Errorf("%s: estimated %d", body, got)

@@ -27,6 +27,14 @@ func TestRefusalWithStatus200(t *testing.T) {
 		{`{"code":500,"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":4,"completion_tokens":1}}`, 1},
 		{`{"code":1000,"usage":{"prompt_tokens":4,"completion_tokens":1}}`, 1},
 		{`{"code":null}`, 1},
+		{`{"code":0,"msg":"ok"}`, 1},
+		{`{"code":200,"msg":"ok"}`, 1},
+		{`{"code":"ok"}`, 1},
+		{`{"code":"1301","msg":"no"}`, 0},
+		{`{"error":"no"}`, 0},
+		{`{"error":true}`, 0},
+		{`{"error":""}`, 1},
+		{`{"error":false}`, 1},
 	} {
 		tap := mustRead(t, FindEndpoint("/chat/completions"), requests["/chat/completions"]).NewTap("application/json")
 		tap.Pass(nil, []byte(c.answer))

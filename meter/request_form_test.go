@@ -73,6 +73,16 @@ func TestReadForm(t *testing.T) {
 	}
 }
 
+// TestReadFormBooleans: a field has no type, and upstreams take either way to say it.
+func TestReadFormBooleans(t *testing.T) {
+	for text, want := range map[string]bool{"true": true, "True": true, "1": true, "false": false, "0": false, "": false} {
+		r, err := FindEndpoint("/images/edits").ReadRequest(formType, testForm(t, "model", "m", "stream", text), ReadOptions{})
+		if err != nil || r.Stream != want {
+			t.Errorf("stream %q: %v, %v", text, r, err)
+		}
+	}
+}
+
 // TestReadFormErrors checks that forms which two readers could understand
 // differently are refused.
 func TestReadFormErrors(t *testing.T) {
