@@ -60,6 +60,8 @@ func TestQuoteOfUsageRefused(t *testing.T) {
 		{`{"model":"gpt-4o","usage":{}}`, 400, "usage"},
 		{`{"model":"gpt-4o","usage":{"token":1}}`, 400, "usage.token"},
 		{`{"model":"gpt-4o","usage":{"input":1.5}}`, 400, "usage.input"},
+		{`{"model":"gpt-4o","usage":{"input":-1}}`, 400, "usage.input"},
+		{`{"model":"gpt-4o","usage":{"input":9007199254740992}}`, 400, ""},
 		{`{"model":"gpt-4o","usage":{"input":1},"when":"hd"}`, 400, "when"},
 		{`{"model":"gpt-4o","usage":{"input":1},"when":{"size":5}}`, 400, "when.size"},
 		{`{"model":"gpt-4o","usage":{"input":1},"at":"yesterday"}`, 400, "at"},

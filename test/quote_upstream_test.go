@@ -16,16 +16,18 @@ prices:
   - {models: [cheaper], upstreams: [one], rates: {input: 2/1M, output: 8/1M}}
   - {models: [either], upstreams: [one], rates: {input: 2/1M, output: 8/1M}}
   - {models: [either], upstreams: [two], rates: {input: 3/1M, output: 9/1M}}
+  - {models: [or], upstreams: [one], rates: {input: 3/1M, output: 9/1M}}
+  - {models: [or], upstreams: [two], rates: {input: 2/1M, output: 8/1M}}
 `
 	})
 	item := func(name, models string) string {
 		return fmt.Sprintf("  - {name: %s, base_url: %q, api_key: %q, models: %s}\n", name, w.up.url+"/v1", upstreamKey, models)
 	}
-	w.withUpstreams(item("one", "[theirs, cheaper, either]"), item("two", "[either]"))
+	w.withUpstreams(item("one", "[theirs, cheaper, either, or]"), item("two", "[either, or]"))
 	w.account("acme", "100")
 	key, _ := w.key("acme")
 	p := w.serve()
-	for model, fee := range map[string]string{"theirs": "10", "cheaper": "10", "either": "12"} {
+	for model, fee := range map[string]string{"theirs": "10", "cheaper": "10", "either": "12", "or": "12"} {
 		quoted := p.post("/v1/quote", key, `{"model":"`+model+`","usage":{"input":1000000,"output":1000000}}`)
 		equal(t, "quote of "+model+", "+quoted.body, quoted.get("fee").String(), fee)
 	}
