@@ -95,11 +95,11 @@ func TestUnsaidAttributesAreNotFree(t *testing.T) {
 currency: CNY
 prices:
   - {models: [m], when: {size: small}, rates: {image: 1}}
-  - {models: [m], when: {size: wide}, rates: {image: 6}, multipliers: [{when: {size: wide}, by: 0.5}]}
+  - {models: [m], when: {size: wide}, rates: {image: 6}, multipliers: [{when: {size: wide, quality: low}, by: 0.5}]}
   - {models: [m], when: {size: tall}, rates: {image: 2}}
   - {models: [free], when: {size: small}, rates: {image: 0}}
 `)
-	query := meter.PriceQuery{Model: "m", Class: "images", At: noon}
+	query := meter.PriceQuery{Model: "m", Class: "images", At: noon, Attributes: meter.Attributes{"quality": "low"}}
 	quote, err := book.Quote(query, &meter.Quantities{meter.Image: 1}, nil)
 	wantFee(t, "quote", quote, err, "3")
 	c, err := book.Charge(query, usage(meter.Quantities{meter.Image: 1}))
