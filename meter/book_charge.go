@@ -235,7 +235,7 @@ func (r *priceRow) maskFor(known *knowledge) (mask uint16) {
 
 // withOwn is what is known once the row has been chosen.
 func (r *priceRow) withOwn(known *knowledge) knowledge {
-	if len(r.when) == 0 || known.hold(r.when) {
+	if known.hold(r.when) {
 		return *known
 	}
 	own := attributesOf(r.when)

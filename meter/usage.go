@@ -163,7 +163,7 @@ func (d *usageDraft) wholes(c *usageCounts) bool {
 	if !hasIn && (c.given[usageCacheHit] && c.given[usageCacheMiss]) {
 		in, hasIn = c.value[usageCacheHit]+c.value[usageCacheMiss], true
 	}
-	if hasIn && in == 0 && out == 0 && total > 0 { // who writes numbers it does not have as 0
+	if hasIn && in == 0 && out == 0 { // who writes numbers it does not have as 0
 		hasIn, hasOut = false, false
 	}
 	switch {
