@@ -242,33 +242,22 @@ func (c *call) forward() error {
 		c.answer, c.firstByte = response, time.Since(c.at)
 		if err = decode(response); err != nil {
 			c.blame(err)
-			err = c.notDecoded(err)
+			err = c.unread(err)
 		}
 		return err
 	}
 	return failure
 }
 
-// notDecoded is why there is no answer to be read: decoding waits for the body,
-// and may have been cut meanwhile.
-func (c *call) notDecoded(err error) error {
-	if c.answer.StatusCode >= http.StatusMultipleChoices {
-		return c.errorUnread(err)
-	}
-	if cause := c.cut.cause(); cause != nil {
-		return cause
-	}
-	return err
-}
-
-// errorUnread is why an upstream's own error could not be read. It costs nothing,
-// though its client has left.
-func (c *call) errorUnread(err error) error {
-	switch cause := c.cut.cause(); {
-	case errors.Is(cause, errUpstreamTimeout):
-		return cause
-	case errors.Is(cause, errShutdown):
+// unread is why an answer could not be read: it may have been cut meanwhile. An
+// upstream's own error costs nothing, though its client has left.
+func (c *call) unread(err error) error {
+	cause, failed := c.cut.cause(), c.answer.StatusCode >= http.StatusMultipleChoices
+	switch {
+	case failed && errors.Is(cause, errShutdown):
 		return errDraining()
+	case cause != nil && (!failed || errors.Is(cause, errUpstreamTimeout)):
+		return cause
 	}
 	return err
 }
@@ -302,7 +291,7 @@ func (c *call) passUpstreamError() {
 	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxKept)+1))
 	if err != nil {
 		c.blame(err)
-		c.giveUp(c.errorUnread(errUpstreamAway("its error broke off")))
+		c.giveUp(c.unread(errUpstreamAway("its error broke off")))
 		return
 	}
 	if len(body) > c.proxy.policy.MaxKept {
