@@ -278,9 +278,7 @@ func (c *call) giveUp(err error) {
 	default:
 		ours = errUpstreamAway("the call was cut")
 	}
-	if standing := c.release(); standing != nil {
-		writeStanding(c.client.w.Header(), standing)
-	}
+	ours.standing = c.release()
 	c.refuse(ours)
 }
 
