@@ -375,25 +375,24 @@ func (c *call) breakOff(err error) {
 	c.blame(err)
 	cause := c.cut.cause()
 	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.hasLeft()
-	if clientsDoing || c.client.delivered.Load() && c.tap.began() {
-		if c.settle(c.partialUsage()) == nil {
-			c.write(c.tap.end(nil)) // of a stream, what came and is booked, such as the upstream's error
-		}
-		panic(http.ErrAbortHandler) // the client must not take the part for the whole
-	}
-	if c.streaming {
+	var tell bool // what is withheld of a stream, such as the upstream's error
+	switch {
+	case clientsDoing || c.client.delivered.Load() && c.tap.began():
+		tell = c.settle(c.partialUsage()) == nil
+	case c.streaming:
 		c.release()
-		if c.tap.failed() {
-			c.write(c.tap.end(nil)) // it says why, and costs nothing
-		}
-		panic(http.ErrAbortHandler)
+		tell = c.tap.failed() // it says why, and costs nothing
+	case cause != nil:
+		c.giveUp(cause)
+		return
+	default:
+		c.giveUp(errUpstreamAway(reason(err)))
+		return
 	}
-	if cause != nil {
-		err = cause
-	} else {
-		err = errUpstreamAway(reason(err))
+	if tell {
+		c.write(c.tap.end(nil))
 	}
-	c.giveUp(err)
+	panic(http.ErrAbortHandler) // the client must not take the part for the whole
 }
 
 // withhold ends a call whose charge could not be booked: the client does not
