@@ -31,7 +31,6 @@ type call struct {
 	quote      meter.Charge
 	hold       *ledger.Hold
 	heldSince  time.Time
-	heldFor    time.Duration
 	detached   context.Context //nolint:containedctx // the request's values, without its end: the client's leaving stops no booking
 	// resolved says that the hold has been settled or released, or that the
 	// sweeper will do it, because the ledger is away.
@@ -440,7 +439,9 @@ func (c *call) release() *ledger.Standing {
 	return standing
 }
 
-func (c *call) heldUntilNow() { c.heldFor = time.Since(c.heldSince) }
+func (c *call) heldUntilNow() {
+	c.proxy.metrics.holdAge.Observe(time.Since(c.heldSince).Seconds())
+}
 
 // refuse answers with an error of ours.
 func (c *call) refuse(e *apiError) {

@@ -83,9 +83,6 @@ func (m *Metrics) refused(code string) { m.requests.WithLabelValues("none", code
 // ended counts a call: its receipt, or why there is none.
 func (m *Metrics) ended(c *call, took time.Duration) {
 	m.duration.WithLabelValues(c.endpoint.Name).Observe(took.Seconds())
-	if c.hold != nil {
-		m.holdAge.Observe(c.heldFor.Seconds())
-	}
 	if c.firstByte > 0 {
 		m.firstByte.WithLabelValues(c.upstream.Name).Observe(c.firstByte.Seconds())
 	}
