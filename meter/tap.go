@@ -156,15 +156,19 @@ func (t *Tap) release(dst []byte, n int) []byte {
 
 // End says that the upstream is at its end and returns what was kept back, to
 // be delivered once the charge is booked. A second End returns nothing.
-func (t *Tap) End() []byte { return t.EndWithCost(nil) }
+func (t *Tap) End() []byte {
+	t.finish()
+	held := t.held
+	t.held = nil
+	return held
+}
 
 // EndWithCost is End with members such as `"cost":…,"cost_details":{…}` put
 // into the usage object, if its end was kept back. Members of these names
 // that the upstream had put there are replaced, if all of the object was kept.
+// No members: it is End.
 func (t *Tap) EndWithCost(cost []byte) []byte {
-	t.finish()
-	held := t.held
-	t.held = nil
+	held := t.End()
 	if t.usageClose < 0 || len(cost) == 0 {
 		return held
 	}

@@ -505,6 +505,14 @@ func (c *call) writeReceipt(h http.Header) {
 	writeReceipt(h, c.currency(), c.receipt, c.feeIsCertain())
 }
 
+// costMembers are what the body tells of the cost; nil, unless it was asked for.
+func (c *call) costMembers() []byte {
+	if !c.costInBody {
+		return nil
+	}
+	return costMembers(c.currency(), c.receipt, c.feeIsCertain())
+}
+
 func (c *call) currency() string { return c.routing.book.Currency() }
 
 // model is what the client asked for, or "" when the request could not be read.

@@ -154,11 +154,7 @@ func (c *call) sendHead() {
 
 // sendEnd sends the withheld end of a stream, with its receipt in the trailers.
 func (c *call) sendEnd() {
-	var cost []byte
-	if c.costInBody {
-		cost = costMembers(c.currency(), c.receipt, c.feeIsCertain())
-	}
-	if !c.client.put(c.tap.end(cost)) { // it goes out with the trailers
+	if !c.client.put(c.tap.end(c.costMembers())) { // it goes out with the trailers
 		c.clientLeft()
 	}
 	c.writeReceipt(c.client.w.Header()) // announced as trailers
@@ -166,9 +162,7 @@ func (c *call) sendEnd() {
 
 // sendWhole sends a JSON answer with its receipt in the headers.
 func (c *call) sendWhole(body []byte) {
-	if c.costInBody {
-		body = meter.PatchCost(body, costMembers(c.currency(), c.receipt, c.feeIsCertain()))
-	}
+	body = meter.PatchCost(body, c.costMembers())
 	h := c.client.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id)
 	c.writeReceipt(h)

@@ -90,8 +90,5 @@ func (s *sharedTap) failed() bool {
 func (s *sharedTap) end(cost []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cost != nil {
-		return s.tap.EndWithCost(cost)
-	}
-	return s.tap.End()
+	return s.tap.EndWithCost(cost)
 }
