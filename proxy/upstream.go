@@ -27,8 +27,7 @@ type Upstream struct {
 	Priority, Weight int
 	// Timeout bounds the silence of the upstream: before its head, and between
 	// two reads of its answer. Default 10 minutes.
-	Timeout       time.Duration
-	SharedObjects bool
+	Timeout time.Duration
 	// IgnoresNewLimit says that it has max_tokens, and passes over max_completion_tokens,
 	// as those of kind bigmodel all do.
 	IgnoresNewLimit bool
