@@ -41,7 +41,7 @@ func (l *Ledger) OpenHolds(ctx context.Context, account string) ([]OpenHold, err
 // shard it looks at the 1,000 oldest. ErrUnavailable.
 func (l *Ledger) OverdueHolds(ctx context.Context) ([]OpenHold, error) {
 	const most = 1000
-	var overdue []OpenHold
+	overdue := []OpenHold{}
 	for shard := range l.tags {
 		r, err := l.due(ctx, shard, most)
 		if err != nil {
@@ -80,7 +80,7 @@ func sortHolds(holds []OpenHold) {
 
 // openHolds reads an account's holds; lua/snapshot.lua puts their deadlines beside them.
 func (s *accountState) openHolds() ([]OpenHold, error) {
-	var holds []OpenHold
+	holds := []OpenHold{}
 	for id, text := range s.holds {
 		if strings.Contains(id, ":") {
 			continue

@@ -67,7 +67,7 @@ func (p *program) accountList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.print(list(accounts), func() string { return accountTable(accounts, o) })
+				return p.print(accounts, func() string { return accountTable(accounts, o) })
 			})
 		},
 	}
@@ -97,7 +97,6 @@ func (p *program) accountShow() *cobra.Command {
 				if err != nil {
 					return noAccount(err, args[0])
 				}
-				a.Packs = list(a.Packs)
 				return p.print(a, func() string { return accountText(a, o) })
 			})
 		},
@@ -177,6 +176,5 @@ func (p *program) printAccount(ctx context.Context, o *operator, id, sentence st
 	if err != nil {
 		return err
 	}
-	a.Packs = list(a.Packs)
 	return p.print(a, func() string { return sentence })
 }

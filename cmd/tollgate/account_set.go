@@ -44,7 +44,6 @@ until it is covered.`,
 				if err != nil {
 					return noAccount(err, args[0])
 				}
-				a.Packs = list(a.Packs)
 				return p.print(a, func() string {
 					return fmt.Sprintf("account %s: overdraft %s, split %s\n", a.ID, o.money(a.Overdraft), a.Split)
 				})

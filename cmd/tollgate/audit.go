@@ -27,7 +27,6 @@ account or of all. Exit code 1 and the differences if the books do not balance.`
 				if err != nil {
 					return noAccount(err, account)
 				}
-				report.Differences = list(report.Differences)
 				if err := p.print(report, func() string { return auditText(report) }); err != nil {
 					return err
 				}

@@ -49,7 +49,7 @@ func (p *program) printHolds(o *operator, holds []ledger.OpenHold, err error, no
 	if err != nil {
 		return err
 	}
-	return p.print(list(holds), func() string {
+	return p.print(holds, func() string {
 		if len(holds) == 0 {
 			return none
 		}

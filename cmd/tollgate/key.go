@@ -125,7 +125,7 @@ func (p *program) keyList() *cobra.Command {
 				if err != nil {
 					return noAccount(err, args[0])
 				}
-				return p.print(list(keys), func() string { return keyTable(keys, args[0], o) })
+				return p.print(keys, func() string { return keyTable(keys, args[0], o) })
 			})
 		},
 	}

@@ -34,14 +34,6 @@ func (p *program) printDone(done string, value any, human func() string) error {
 	return nil
 }
 
-// list is items, never nil: an empty list is [] in JSON.
-func list[T any](items []T) []T {
-	if items == nil {
-		return []T{}
-	}
-	return items
-}
-
 // A table is rows of text under a header. Columns whose header begins with >
 // are aligned to the right.
 type table struct {

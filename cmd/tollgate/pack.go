@@ -49,7 +49,6 @@ sooner. --order after_balance makes it pay after the wallets. A bare date in
 				if err != nil {
 					return hint(unsure(noAccount(err, args[0]), args[0], grant.Ref), ledger.ErrConflict, "use another --ref for another pack")
 				}
-				pack.Models = list(pack.Models)
 				return p.printDone(fmt.Sprintf("pack %s is granted", pack.ID), pack, func() string {
 					return fmt.Sprintf("pack %s granted to %s: %s %s, for %s models, expires %s\n",
 						pack.ID, args[0], count(pack.Quantity), pack.Unit, orAll(pack.Models), momentOrNever(pack.ExpiresAt, o.zone))
@@ -80,7 +79,7 @@ func (p *program) packList() *cobra.Command {
 				if err != nil {
 					return noAccount(err, args[0])
 				}
-				return p.print(list(packs), func() string {
+				return p.print(packs, func() string {
 					if len(packs) == 0 {
 						return fmt.Sprintf("%s has no packs: grant one with `tollgate pack grant %s --quantity 1000000`\n", args[0], args[0])
 					}

@@ -107,7 +107,7 @@ func (p *program) printQuote(q *quoteFlags) error {
 	if err != nil {
 		return err
 	}
-	answer := quoted{charge.Fee, book.Currency(), list(charge.Lines), charge.PriceVersion, q.model, query.Class}
+	answer := quoted{charge.Fee, book.Currency(), charge.Lines, charge.PriceVersion, q.model, query.Class}
 	if err := p.print(answer, func() string { return quoteText(&answer) }); err != nil {
 		return err
 	}

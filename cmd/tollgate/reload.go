@@ -64,7 +64,7 @@ func (r *reloader) reload() error {
 	r.running, r.version = merged, book.Version()
 	announce(r.log, next)
 	warnOfCalls(r.log, merged, book)
-	r.log.Info("reloaded", zap.Strings("changed", list(live)))
+	r.log.Info("reloaded", zap.Strings("changed", live))
 	if len(restart) > 0 {
 		r.log.Warn("these settings differ from those in force and need a restart", zap.Strings("settings", restart))
 	}

@@ -167,7 +167,7 @@ func TestAccountShowJSON(t *testing.T) {
 func TestListsOfNothingAreEmptyArrays(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create acme")
-	for _, args := range []string{"pack list acme", "key list acme", "journal acme --type charge"} {
+	for _, args := range []string{"pack list acme", "key list acme", "hold list acme", "journal acme --type charge"} {
 		if got := decode[[]any](t, o.do(args+" --json")); got == nil || len(got) != 0 {
 			t.Errorf("%s = %v", args, got)
 		}
