@@ -27,13 +27,7 @@ account or of all. Exit code 1 and the differences if the books do not balance.`
 				if err != nil {
 					return noAccount(err, account)
 				}
-				if err := p.print(report, func() string { return auditText(report) }); err != nil {
-					return err
-				}
-				if !report.OK {
-					return errFailed
-				}
-				return nil
+				return p.printFound(report.OK, report, func() string { return auditText(report) })
 			})
 		},
 	}

@@ -64,13 +64,7 @@ something is wrong or Redis cannot be reached.`,
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			result := p.runCheck(c.Context())
-			if err := p.print(result, func() string { return checkText(result) }); err != nil {
-				return err
-			}
-			if !result.OK {
-				return errFailed
-			}
-			return nil
+			return p.printFound(result.OK, result, func() string { return checkText(result) })
 		},
 	}
 }

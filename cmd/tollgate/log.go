@@ -46,14 +46,11 @@ func (p *program) adopt(ctx context.Context, o *operator, dir string) error {
 	if done == nil {
 		return err
 	}
-	printErr := p.print(done, func() string { return describeReplay(done) })
-	switch {
-	case err != nil:
+	failed := p.printFound(len(done.Doubts) == 0, done, func() string { return describeReplay(done) })
+	if err != nil {
 		return err
-	case printErr == nil && len(done.Doubts) > 0:
-		return errFailed
 	}
-	return printErr
+	return failed
 }
 
 func describeReplay(r *ledger.Replayed) string {

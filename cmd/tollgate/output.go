@@ -25,6 +25,15 @@ func (p *program) print(value any, human func() string) error {
 	return encoder.Encode(value)
 }
 
+// printFound is print for what a verb has found, all of which is said by that: if
+// it is not ok, the verb fails.
+func (p *program) printFound(ok bool, value any, human func() string) error {
+	if err := p.print(value, human); err != nil || ok {
+		return err
+	}
+	return errFailed
+}
+
 // printDone is print for what was booked just now. It is booked though nobody can be
 // told (a full disk, a pipe that is closed): who takes it for failed books it again.
 func (p *program) printDone(done string, value any, human func() string) error {

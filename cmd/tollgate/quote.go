@@ -108,15 +108,9 @@ func (p *program) printQuote(q *quoteFlags) error {
 		return err
 	}
 	answer := quoted{charge.Fee, book.Currency(), charge.Lines, charge.PriceVersion, q.model, query.Class}
-	if err := p.print(answer, func() string { return quoteText(&answer) }); err != nil {
-		return err
-	}
-	for i := range charge.Lines {
-		if charge.Lines[i].Unpriced {
-			return errFailed // the fee is not what such a call would cost: it would be refused
-		}
-	}
-	return nil
+	// Else the fee is not what such a call would cost: it would be refused.
+	priced := !slices.ContainsFunc(charge.Lines, func(l meter.Line) bool { return l.Unpriced })
+	return p.printFound(priced, answer, func() string { return quoteText(&answer) })
 }
 
 // quantities puts the flags together; a dimension that is given twice is a slip.

@@ -52,13 +52,7 @@ func (p *program) runRebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.print(report, func() string { return rebuildText(report, cfg.Policy.Timezone) }); err != nil {
-		return err
-	}
-	if !report.Audit.OK {
-		return errFailed
-	}
-	return nil
+	return p.printFound(report.Audit.OK, report, func() string { return rebuildText(report, cfg.Policy.Timezone) })
 }
 
 func rebuildText(r *ledger.RebuildReport, zone *time.Location) string {
