@@ -11,13 +11,11 @@ import (
 )
 
 func (p *program) hold() *cobra.Command {
-	c := &cobra.Command{
+	return asGroup(&cobra.Command{
 		Use:     "hold",
 		Short:   "Holds: what is set aside for calls that have not ended",
 		Example: "  tollgate hold list\n  tollgate hold end acme req_01m84zpx71gxv0yt3e0qjf34vr --release",
-	}
-	asGroup(c, p.holdList(), p.holdEnd())
-	return c
+	}, p.holdList(), p.holdEnd())
 }
 
 func (p *program) holdList() *cobra.Command {

@@ -11,13 +11,11 @@ import (
 )
 
 func (p *program) log() *cobra.Command {
-	c := &cobra.Command{
+	return asGroup(&cobra.Command{
 		Use:     "log",
 		Short:   "Look after the settlement log of a dead proxy",
 		Example: "  tollgate log replay /mnt/old-proxy/data/settlements",
-	}
-	asGroup(c, p.logReplay())
-	return c
+	}, p.logReplay())
 }
 
 func (p *program) logReplay() *cobra.Command {
