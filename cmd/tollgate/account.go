@@ -124,57 +124,41 @@ func accountText(a *ledger.Account, o *operator) string {
 }
 
 func (p *program) accountSuspend() *cobra.Command {
-	var reason string
-	c := &cobra.Command{
+	return p.statusVerb(&cobra.Command{
 		Use:     "suspend ID",
 		Short:   "Suspend an account: its keys are refused at once",
 		Long:    "Suspend an account. Calls in flight end and are charged; new ones are refused with account_suspended.",
 		Example: "  tollgate account suspend acme --reason 'invoice 81 is overdue'",
-		Args:    positional("ID"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := wrongArgument(ledger.CheckReason(reason)); err != nil {
-				return err
-			}
-			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
-				if err := o.SuspendAccount(ctx, args[0], reason); err != nil {
-					return noAccount(err, args[0])
-				}
-				return p.printAccount(ctx, o, args[0], fmt.Sprintf("account %s is suspended\nlift it with: tollgate account resume %s\n", args[0], args[0]))
-			})
-		},
-	}
-	c.Flags().StringVar(&reason, "reason", "", "why, for the journal")
-	return c
+	}, (*operator).SuspendAccount, "account %[1]s is suspended\nlift it with: tollgate account resume %[1]s\n")
 }
 
 func (p *program) accountResume() *cobra.Command {
-	var reason string
-	c := &cobra.Command{
+	return p.statusVerb(&cobra.Command{
 		Use:     "resume ID",
 		Short:   "Resume a suspended account",
 		Example: "  tollgate account resume acme --reason 'invoice 81 is paid'",
-		Args:    positional("ID"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := wrongArgument(ledger.CheckReason(reason)); err != nil {
+	}, (*operator).ResumeAccount, "account %s is active\n")
+}
+
+// statusVerb makes c a verb that sets an account's status, and says so in a sentence.
+func (p *program) statusVerb(c *cobra.Command, set func(o *operator, ctx context.Context, id, reason string) error, sentence string) *cobra.Command {
+	var reason string
+	c.Args = positional("ID")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := wrongArgument(ledger.CheckReason(reason)); err != nil {
+			return err
+		}
+		return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
+			if err := set(o, ctx, args[0], reason); err != nil {
+				return noAccount(err, args[0])
+			}
+			a, err := o.Account(ctx, args[0])
+			if err != nil {
 				return err
 			}
-			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
-				if err := o.ResumeAccount(ctx, args[0], reason); err != nil {
-					return noAccount(err, args[0])
-				}
-				return p.printAccount(ctx, o, args[0], fmt.Sprintf("account %s is active\n", args[0]))
-			})
-		},
+			return p.print(a, func() string { return fmt.Sprintf(sentence, a.ID) })
+		})
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the journal")
 	return c
-}
-
-// printAccount prints the account as it is now, or the sentence.
-func (p *program) printAccount(ctx context.Context, o *operator, id, sentence string) error {
-	a, err := o.Account(ctx, id)
-	if err != nil {
-		return err
-	}
-	return p.print(a, func() string { return sentence })
 }
