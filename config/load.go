@@ -191,9 +191,7 @@ func (c *Config) readAdmin(s *section) {
 	c.Admin.Listen = "127.0.0.1:8081"
 	set(s, "listen", &c.Admin.Listen, Address)
 	if overlap(c.Listen, c.Admin.Listen) {
-		at := s.value
-		at.path = join(s.path, "listen")
-		at.fail("%q is what listen is, too (%s): want another port for the operator's listener", c.Admin.Listen, c.Listen)
+		s.failAt("listen", "%q is what listen is, too (%s): want another port for the operator's listener", c.Admin.Listen, c.Listen)
 	}
 	secret(s, "token", &c.Admin.Token, text)
 	if c.Admin.Token != "" {
@@ -236,9 +234,7 @@ func (c *Config) readArchive(s *section) {
 			e.noteSecret(c.Archive.URL)
 		}
 	} else {
-		missing := s.value
-		missing.path = join(s.path, "url")
-		missing.fail("is missing: want sqlite:./data/archive.db or postgres://USER@HOST/DATABASE")
+		s.failAt("url", "is missing: want sqlite:./data/archive.db or postgres://USER@HOST/DATABASE")
 	}
 	set(s, "interval", &c.Archive.Interval, duration(100*time.Millisecond, time.Hour))
 	set(s, "keep", &c.Archive.Keep, duration(0, 10*365*24*time.Hour))

@@ -48,6 +48,13 @@ func (s *section) finish() {
 	}
 }
 
+// failAt notes a problem of a setting that may have no place of its own.
+func (s *section) failAt(name, format string, args ...any) {
+	at := s.value
+	at.path = join(s.path, name)
+	at.fail(format, args...)
+}
+
 // set reads an optional scalar and reports whether it was there and right.
 func set[T any](s *section, name string, into *T, parse func(string) (T, error)) bool {
 	e, ok := s.get(name)
@@ -63,9 +70,7 @@ func need[T any](s *section, name string, into *T, parse func(string) (T, error)
 		assign(e.value, into, parse)
 		return
 	}
-	missing := s.value
-	missing.path = join(s.path, name)
-	missing.fail("is missing: want %s", example)
+	s.failAt(name, "is missing: want %s", example)
 }
 
 func assign[T any](v value, into *T, parse func(string) (T, error)) bool {

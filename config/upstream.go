@@ -40,9 +40,7 @@ func readUpstream(s *section) Upstream {
 	if e, ok := s.get("models"); ok {
 		u.Models = readModels(e.value)
 	} else {
-		missing := s.value
-		missing.path = join(s.path, "models")
-		missing.fail("is missing: want the models that this upstream serves, such as [\"gpt-*\"]")
+		s.failAt("models", "is missing: want the models that this upstream serves, such as [\"gpt-*\"]")
 	}
 	set(s, "priority", &u.Priority, whole(0, 1000))
 	set(s, "weight", &u.Weight, whole(1, 1_000_000))
