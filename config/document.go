@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,7 +39,7 @@ func (d *document) parse(data []byte) (root value, ok bool) {
 func (d *document) syntaxProblem(data []byte, err error) Problem {
 	p := Problem{File: d.file, Message: err.Error()}
 	var syntax *yamlfile.Error
-	if !as(err, &syntax) {
+	if !errors.As(err, &syntax) {
 		return p
 	}
 	p.Line, p.Column = syntax.Line, syntax.Column

@@ -108,7 +108,7 @@ func readFile(path string) ([]byte, error) {
 // cause is a file error without the path, which the problem names already.
 func cause(err error) string {
 	var at *fs.PathError
-	if as(err, &at) {
+	if errors.As(err, &at) {
 		return at.Err.Error()
 	}
 	return err.Error()

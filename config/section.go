@@ -1,13 +1,9 @@
 package config
 
 import (
-	"errors"
 	"slices"
 	"strings"
 )
-
-// as is errors.As, with the target's type inferred.
-func as[T any](err error, target *T) bool { return errors.As(err, target) }
 
 // A section is a mapping whose settings are known. Each is asked for by name;
 // finish reports those that nobody asked for.
@@ -55,13 +51,11 @@ func (s *section) failAt(name, format string, args ...any) {
 	at.fail(format, args...)
 }
 
-// set reads an optional scalar and reports whether it was there and right.
-func set[T any](s *section, name string, into *T, parse func(string) (T, error)) bool {
-	e, ok := s.get(name)
-	if !ok {
-		return false
+// set reads an optional scalar.
+func set[T any](s *section, name string, into *T, parse func(string) (T, error)) {
+	if e, ok := s.get(name); ok {
+		assign(e.value, into, parse)
 	}
-	return assign(e.value, into, parse)
 }
 
 // need is set for a setting that must be there.
@@ -73,6 +67,7 @@ func need[T any](s *section, name string, into *T, parse func(string) (T, error)
 	s.failAt(name, "is missing: want %s", example)
 }
 
+// assign reads a scalar and reports whether it was right.
 func assign[T any](v value, into *T, parse func(string) (T, error)) bool {
 	text, ok := v.text()
 	if !ok {
