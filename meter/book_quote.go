@@ -50,7 +50,7 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	if err := w.considerRows(b.models.find(q.Model), class); err != nil {
 		return Charge{}, quoteError(&q, err)
 	}
-	if w.row == nil {
+	if w.tier == nil {
 		return Charge{}, unpricedError(&q, "no row of the price tables matches")
 	}
 	return quote, nil
@@ -79,8 +79,7 @@ type quoteWork struct {
 	// there is no such row.
 	toolLines []Line
 
-	// The dearest so far: row is nil before the first.
-	row  *priceRow
+	// The dearest so far: tier is nil before the first.
 	tier *pricedTier
 	fee  Nano
 	// quote covers all so far; it is not kept of a tool's rows.
@@ -154,8 +153,8 @@ func (w *quoteWork) considerTier(r *priceRow, t *pricedTier) error {
 	if err := one.sum(); err != nil {
 		return err
 	}
-	if w.row == nil || one.Fee > w.fee {
-		w.row, w.tier, w.fee = r, t, one.Fee
+	if w.tier == nil || one.Fee > w.fee {
+		w.tier, w.fee = t, one.Fee
 	}
 	if w.quote == nil {
 		return nil
@@ -321,7 +320,7 @@ func (b *Book) quoteTools(q *PriceQuery, class classSet, tools []ToolUse) ([]Lin
 		if err := w.considerRows(b.tools.find(use.Tool), class); err != nil {
 			return nil, fmt.Errorf("tool %q: %w", use.Tool, quoteError(q, err))
 		}
-		if w.row == nil {
+		if w.tier == nil {
 			continue
 		}
 		line, err := w.tier.rates[use.Dimension].line(use.Dimension, use.Count)
