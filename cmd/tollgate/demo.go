@@ -65,7 +65,7 @@ func (p *program) runDemo(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, scene.close()) }()
+	defer func() { err = errors.Join(err, scene.stop()) }()
 	book, err := scene.book()
 	if err != nil {
 		return err
@@ -161,8 +161,6 @@ func simulatedScene(ctx context.Context) (*scene, error) {
 		stop: func() error { cancel(); return <-ended },
 	}, nil
 }
-
-func (s *scene) close() error { return s.stop() }
 
 func (s *scene) book() (*meter.Book, error) {
 	var files []meter.PriceFile
