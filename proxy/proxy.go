@@ -17,7 +17,8 @@
 //	              quote.go and quote_usage.go: what a call would cost
 //	heartbeat.go  keeps the holds of long calls alive
 //	patrol.go     looks after silent upstreams and clients that left
-//	transport.go  the way to the upstreams; cut.go interrupts it
+//	transport.go  the way to the upstreams, idle.go the connections that wait for
+//	              their next request; cut.go interrupts it
 package proxy
 
 import (

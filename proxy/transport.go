@@ -22,9 +22,8 @@ import (
 // transport sends requests over HTTP/1.1 and reads the answers in the caller's
 // own goroutine. http.Transport has two goroutines to a connection and hands
 // every request and answer over to them, which is half of what a bare proxy
-// costs; here nothing is handed over. Answers are parsed
-// by net/http all the same. Where the environment asks for an egress proxy,
-// http.Transport is used.
+// costs; here nothing is handed over. Answers are parsed by net/http all the
+// same. Where the environment asks for an egress proxy, http.Transport is used.
 type transport struct {
 	dialer  net.Dialer
 	tls     *tls.Config

@@ -5,6 +5,7 @@
 //	output.go          JSON, tables, amounts and times
 //	connect.go         configuration, ledger and prices for a verb
 //	service.go         listeners, drain and signals, for serve and demo
+//	collector.go       how often Go collects its garbage
 //	serve.go, …        one file a verb or family of verbs
 package main
 
