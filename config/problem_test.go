@@ -91,6 +91,7 @@ func TestOneFault(t *testing.T) {
 		{"upstreams: [{name: a, base_url: 'http://h'}]", "upstreams[0].models: is missing"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: []}]", "upstreams[0].models: is empty"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: {}}]", "upstreams[0].models: is empty"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [{}]}]", "upstreams[0].models: is empty"},
 		{"upstreams: [{name: a, base_url: 'ftp://h', models: [m]}]", "want http(s)://HOST/PATH"},
 		{"upstreams: [{name: a, base_url: 'http://h?x=1', models: [m]}]", "want no user, ? or #"},
 		{"upstreams: [{name: a, base_url: 'http://h/v1/chat/completions/', models: [m]}]", "want what stands before /chat/completions, such as http://h/v1:"},

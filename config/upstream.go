@@ -58,7 +58,7 @@ func readModels(v value) []ModelRule {
 		values = v.items()
 	}
 	var rules []ModelRule
-	seen := map[string]bool{}
+	named, seen := 0, map[string]bool{}
 	add := func(at value, rule ModelRule) {
 		if seen[rule.Pattern] {
 			at.fail("model %q is named twice: remove one of the two", rule.Pattern)
@@ -69,6 +69,7 @@ func readModels(v value) []ModelRule {
 	}
 	for _, item := range values {
 		if !isMapping(item) {
+			named++
 			var pattern string
 			if assign(item, &pattern, modelName) {
 				add(item, ModelRule{Pattern: pattern})
@@ -76,6 +77,7 @@ func readModels(v value) []ModelRule {
 			continue
 		}
 		entries, _ := item.entries()
+		named += len(entries)
 		for _, e := range entries {
 			rule, err := modelName(e.name)
 			if err != nil {
@@ -88,7 +90,7 @@ func readModels(v value) []ModelRule {
 			}
 		}
 	}
-	if len(values) == 0 || isMapping(v) && len(rules) == 0 && len(seen) == 0 {
+	if named == 0 {
 		v.fail("is empty: want the models that this upstream serves, such as [\"gpt-*\"]")
 	}
 	return rules
