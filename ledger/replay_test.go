@@ -71,23 +71,53 @@ func TestReplayPaysAsTold(t *testing.T) {
 
 // Who was told cannot pay any more: the charge stays, and others pay it.
 func TestReplayPaysByTheWaterfallWhenItMust(t *testing.T) {
-	p, l := newLogged(t, Options{})
-	pack := p.grant(Grant{Account: "acme", Quantity: 100})
-	hold := p.reserveOn(l, charge(t, "input 100 0.01"))
-	before := p.snapshot()
-	_, err := l.Settle(p.ctx(), settlement(hold, charge(t, "input 100 0.01")))
-	p.must(err)
-	p.must(l.log.flush())
-	p.die(l)
-	p.goBack(before)
-	p.release(hold) // its marker is there, but not its charge
-	other := p.reserve(p.key, charge(t, "input 60 0.01"))
-	p.settle(other, charge(t, "input 60 0.01"))
-	p.must(p.server.Client().Del(p.ctx(), p.ledger.markerKey(p.ledger.shardOf("acme"), mustMillis(t, hold.ID))).Err())
-	p.start(Options{})
-	p.pack("acme", pack.ID, 0, 0)
-	p.balances("acme", "9.4 0 0")
-	p.charges(2)
+	grant := func(p *logged) { p.grant(Grant{Account: "acme", Quantity: 100}) }
+	bonus := func(p *logged) { p.topup("acme", Bonus, "10") }
+	reserve60 := func(p *logged) *Hold { return p.reserve(p.key, charge(p, "input 60 0.01")) }
+	take := func(w Wallet) func(*logged) {
+		return func(p *logged) {
+			_, err := p.ledger.Adjust(p.ctx(), Adjustment{Account: "acme", Wallet: w, Amount: p.nano("-10"), Reason: "x"})
+			p.must(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		before, since func(*logged)
+		lost          bool // what was before is lost, too
+		balances      string
+		remaining     int64 // of the pack
+	}{
+		"the pack has paid for others": {before: grant, since: func(p *logged) { p.settle(reserve60(p), charge(p, "input 60 0.01")) }, balances: "9.4 0 0"},
+		"the pack is held by others":   {before: grant, since: func(p *logged) { reserve60(p) }, balances: "9.4 0 0", remaining: 60},
+		"there is no such pack":        {before: grant, lost: true, since: func(*logged) {}, balances: "9 0 0"},
+		"the bonus is gone":            {before: bonus, since: take(Bonus), balances: "9 0 0"},
+		"the recharge is gone":         {before: bonus, since: take(Recharge), balances: "0 9 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{})
+			kept := p.snapshot()
+			c.before(p)
+			hold := p.reserveOn(l, charge(t, "input 100 0.01"))
+			if !c.lost {
+				kept = p.snapshot()
+			}
+			_, err := l.Settle(p.ctx(), settlement(hold, charge(t, "input 100 0.01")))
+			p.must(err)
+			p.must(l.log.flush())
+			p.die(l)
+			p.goBack(kept)
+			p.release(hold) // its marker is there, but not its charge
+			c.since(p)
+			p.must(p.server.Client().Del(p.ctx(), p.ledger.markerKey(p.ledger.shardOf("acme"), mustMillis(t, hold.ID))).Err())
+			p.start(Options{})
+			p.balances("acme", c.balances)
+			for _, pack := range p.read("acme").Packs {
+				p.pack("acme", pack.ID, c.remaining, 0)
+			}
+			if charges := p.entries("acme", TypeCharge); len(charges) == 0 || charges[len(charges)-1].RequestID != hold.ID {
+				t.Errorf("charges: %+v", charges)
+			}
+		})
+	}
 }
 
 func mustMillis(t *testing.T, id string) int64 {
