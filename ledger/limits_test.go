@@ -181,6 +181,14 @@ func TestKeySpendPeriods(t *testing.T) {
 	if want := time.Date(last.Year(), last.Month(), last.Day()+2, 0, 0, 0, 0, zone); !no.ResetsAt.Equal(want) {
 		t.Errorf("the day resets at %s, want %s", no.ResetsAt, want)
 	}
+	f.pass(24 * time.Hour)
+	spend("2")
+	f.pass(24 * time.Hour)
+	spend("1")
+	no = isReason(f, f.refused(key, cost(f, "0.5")), KeySpendExhausted, "key.spend_monthly")
+	if want := time.Date(last.Year(), last.Month()+2, 1, 0, 0, 0, 0, zone); !no.ResetsAt.Equal(want) || no.Available != 0 {
+		t.Errorf("of the month %d is left, and it resets at %s, want 0 and %s", no.Available, no.ResetsAt, want)
+	}
 }
 
 // Token limits count tokens, whoever pays for them.
@@ -191,7 +199,7 @@ func TestKeyTokenLimit(t *testing.T) {
 		key := f.key("acme", KeyLimits{Tokens: 1000})
 		hold := f.reserve(key, charge(f, "input 600 2/1M", "output 100 8/1M", "image 5 0.01"))
 		no := isReason(f, f.refused(key, charge(f, "input 301 2/1M")), InFlight, "key.tokens")
-		if !no.Counted || no.Required != 301 || no.Available != 300 || no.Held != 700 {
+		if !no.Counted || no.Required != 301 || no.Available != 300 || no.Held != 700 || no.KeyTokensLeft == nil || *no.KeyTokensLeft != 300 {
 			f.Errorf("refusal %+v", no)
 		}
 		f.settle(hold, charge(f, "input 600 2/1M", "output 50 8/1M"))
@@ -233,7 +241,7 @@ func TestKeyRequestsPerMinute(t *testing.T) {
 }
 
 // Tokens per minute: the reserve takes the quote, the settlement corrects it,
-// the release gives it back.
+// the release gives it back, and so does the sweeper.
 func TestKeyTokensPerMinute(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "1", "0", AccountOptions{})
@@ -244,8 +252,12 @@ func TestKeyTokensPerMinute(t *testing.T) {
 			f.Errorf("refusal %+v", never)
 		}
 		hold := f.reserve(key, tokens("900"))
-		if no := isReason(f, f.refused(key, tokens("600")), RateLimited, "key.tpm"); no.RetryAfter < 29*time.Second || no.RetryAfter > 30*time.Second {
+		no := isReason(f, f.refused(key, tokens("600")), RateLimited, "key.tpm")
+		if no.RetryAfter < 29*time.Second || no.RetryAfter > 30*time.Second {
 			f.Errorf("retry after %s, want about 30s", no.RetryAfter)
+		}
+		if !no.Counted || no.Required != 600 || no.Available < 100 || no.Available > 116 || no.KeyTokensLeft == nil || *no.KeyTokensLeft != 1000 {
+			f.Errorf("refusal %+v", no)
 		}
 		f.settle(hold, tokens("300"))
 		hold = f.reserve(key, tokens("700"))
@@ -254,13 +266,23 @@ func TestKeyTokensPerMinute(t *testing.T) {
 		}
 		// An overrun takes the bucket below zero: it takes longer to recover.
 		f.settle(f.reserve(key, tokens("700")), tokens("1700"))
-		no := isReason(f, f.refused(key, tokens("1")), RateLimited, "key.tpm")
+		no = isReason(f, f.refused(key, tokens("1")), RateLimited, "key.tpm")
 		if no.RetryAfter < 59*time.Second || no.RetryAfter > 61*time.Second {
 			f.Errorf("retry after %s, want about 60s", no.RetryAfter)
 		}
 		f.release(f.reserve(key, cost(f, "0.01"))) // needs no tokens, and waits for none
 		f.pass(no.RetryAfter)
 		f.release(f.reserve(key, tokens("1")))
+
+		f.pass(time.Hour)
+		f.reserve(key, tokens("900")) // and nobody hears of it again
+		f.pass(defaultHoldTTL - time.Second)
+		f.settle(f.reserve(key, tokens("1000")), tokens("1000"))
+		f.pass(2 * time.Second)
+		if s := f.sweep(); s.Released != 1 {
+			f.Errorf("swept %+v", s)
+		}
+		f.release(f.reserve(key, tokens("900")))
 	})
 }
 
@@ -269,7 +291,10 @@ func TestKeyParallel(t *testing.T) {
 		f.account("acme", "1", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{Parallel: 2})
 		first, second := f.reserve(key, cost(f, "0.01")), f.reserve(key, cost(f, "0.01"))
-		_ = isReason(f, f.refused(key, cost(f, "0.01")), TooManyParallel, "key.parallel")
+		no := isReason(f, f.refused(key, cost(f, "0.01")), TooManyParallel, "key.parallel")
+		if !no.Counted || no.Required != 1 || no.Available != 0 || no.Held != 2 || no.KeyTokensLeft != nil {
+			f.Errorf("refusal %+v", no)
+		}
 		f.settle(first, cost(f, "0.01"))
 		third := f.reserve(key, cost(f, "0.01"))
 		f.release(second)
@@ -296,14 +321,19 @@ func TestExhaustedGoesBeforeInFlight(t *testing.T) {
 		}
 		_ = isReason(f, f.refused(key, cost(f, "2.1")), InsufficientFunds, "balance")
 		_ = isReason(f, f.refused(limited, cost(f, "2")), KeySpendExhausted, "key.spend_total")
-		// 100 tokens of the pack would be free again: then cash for 400 of 500 tokens is enough.
-		no = isReason(f, f.refused(key, charge(f, "input 1000 0.002")), InFlight, "balance")
+		// 100 tokens of the pack would be free again: then the cash is just enough for the other 1000.
+		no = isReason(f, f.refused(key, charge(f, "input 1100 0.002")), InFlight, "balance")
 		if no.PackFree != 40 {
 			f.Errorf("refusal %+v", no)
 		}
 		_ = isReason(f, f.refused(key, charge(f, "input 1101 0.002")), InsufficientFunds, "balance")
 		f.release(hold)
-		f.release(f.reserve(key, charge(f, "input 1000 0.002")))
+		f.release(f.reserve(key, charge(f, "input 1100 0.002")))
+		// So it is among the limits of one key.
+		tight := f.key("acme", KeyLimits{SpendTotal: f.nano("2"), SpendDaily: f.nano("1.2")})
+		hold = f.reserve(tight, cost(f, "1"))
+		_ = isReason(f, f.refused(tight, cost(f, "1.5")), KeySpendExhausted, "key.spend_daily")
+		f.release(hold)
 	})
 }
 
