@@ -19,7 +19,7 @@ func TestSettleTwiceIsOneCharge(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "10", "0", AccountOptions{})
 		f.grant(Grant{Account: "acme", Quantity: 300})
-		hold := f.reserve(f.key("acme", KeyLimits{}), charge(f, "input 1000 2/1M", "output 500 8/1M"))
+		hold := f.reserve(f.key("acme", KeyLimits{SpendTotal: f.nano("5")}), charge(f, "input 1000 2/1M", "output 500 8/1M"))
 		s := settlement(hold, charge(f, "input 900 2/1M", "output 100 8/1M"))
 		s.AnswerModel, s.Anomalies = "glm-4-0520", []string{"cached_exceeds_input"}
 		first, err := f.ledger.Settle(f.ctx(), s)
@@ -39,6 +39,9 @@ func TestSettleTwiceIsOneCharge(t *testing.T) {
 		}
 		if !again.Repeated || again.Standing.Bonus != f.nano("1") {
 			f.Errorf("repeated %t, standing %+v", again.Repeated, again.Standing)
+		}
+		if left := again.Standing.KeySpendLeft; left == nil || *left != f.nano("5")-first.FeeDue() {
+			f.Errorf("the key has %v left by the repeat", left)
 		}
 		if n := len(f.entries("acme", TypeCharge)); n != 1 {
 			f.Errorf("ONCE: %d charges", n)
@@ -320,21 +323,25 @@ func TestTopupIsChecked(t *testing.T) {
 	f.balances("acme", "9000000000 0.000000001 0")
 }
 
-// A word of an operator that has no reference is remembered in the bucket of the hour's markers, and does not shorten their life.
+// The bucket of an hour's markers lives as long as they must, and not for ever. A word of an operator that has no reference is
+// remembered in it, too, and does not shorten their life.
 func TestMarkersOutliveAnOperatorsWord(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "10", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{})
+		f.pass(2 * time.Hour) // to a bucket that no word of this test's operator is in
 		h := f.reserve(key, cost(f, "1"))
-		f.settle(h, cost(f, "1"))
-		f.topup("acme", Recharge, "1")
-		at, err := idMillis(h.ID)
-		f.must(err)
-		left, err := f.server.Client().PTTL(f.ctx(), f.ledger.markerKey(f.ledger.shardOf("acme"), at)).Result()
-		f.must(err)
-		if left < markerLife+30*time.Minute {
-			t.Errorf("the bucket lives %s, so a marker at its hour's end less than %s", left, markerLife)
+		lives := func() {
+			left, err := f.server.Client().PTTL(f.ctx(), f.markerOf(h)).Result()
+			f.must(err)
+			if left < markerLife+30*time.Minute || left > markerLife+3*time.Hour {
+				f.Errorf("the bucket lives %s, and a marker at its hour's end must live %s", left, markerLife)
+			}
 		}
+		f.settle(h, cost(f, "1"))
+		lives()
+		f.topup("acme", Recharge, "1")
+		lives()
 	})
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -121,7 +122,7 @@ func TestPackAfterBalance(t *testing.T) {
 		// 2500 tokens cost 0.005; the wallets pay 1000 of them, the pack the least that brings the rest down.
 		used := charge(f, "input 2500 2/1M")
 		hold := f.reserve(key, used)
-		if hold.Cash != f.nano("0.002") || paid(hold.Packs) != "pack:p1 1500" {
+		if hold.Cash != f.nano("0.002") || paid(hold.Packs) != "pack:p1 1500" || hold.Standing.PackFree != 3500 {
 			f.Errorf("hold %+v", hold)
 		}
 		if got := paid(f.settle(hold, used).Paid); got != "pack:p1 1500, recharge 0.002" {
@@ -253,6 +254,23 @@ func TestPackRevocation(t *testing.T) {
 		_, err = f.ledger.RevokePack(f.ctx(), "acme", "p2", "")
 		wants(f, err, ErrNotFound)
 	})
+}
+
+// So it is when the call whose hold comes back makes its trip behind one that has looked at the pack already.
+func TestPackRevocationInATrip(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "1", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	f.grant(Grant{Account: "acme", Quantity: 100})
+	holder := f.reserve(key, charge(f, "input 100 2/1M"))
+	other := f.reserve(key, charge(f, "input 10 2/1M")) // the pack could pay, but all of it is held
+	_, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "contract ended")
+	f.must(err)
+	got := f.trip(f.settleCall(settlement(other, charge(f, "input 10 2/1M"))), f.releaseCall(holder))
+	if !slices.Equal(got, []string{"OK", "OK"}) {
+		t.Errorf("the trip brought %v", got)
+	}
+	f.pack("acme", "p1", 0, 0)
 }
 
 // The list of packs that fit is kept by unit and model; whatever changes the

@@ -314,6 +314,10 @@ func TestRefundIsNotForged(t *testing.T) {
 			wants(t, err, ErrConflict)
 		}
 	}
+	// Without the marker, too, there is no charge beyond the journal's head.
+	marker := f.ledger.markerKey(f.ledger.shardOf("acme"), mustMillis(t, receipt.RequestID))
+	f.must(f.server.Client().HDel(f.ctx(), marker, receipt.RequestID).Err())
+	wants(t, forged(func(e *Entry) { e.ID = entryID(e.seq() + 100) }), ErrConflict)
 	if err := forged(func(*Entry) {}); err != nil {
 		t.Errorf("the true one: %v", err)
 	}
