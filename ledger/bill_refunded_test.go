@@ -73,3 +73,15 @@ func TestBillOfARefundedAbandonSettledInTheNextMonth(t *testing.T) {
 		t.Errorf("the month before: %+v, was %+v", closed.Lines, before.Lines)
 	}
 }
+
+// A call that was swept and then released is not on the bill.
+func TestBillOfAnAbandonReleasedLate(t *testing.T) {
+	f := newFixture(t, Options{HoldTTL: time.Minute})
+	f.account("acme", "10", "0", AccountOptions{})
+	h := f.reserve(f.key("acme", KeyLimits{}), charge(t, "input 100 0.01"))
+	f.abandoned(h, charge(t, "input 50 0.01"))
+	f.release(h)
+	if bill := f.bill("acme"); bill.Fee != 0 || len(bill.Lines) != 0 {
+		t.Errorf("bill %+v", bill)
+	}
+}

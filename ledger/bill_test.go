@@ -32,8 +32,12 @@ func TestBill(t *testing.T) {
 	f.must(err)
 
 	bill := f.bill("acme")
-	if bill.Fee.String() != "0.0022" && bill.Fee != bill.Paid.Recharge+bill.Paid.Bonus {
+	if bill.Fee.String() != "0.002" || bill.Fee != bill.Paid.Recharge+bill.Paid.Bonus {
 		t.Errorf("fee %s, paid %+v", bill.Fee, bill.Paid)
+	}
+	want := map[string]string{
+		keyID("acme", a.suffix()): "2 requests, map[input:500 output:200], fee 0.0005, 100 by packs",
+		keyID("acme", b.suffix()): "1 requests, map[input:1000], fee 0.0015, 0 by packs",
 	}
 	fee, quantity := int64(0), int64(0)
 	for _, line := range bill.Lines {
@@ -41,6 +45,9 @@ func TestBill(t *testing.T) {
 		quantity += line.PackQuantity
 		if line.Day != time.Now().In(fixedZone(8*3600)).Format(time.DateOnly) || line.Model != "glm-4" || line.Endpoint != "chat" {
 			t.Errorf("line %+v", line)
+		}
+		if got := fmt.Sprintf("%d requests, %v, fee %s, %d by packs", line.Requests, line.Usage, line.Fee, line.PackQuantity); got != want[line.Key] {
+			t.Errorf("%s: %s, want %s", line.Key, got, want[line.Key])
 		}
 	}
 	if len(bill.Lines) != 2 || fee != int64(bill.Fee) || len(bill.Packs) != 1 || quantity != bill.Packs[0].Quantity {
