@@ -43,7 +43,6 @@ local function funds(groups, fee, free)
   local lacking = {limit = 'balance', required = fee, available = max(0, free), held = account.held, reason = 'insufficient_funds'}
   local fee_then = price(groups, without_holds, true)
   lacking.hard = fee_then > 0 and fee_then > without_holds
-  price(groups, free)
   return lacking
 end
 
