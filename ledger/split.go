@@ -32,10 +32,7 @@ func share(amount, recharge, bonus meter.Nano) meter.Nano {
 		return 0
 	}
 	hi, lo := bits.Mul64(uint64(amount), uint64(bonus))
-	if hi >= sum {
-		return meter.MaxBalance // more than both wallets have
-	}
-	quotient, _ := bits.Div64(hi, lo, sum)
+	quotient, _ := bits.Div64(hi, lo, sum) // hi < bonus <= sum
 	return meter.Nano(min(quotient, uint64(meter.MaxBalance)))
 }
 
