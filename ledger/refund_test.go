@@ -102,9 +102,13 @@ func TestRefundInParts(t *testing.T) {
 		}
 		_, err := f.tryRefund(receipt.RequestID, "0.4")
 		f.says(err, ErrInvalid, "at most 0.399999997 is left")
-		e := f.refund(receipt.RequestID, "") // the rest, and the pack
-		if got := paid(e.Paid); got != "pack:p1 100, bonus 0.159999999, recharge 0.239999998" {
-			f.Errorf("refunded %s", got)
+		for _, rest := range []struct{ amount, want string }{
+			{"0.399999997", "bonus 0.159999999, recharge 0.239999998"}, // just what is left
+			{"", "pack:p1 100"},
+		} {
+			if got := paid(f.refund(receipt.RequestID, rest.amount).Paid); got != rest.want {
+				f.Errorf("%q: refunded %s, want %s", rest.amount, got, rest.want)
+			}
 		}
 		f.balances("acme", "6 4 0")
 		f.pack("acme", "p1", 100, 100)
