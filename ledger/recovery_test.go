@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -185,16 +186,34 @@ func TestPutBackIsBooking(t *testing.T) {
 			f := archived(t, Options{Shards: 2, ArchiveKeep: time.Hour}, redistest.WithAOF("always"), redistest.WithConfig("--auto-aof-rewrite-percentage", "0"))
 			tr := f.traffic(seed, "acme", "bolt", "cork")
 			size := f.aofSize()
+			f.pass(2 * time.Hour) // to buckets of markers that the cut takes whole
 			tr.run(300)
 			tr.finish()
 			f.archiveNow()
-			before, journal := f.books(), f.journals(f.ledger)
+			before, journal, mortal := f.books(), f.journals(f.ledger), f.mortal()
 			f.cut(func(int64) int64 { return size })
 			f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
 			f.sameBooks(before, f.books())
+			if after := f.mortal(); mortal == "" || after != mortal {
+				t.Errorf("with a time of death there are %s, and were %s", after, mortal)
+			}
 			f.sameBooks(journal, f.journals(f.ledger))
 		})
 	}
+}
+
+// mortal lists the keys that have a time of death: the buckets of markers.
+func (f *fixture) mortal() string {
+	f.Helper()
+	keys, err := f.server.Client().Keys(f.ctx(), "*").Result()
+	f.must(err)
+	keys = slices.DeleteFunc(keys, func(key string) bool {
+		left, err := f.server.Client().PTTL(f.ctx(), key).Result()
+		f.must(err)
+		return left < 0
+	})
+	slices.Sort(keys)
+	return strings.Join(keys, " ")
 }
 
 // The archiver has read entries that Redis then lost; recovery sees the older
