@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -373,7 +371,7 @@ func (w *archiver) oldestWaiting(ctx context.Context, metas []archiveMeta) (time
 	return lag, nil
 }
 
-// tell sets what admission and readiness go by.
+// tell sets what admission goes by.
 func (w *archiver) tell() {
 	var lagging *string
 	if s := &w.state; s.Backlog > w.bound || s.Lag > staleAfter && s.Backlog > w.bound/stalePart {
@@ -381,16 +379,6 @@ func (w *archiver) tell() {
 		lagging = &text
 	}
 	w.lagging.Store(lagging)
-	w.vault.forked.Store(firstOf(w.state.Forked))
-}
-
-// firstOf is the text of the lowest shard, nil if there is none.
-func firstOf(texts map[int]string) *string {
-	if len(texts) == 0 {
-		return nil
-	}
-	text := texts[slices.Min(slices.Collect(maps.Keys(texts)))]
-	return &text
 }
 
 // keepsUp refuses new calls while more entries wait for the archive than Redis

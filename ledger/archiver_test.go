@@ -286,7 +286,7 @@ func TestForkStopsArchiving(t *testing.T) {
 	if !errors.Is(w.state.Err, archive.ErrFork) || len(w.state.Forked) != 1 {
 		t.Errorf("state %+v", w.state)
 	}
-	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
+	f.must(f.ledger.Ready(f.ctx())) // calls are taken, as those of the other shards are
 	w.endLease(f.ctx())
 
 	other := f.open(Options{Shards: 1, Archive: f.ledger.vault.address})
@@ -296,7 +296,6 @@ func TestForkStopsArchiving(t *testing.T) {
 	if len(second.state.Forked) != 1 || second.state.Archived != 0 || second.state.Backlog == 0 {
 		t.Errorf("another process: %+v", second.state)
 	}
-	wants(t, other.Ready(f.ctx()), ErrUnavailable)
 	if f.hot(0) != before+1 {
 		t.Error("a forked shard was trimmed")
 	}
@@ -342,7 +341,6 @@ func TestArchiveGoneBackIsNoticed(t *testing.T) {
 	if !errors.Is(w.state.Err, archive.ErrGap) || len(w.state.Forked) != 1 {
 		t.Errorf("state %+v", w.state)
 	}
-	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
 	f.differs(lawArchivePrefix)
 }
 

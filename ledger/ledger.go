@@ -203,9 +203,6 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	if err := l.logReady(); err != nil {
 		return err
 	}
-	if err := l.vault.sound(); err != nil {
-		return err
-	}
 	if err := l.admits(); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -47,8 +46,6 @@ type vault struct {
 	shards   *shards // whose archive it must be
 	address  string  // "" when none is configured in this process
 	identity string  // what the shards have recorded, "" for none yet; the archive must have it
-	// forked is why archiving has stopped: Redis and the archive are not of one journal.
-	forked atomic.Pointer[string]
 
 	mu   sync.Mutex
 	open *archive.Archive
@@ -118,25 +115,15 @@ func (v *vault) close() error {
 }
 
 // stopArchiving stops archiving a shard, for all processes, until a person has
-// looked: nothing of it is archived or trimmed any more. The reason stands in
-// the shard's meta.
+// looked: nothing of it is archived or trimmed any more. Calls go on, and what
+// they book stays in Redis. The reason stands in the shard's meta.
 func (v *vault) stopArchiving(ctx context.Context, shard int, why error) error {
 	text := fmt.Sprintf("shard %d: %v", shard, why)
-	v.forked.Store(&text)
 	v.shards.logger.Error("ARCHIVING HAS STOPPED: Redis and the archive disagree, and a person must look", zap.Int("shard", shard), zap.Error(why))
 	if err := v.shards.client.HSet(ctx, v.shards.metaKey(shard), metaFork, text).Err(); err != nil {
 		return errors.Join(why, fmt.Errorf("%w: %w", ErrUnavailable, err))
 	}
 	return why
-}
-
-// sound reports whether Redis and the archive are of one journal, as far as is
-// known here: nil or ErrUnavailable.
-func (v *vault) sound() error {
-	if why := v.forked.Load(); why != nil {
-		return fmt.Errorf("%w: archiving has stopped: %s", ErrUnavailable, *why)
-	}
-	return nil
 }
 
 // refuseEmptied is asked before a ledger is made in an empty Redis: a ledger
