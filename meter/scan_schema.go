@@ -173,7 +173,8 @@ func textAt(path string) []schemaPath {
 }
 
 // tokenCounts are the counts of the chat family's usage. The names in the
-// second half are DeepSeek's, Moonshot's and Qwen's for what the first half has.
+// second half are others' for what the first half has: DeepSeek's, Moonshot's,
+// Qwen's, and those of Responses.
 func tokenCounts() []usageCount {
 	return []usageCount{
 		{"prompt_tokens", usagePrompt},
@@ -192,6 +193,8 @@ func tokenCounts() []usageCount {
 		{"prompt_cache_miss_tokens", usageCacheMiss},
 		{"cached_tokens", usageCacheHit},
 		{"prompt_tokens_details.cache_creation_input_tokens", usageCacheWrite},
+		{"input_tokens", usageInput},
+		{"output_tokens", usageOutput},
 	}
 }
 

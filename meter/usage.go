@@ -15,6 +15,8 @@ const (
 	usagePrompt usageField = iota
 	usageCompletion
 	usageTotal
+	usageInput // what some call the prompt and the completion
+	usageOutput
 	usageCached
 	usageCacheHit
 	usageCacheMiss
@@ -160,6 +162,10 @@ func (d *usageDraft) cut(whole, part Dimension, n int64, anomaly string) {
 func (d *usageDraft) wholes(c *usageCounts) bool {
 	in, out, total := c.value[usagePrompt], c.value[usageCompletion], c.value[usageTotal]
 	hasIn, hasOut := c.given[usagePrompt], c.given[usageCompletion]
+	if in == 0 && out == 0 && c.value[usageInput]+c.value[usageOutput] > 0 {
+		in, out = c.value[usageInput], c.value[usageOutput]
+		hasIn, hasOut = c.given[usageInput], c.given[usageOutput]
+	}
 	if !hasIn && (c.given[usageCacheHit] && c.given[usageCacheMiss]) {
 		in, hasIn = c.value[usageCacheHit]+c.value[usageCacheMiss], true
 	}
