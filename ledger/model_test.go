@@ -375,14 +375,19 @@ func (m *model) expire() (n int) {
 	return n
 }
 
-// cashFor is what the wallets can give for a call: what was held of them, if packs that come after them were held, too.
+// cashFor is what the wallets can give for a call: what was held of them, if packs that come after them were held, too;
+// without a hold no more than the key may spend.
 func (m *model) cashFor(h *modelHold) int64 {
 	free := m.free(false)
-	if h != nil {
-		for p, n := range h.packs {
-			if p.after && n > 0 {
-				return min(free, h.cash)
-			}
+	if h == nil {
+		if m.key.spendTotal > 0 {
+			free = min(free, m.key.spendTotal-m.key.spent-m.held())
+		}
+		return free
+	}
+	for p, n := range h.packs {
+		if p.after && n > 0 {
+			return min(free, h.cash)
 		}
 	}
 	return free

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"testing"
+	"time"
 )
 
 // A key that is admitted because a pack after the wallets pays, though its spend limit would not do, must not spend cash
@@ -24,6 +25,28 @@ func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimit(t *testing.T) {
 			f.Errorf("paid %s, overrun %s", got, receipt.Overrun)
 		}
 		f.balances("acme", "10 0 0")
+		if use := f.keyUse(limited); use.SpendTotal > f.nano("0.5") {
+			f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
+		}
+	})
+}
+
+// Nor when the call has no hold any more: it was swept, and settles late.
+func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimitWithoutAHold(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "0", "0", AccountOptions{})
+		f.grant(Grant{Account: "acme", Quantity: 1_000_000, Order: AfterBalance})
+		limited := f.key("acme", KeyLimits{SpendTotal: f.nano("0.5")})
+
+		used := charge(f, "input 10000 0.5/1K") // 5 in cash
+		hold := f.reserve(limited, used)
+		f.pass(time.Hour)
+		f.sweep()
+		f.topup("acme", Recharge, "10")
+		receipt := f.settle(hold, used)
+		if got := paid(receipt.Paid); got != "pack:p1 9000, recharge 0.5" {
+			f.Errorf("paid %s", got)
+		}
 		if use := f.keyUse(limited); use.SpendTotal > f.nano("0.5") {
 			f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
 		}

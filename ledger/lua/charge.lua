@@ -80,10 +80,16 @@ local function as_told(groups, told)
 end
 
 -- cash_for is what the wallets can give for a call. Where packs that come after them were held for it, that is what was held of
--- the wallets: the key's spend limits were asked for no more, whatever the wallets have come to since.
+-- the wallets: the key's spend limits were asked for no more, whatever the wallets have come to since. Without a hold they are
+-- asked now.
 local function cash_for(groups, hold)
   local free = cash_free()
-  if not hold or free <= hold.cash then return free end
+  if not hold then
+    local limits = key and spend_left() or NONE
+    for i = 1, #limits do free = min(free, limits[i][2]) end
+    return free
+  end
+  if free <= hold.cash then return free end
   for i = 1, #groups do
     local after = groups[i].packs.after
     for j = 1, #after do
