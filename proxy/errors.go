@@ -89,12 +89,16 @@ const (
 	codeModelNotFound = "model_not_found"
 )
 
-func errInvalidKey(message string) *apiError {
-	return &apiError{status: http.StatusUnauthorized, code: codeInvalidKey, kind: kindInvalidRequest, message: message, final: true}
+// errInvalidKey begins as OpenAI's does: LiteLLM tells by the words that it is about the key.
+func errInvalidKey(why string) *apiError {
+	return &apiError{
+		status: http.StatusUnauthorized, code: codeInvalidKey, kind: kindInvalidRequest, final: true,
+		message: "Incorrect API key provided" + why,
+	}
 }
 
 func errNoKey() *apiError {
-	return errInvalidKey("No valid API key was given. Send it as 'Authorization: Bearer tg-…'; keys are made by your administrator.")
+	return errInvalidKey(", or none. Send it as 'Authorization: Bearer tg-…'; keys are made by your administrator.")
 }
 
 func errInvalidRequest(param, message string) *apiError {
@@ -223,11 +227,11 @@ func (c *call) refusalError(r *ledger.Refusal) *apiError {
 	}
 	switch r.Reason {
 	case ledger.KeyInvalid:
-		return errInvalidKey("Incorrect API key provided.")
+		return errInvalidKey(".")
 	case ledger.KeyRevoked:
-		return errInvalidKey("This API key has been revoked.")
+		return errInvalidKey(": it has been revoked.")
 	case ledger.KeyExpired:
-		return errInvalidKey("This API key has expired.")
+		return errInvalidKey(": it has expired.")
 	case ledger.AccountSuspended:
 		return forbidden("account_suspended", "This account is suspended. Please ask its administrator.", nil)
 	case ledger.NetworkNotAllowed:

@@ -158,3 +158,19 @@ func TestCashBesidePacksIsTheLedgers(t *testing.T) {
 		}
 	}
 }
+
+// LiteLLM takes an invalid_request_error for a BadRequestError, unless it says
+// this: its users catch AuthenticationError.
+func TestABadKeyIsToldInOpenAIsWords(t *testing.T) {
+	c := refusing(t, 429)
+	for name, err := range map[string]error{
+		"none, or none of ours": errNoKey(),
+		"unknown":               &ledger.Refusal{Reason: ledger.KeyInvalid},
+		"revoked":               &ledger.Refusal{Reason: ledger.KeyRevoked},
+		"expired":               &ledger.Refusal{Reason: ledger.KeyExpired},
+	} {
+		if e := c.asAPIError(err); !strings.HasPrefix(e.message, "Incorrect API key provided") {
+			t.Errorf("%s: %q", name, e.message)
+		}
+	}
+}
