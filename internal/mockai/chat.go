@@ -121,9 +121,7 @@ func (a *answer) message(dst []byte) []byte {
 		dst = append(dst, `null,"tool_calls":[`...)
 		dst = append(a.toolCall(dst), ']')
 	} else {
-		dst = append(dst, '"')
-		dst = appendSaid(dst, 0, r.reply.bytes)
-		dst = append(dst, '"')
+		dst = r.reply.appendContent(dst, 0, r.reply.bytes)
 	}
 	switch {
 	case !r.bigModel:

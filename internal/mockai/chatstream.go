@@ -126,8 +126,8 @@ func (s *chatStream) content(dst []byte, i int64) []byte {
 		if r.bigModel {
 			dst = append(dst, `"role":"assistant",`...)
 		}
-		dst = append(dst, `"content":"`...)
-		dst = append(appendSaid(dst, from, to), `"}`...)
+		dst = append(dst, `"content":`...)
+		dst = append(r.reply.appendContent(dst, from, to), '}')
 	}
 	return s.closeChoice(dst, "", i+1)
 }

@@ -35,6 +35,7 @@ type request struct {
 	maxTokens                              int64 // -1: not given
 	n                                      int64
 	tier                                   string
+	format                                 gjson.Result // response_format
 	promptTokens                           int64
 	// webSearch: the search is on; hideSearch: the answer does not tell what it found.
 	webSearch, hideSearch bool
@@ -122,6 +123,8 @@ func (r *request) readOutputField(name string, value gjson.Result) {
 		r.includeUsage = value.Get("include_usage").Bool()
 	case "service_tier":
 		r.tier = value.Str
+	case "response_format":
+		r.format = value
 	}
 }
 

@@ -17,11 +17,12 @@ type usage struct {
 
 // reply is the text of an answer.
 type reply struct {
-	bytes  int64 // a choice
-	chunks int64 // of a stream, a choice
-	finish string
-	images int64
-	search int64 // web search results
+	bytes     int64 // a choice
+	chunks    int64 // of a stream, a choice
+	finish    string
+	formatted string // instead of the sentence
+	images    int64
+	search    int64 // web search results
 }
 
 // replyBytes is the length of a reply that nothing limits: 16 tokens.
@@ -70,7 +71,13 @@ func (r *request) settle(p *plan) {
 }
 
 func (r *request) settleReply(p *plan) {
-	length, finish := int64(replyBytes), "stop"
+	length, finish, formatted := int64(replyBytes), "stop", ""
+	if p.bytes < 0 && p.toolCall == "" {
+		formatted = inFormat(r.format)
+	}
+	if formatted != "" {
+		length = int64(len(formatted))
+	}
 	if r.maxTokens >= 0 && r.maxTokens*4 < length {
 		length, finish = r.maxTokens*4, "length"
 	}
@@ -81,7 +88,7 @@ func (r *request) settleReply(p *plan) {
 	if p.finish != "" {
 		finish = p.finish
 	}
-	r.reply = reply{bytes: length, chunks: orElse(p.chunks, tokens(int(length))), finish: finish}
+	r.reply = reply{bytes: length, chunks: orElse(p.chunks, tokens(int(length))), finish: finish, formatted: formatted}
 	if r.bigModel {
 		r.reply.search = orElse(p.toolResults, 0)
 		if r.webSearch && p.toolResults < 0 {
