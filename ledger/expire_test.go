@@ -24,6 +24,32 @@ func (f *fixture) packStatus(id, want string) {
 	}
 }
 
+// A charge that Redis has lost is paid by the pack of which the client was told, though the pack's time is over before
+// the log is replayed: until then nobody sweeps.
+func TestPackOutlivesItsTimeUntilTheReplay(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	pack := p.expiring(100, time.Hour)
+	before := p.snapshot()
+	hold := p.reserveOn(l, charge(t, "input 100 0.01"))
+	_, err := l.Settle(p.ctx(), settlement(hold, charge(t, "input 100 0.01")))
+	p.must(err)
+	p.must(l.log.flush())
+	p.die(l)
+	p.goBack(before)
+	p.pass(2 * time.Hour)
+	swept, err := p.ledger.sweep(p.ctx(), func() bool { return false })
+	p.must(err)
+	if swept.Expired != 0 {
+		t.Errorf("swept %+v while logs may not have been replayed", swept)
+	}
+	p.start(Options{})
+	receipt, err := p.ledger.Receipt(p.ctx(), "acme", hold.ID)
+	p.must(err)
+	if got := paid(receipt.Paid); got != "pack:"+pack.ID+" 100" || receipt.FeeDue() != 0 {
+		t.Errorf("paid %s, fee %s: the client was told that the pack pays", got, receipt.FeeDue())
+	}
+}
+
 func TestPackExpires(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "1", "0", AccountOptions{})

@@ -23,13 +23,14 @@ func (l *Ledger) Sweep(ctx context.Context) (Swept, error) {
 	return l.sweep(ctx, func() bool { return true })
 }
 
-// sweep is Sweep, for holds only while their deadlines can be believed.
+// sweep is Sweep, only while deadlines can be believed: those of packs too, since what one of them has paid and Redis
+// has lost is not booked again yet. Taken away as expired, it could not pay that.
 func (l *Ledger) sweep(ctx context.Context, believed func() bool) (Swept, error) {
 	var swept Swept
 	var failures []error
 	for shard := range l.tags {
 		err := l.sweepShard(ctx, shard, believed, &swept)
-		if err == nil {
+		if err == nil && believed() {
 			err = l.expireShard(ctx, shard, &swept)
 		}
 		if ctx.Err() != nil {
@@ -121,7 +122,8 @@ func (l *Ledger) runSweep(ctx context.Context, shard int, account, request strin
 
 // RunSweeper sweeps until ctx ends. It tells the logger what it did. While
 // Redis was away no heartbeat could arrive, so deadlines that have passed since
-// prove nothing: it waits a hold's time to live after an outage or a recovery.
+// prove nothing: it waits a hold's time to live after an outage or a recovery,
+// in which the proxies replay their logs, too.
 func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -140,7 +142,7 @@ func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
 		case err != nil:
 			l.logger.Warn("sweep failed", zap.Error(err))
 		case graceErr != nil && ctx.Err() == nil:
-			l.logger.Warn("no hold is swept: whether heartbeats could arrive cannot be told", zap.Error(graceErr))
+			l.logger.Warn("no hold or pack is swept: whether heartbeats could arrive cannot be told", zap.Error(graceErr))
 		case swept.Abandoned+swept.Released+swept.Expired > 0:
 			l.logger.Info("swept abandoned holds and expired packs", zap.Int("expired", swept.Expired), zap.Int("charged", swept.Abandoned),
 				zap.Int("released", swept.Released), zap.Int("open", swept.Open))

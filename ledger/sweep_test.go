@@ -232,7 +232,7 @@ func TestSweeperThatCannotAskSaysSo(t *testing.T) {
 		f.ledger.RunSweeper(ctx, time.Millisecond)
 	}()
 	eventually(t, "it is said why", func() bool {
-		for _, line := range logged.FilterMessageSnippet("no hold is swept").All() {
+		for _, line := range logged.FilterMessageSnippet("no hold or pack is swept").All() {
 			if why, _ := line.ContextMap()["error"].(string); strings.Contains(why, "NOPERM") {
 				return true
 			}
