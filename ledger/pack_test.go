@@ -62,6 +62,33 @@ func TestPackPaysWhatIsUsed(t *testing.T) {
 	})
 }
 
+// A pack for one of the units of a request is a pack that fits it, whichever unit that is: the standing says so, and what
+// is left of it, and of tokens first.
+func TestStandingKnowsPacksOfEachUnit(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		standing := func(want string, lines ...string) {
+			f.Helper()
+			hold := f.reserve(key, charge(f, lines...))
+			atHold := hold.Standing
+			atEnd := f.settle(hold, charge(f, lines...)).Standing
+			for _, s := range []Standing{atHold, atEnd} {
+				if got := fmt.Sprint(s.HasPacks, " ", s.PackFree); got != want {
+					f.Errorf("%v: standing %s, want %s", lines, got, want)
+				}
+			}
+		}
+		f.grant(Grant{Account: "acme", Unit: "page", Quantity: 5})
+		standing("false 0", "input 10 2/1M", "search 1 0.01")
+		f.grant(Grant{Account: "acme", Unit: "search", Quantity: 9})
+		standing("true 8", "input 10 2/1M", "search 1 0.01")
+		standing("true 7", "search 1 0.01", "input 10 2/1M")
+		f.grant(Grant{Account: "acme", Quantity: 100})
+		standing("true 90", "search 1 0.01", "input 10 2/1M")
+	})
+}
+
 // A line of a quote can come to far less than its quantity at its rate, where its tier ends: so much less that the product is
 // beyond what a Lua number holds.
 func TestPackCoversPartOfALineThatItsTierBounds(t *testing.T) {

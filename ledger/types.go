@@ -192,7 +192,7 @@ type Holder struct {
 type Standing struct {
 	// Recharge and Bonus are free: balance less what is held, by the account's split.
 	Recharge, Bonus meter.Nano
-	// PackFree is the free quantity over all packs that fit the request's unit and model.
+	// PackFree is the free quantity over all packs of one unit that fit the request: of tokens, if any do.
 	PackFree int64
 	// OfNoModel says that no model was asked for, so that PackFree is not known.
 	OfNoModel bool

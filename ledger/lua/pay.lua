@@ -184,14 +184,15 @@ local function cash_free() return total(account.recharge, account.bonus, account
 
 -- The standing ends every reply of the data plane, one tab-separated string that Go takes apart: split, recharge, bonus,
 -- held, free quantity of the fitting packs, whether there are any, and then the key's part (use.lua).
--- The packs shown are those of the token lines, if there are any, else those of the first line's unit.
+-- The packs shown are those of the token lines, if any fit, else those of the first unit that has some.
 local function pack_standing(groups)
   if groups.plain then return '0\t0' end
   local shown
   for i = 1, #groups do
-    if not shown or groups[i].unit == 'token' then shown = groups[i] end
+    local group = groups[i]
+    if group.packs.text ~= ';' and (not shown or group.unit == 'token') then shown = group end
   end
-  if not shown or shown.packs.text == ';' then return '0\t0' end
+  if not shown then return '0\t0' end
   return str(free_of(shown.packs.before) + free_of(shown.packs.after)) .. '\t1'
 end
 
