@@ -373,10 +373,9 @@ func (c *call) endStream() {
 func (c *call) breakOff(err error) {
 	c.blame(err)
 	cause := c.cut.cause()
-	clientsDoing := errors.Is(cause, errClientLeft) || errors.Is(cause, errDrainOver) || c.hasLeft()
 	var tell bool // what is withheld of a stream, such as the upstream's error
 	switch {
-	case clientsDoing || c.client.delivered.Load() && c.tap.began():
+	case c.hasLeft() || c.client.delivered.Load() && c.tap.began():
 		tell = c.settle(c.partialUsage()) == nil
 	case c.streaming:
 		c.release()
