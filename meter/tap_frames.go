@@ -260,12 +260,12 @@ func (t *Tap) endFrame(end int) int {
 		return start
 	case facts.mayEnd() || frame.done:
 		// One that brings text shows that those before it were not the last.
-		if f.hold == noHold || f.soft || facts.text {
-			f.hold, f.soft = start, false
+		if f.hold == noHold || facts.text {
+			f.hold = start
 		}
 	case facts.goesOn():
-		f.hold, f.soft = noHold, false
-	case frame.data && (f.hold == noHold || f.soft):
+		f.hold = noHold
+	case frame.data && f.hold == noHold:
 		f.hold, f.soft = end-1, true
 	}
 	return end
