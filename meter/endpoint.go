@@ -166,21 +166,15 @@ func (r *Request) MayGoTo(model string) {
 // that does not know max_completion_tokens: what that alone limits has no limit there.
 func (r *Request) MayIgnoreNewLimit() {
 	if r.newLimit {
-		r.unlimit()
+		r.MayExceedLimit()
 	}
 }
 
 // MayExceedLimit raises it to what the request can cost by a model that does not
-// keep to limits, such as one that thinks beyond them.
+// keep to limits, such as one that thinks beyond them: the client's is taken for
+// none, but for what it is above the usual.
 func (r *Request) MayExceedLimit() {
-	if r.OutputLimited {
-		r.unlimit()
-	}
-}
-
-// unlimit takes the client's limit for none, but for what it is above the usual.
-func (r *Request) unlimit() {
-	r.newLimit, r.OutputLimited = false, false
+	r.OutputLimited = false
 	for _, d := range [...]Dimension{Output, OutputAudio} {
 		if r.Ceiling[d] > 0 {
 			r.Ceiling[d] = max(r.Ceiling[d], outputCeiling(r.usualOutput, r.outputs))
