@@ -114,13 +114,45 @@ func TestCeilingWhereLimitsAreIgnored(t *testing.T) {
 	}
 	for _, c := range cases {
 		r := mustRead(t, FindEndpoint(c.path), `{"model":"m",`+c.members+`}`)
-		known := r.Ceiling[Output]
+		known := r.Ceiling.TotalOutput()
 		r.MayIgnoreNewLimit()
-		ignored := r.Ceiling[Output]
+		ignored := r.Ceiling.TotalOutput()
 		r.MayExceedLimit()
-		if exceeded := r.Ceiling[Output]; known != c.known || ignored != c.ignored || exceeded != c.exceeded {
+		if exceeded := r.Ceiling.TotalOutput(); known != c.known || ignored != c.ignored || exceeded != c.exceeded {
 			t.Errorf("%s %s: %d, %d where the new limit is ignored, %d where all are; want %d, %d, %d",
 				c.path, c.members, known, ignored, exceeded, c.known, c.ignored, c.exceeded)
+		}
+	}
+}
+
+// An answer exceeds the limit that its client set, by the upstream's own word, and
+// by more than the tokens that end each of its outputs.
+func TestExceedsLimit(t *testing.T) {
+	cases := []struct {
+		path, members string
+		within        int64
+		source        Source
+	}{
+		{"/chat/completions", `"max_tokens":5`, 5 + beyondLimit, FromUpstream},
+		{"/chat/completions", `"max_completion_tokens":5,"n":3`, 3 * (5 + beyondLimit), FromUpstream},
+		{"/completions", `"max_tokens":5,"prompt":["a","b"]`, 2 * (5 + beyondLimit), FromUpstream},
+		{"/chat/completions", `"max_tokens":5`, 1 << 30, Estimated},
+		{"/chat/completions", `"n":1`, 1 << 30, FromUpstream},
+	}
+	for _, c := range cases {
+		r := mustRead(t, FindEndpoint(c.path), `{"model":"m",`+c.members+`}`)
+		for used, want := range map[int64]bool{c.within: false, c.within + 1: c.within < 1<<30} {
+			for _, d := range []Dimension{Output, Reasoning} {
+				u := Usage{Source: c.source}
+				u.Quantities[d] = used
+				if got := r.ExceedsLimit(&u); got != want {
+					t.Errorf("%s, %d tokens of %s, %s: %t", c.members, used, d, c.source, got)
+				}
+			}
+		}
+		r.MayExceedLimit() // which is known now, and not found out again
+		if r.ExceedsLimit(&Usage{Quantities: Quantities{Output: 1 << 30}, Source: FromUpstream}) {
+			t.Errorf("%s: a limit that nobody keeps to is exceeded", c.members)
 		}
 	}
 }
