@@ -17,6 +17,7 @@ func content(text string) string {
 const (
 	finishChunk = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
 	usageChunk  = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\n"
+	failedChunk = "data: {\"error\":{\"message\":\"overloaded\"},\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\n"
 	doneChunk   = "data: [DONE]\n\n"
 )
 
@@ -63,8 +64,11 @@ func TestHold(t *testing.T) {
 		{"a frame in pieces, undecided", false, []step{hold(`data: {"id":"1","cho`), {`ices":[{"delta":`, `data: {"id":"1","choices":[{"delta":`}, pass(`{"content":"a"}}]}` + "\n\n")}, ""},
 		{"an end in pieces", true, []step{pass(`data: {"choices":[{"delta":{},"finish_reason":"st`), hold(`op"}]}`), hold("\n"), hold("\n")}, "op\"}]}\n\n"},
 		{"[DONE] in pieces", true, []step{hold(finishChunk), hold("data: ["), hold("DONE]\n\n")}, finishChunk + doneChunk},
+		{"a lone [DONE] in pieces", true, []step{pass(content("a")), hold("data: ["), hold("DONE]"), hold("\n\n")}, doneChunk},
 		{"a lone [DONE]", true, []step{pass(content("a")), hold(doneChunk)}, doneChunk},
 		{"an error", true, []step{pass(content("a")), hold("event: error\ndata: {}\n\n")}, "event: error\ndata: {}\n\n"},
+		{"an error in pieces", true, []step{pass(`data: {"err`), hold(`or":{"message":"overloaded"}}`), hold("\n\n")}, `or":{"message":"overloaded"}}` + "\n\n"},
+		{"an error that says what was used", false, []step{pass(content("a")), hold(failedChunk)}, failedChunk},
 		{"no blank line at the end", false, []step{pass(content("a")), hold(finishChunk), hold(strings.TrimSpace(usageChunk))}, finishChunk},
 		{"single line ends between chunks", true, []step{pass("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n"), hold("data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n"), hold("data: [DONE]\n")}, "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\ndata: [DONE]\n"},
 	}
@@ -130,6 +134,23 @@ func TestHoldImages(t *testing.T) {
 	}
 	if got := string(append(out, tap.End()...)); got != image {
 		t.Error("the image has changed")
+	}
+}
+
+// TestHoldImageWithoutUsage checks that an image waits, too, that comes without
+// usage and in pieces.
+func TestHoldImageWithoutUsage(t *testing.T) {
+	tap := mustRead(t, FindEndpoint("/images/generations"), `{"model":"m","stream":true}`).NewTap("text/event-stream")
+	const head, rest = "event: image_generation.completed\n", "data: {\"b64_json\":\"AAAA\"}\n\n"
+	out := tap.Pass(nil, []byte(head))
+	if out = tap.Pass(out, []byte(rest[:20])); strings.Contains(string(out), "data:") {
+		t.Errorf("%q went out of a part of the image", out)
+	}
+	if out = tap.Pass(out, []byte(rest[20:])); strings.Contains(string(out), "data:") {
+		t.Errorf("%q went out of the whole image", out)
+	}
+	if got := string(append(out, tap.End()...)); got != head+rest {
+		t.Errorf("the image has become %q", got)
 	}
 }
 
