@@ -223,7 +223,10 @@ prices:
 		{26 * time.Hour, "1"},
 		{46 * time.Hour, "1"}, // Tuesday has none
 		{36 * time.Hour, "2"},
+		{36*time.Hour + 30*time.Second, "2"},
+		{36*time.Hour + 15*time.Minute, "2"},
 		{36*time.Hour + 30*time.Minute, "1"},
+		{37*time.Hour + 45*time.Minute, "1"},
 		{5*24*time.Hour - time.Second, "1"},
 		{5 * 24 * time.Hour, "2"}, // all of Saturday
 		{6*24*time.Hour - time.Second, "2"},
