@@ -94,3 +94,25 @@ func TestUpstreamAddressIsBasePlusTheClientsPath(t *testing.T) {
 		t.Errorf("url = %s", got)
 	}
 }
+
+// Which models write more than they may is remembered for each, and told once.
+func TestExcessIsLearntOnceForEachModel(t *testing.T) {
+	r := routingOf(t,
+		Upstream{Name: "first", Models: []ModelRule{{Pattern: "a"}, {Pattern: "b"}, {Pattern: "c"}, {Pattern: "glm-*"}}},
+		Upstream{Name: "second", Models: []ModelRule{{Pattern: "*"}}},
+	)
+	first, second := r.upstreams[0], r.upstreams[1]
+	for _, model := range []string{"a", "b", "glm-1"} {
+		if r.exceedsLimit(first, model) || !r.learnExcess(first, model) || r.learnExcess(first, model) {
+			t.Errorf("%s is not learnt just once", model)
+		}
+	}
+	for model, want := range map[string]bool{"a": true, "b": true, "c": false, "glm-1": true, "glm-2": true} { // by the rule that serves them
+		if got := r.exceedsLimit(first, model); got != want {
+			t.Errorf("%s exceeds its limits: %t, want %t", model, got, want)
+		}
+	}
+	if r.exceedsLimit(second, "a") {
+		t.Error("what one upstream's model does is held against another's")
+	}
+}
