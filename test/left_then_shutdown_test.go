@@ -3,6 +3,7 @@ package e2e
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -22,21 +23,33 @@ func TestShutdownCutsACallThatWasLeft(t *testing.T) {
 	}
 }
 
-// Nor does it pay for an error of the upstream's that such a shutdown cuts.
-func TestShutdownCutsAnErrorThatWasLeft(t *testing.T) {
-	var halfOut atomic.Bool
-	w, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Length", "100")
-		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, `{"error":`)
-		_ = http.NewResponseController(w).Flush()
-		halfOut.Store(true)
-		<-r.Context().Done()
-	})
-	begin(t, p, key, chat("gpt-4o", "x"), halfOut.Load).leave()
-	p.cutShort()
-	w.requireNoCharge("acme")
+// Nor does it pay for an error of the upstream's that is cut, by whomever.
+func TestAnErrorThatWasLeftAndCutCostsNothing(t *testing.T) {
+	for name, settings := range map[string]string{"shutdown": "", "cancel": "on_disconnect: cancel", "drain": "drain: 300ms"} {
+		t.Run(name, func(t *testing.T) {
+			var halfOut atomic.Bool
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("Content-Length", "100")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, `{"error":`)
+				_ = http.NewResponseController(w).Flush()
+				halfOut.Store(true)
+				<-r.Context().Done()
+			}))
+			defer server.Close()
+			w := newWorld(t, policy(settings))
+			w.account("acme", "10")
+			key, _ := w.key("acme")
+			w.withUpstreams(w.upstreamItem("odd", server.URL, ""))
+			p := w.serve()
+			begin(t, p, key, chat("gpt-4o", "x"), halfOut.Load).leave()
+			if name == "shutdown" {
+				p.cutShort()
+			}
+			w.requireNoCharge("acme")
+		})
+	}
 }
 
 // cutShort ends the process by a second signal while it drains.

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -33,5 +35,32 @@ func TestAConnectionThatDoesNotComeAboutMovesOn(t *testing.T) {
 	if line := p.logLine(r.header.Get("x-request-id")); !strings.Contains(line, "mute: no connection within the upstream's timeout") {
 		t.Errorf("the log does not say why: %s", line)
 	}
+	equal(t, "attempts that failed", p.metric(`tollgate_upstream_attempts_total{outcome="error",upstream="mute"}`), 1)
 	w.onlyCharge("acme")
+}
+
+// P4: a client that leaves while no upstream has its request yet has used nothing,
+// though what is made for it is cut at once. That is no fault of the upstream's.
+func TestLeaveBeforeAnUpstreamHasTheRequest(t *testing.T) {
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	var dialed atomic.Bool
+	go func() {
+		if conn, err := mute.Accept(); err == nil {
+			defer conn.Close()
+			dialed.Store(true)
+			_, _ = io.Copy(io.Discard, conn)
+		}
+	}()
+	w := newWorld(t, policy("on_disconnect: cancel"))
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	w.withUpstreams(w.upstreamItem("mute", "https://"+mute.Addr().String(), ""))
+	p := w.serve()
+	begin(t, p, key, chat("gpt-4o", "usage=100,50"), dialed.Load).leave()
+	w.requireNoCharge("acme")
+	equal(t, "attempts that failed", p.metric(`tollgate_upstream_attempts_total{outcome="error",upstream="mute"}`), 0)
 }
