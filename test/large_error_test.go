@@ -7,16 +7,17 @@ import (
 	"testing"
 )
 
-// P7: an upstream's error that is too large to be kept is not cut to what looks whole.
+// P7: an upstream's error that is too large to be kept is not cut to what looks
+// whole, and is no answer.
 func TestALargeErrorIsNotCut(t *testing.T) {
 	big := strings.Repeat("x", 9<<20)
-	_, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
+	w, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(400)
 		_, _ = io.WriteString(w, big)
 	})
-	r := p.send("POST", chatPath, key, chat("gpt-4o", "x"))
-	if r.status == 400 && r.err == nil && len(r.body) != len(big) {
-		t.Errorf("%d of %d bytes, said to be all (Content-Length %s)", len(r.body), len(big), r.header.Get("Content-Length"))
-	}
+	r := p.post(chatPath, key, chat("gpt-4o", "x"))
+	refusal{status: 502, code: "upstream_unavailable"}.require(t, r)
+	equal(t, "left, as what was held is given back", r.header.Get("x-tollgate-balance-recharge"), "10")
+	w.requireNoCharge("acme")
 }

@@ -171,10 +171,13 @@ func TestUpstreamErrorsPass(t *testing.T) {
 		{"glm-4.6", "status=429", "1", 429},
 	}
 	w, p, key := acme(t)
+	var asked int64
 	for _, c := range cases {
 		for _, more := range []string{`"n":1`, streamed} {
 			r := p.post(chatPath, key, chat(c.model, c.directive, more))
+			asked++
 			equal(t, c.directive+": status", r.status, c.status)
+			equal(t, c.directive+": requests upstream", w.up.Stats().Requests, asked) // stream_options are not what it refuses
 			equal(t, c.directive+": body", r.body, string(w.up.lastSent()))
 			equal(t, c.directive+": Retry-After", r.header.Get("Retry-After"), c.retryAfter)
 			if id := r.header.Get("x-request-id"); !strings.HasPrefix(id, "req_") || strings.HasPrefix(id, "req_mock") {
