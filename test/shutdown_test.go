@@ -63,6 +63,17 @@ func TestSecondSignalCutsTheDrain(t *testing.T) {
 	equal(t, "charges", len(w.entries("acme", "charge")), 1)
 }
 
+// A call that has no answer yet is cut, too: its client is told to send it again, and pays nothing.
+func TestSecondSignalCutsACallThatWaits(t *testing.T) {
+	w, p, key := acme(t)
+	answer := make(chan reply, 1)
+	go func() { answer <- p.send("POST", chatPath, key, chat("gpt-4o", "hang")) }()
+	eventually(t, "the request is upstream", func() bool { return w.up.Stats().InFlight == 1 })
+	p.cutShort()
+	refusal{status: 503, code: "shutting_down", retry: true}.require(t, <-answer)
+	w.requireNoCharge("acme")
+}
+
 // A client that takes nothing of its stream does not keep the process, or its own hold.
 func TestSecondSignalWithAClientThatDoesNotRead(t *testing.T) {
 	w, p, key := acme(t)
