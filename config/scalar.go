@@ -114,7 +114,7 @@ func size(low, high int64) func(string) (int64, error) {
 // network is something to ask for in so many words, as 0.0.0.0:PORT.
 func Address(s string) (string, error) {
 	host, port, err := net.SplitHostPort(s)
-	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n > math.MaxUint16 {
+	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 		return "", fmt.Errorf("%q: want HOST:PORT, such as 127.0.0.1:8080, or 0.0.0.0:8080 for every network", s)
 	}
 	if host == "" {
