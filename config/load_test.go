@@ -169,13 +169,13 @@ func TestFileByEnvironment(t *testing.T) {
 }
 
 func TestSecretsThatOthersCanRead(t *testing.T) {
-	secret := "upstreams: [{name: a, base_url: 'http://h', api_key: sk-1, models: [m]}]\nledger: {redis: 'redis://:pw@h/0'}\n"
+	secret := "upstreams: [{name: a, base_url: 'http://h', api_key: sk-1, models: [m]}]\nledger: {redis: 'redis://:pw@h/0'}\narchive: {url: 'postgres://u:pw@h/d'}\n"
 	for _, tt := range []struct {
 		name, yaml string
 		mode       os.FileMode
 		want       string
 	}{
-		{"readable", secret, 0o644, "(ledger.redis, upstreams[0].api_key)"},
+		{"readable", secret, 0o644, "(ledger.redis, archive.url, upstreams[0].api_key)"},
 		{"private", secret, 0o600, ""},
 		{"from the environment", strings.ReplaceAll(strings.ReplaceAll(secret, "sk-1", `"${KEY}"`), "pw", "${KEY}"), 0o644, ""},
 		{"none", "listen: 127.0.0.1:1", 0o644, ""},
