@@ -56,12 +56,15 @@ func TestPriceFileErrors(t *testing.T) {
 		}},
 		{"a star without quotes", "currency: CNY\nprices:\n  - {models: [*], rates: {input: 1}}\n", []string{`3:16: not YAML: unexpected scalar value type (a * must be quoted: "*")`}},
 		{"a pattern without quotes", "currency: CNY\nprices:\n  - {models: [*all], rates: {input: 1}}\n", []string{"3:15: there is an alias (quote a name that begins with *)"}},
-		{"names", "currency: CNY\nprices:\n  - {models: [m], endpoints: [chats], rates: {input: 1}, windows: [{days: [monday], from: \"9:00\", to: \"24:01\", timezone: Mars/Base}]}\n", []string{
+		{"names", "currency: CNY\nprices:\n  - {models: [m], endpoints: [chats], rates: {input: 1}, windows: [{days: [monday], from: \"9:00\", to: \"24:01\", timezone: Mars/Base}, {from: \"12:60\", to: \"12:00:00:00\"}, {from: \"12\"}]}\n", []string{
 			`3:31: unknown endpoint "chats"; want one of chat, embeddings`,
 			`3:76: unknown day "monday"`,
 			`3:91: "9:00" is not a time of day`,
 			`3:103: "24:01" is not a time of day`,
 			`3:122: unknown time zone "Mars/Base"`,
+			`3:141: "12:60" is not a time of day`,
+			`3:154: "12:00:00:00" is not a time of day`,
+			`3:177: "12" is not a time of day`,
 		}},
 		{"times", "currency: CNY\nprices:\n  - {models: [m], from: tomorrow, rates: {input: 1}}\n  - {models: [n], from: 2026-02-01, until: 2026-02-01, rates: {input: 1}}\n", []string{
 			`3:25: "tomorrow" is not a time`,
