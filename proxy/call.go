@@ -398,7 +398,6 @@ func (c *call) breakOff(err error) {
 // costs: a log that could not promise the charge, or a Redis that did not answer,
 // may have it all the same.
 func (c *call) withhold() {
-	c.proxy.metrics.unbooked.Inc()
 	if c.streaming {
 		panic(http.ErrAbortHandler)
 	}
@@ -418,7 +417,11 @@ func (c *call) settle(usage meter.Usage) (err error) {
 	for {
 		c.receipt, err = c.proxy.ledger.Settle(c.detached, settlement)
 		c.trouble = err
-		if !errors.Is(err, ledger.ErrUnavailable) || time.Since(began)+pause > settlePatience {
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, ledger.ErrUnavailable) || time.Since(began)+pause > settlePatience:
+			c.proxy.metrics.unbooked.Inc()
 			return err
 		}
 		time.Sleep(pause)

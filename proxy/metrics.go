@@ -46,7 +46,7 @@ func NewMetrics(to prometheus.Registerer) *Metrics {
 		ledger:    histograms("ledger_seconds", "Questions to the ledger.", prometheus.ExponentialBuckets(0.0001, 2, 15), "op", "outcome"),
 		held:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tollgate", Name: "calls_in_flight", Help: "Calls of this process that hold money."}),
 		holdAge:   prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "tollgate", Name: "hold_age_seconds", Help: "How long a hold lasted until it was settled or released.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 16)}),
-		unbooked:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "tollgate", Name: "unbooked_total", Help: "Answers whose end was withheld because neither the ledger nor the settlement log could take the charge."}),
+		unbooked:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "tollgate", Name: "unbooked_total", Help: "Charges that neither the ledger nor the settlement log could take: the end of their answers was withheld."}),
 		pending:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "tollgate", Name: "pending_total", Help: "Charges that went to the settlement log because the ledger was away, to be booked later."}),
 	}
 	if to != nil {

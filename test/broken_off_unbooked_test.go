@@ -1,0 +1,34 @@
+package e2e
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// P3: what is withheld of a stream that its upstream broke off stays back where nothing can book what was delivered, and
+// the metric counts it.
+func TestBrokenOffAndUnbooked(t *testing.T) {
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	w, p, key := behind(t, streams(func(r *http.Request) {
+		close(reached)
+		<-goOn
+		breakOff(r)
+	}, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n", "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"))
+	answer := make(chan reply, 1)
+	go func() { answer <- p.send("POST", chatPath, key, chat("gpt-4o", "x", streamed)) }()
+	<-reached
+	if err := os.RemoveAll(filepath.Join(p.cmd.Dir, "data", "settlements")); err != nil {
+		t.Fatal(err)
+	}
+	w.redis.Stop()
+	close(goOn)
+	r := <-answer
+	if !strings.Contains(r.body, "Hello") || strings.Contains(r.body, "overloaded") || r.err == nil {
+		t.Errorf("ended with %v, body %s", r.err, r.body)
+	}
+	equal(t, "unbooked", p.metric("tollgate_unbooked_total"), 1)
+	w.redis.Start()
+}
