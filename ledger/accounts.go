@@ -125,7 +125,7 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...
 		return nil, err
 	}
 	shard := l.shardOf(account)
-	keys := append(l.keysOf(shard, account, 0), l.expiryKey(shard)) // the last is for the expiry
+	keys := append(l.keysOf(shard, account, 0), l.expiryKey(shard)) // expire.lua alone takes the last
 	return l.word(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
 }
 

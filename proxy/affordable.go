@@ -12,13 +12,8 @@ import (
 // request would fit into what is free now; nil where the endpoint has none, or the
 // model keeps to no limit.
 func (c *call) affordableOutput(r *ledger.Refusal) *int64 {
-	if c.request == nil || c.request.Ceiling[meter.Output] == 0 {
+	if c.request == nil || c.request.Ceiling[meter.Output] == 0 || c.mayExceedLimit() {
 		return nil
-	}
-	for i := range c.candidates {
-		if c.routing.exceedsLimit(c.candidates[i].upstream, c.request.Model) {
-			return nil
-		}
 	}
 	asked := c.request.Ceiling[meter.Output] / max(c.request.Choices, 1)
 	// The quote grows with the output, so the first that does not fit is found by halving.

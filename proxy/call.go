@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -146,12 +147,18 @@ func (c *call) understand(body []byte) (err error) {
 		if c.candidates[i].ignoresNewLimit() {
 			c.request.MayIgnoreNewLimit()
 		}
-		if c.routing.exceedsLimit(c.candidates[i].upstream, c.request.Model) {
-			c.request.MayExceedLimit()
-		}
+	}
+	if c.mayExceedLimit() {
+		c.request.MayExceedLimit()
 	}
 	c.quote, err = c.quoteFor(&c.request.Ceiling)
 	return err
+}
+
+// mayExceedLimit reports whether one of those who may serve the call is known to write
+// more than clients allow it.
+func (c *call) mayExceedLimit() bool {
+	return slices.ContainsFunc(c.candidates, func(u candidate) bool { return c.routing.exceedsLimit(u.upstream, c.request.Model) })
 }
 
 // quoteFor is the most that a usage within ceiling can cost, whichever of the
@@ -410,7 +417,7 @@ func (c *call) withhold() {
 // is tried for a while; after that the hold is the sweeper's.
 func (c *call) settle(usage meter.Usage) (err error) {
 	c.resolved.Store(true)
-	defer c.heldUntilNow()
+	defer c.observeHold()
 	settlement := c.settlement(usage)
 	c.learnExcess(&usage)
 	began, pause := time.Now(), 50*time.Millisecond
@@ -433,7 +440,7 @@ func (c *call) settle(usage meter.Usage) (err error) {
 // its settlement log, or to the sweeper.
 func (c *call) release() *ledger.Standing {
 	c.resolved.Store(true)
-	defer c.heldUntilNow()
+	defer c.observeHold()
 	standing, err := c.proxy.ledger.Release(c.detached, c.hold.Account, c.id)
 	if err != nil {
 		return nil
@@ -441,7 +448,8 @@ func (c *call) release() *ledger.Standing {
 	return standing
 }
 
-func (c *call) heldUntilNow() {
+// observeHold counts how long the hold stood: it ends now.
+func (c *call) observeHold() {
 	c.proxy.metrics.holdAge.Observe(time.Since(c.heldSince).Seconds())
 }
 
