@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestReplayPaysAsTold(t *testing.T) {
 		t.Errorf("RECEIPT-TRUE: first %s of %s, after the replay %s of %s", paid(first.Paid), first.FeeDue(), paid(again.Paid), again.FeeDue())
 	}
 	for i := range first.Lines {
-		if first.Lines[i] != again.Lines[i] {
+		if !reflect.DeepEqual(first.Lines[i], again.Lines[i]) {
 			t.Errorf("line %+v became %+v", first.Lines[i], again.Lines[i])
 		}
 	}

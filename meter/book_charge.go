@@ -328,10 +328,10 @@ func (b *Book) chargeTool(q *PriceQuery, class classSet, known *knowledge, model
 		}
 	}
 	if rates == nil || !rates.rates[t.Dimension].priced {
-		return Line{Dimension: t.Dimension, Tool: t.Tool, Quantity: t.Count, Unpriced: true}, nil
+		return Line{Dimension: t.Dimension, Tool: t.Tool, Quantity: t.Count, Unpriced: true, Attributes: t.Attributes}, nil
 	}
 	line, err := rates.rates[t.Dimension].line(t.Dimension, t.Count)
-	line.Tool = t.Tool
+	line.Tool, line.Attributes = t.Tool, t.Attributes
 	if assumed {
 		markAssumed(&line, row)
 	}

@@ -18,6 +18,8 @@ type Line struct {
 	BilledAs string `json:"billed_as,omitempty"`
 	// Unpriced lines have no rate: met only after the call, booked at 0.
 	Unpriced bool `json:"unpriced,omitempty"`
+	// Attributes of a hosted tool's calls that chose its price, such as the engine.
+	Attributes Attributes `json:"attributes,omitempty"`
 }
 
 // Charge is what a request costs: lines and their sum. A quote is a Charge

@@ -194,6 +194,9 @@ type ToolUse struct {
 	Attributes Attributes
 }
 
+// UsageOutOfRange is the anomaly of a call whose usage could not be charged: it was charged what was held for it.
+const UsageOutOfRange = "usage_out_of_range"
+
 // Attributes are facts of a request or an answer that a price row's `when`
 // can name: size, quality, service_tier, engine, batch, …
 type Attributes map[string]string

@@ -111,12 +111,15 @@ func limitParameter(name string) parameter {
 	}}
 }
 
+// maxAttribute bounds what is kept of an attribute, in the journal too: no upstream knows a longer one.
+const maxAttribute = 100
+
 // attributeParameter is noted for the price rows, unless it leaves the choice
 // to the upstream, whose answer then says what it chose.
 func attributeParameter(name string) parameter {
 	return parameter{name: name, text: func(r *requestReader, value string) {
 		if value != "" && (name != "service_tier" || value != "auto") {
-			r.request.setAttribute(name, value)
+			r.request.setAttribute(name, value[:min(len(value), maxAttribute)])
 		}
 	}}
 }
