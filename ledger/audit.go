@@ -62,11 +62,11 @@ func (l *Ledger) Audit(ctx context.Context, account string) (*AuditReport, error
 
 func (l *Ledger) auditShard(ctx context.Context, shard int, ids []string, report *AuditReport) error {
 	// Accounts made before this moment must be found; later ones may be missed by the list.
-	r, err := l.run(ctx, l.scripts.snapshot, shard, []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}, l.args(0))
+	head, err := l.head(ctx, shard)
 	if err != nil {
 		return err
 	}
-	a := &auditor{shard: shard, only: ids, head: r.integer(1), states: make(map[string]*accountState), books: make(map[string]*books), report: report}
+	a := &auditor{shard: shard, only: ids, head: head, states: make(map[string]*accountState), books: make(map[string]*books), report: report}
 	end := a.head
 	err = l.eachState(ctx, shard, ids, func(s *accountState) error {
 		a.states[s.id] = s
@@ -191,10 +191,10 @@ func (a *auditor) define(b *books, e *Entry) {
 	}
 }
 
-// charge checks that a request is charged once: anew only when it had been
-// abandoned, and that has been given back.
+// charge checks that a request is charged once: anew only when the charge
+// before has been taken back, or was that of an abandoned call and is given back.
 func (a *auditor) charge(b *books, e *Entry) {
-	if c := b.charges[e.RequestID]; c != nil && (c.kind == TypeCharge || !c.closed()) {
+	if c := b.charges[e.RequestID]; c != nil && (c.kind == TypeCharge && !c.undone || !c.closed()) {
 		a.differ(e.Account, lawOnce, "entry "+e.ID, fmt.Sprintf("request %s has its %s in entry %s", e.RequestID, c.kind, entryID(c.seq)), e.Type)
 	}
 	c := newChargeBooks(e)
@@ -218,6 +218,7 @@ func (a *auditor) refund(b *books, e *Entry) {
 	if c.closed() && !before {
 		b.count(e.Key, c.tokens, -1)
 	}
+	c.undone = e.takenBack
 	if e.Charge != "" {
 		b.refunds[strings.TrimSuffix(e.Charge, "-0")] = c.memory()
 	}

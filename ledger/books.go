@@ -89,6 +89,7 @@ type chargeBooks struct {
 	paid    []Payment
 	left    []int64 // of each of paid
 	returns bool    // something has been given back
+	undone  bool    // all of it, as if it had never been
 }
 
 func newChargeBooks(e *Entry) *chargeBooks {

@@ -203,7 +203,7 @@ func standingCharge(account, request string, entry **archive.Entry) func(*archiv
 		case e.RequestID != request || e.Account != account:
 		case e.Type == TypeCharge || e.Type == TypeAbandon:
 			*entry = e
-		case takenBack(e.Fields):
+		case takesBack(fieldOf(e.Fields, "u"), fieldOf(e.Fields, "x"), fieldOf(e.Fields, "y")):
 			*entry = nil
 		}
 		return nil

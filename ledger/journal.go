@@ -61,6 +61,15 @@ func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, ea
 	return nil
 }
 
+// head is the journal's last seq now.
+func (l *Ledger) head(ctx context.Context, shard int) (int64, error) {
+	r, err := l.run(ctx, l.scripts.snapshot, shard, []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}, l.args(0))
+	if err != nil {
+		return 0, err
+	}
+	return r.integer(1), r.problem()
+}
+
 // firstSince finds, by bisection, a seq before which all entries are older than q.Since.
 func (l *Ledger) firstSince(ctx context.Context, shard int, q *JournalQuery) (int64, error) {
 	if q.Since.IsZero() {

@@ -47,7 +47,7 @@ type script struct {
 type scripts struct {
 	reserve, settle, release, extend, sweep, due, receipt, authenticate *script
 	snapshot, create, status, topup, grant, revoke, createKey           *script
-	revokeKey, refund, adjust, set, expire                              *script
+	revokeKey, refund, reprice, adjust, set, expire                     *script
 
 	// watermark is the archiver's.
 	watermark *script
@@ -74,7 +74,7 @@ func buildScriptsFrom(read func(name string) ([]byte, error), embedded bool) (*s
 		sweep: b.script("sweep"), due: b.script("due"), receipt: b.script("receipt"), authenticate: b.script("authenticate"),
 		snapshot: b.script("snapshot"), create: b.script("create"), status: b.script("status"), topup: b.script("topup"),
 		grant: b.script("grant"), revoke: b.script("revoke"), createKey: b.script("key_create"), revokeKey: b.script("key_revoke"),
-		refund: b.script("refund"), adjust: b.script("adjust"), set: b.script("set"), expire: b.script("expire"),
+		refund: b.script("refund"), reprice: b.script("reprice"), adjust: b.script("adjust"), set: b.script("set"), expire: b.script("expire"),
 		watermark: b.script("watermark"),
 		recover:   b.alone("recover"), putback: b.alone("putback"),
 	}

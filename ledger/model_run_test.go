@@ -43,6 +43,8 @@ func TestModel(t *testing.T) {
 			"suspend":  m.suspend,
 			"refund":   m.refund,
 			"refund2":  m.refund,
+			"reprice":  m.reprice,
+			"reprice2": m.reprice,
 			"adjust":   m.adjust,
 			"set":      m.set,
 			"":         func(t *rapid.T) { steps++; m.compare(t) },
@@ -62,7 +64,7 @@ const enoughSteps = 2000
 
 var mustMeet = []string{
 	"settled within its hold", "settled over its hold", "settled late", "settled without a hold", "repeated", "conflict",
-	"refund", "refund refused", "abandoned", "swept", "kept", "expired", "clock ahead", "clock back",
+	"refund", "refund refused", "repriced", "abandoned", "swept", "kept", "expired", "clock ahead", "clock back",
 }
 
 // machine holds the ledger against the model.
@@ -378,6 +380,43 @@ func (m *machine) checkRefund(t *rapid.T, r *Refund, e *Entry, err error) bool {
 		m.is(t, err, ErrInvalid)
 	}
 	return false
+}
+
+// reprice prices one request at other rates, and all others as they are.
+func (m *machine) reprice(t *rapid.T) {
+	if len(m.requests) == 0 {
+		t.Skip("no requests")
+	}
+	id := rapid.SampledFrom(m.requests).Draw(t, "request")
+	before := modelEnd{}
+	if e := m.model.ended[id]; e != nil {
+		before = *e
+	}
+	lines := slices.Clone(before.lines)
+	for i := range lines {
+		rate := rapid.SampledFrom(modelRates).Draw(t, "rate")
+		lines[i].pico, lines[i].rate = rate.pico, rate.text
+	}
+	var got []*Repriced
+	_, err := m.f.ledger.Reprice(m.f.ctx(), Repricing{Account: "acme", Reason: "model"}, func(e *Entry) (meter.Charge, error) {
+		if e.RequestID == id {
+			return chargeOf(t, lines), nil
+		}
+		return sameAs(e), nil
+	}, func(r *Repriced) { got = append(got, r) })
+	m.is(t, err, nil)
+	switch want := m.model.reprice(id, lines); {
+	case want == "" && len(got) == 0:
+	case want == "range" && len(got) == 1 && got[0].Left != nil:
+	case want == "repriced" && len(got) == 1 && got[0].Left == nil && got[0].Entry != nil:
+		if end := m.model.ended[id]; int64(got[0].Fee) != end.fee {
+			t.Fatalf("EXACT-FEE: repriced to %d, want %d", got[0].Fee, end.fee)
+		}
+		m.checkPaid(t, got[0].Entry.Paid, m.model.ended[id])
+		m.met[want]++
+	default:
+		t.Fatalf("repriced %d, want %q", len(got), want)
+	}
 }
 
 func (m *machine) adjust(t *rapid.T) {

@@ -61,6 +61,7 @@ type modelEnd struct {
 	fromBonus    int64
 	fromPacks    map[*modelPack]int64
 	candidates   map[string][]*modelPack
+	covered      []int64   // by packs, of each line
 	back         modelBack // what has been refunded of it
 }
 
@@ -403,7 +404,7 @@ func (m *model) charge(how string, lines []modelLine, candidates map[string][]*m
 		all[unit] = list
 	}
 	price := m.price(lines, all, m.cashFor(h), false)
-	end := &modelEnd{how: how, lines: lines, fee: price.fee, tokens: modelTokens(lines), fromPacks: price.fromPacks, candidates: candidates}
+	end := &modelEnd{how: how, lines: lines, fee: price.fee, tokens: modelTokens(lines), fromPacks: price.fromPacks, candidates: candidates, covered: price.covered}
 	end.fromRecharge, end.fromBonus = m.splitFee(price.fee)
 	m.pay(end)
 	return end
@@ -475,6 +476,40 @@ func (m *model) refund(id string, amount int64) (modelBack, string) {
 	m.giveBack(e, back)
 	m.reap(back.packs)
 	return back, ""
+}
+
+// reprice charges a request at other rates of its lines, unless something has been given back of it. It says whether that
+// changed anything: "repriced", "" or "range", for a wallet that could not take back what it paid.
+func (m *model) reprice(id string, lines []modelLine) string {
+	e := m.ended[id]
+	if e == nil || e.how != "charged" || e.back.packs != nil {
+		return ""
+	}
+	var fee int64
+	for i, l := range lines {
+		fee += l.amount(l.quantity - e.covered[i])
+	}
+	more := fee - e.fee
+	switch {
+	case more == 0:
+		return ""
+	case m.recharge+e.fromRecharge > int64(meter.MaxBalance) || m.bonus+e.fromBonus > int64(meter.MaxBalance):
+		return "range"
+	case e.fee == 0 && len(e.fromPacks) == 0: // nobody paid
+		m.key.requests--
+		m.key.used -= e.tokens
+		m.ended[id] = m.charge("charged", lines, nil, nil)
+		m.ended[id].lines = e.lines
+		return "repriced"
+	}
+	recharge, bonus := m.splitFee(max(0, more))
+	if more < 0 {
+		bonus = -mulDiv(-more, e.fromBonus, e.fee)
+		recharge = more - bonus
+	}
+	m.recharge, m.bonus, m.key.spent = m.recharge-recharge, m.bonus-bonus, m.key.spent+more
+	e.fee, e.fromRecharge, e.fromBonus = fee, e.fromRecharge+recharge, e.fromBonus+bonus
+	return "repriced"
 }
 
 func (m *model) splitFee(fee int64) (fromRecharge, fromBonus int64) {

@@ -86,6 +86,48 @@ type Refund struct {
 	Ref    string // as Topup.Ref
 }
 
+// Repricing says which charges are priced anew.
+type Repricing struct {
+	Account string // "" for all
+	// Since and Until are by Entry.At, as prices are: Since inclusive, Until
+	// exclusive, or zero for now.
+	Since, Until time.Time
+	Reason       string // required
+	// DryRun books nothing.
+	DryRun bool
+}
+
+// Repriced is a charge that comes to another fee.
+type Repriced struct {
+	Charge *Entry
+	// Fee is the new one. In a dry run, of a charge that nobody paid: before packs.
+	Fee meter.Nano
+	// Entry is the charge that has taken its place; nil in a dry run.
+	Entry *Entry
+	// Left says why the charge is left as it is; nil when it is not.
+	Left error
+}
+
+// RepricedSum is what a repricing came to.
+type RepricedSum struct {
+	// Charges is how many were looked at: all that stand and that nothing was given back of.
+	Charges int64
+	// Repriced is how many of these come to another fee, Left how many could not be put right.
+	Repriced, Left int64
+	// Before and After are the fees of the repriced.
+	Before, After meter.Nano
+}
+
+func (s *RepricedSum) add(r *Repriced) {
+	if r.Left != nil {
+		s.Left++
+		return
+	}
+	s.Repriced++
+	s.Before += r.Charge.FeeDue()
+	s.After += r.Fee
+}
+
 // Adjustment puts a wallet right by hand.
 type Adjustment struct {
 	Account string

@@ -223,8 +223,8 @@ func (p *putback) spends(sign, day, month int64) {
 	}
 	amount := sign * int64(p.FeeDue())
 	p.add(keyKeyring, suffix+":s", amount)
-	today := "- -" // what an operator gives back turns no day
-	if p.fields["x"] == "" {
+	today := "- -" // what an operator gives back, or prices anew, turns no day
+	if p.fields["x"] == "" && p.spent == nil {
 		d, m := localDay(p.Time.In(p.zone))
 		today = fmt.Sprint(d, m)
 	}
@@ -234,7 +234,7 @@ func (p *putback) spends(sign, day, month int64) {
 func (p *putback) charge() error {
 	p.request = p.RequestID
 	p.pays(-1)
-	day, month := localDay(p.Time.In(p.zone))
+	day, month := p.spentOn(p.zone)
 	p.spends(1, day, month)
 	p.counts(1, p.tokens())
 	if p.Type == TypeCharge {

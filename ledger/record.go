@@ -3,8 +3,11 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tollgate/tollgate/meter"
 )
@@ -24,6 +27,8 @@ type statement struct {
 	Source    meter.Source     `json:"us,omitempty"`
 	Anomalies []string         `json:"an,omitempty"`
 	Version   string           `json:"pv,omitempty"`
+	Asked     meter.Attributes `json:"qa,omitempty"`
+	Said      meter.Attributes `json:"aa,omitempty"`
 	Lines     []statementLine  `json:"l,omitempty"`
 	Carried   []statedQuantity `json:"c,omitempty"`
 }
@@ -39,6 +44,8 @@ type statementLine struct {
 	Tool     string     `json:"t,omitempty"`
 	BilledAs string     `json:"b,omitempty"`
 	Unpriced bool       `json:"x,omitempty"`
+
+	Attributes meter.Attributes `json:"ta,omitempty"`
 }
 
 // appendStatement writes the statement of a settlement as json.Marshal would,
@@ -60,6 +67,7 @@ func appendStatement(b []byte, s *Settlement) []byte {
 		b = append(b, ']')
 	}
 	b = appendText(b, "pv", s.Charge.PriceVersion)
+	b = appendAttributes(appendAttributes(b, "qa", s.Attributes), "aa", s.AnswerAttributes)
 	if lines := s.Charge.Lines; len(lines) > 0 {
 		b = appendName(b, "l")
 		for i := range lines {
@@ -92,6 +100,21 @@ func appendStatementLine(b []byte, l *meter.Line) []byte {
 	b = appendText(b, "b", l.BilledAs)
 	if l.Unpriced {
 		b = append(appendName(b, "x"), "true"...)
+	}
+	return append(appendAttributes(b, "ta", l.Attributes), '}')
+}
+
+// appendAttributes writes a member that is an object, unless it is empty.
+func appendAttributes(b []byte, name string, list meter.Attributes) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b = append(appendName(b, name), '{')
+	for _, key := range slices.Sorted(maps.Keys(list)) {
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		b = appendQuoted(append(appendQuoted(b, key), ':'), list[key])
 	}
 	return append(b, '}')
 }
@@ -141,11 +164,12 @@ func entryOf(shard int, seq string, fields map[string]string) (*Entry, error) {
 	switch e.Type {
 	case TypeCharge, TypeAbandon:
 		r.statement(e)
+		e.spent = r.spendDay("j", fields["j"])
 	case TypeRefund:
 		if charge, _, found := strings.Cut(fields["x"], " "); found {
 			e.Charge = charge + "-0"
 		}
-		e.takenBack = fields["u"] != "" && fields["x"] == ""
+		e.takenBack = takesBack(fields["u"], fields["x"], fields["y"])
 		if e.At = e.Time; fields["s"] != "" {
 			r.statement(e) // the charge's model and endpoint
 		}
@@ -211,6 +235,26 @@ func (r *record) payments(field, text string) []Payment {
 	return list
 }
 
+// A spendDay is a day and its month as a key's spend is counted in them, see localDay.
+type spendDay struct{ day, month int64 }
+
+// spendDay reads "day month"; nil for an entry that is of its own time's.
+func (r *record) spendDay(field, text string) *spendDay {
+	if text == "" {
+		return nil
+	}
+	day, month, _ := strings.Cut(text, " ")
+	return &spendDay{r.number(field, day), r.number(field, month)}
+}
+
+// spentOn is the day and month of the key's spend that a charge is of.
+func (e *Entry) spentOn(zone *time.Location) (day, month int64) {
+	if e.spent != nil {
+		return e.spent.day, e.spent.month
+	}
+	return localDay(e.Time.In(zone))
+}
+
 // held reads the cash that had been held, and what the fee went above it.
 func (r *record) held(e *Entry, hold, overrun string) {
 	e.Hold = r.nano("h", hold)
@@ -236,6 +280,7 @@ func (r *record) statement(e *Entry) {
 	r.check("s", r.fields["s"], json.Unmarshal([]byte(r.fields["s"]), said))
 	e.Model, e.AnswerModel, e.Endpoint, e.Upstream = said.Model, said.Answer, said.Endpoint, said.Upstream
 	e.UsageSource, e.Anomalies, e.PriceVersion = said.Source, said.Anomalies, said.Version
+	e.Attributes, e.AnswerAttributes = said.Asked, said.Said
 	e.At = e.Time
 	if said.AtMS != 0 {
 		e.At = millis(said.AtMS)
@@ -245,7 +290,7 @@ func (r *record) statement(e *Entry) {
 		line := &said.Lines[i]
 		lines[i] = meter.Line{
 			Dimension: line.Dimension, Tool: line.Tool, Quantity: line.Quantity, Rate: line.Rate,
-			BilledAs: line.BilledAs, Unpriced: line.Unpriced,
+			BilledAs: line.BilledAs, Unpriced: line.Unpriced, Attributes: line.Attributes,
 		}
 	}
 	for _, c := range said.Carried {

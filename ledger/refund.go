@@ -79,7 +79,7 @@ func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
 	if _, tail, ok := splitKeyID(charge.Key); ok {
 		suffix = tail
 	}
-	day, month := localDay(charge.Time.In(l.timezone))
+	day, month := charge.spentOn(l.timezone)
 	shard := l.shardOf(r.Account)
 	refs, reference := l.reference(shard, r.Account, r.Ref, r.content())
 	keys := append(l.keysOf(shard, r.Account, idMS), refs, l.refundsKey(shard, r.Account))
@@ -196,6 +196,6 @@ func errTooMuch() error {
 	return fmt.Errorf("%w: the wallet would hold more than %s", ErrInvalid, meter.MaxBalance)
 }
 
-// takenBack says that a refund made its charge as if it had never been. What
-// an operator gives back has been charged all the same.
-func takenBack(fields []string) bool { return fieldOf(fields, "u") != "" && fieldOf(fields, "x") == "" }
+// takesBack says, by the fields u, x and y of a refund, that it made its charge as
+// if it had never been. What an operator gives back has been charged all the same.
+func takesBack(u, x, y string) bool { return u != "" && (x == "" || y != "") }

@@ -61,6 +61,9 @@ func seededBugs() []seededBug {
 		{"lost reply of a reserve holds twice", "reserve", "return already(groups) or admit(groups)", "return admit(groups)", "STICKY"},
 		{"a refund is not remembered", "refund", "  put(REFUNDS, charge_seq, paid_by .. ' ' .. given_text)\n", "", lawRefundCap},
 		{"a refund goes to recharge alone", "refund", "    if paid[i][1] == 'b' then\n", "    if false then\n", "SPLIT-FAIR"},
+		{"a charge is priced anew twice", "reprice", "call('HEXISTS', REFUNDS, ARGV[10]) == 1", "false", lawOnce},
+		{"a charge priced anew keeps its key's spend", "reprice", "  if key then key_corrects(", "  if false then key_corrects(", lawConserve},
+		{"what is cheaper now comes back to recharge alone", "reprice", "local to_bonus = muldiv(-more, from_bonus, from_recharge + from_bonus, 0)", "local to_bonus = 0", "SPLIT-FAIR"},
 		{"an expired pack keeps what is free", "account", "      fill_pack(pack, -free)\n", "", lawConserve},
 		{"a pack expires with what is held", "account", "      fill_pack(pack, -free)\n", "      free = pack.b\n      fill_pack(pack, -free)\n", lawHoldCover},
 		{"calls of a trip do not see each other", "account", "  account = work.accounts[ACCOUNT]\n", "  account = nil\n", "NONNEG"},
@@ -95,7 +98,7 @@ func runSeeded(t *testing.T, bug seededBug) map[string]string {
 	w := &witness{fixture: f, found: make(map[string]string)}
 	for _, scenario := range []func(*witness){
 		(*witness).once, (*witness).late, (*witness).lateAbandon, (*witness).lostReply, (*witness).burn, (*witness).proRata,
-		(*witness).splits, (*witness).big, (*witness).admission, (*witness).corrections, (*witness).expiry, (*witness).patience, (*witness).together,
+		(*witness).splits, (*witness).big, (*witness).admission, (*witness).corrections, (*witness).repricing, (*witness).expiry, (*witness).patience, (*witness).together,
 	} {
 		w.number++
 		w.id = fmt.Sprintf("s%d", w.number)
@@ -335,6 +338,25 @@ func (w *witness) corrections() {
 	_, err = w.ledger.Adjust(w.ctx(), Adjustment{Account: w.id, Amount: w.nano("-1"), Reason: "x"})
 	a := w.read(w.id)
 	w.want(lawHoldCover, err != nil, "held %s of %s and %s", a.Held, a.Wallets[Recharge].Balance, a.Wallets[Bonus].Balance)
+}
+
+// repricing books a charge at half of its price, and again by somebody who has not seen that, long after.
+func (w *witness) repricing() {
+	w.open("6", "4")
+	r := w.book(w.reserve(w.key, cost(w, "1")), cost(w, "1"))
+	half := cost(w, "0.5")
+	lines, fee, err := atPrice(&r.Entry, &half)
+	w.must(err)
+	raw, err := w.ledger.entryFrom(w.ctx(), r.Shard, r.seq())
+	w.must(err)
+	for i := range 2 {
+		again := &repricing{Repricing: Repricing{Reason: "x"}, ledger: w.ledger, shard: r.Shard}
+		out := &Repriced{Charge: &r.Entry, Fee: fee}
+		if err := again.book(w.ctx(), raw, out, &half, lines); err == nil && i == 0 {
+			w.want("SPLIT-FAIR", paid(out.Entry.Paid) == "bonus 0.2, recharge 0.3", "half of it is paid by %s", paid(out.Entry.Paid))
+		}
+		w.must(w.server.Client().Del(w.ctx(), w.markerOf(&Hold{ID: r.RequestID, Account: w.id})).Err())
+	}
 }
 
 func (w *witness) expiry() {

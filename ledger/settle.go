@@ -137,6 +137,7 @@ func stated(shard int, s *Settlement) Entry {
 		Shard: shard, At: s.At, Type: TypeCharge, Account: s.Account, Key: s.Key, RequestID: s.ID,
 		Model: s.Model, AnswerModel: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream,
 		UsageSource: s.Source, Anomalies: s.Anomalies, PriceVersion: s.Charge.PriceVersion,
+		Attributes: s.Attributes, AnswerAttributes: s.AnswerAttributes,
 	}
 	if s.Charge.Carried != nil {
 		e.Usage.Quantities = *s.Charge.Carried

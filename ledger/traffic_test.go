@@ -53,7 +53,7 @@ func (t *traffic) run(steps int) {
 func (t *traffic) step() {
 	t.Helper()
 	id := t.accounts[t.random.IntN(len(t.accounts))]
-	switch n := t.random.IntN(40); {
+	switch n := t.random.IntN(42); {
 	case n < 14:
 		t.reserveSome()
 	case n < 28:
@@ -81,7 +81,9 @@ func (t *traffic) step() {
 		overdraft := meter.Nano(t.random.Int64N(5)) * 1e9
 		_, err := t.ledger.SetAccount(t.ctx(), id, AccountChange{Overdraft: &overdraft})
 		t.fine(err)
-	case n < 39:
+	case n < 40:
+		t.repriceSome()
+	case n < 41:
 		t.fine(t.ledger.SuspendAccount(t.ctx(), id, "pause"))
 		t.fine(t.ledger.ResumeAccount(t.ctx(), id, "go on"))
 	default:
@@ -161,6 +163,32 @@ func (t *traffic) refundSome() {
 		r.Amount = &amount
 	}
 	_, err := t.ledger.Refund(t.ctx(), r)
+	t.fine(err)
+}
+
+// repriceSome doubles, halves or lets go one of the rates of one charge.
+func (t *traffic) repriceSome() {
+	if len(t.charged) == 0 {
+		return
+	}
+	c := t.charged[t.random.IntN(len(t.charged))]
+	rate := []string{"0", "0.00155", "0.0062", "0.0031"}[t.random.IntN(4)]
+	_, err := t.ledger.Reprice(t.ctx(), Repricing{Account: c.account, Reason: "the price was wrong"}, func(e *Entry) (meter.Charge, error) {
+		price := sameAs(e)
+		if e.RequestID != c.request {
+			return price, nil
+		}
+		price.Fee = 0
+		for i := range price.Lines {
+			line := &price.Lines[i]
+			if line.Dimension == meter.Output {
+				t.must(line.Rate.UnmarshalText([]byte(rate)))
+				line.Amount, _ = line.Rate.Amount(line.Quantity)
+			}
+			price.Fee += line.Amount
+		}
+		return price, nil
+	}, func(*Repriced) {})
 	t.fine(err)
 }
 

@@ -242,6 +242,8 @@ type Settlement struct {
 	At          time.Time // when the call came
 	Source      meter.Source
 	Anomalies   []string
+	// Attributes of the request and of the answer, from which the prices followed.
+	Attributes, AnswerAttributes meter.Attributes
 	// Charge is the whole charge at list price, before packs.
 	Charge meter.Charge
 }
@@ -297,6 +299,9 @@ type Entry struct {
 	UsageSource  meter.Source `json:"usage_source,omitempty"`
 	Anomalies    []string     `json:"anomalies,omitempty"`
 	PriceVersion string       `json:"price_version,omitempty"`
+	// Attributes of the request and of the answer, as far as either had any that prices may depend on.
+	Attributes       meter.Attributes `json:"attributes,omitempty"`
+	AnswerAttributes meter.Attributes `json:"answer_attributes,omitempty"`
 	// Fee is the cash due: what the packs did not cover. Set for charge, abandon and refund.
 	Fee   *meter.Nano  `json:"fee,omitempty"`
 	Lines []ChargeLine `json:"lines,omitzero"`
@@ -320,8 +325,11 @@ type Entry struct {
 	BalancesAfter Balances `json:"balances_after,omitzero"`
 
 	// takenBack says that a refund undoes its charge as if it had never been: the
-	// call had been swept, and ended otherwise.
+	// call had been swept, and ended otherwise, or was charged at another price.
 	takenBack bool
+	// spent is the day and month of the key's spend that a charge is of, where
+	// that is not its own time's: it was booked anew, at another price.
+	spent *spendDay
 
 	// Detail is the definition that a grant, key or account entry introduced, enough to rebuild it.
 	Detail map[string]any `json:"detail,omitempty"`

@@ -14,7 +14,7 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 		// Numbers that cannot be a charge: book what was held, and say so.
 		charge = c.quote
 		usage.Source = meter.Estimated
-		usage.Anomalies = append(usage.Anomalies, "usage_out_of_range")
+		usage.Anomalies = append(usage.Anomalies, meter.UsageOutOfRange)
 	}
 	if charge.TokensEstimated {
 		usage.Source = meter.Estimated
@@ -22,7 +22,8 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 	}
 	s := ledger.Settlement{
 		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,
-		Upstream: c.upstream.Name, At: c.at, Source: usage.Source, Anomalies: usage.Anomalies, Charge: charge,
+		Upstream: c.upstream.Name, At: c.at, Source: usage.Source, Anomalies: usage.Anomalies,
+		Attributes: c.request.Attributes, AnswerAttributes: usage.Attributes, Charge: charge,
 	}
 	if usage.Model != c.request.Model {
 		s.AnswerModel = usage.Model

@@ -8,6 +8,8 @@
 -- and, so that the entry alone can be booked again on a Redis that lost it (see ../putback.go):
 --   d digest of the content, i reference made up by Go, c candidates of an abandoned hold, u "<tokens> <day> <month>" of a
 --   charge that is taken back as if it had never been
+-- A charge at another price (reprice.lua) has j "<day> <month>" of the spend that it is of, and the refund before it x, u, and y: it
+-- has s and l of what it takes back, as if that had never been.
 -- An operator's refund (refund.lua) also has x "<charge seq> <who paid> <given back so far, this included>": the second and
 -- third word are what the refunds hash then has under the first; where the charge was an abandon, its marker follows (hold.lua).
 -- Of the key it takes f off the spend; when nothing of the charge is left it has u, and takes off tokens and request too;
@@ -135,10 +137,10 @@ local function read_abandon(marker)
     paid = pairs_of(paid), candidates = candidates}
 end
 
--- take_back refunds an abandoned call's charge in hand: to the very packs and wallets that paid.
-local function take_back(abandon, reason)
+-- parted is who paid, a list as pairs_of makes it, as packs drawn and the parts of recharge and bonus.
+local function parted(paid)
   local drawn, from_recharge, from_bonus = {}, 0, 0
-  for _, part in ipairs(abandon.paid) do
+  for _, part in ipairs(paid) do
     if part[1] == 'r' then
       from_recharge = part[2]
     elseif part[1] == 'b' then
@@ -147,6 +149,12 @@ local function take_back(abandon, reason)
       drawn[#drawn + 1] = part
     end
   end
+  return drawn, from_recharge, from_bonus
+end
+
+-- take_back refunds an abandoned call's charge in hand: to the very packs and wallets that paid.
+local function take_back(abandon, reason)
+  local drawn, from_recharge, from_bonus = parted(abandon.paid)
   returning(drawn, 'came back by a refund')
   for i = 1, #drawn do
     drawn[i] = {drawn[i][1], -drawn[i][2]}
@@ -159,5 +167,22 @@ local function take_back(abandon, reason)
   note('refund', {'a', owner, 'k', key and key.suffix or '', 'r', request, 'f', str(abandon.fee), 'p', text_of(abandon.paid),
     'z', touched(drawn, from_recharge, from_bonus), 'v', reason,
     'u', str(abandon.tokens) .. ' ' .. abandon.day .. ' ' .. abandon.month})
+end
+
+-- unlike says why a charge, by its seq, is not what somebody who has read it says it is, by its entry and its request's marker;
+-- nil if it is, or if neither is here any more.
+local function unlike(marker, charge_seq, kind, paid_by)
+  if tonumber(charge_seq) > seq then return 'no such entry' end
+  local there = entry_at(charge_seq)
+  if there then
+    local entry = {}
+    for i = 1, #there, 2 do entry[there[i]] = there[i + 1] end
+    local paid = entry.p == '' and '-' or entry.p
+    if entry.t ~= kind or entry.a ~= owner or entry.r ~= request or paid ~= paid_by then return 'its entry is another' end
+  end
+  if not marker then return nil end
+  local letter, n = match(marker, '^([cau]) (%d+) ')
+  if not letter then return 'the request ended without a charge that stands' end
+  if n ~= charge_seq or (letter == 'c') ~= (kind == 'charge') then return 'the request has been charged anew' end
 end
 

@@ -18,23 +18,6 @@
 
 local REFUNDS, charge_seq, kind, paid_by -- of the call in hand
 
--- unlike says why the charge is not what the caller says it is, by its entry and its request's marker; nil if it is, or if
--- neither is here any more.
-local function unlike(marker)
-  if tonumber(charge_seq) > seq then return 'no such entry' end
-  local there = entry_at(charge_seq)
-  if there then
-    local entry = {}
-    for i = 1, #there, 2 do entry[there[i]] = there[i + 1] end
-    local paid = entry.p == '' and '-' or entry.p
-    if entry.t ~= kind or entry.a ~= owner or entry.r ~= request or paid ~= paid_by then return 'its entry is another' end
-  end
-  if not marker then return nil end
-  local letter, n = match(marker, '^([cau]) (%d+) ')
-  if not letter then return 'the request ended without a charge that stands' end
-  if n ~= charge_seq or (letter == 'c') ~= (kind == 'charge') then return 'the request has been charged anew' end
-end
-
 -- back_of decides what goes back: a list as pairs_of makes it. Else nil and the refusal.
 local function back_of(paid, given)
   local left, cash, cash_given, rest = {}, 0, 0, 0
@@ -155,7 +138,7 @@ local function refund()
   if before then return before end
   if not load_account() then return {'LOST', str(seq)} end
   local marker = call('HGET', MARKER, request)
-  local why = unlike(marker)
+  local why = unlike(marker, charge_seq, kind, paid_by)
   if why then return {'OTHER', str(seq), why} end
   local paid = pairs_of(paid_by)
   local given, refusal = memory(marker, paid)

@@ -187,6 +187,12 @@ local function key_uncharges(cash, tokens, day, month)
   key.t, key.n = add(key.t, -tokens), add(key.n, -1)
 end
 
+-- key_corrects makes a charge of that day and month, and its tokens, more (or less) than it was.
+local function key_corrects(cash, tokens, day, month)
+  key_refunds(negate(cash), day, month)
+  key.t = add(key.t, tokens)
+end
+
 -- key_standing is the key's part of the standing: limits and use of spend, levels of the buckets, receipt. Where there is
 -- no limit nobody asks for the use.
 local function key_standing()

@@ -1,0 +1,190 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tollgate/tollgate/ledger/archive"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// Reprice prices charges anew, and books those at once whose cash comes to
+// something else: what was charged is taken back as if it had never been, and
+// charged again, in one step (lua/reprice.lua). What packs paid they have paid;
+// of a charge that nobody paid, packs pay first, and then the wallets. price is
+// asked for each charge that stands, and each is told of every one that it
+// makes another fee of.
+//
+// It leaves alone what has been refunded, in part or whole, and abandoned calls:
+// those may still be settled. It is safe to run again, and to run after it was
+// broken off: what has the right price stays. ErrInvalid, ErrNotFound,
+// ErrUnavailable.
+func (l *Ledger) Reprice(ctx context.Context, q Repricing, price func(*Entry) (meter.Charge, error), each func(*Repriced)) (RepricedSum, error) {
+	sum := RepricedSum{}
+	if err := checkReason(q.Reason); err != nil {
+		return sum, err
+	}
+	first, last := 0, len(l.tags)
+	if q.Account != "" {
+		if _, err := l.state(ctx, q.Account); err != nil {
+			return sum, err
+		}
+		first = l.shardOf(q.Account)
+		last = first + 1
+	}
+	for shard := first; shard < last; shard++ {
+		r := repricing{Repricing: q, ledger: l, shard: shard, price: price, each: each, sum: &sum, given: make(map[string]bool)}
+		if err := r.walk(ctx); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// repricing goes through one shard.
+type repricing struct {
+	Repricing
+	ledger *Ledger
+	shard  int
+	price  func(*Entry) (meter.Charge, error)
+	each   func(*Repriced)
+	sum    *RepricedSum
+	given  map[string]bool // seqs of charges of which something has been given back
+}
+
+// walk looks at the charges that are there now, and not at those that it makes.
+func (r *repricing) walk(ctx context.Context) error {
+	l := r.ledger
+	from, err := l.firstSince(ctx, r.shard, &JournalQuery{Since: r.Since})
+	if err != nil {
+		return err
+	}
+	head, err := l.head(ctx, r.shard)
+	if err != nil || head < from {
+		return err
+	}
+	narrow := archive.Query{Account: r.Account, Types: []string{TypeRefund}}
+	err = l.eachRaw(ctx, r.shard, from, head, narrow, func(raw *archive.Entry) error {
+		charge, _, _ := strings.Cut(fieldOf(raw.Fields, "x"), " ")
+		r.given[charge] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	narrow.Types = []string{TypeCharge}
+	return l.eachRaw(ctx, r.shard, from, head, narrow, func(raw *archive.Entry) error {
+		if raw.Type != TypeCharge || r.Account != "" && raw.Account != r.Account || r.given[strconv.FormatUint(raw.Seq, 10)] {
+			return nil
+		}
+		e, err := fromArchive(raw)
+		if err != nil {
+			return err
+		}
+		if e.At.Before(r.Since) || !r.Until.IsZero() && !e.At.Before(r.Until) {
+			return nil
+		}
+		return r.look(ctx, raw, e)
+	})
+}
+
+// look prices one charge.
+func (r *repricing) look(ctx context.Context, raw *archive.Entry, e *Entry) error {
+	r.sum.Charges++
+	out := &Repriced{Charge: e}
+	price, err := r.price(e)
+	var lines []ChargeLine
+	if err == nil {
+		lines, out.Fee, err = atPrice(e, &price)
+	}
+	switch {
+	case err != nil:
+		out.Left = err
+	case out.Fee == e.FeeDue():
+		return nil
+	case !r.DryRun:
+		err = r.book(ctx, raw, out, &price, lines)
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalid) {
+			out.Left, err = err, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.sum.add(out)
+	r.each(out)
+	return nil
+}
+
+// atPrice is what a charge comes to at another price, where packs have paid what they paid: its lines, and the fee.
+func atPrice(e *Entry, price *meter.Charge) (lines []ChargeLine, fee meter.Nano, err error) {
+	was := slices.Clone(e.Lines)
+	lines = make([]ChargeLine, len(price.Lines))
+	for i := range price.Lines {
+		line := ChargeLine{Line: price.Lines[i]}
+		if of := slices.IndexFunc(was, func(l ChargeLine) bool { return line.IsOf(l.Line) }); of >= 0 {
+			line.PackQuantity = min(was[of].PackQuantity, line.Quantity)
+			was = slices.Delete(was, of, of+1)
+		}
+		if line.Amount, err = line.Rate.Amount(line.Quantity - line.PackQuantity); err != nil {
+			return nil, 0, err
+		}
+		lines[i], fee = line, fee+line.Amount
+	}
+	for i := range was {
+		if n := was[i].PackQuantity; n > 0 {
+			return nil, 0, fmt.Errorf("%w: packs paid for %d of %s, which is not what is billed at these prices", ErrInvalid, n, was[i].Dimension)
+		}
+	}
+	return lines, fee, nil
+}
+
+// book has the script do it. ErrConflict: the charge is not any more what it was.
+func (r *repricing) book(ctx context.Context, raw *archive.Entry, out *Repriced, price *meter.Charge, lines []ChargeLine) error {
+	l, e := r.ledger, out.Charge
+	b, err := l.bookingOf(&Settlement{
+		ID: e.RequestID, Account: e.Account, Key: e.Key, Model: e.Model, AnswerModel: e.AnswerModel, Endpoint: e.Endpoint,
+		Upstream: e.Upstream, At: e.At, Source: e.UsageSource, Anomalies: e.Anomalies,
+		Attributes: e.Attributes, AnswerAttributes: e.AnswerAttributes, Charge: *price,
+	})
+	if err != nil {
+		return err
+	}
+	fields := fieldMap(raw.Fields)
+	day, month := e.spentOn(l.timezone)
+	args := append(l.args(21), e.Account, e.RequestID, fields["k"], e.Model, r.Reason, markerLife.Milliseconds(),
+		e.seq(), cmp.Or(fields["p"], "-"), fields["s"], fields["l"], fields["d"], fields["h"], e.tokens(), day, month,
+		int64(out.Fee), b.static, sharesText(lines), b.tokens, b.lines, summary(b.lines))
+	keys := append(l.keysOf(r.shard, e.Account, b.idMS), l.refundsKey(r.shard, e.Account))
+	reply, err := l.word(ctx, l.scripts.reprice, r.shard, keys, args)
+	if err != nil {
+		return err
+	}
+	switch reply.text(0) {
+	case "OK":
+		if out.Entry, err = reply.entry(r.shard, 2); err == nil {
+			out.Fee = out.Entry.FeeDue()
+		}
+		return err
+	case "OTHER":
+		return fmt.Errorf("%w: %s", ErrConflict, reply.text(2))
+	case "RANGE":
+		return errTooMuch()
+	default:
+		return reply.unexpected()
+	}
+}
+
+// sharesText is what each line came to, and what packs covered of it, as the entry has it.
+func sharesText(lines []ChargeLine) string {
+	parts := make([]string, len(lines))
+	for i := range lines {
+		parts[i] = fmt.Sprintf("%d:%d", int64(lines[i].Amount), lines[i].PackQuantity)
+	}
+	return strings.Join(parts, ",")
+}
