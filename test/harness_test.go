@@ -226,6 +226,21 @@ func (w *world) requireAudit() {
 	if code != 0 || !report.Get("ok").Bool() || len(report.Get("differences").Array()) != 0 {
 		w.t.Errorf("the books do not balance: exit %d\n%s%s", code, stdout, stderr)
 	}
+	w.requireSamePrices()
+}
+
+// requireSamePrices demands that every charge follows from its entry and the
+// price table, if that has been the same all the time.
+func (w *world) requireSamePrices() {
+	w.t.Helper()
+	table := filepath.Join(w.dir, "prices.yaml")
+	if content, err := os.ReadFile(table); err != nil || string(content) != w.made.prices {
+		return
+	}
+	r := w.verb("reprice", "--dry-run", "--since", "2026-01-01", "--prices", table)
+	if r.Get("repriced").Int() != 0 || len(r.Get("left_alone").Array()) != 0 {
+		w.t.Errorf("by the same prices: %s", r.Raw)
+	}
 }
 
 // requireSettled waits until nothing of an account is held, and audits.

@@ -227,7 +227,7 @@ func noEmptyFlags(flags *pflag.FlagSet) (err error) {
 // emptyFlag says what to do: what the help calls needed cannot be left out.
 func emptyFlag(f *pflag.Flag) error {
 	if what, needed := strings.CutSuffix(f.Usage, "; needed"); needed {
-		return fmt.Errorf("--%s is empty: say %s", f.Name, what)
+		return fmt.Errorf("--%s is empty: say %s", f.Name, strings.ReplaceAll(what, "`", ""))
 	}
 	return fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)
 }
