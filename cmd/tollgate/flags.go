@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/tollgate/tollgate/meter"
 )
@@ -30,6 +33,24 @@ func (v amountValue) Set(s string) (err error) {
 }
 
 func (amountValue) Type() string { return "amount" }
+
+// onceValue is a flag of pairs, name=value,…, that takes each name once: of two
+// values the flag alone would keep the last, without a word.
+type onceValue struct {
+	pflag.Value
+	named map[string]bool
+}
+
+func (v onceValue) Set(s string) error {
+	for pair := range strings.SplitSeq(s, ",") {
+		name, _, _ := strings.Cut(pair, "=")
+		if v.named[name] {
+			return fmt.Errorf("%s is given twice: want one value for it", name)
+		}
+		v.named[name] = true
+	}
+	return v.Value.Set(s)
+}
 
 // endOf reads a moment: RFC 3339, or a date, which means the end of that day
 // in zone, to the millisecond. Empty is no moment.

@@ -61,6 +61,9 @@ of a hosted search, --usage search=1 (engine=search_pro).`,
 	f.StringToInt64Var(&q.usage, "usage", nil, "other dimensions, `dim=N,…`")
 	f.StringVar(&q.endpoint, "endpoint", "", "endpoint or class of the price table")
 	f.StringToStringVar(&q.when, "when", nil, "attributes of the request or the answer, `key=value,…`")
+	for _, pairs := range []string{"usage", "when"} {
+		f.Lookup(pairs).Value = onceValue{f.Lookup(pairs).Value, make(map[string]bool)}
+	}
 	f.StringVar(&q.upstream, "upstream", "", "the upstream that answers, where prices depend on it")
 	f.StringVar(&q.at, "at", "", "when the call comes: a date (its end) or an RFC 3339 time (default now)")
 	return c
