@@ -251,7 +251,16 @@ func (w *archiver) archiveSome(ctx context.Context, a *archive.Archive, head arc
 	if err != nil || len(entries) == 0 {
 		return head, err
 	}
-	return a.Append(ctx, head, entries)
+	return a.Append(ctx, head, wholeSteps(entries))
+}
+
+// wholeSteps leaves out a last entry that takes a charge back, to be booked at another price: the charge that takes its place is
+// the next one, of the same step. A Redis that has lost both, and gets back this one alone, has a call that nobody pays.
+func wholeSteps(batch []archive.Entry) []archive.Entry {
+	if last := len(batch) - 1; fieldOf(batch[last].Fields, "y") != "" {
+		return batch[:last]
+	}
+	return batch
 }
 
 // ArchiveWord archives what this process has booked for an operator (topups,
