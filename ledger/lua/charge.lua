@@ -169,14 +169,21 @@ local function take_back(abandon, reason)
     'u', str(abandon.tokens) .. ' ' .. abandon.day .. ' ' .. abandon.month})
 end
 
+-- fields_at is the journal entry with a seq, by field; nil when it has been trimmed.
+local function fields_at(n)
+  local there = entry_at(n)
+  if not there then return nil end
+  local entry = {}
+  for i = 1, #there, 2 do entry[there[i]] = there[i + 1] end
+  return entry
+end
+
 -- unlike says why a charge, by its seq, is not what somebody who has read it says it is, by its entry and its request's marker;
 -- nil if it is, or if neither is here any more.
 local function unlike(marker, charge_seq, kind, paid_by)
   if tonumber(charge_seq) > seq then return 'no such entry' end
-  local there = entry_at(charge_seq)
-  if there then
-    local entry = {}
-    for i = 1, #there, 2 do entry[there[i]] = there[i + 1] end
+  local entry = fields_at(charge_seq)
+  if entry then
     local paid = entry.p == '' and '-' or entry.p
     if entry.t ~= kind or entry.a ~= owner or entry.r ~= request or paid ~= paid_by then return 'its entry is another' end
   end

@@ -90,10 +90,21 @@ local function book()
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}
 end
 
+-- booked_so returns the entry's seq when the charge that stands is the very one that is to be: the answer to the call that booked
+-- it was lost, and this is that call once more.
+local function booked_so(marker)
+  local n = match(marker or '', '^c (%d+) ')
+  local entry = n and n ~= ARGV[10] and fields_at(n)
+  return entry and entry.s == ARGV[20] and entry.v == ARGV[8] and n
+end
+
 local function reprice()
   REFUNDS = KEYS[10]
   if not load_account() then return {'LOST', str(seq)} end
-  local why = unlike(call('HGET', MARKER, request), ARGV[10], 'charge', ARGV[11])
+  local marker = call('HGET', MARKER, request)
+  local n = booked_so(marker)
+  if n then return {'OK', str(seq), n, unpack(entry_at(n))} end
+  local why = unlike(marker, ARGV[10], 'charge', ARGV[11])
   if not why and call('HEXISTS', REFUNDS, ARGV[10]) == 1 then why = 'it has been refunded' end
   if why then return {'OTHER', str(seq), why} end
   return book()
