@@ -130,9 +130,9 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 	return p.printDone(plural(report.Repriced, "charge")+" priced anew", report, func() string { return repricedText(o, report) })
 }
 
-// repriceBook reads the tables as the configuration's own are read.
+// repriceBook reads the tables as those who serve read theirs, whose time zone the ledger knows.
 func repriceBook(o *operator, paths []string) (*meter.Book, error) {
-	options := meter.BookOptions{Currency: o.Currency(), Exchange: o.cfg.Pricing.Exchange, Timezone: o.cfg.Policy.Timezone}
+	options := meter.BookOptions{Currency: o.Currency(), Exchange: o.cfg.Pricing.Exchange, Timezone: o.zone}
 	for _, path := range paths {
 		file, err := config.ReadPrices("", path)
 		if err != nil {
