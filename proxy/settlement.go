@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"maps"
+
 	"go.uber.org/zap"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -23,7 +25,8 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 	s := ledger.Settlement{
 		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,
 		Upstream: c.upstream.Name, At: c.at, Source: usage.Source, Anomalies: usage.Anomalies,
-		Attributes: c.request.Attributes, AnswerAttributes: usage.Attributes, Charge: charge,
+		// A copy: a checkpoint is written down while the call may go on to another upstream, for which they change.
+		Attributes: maps.Clone(c.request.Attributes), AnswerAttributes: usage.Attributes, Charge: charge,
 	}
 	if usage.Model != c.request.Model {
 		s.AnswerModel = usage.Model
