@@ -114,12 +114,14 @@ func limitParameter(name string) parameter {
 // maxAttribute bounds what is kept of an attribute, in the journal too: no upstream knows a longer one.
 const maxAttribute = 100
 
+func bounded(value string) string { return value[:min(len(value), maxAttribute)] }
+
 // attributeParameter is noted for the price rows, unless it leaves the choice
 // to the upstream, whose answer then says what it chose.
 func attributeParameter(name string) parameter {
 	return parameter{name: name, text: func(r *requestReader, value string) {
 		if value != "" && (name != "service_tier" || value != "auto") {
-			r.request.setAttribute(name, value[:min(len(value), maxAttribute)])
+			r.request.setAttribute(name, bounded(value))
 		}
 	}}
 }
@@ -381,7 +383,7 @@ func (r *requestReader) addSearch(engine string) {
 func (r *Request) addSearch(engine string) {
 	use := ToolUse{Tool: webSearch, Dimension: Search, Count: 1}
 	if engine != "" {
-		use.Attributes = Attributes{"engine": engine}
+		use.Attributes = Attributes{"engine": bounded(engine)}
 	}
 	r.Tools = append(r.Tools, use)
 	r.Ceiling[Input] += searchTokens
