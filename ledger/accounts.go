@@ -214,7 +214,7 @@ type accountState struct {
 	seq                        int64     // the journal's head at that moment
 	now                        time.Time // Redis's clock
 	fields, packs, keys, holds map[string]string
-	refunds                    map[string]string // what has been given back, see lua/refund.lua
+	refunds                    map[string]string // what has been given back, see lua/refund.lua; for an audit alone
 }
 
 // state reads one account: ErrNotFound, ErrInvalid, ErrUnavailable.
@@ -237,6 +237,11 @@ func (l *Ledger) state(ctx context.Context, id string) (*accountState, error) {
 // accounts of a page are of one moment, and their state names the journal's
 // head at that moment.
 func (l *Ledger) eachState(ctx context.Context, shard int, ids []string, each func(*accountState) error) error {
+	return l.eachSnapshot(ctx, shard, ids, false, each)
+}
+
+// eachSnapshot is eachState, with what is remembered of refunds or without.
+func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, refunds bool, each func(*accountState) error) error {
 	if ids == nil {
 		var err error
 		if ids, err = l.client.SMembers(ctx, l.accountsKey(shard)).Result(); err != nil {
@@ -246,7 +251,7 @@ func (l *Ledger) eachState(ctx context.Context, shard int, ids []string, each fu
 	}
 	for page := range slices.Chunk(ids, snapshotPage) {
 		keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-		args := l.args(len(page))
+		args := append(l.args(1+len(page)), refunds)
 		for _, id := range page {
 			own := l.accountKey(shard, id)
 			keys = append(keys, own, own+":packs", own+":keys", own+":holds", l.refundsKey(shard, id))

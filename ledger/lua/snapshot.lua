@@ -3,14 +3,15 @@
 --
 -- KEYS: [1] meta [2] journal, see lib.lua; [3] due; then five for each account: account, packs, keys, holds,
 --       refunds (see refund.lua)
--- ARGV: [1..3] see lib.lua; [4..] the account ids, in the order of the keys
+-- ARGV: [1..3] see lib.lua; [4] 1 for what is remembered of refunds too, which may be as long as the journal; [5..] the account
+--       ids, in the order of the keys
 -- Output: OK, seq, now, then five arrays of field, value, … for each account; a hold's own key "<request id>" is followed
 --         by the field "<request id>:d", its deadline or ''.
 
 local function snapshot()
   local reply = {'OK', str(seq), str(now)}
   for i = 4, #KEYS, 5 do
-    local owner = ARGV[4 + (i - 4) / 5]
+    local owner = ARGV[5 + (i - 4) / 5]
     for j = 0, 2 do reply[#reply + 1] = call('HGETALL', KEYS[i + j]) end
     local holds, listed = call('HGETALL', KEYS[i + 3]), {}
     for h = 1, #holds, 2 do
@@ -20,7 +21,7 @@ local function snapshot()
       end
     end
     reply[#reply + 1] = listed
-    reply[#reply + 1] = call('HGETALL', KEYS[i + 4])
+    reply[#reply + 1] = ARGV[4] == '1' and call('HGETALL', KEYS[i + 4]) or NONE
   end
   return reply
 end
