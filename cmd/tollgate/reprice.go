@@ -123,11 +123,17 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 	}
 	sum, err := o.Reprice(ctx, q, priceBy(book), report.add)
 	report.take(sum)
-	err = hint(err, ledger.ErrUnavailable, "%s priced anew by then: run it again for the rest, which books nothing twice", plural(report.Repriced, "charge"))
-	if err != nil {
-		return noAccount(err, f.account)
+	done, human := plural(report.Repriced, "charge")+" priced anew", func() string { return repricedText(o, report) }
+	if !q.DryRun {
+		err = hint(err, ledger.ErrUnavailable, "%s by then: run it again for the rest, which books nothing twice", done)
 	}
-	return p.printDone(plural(report.Repriced, "charge")+" priced anew", report, func() string { return repricedText(o, report) })
+	switch {
+	case err != nil:
+		return noAccount(err, f.account)
+	case q.DryRun:
+		return p.print(report, human)
+	}
+	return p.printDone(done, report, human)
 }
 
 // repriceBook reads the tables as those who serve read theirs, whose time zone the ledger knows.
