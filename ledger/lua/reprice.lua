@@ -38,12 +38,13 @@ local function corrected(fee, from_recharge, from_bonus)
   return from_recharge + more + to_bonus, from_bonus - to_bonus
 end
 
--- by_now decides who pays what nobody has paid: the fee, its lines, the packs drawn, and the parts of recharge and bonus.
+-- by_now decides who pays what nobody has paid: the fee, its lines, the packs drawn, and the parts of recharge and bonus. The
+-- key's limits are not asked: it has made the call, perhaps on a day whose spend is not known any more.
 local function by_now()
   local groups = read_charge(ARGV[23], ARGV[24])
   find_packs(groups, nil, ARGV[7])
-  local fee, drawn, from_recharge, from_bonus = who_pays(groups, nil)
-  return fee, groups.booked or lines_text(groups.lines), drawn, from_recharge, from_bonus
+  local fee = price(groups, cash_free())
+  return fee, groups.booked or lines_text(groups.lines), draws(groups), split(fee)
 end
 
 -- undo takes the charge back, in hand.
