@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -141,6 +142,10 @@ func repriceBook(o *operator, paths []string) (*meter.Book, error) {
 	options := meter.BookOptions{Currency: o.Currency(), Exchange: o.cfg.Pricing.Exchange, Timezone: o.zone}
 	for _, path := range paths {
 		file, err := config.ReadPrices("", path)
+		if dir := filepath.Dir(path); err == nil && file.Name == filepath.Base(path) && dir != "." && dir != "prices" {
+			// The built-in table of that name: somebody has one of their own, and has mistyped where it is.
+			err = fmt.Errorf("there is no file %s (prices/%s is built in)", path, file.Name)
+		}
 		if err != nil {
 			return nil, usagef("--prices: %w", err)
 		}
