@@ -43,7 +43,7 @@ stays one of its own day.
 Charges that were refunded, in part or whole, are left alone, and so are abandoned
 calls; what else cannot be put right is listed. Run twice, or again after it was
 broken off, it books nothing twice: what has the right price stays. Run with the
-old tables, it takes itself back.`,
+old tables, it makes the fees what they were, but for calls that these do not price.`,
 		Example: "  tollgate reprice --since 2026-11-01 --prices prices/bigmodel.yaml --dry-run\n  tollgate reprice --since 2026-11-01 --until 2026-11-15 --prices prices/bigmodel.yaml --account acme",
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
