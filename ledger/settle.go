@@ -191,8 +191,12 @@ func (l *Ledger) repeatedReceipt(ctx context.Context, shard int, r *reply) (*Rec
 	return out, r.problem()
 }
 
-// toldOf is verdict.told of an entry as it stands in the journal.
+// toldOf is verdict.told of an entry as it stands in the journal; "" for a charge at another price than the settlement's own, which
+// those who paid it could not pay.
 func toldOf(fields map[string]string) string {
+	if fields["j"] != "" {
+		return ""
+	}
 	v := verdict{fee: fields["f"], lines: fields["l"], paid: fields["p"]}
 	return v.told()
 }
