@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tollgate/tollgate/ledger/archive"
 	"github.com/tollgate/tollgate/meter"
 )
@@ -109,7 +111,7 @@ func (r *repricing) look(ctx context.Context, raw *archive.Entry, e *Entry) erro
 		return nil
 	case !r.DryRun:
 		err = r.book(ctx, raw, out, &price, lines)
-		if errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalid) {
+		if ofOneAlone(err) {
 			out.Left, err = err, nil
 		}
 		if err != nil {
@@ -119,6 +121,12 @@ func (r *repricing) look(ctx context.Context, raw *archive.Entry, e *Entry) erro
 	r.sum.add(out)
 	r.each(out)
 	return nil
+}
+
+// ofOneAlone reports whether an error is of one charge, or of one account, which is damaged in Redis if the script itself fails:
+// others can still be priced anew.
+func ofOneAlone(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalid) || redis.HasErrorPrefix(err, "user_function") || redis.HasErrorPrefix(err, "WRONGTYPE")
 }
 
 // atPrice is what a charge comes to at another price, where packs have paid what they paid: its lines, and the fee.
