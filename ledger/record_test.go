@@ -13,6 +13,7 @@ import (
 // A statement that is written by hand is what json.Marshal would write.
 func TestStatementIsJSON(t *testing.T) {
 	text := rapid.OneOf(rapid.SampledFrom([]string{"", "glm-4.6", `a "b"`, "a\\b", "<&>", "模型", "\x00\u2028", "a\xffb"}), rapid.String())
+	attributes := rapid.MapOfN(rapid.SampledFrom([]string{"engine", "quality", "service_tier", "size"}), text, 0, 3)
 	rapid.Check(t, func(t *rapid.T) {
 		line := rapid.Custom(func(t *rapid.T) meter.Line {
 			return meter.Line{
@@ -20,13 +21,15 @@ func TestStatementIsJSON(t *testing.T) {
 				Quantity:  rapid.Int64Range(0, 1<<53).Draw(t, "quantity"),
 				Rate:      meter.Rate{Pico: rapid.Int64Range(0, 1e15).Draw(t, "pico"), Per: rapid.SampledFrom([]int64{1, 1000, 1_000_000}).Draw(t, "per")},
 				Tool:      text.Draw(t, "tool"), BilledAs: text.Draw(t, "billed as"), Unpriced: rapid.Bool().Draw(t, "unpriced"),
+				Attributes: attributes.Draw(t, "attributes of the line"),
 			}
 		})
 		s := Settlement{
 			Model: text.Draw(t, "model"), AnswerModel: text.Draw(t, "answer"), Endpoint: text.Draw(t, "endpoint"), Upstream: text.Draw(t, "upstream"),
 			At: time.UnixMilli(rapid.Int64Range(0, 1<<53).Draw(t, "at")), Source: meter.Source(text.Draw(t, "source")),
-			Anomalies: rapid.SliceOfN(text, 0, 3).Draw(t, "anomalies"),
-			Charge:    meter.Charge{PriceVersion: text.Draw(t, "version"), Lines: rapid.SliceOfN(line, 0, 4).Draw(t, "lines")},
+			Anomalies:  rapid.SliceOfN(text, 0, 3).Draw(t, "anomalies"),
+			Attributes: attributes.Draw(t, "attributes"), AnswerAttributes: attributes.Draw(t, "attributes of the answer"),
+			Charge: meter.Charge{PriceVersion: text.Draw(t, "version"), Lines: rapid.SliceOfN(line, 0, 4).Draw(t, "lines")},
 		}
 		if n := rapid.Int64Range(0, 1<<53).Draw(t, "carried"); n > 0 {
 			s.Charge.Carried = &meter.Quantities{meter.Input: n, meter.Image: 1}
@@ -45,10 +48,12 @@ func statementOf(s *Settlement) *statement {
 	out := &statement{
 		Model: s.Model, Answer: s.AnswerModel, Endpoint: s.Endpoint, Upstream: s.Upstream, AtMS: s.At.UnixMilli(),
 		Source: s.Source, Anomalies: s.Anomalies, Version: s.Charge.PriceVersion,
+		Asked: s.Attributes, Said: s.AnswerAttributes,
 	}
 	for _, l := range s.Charge.Lines {
 		out.Lines = append(out.Lines, statementLine{
 			statedQuantity: statedQuantity{l.Dimension, l.Quantity}, Rate: l.Rate, Tool: l.Tool, BilledAs: l.BilledAs, Unpriced: l.Unpriced,
+			Attributes: l.Attributes,
 		})
 	}
 	if s.Charge.Carried != nil {
