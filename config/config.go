@@ -163,7 +163,7 @@ func (c *Config) PriceFiles() ([]meter.PriceFile, error) {
 		return nil, Problems{{File: c.File, Path: "pricing.files", Message: "no price table is named, so every call would be refused: name some, such as files: [prices/openai.yaml]"}}
 	}
 	for i, path := range c.Pricing.Files {
-		file, err := ReadPrices(c.File, path)
+		file, err := readPrices(c.File, path)
 		if err == nil && slices.ContainsFunc(files, func(f meter.PriceFile) bool { return f.Name == file.Name }) {
 			err = fmt.Errorf("%s is the table %s, which is named above: remove one of the two", path, file.Name)
 		}

@@ -125,9 +125,8 @@ func (c *Config) warnReadable(secrets []string) {
 		c.File, strings.Join(secrets, ", "), info.Mode().Perm(), c.File))
 }
 
-// ReadPrices finds a price table: beside the config file, or where there is none
-// beside where we are, else among those embedded.
-func ReadPrices(configFile, path string) (meter.PriceFile, error) {
+// readPrices finds a price table: beside the config file, else among those embedded.
+func readPrices(configFile, path string) (meter.PriceFile, error) {
 	onDisk := path
 	if !filepath.IsAbs(path) {
 		onDisk = filepath.Join(filepath.Dir(configFile), path)

@@ -394,8 +394,8 @@ func (m *model) cashFor(h *modelHold) int64 {
 	return free
 }
 
-// charge books lines.
-func (m *model) charge(how string, lines []modelLine, candidates map[string][]*modelPack, h *modelHold) *modelEnd {
+// charge books lines, where the wallets can give so much cash.
+func (m *model) charge(how string, lines []modelLine, candidates map[string][]*modelPack, cash int64) *modelEnd {
 	all := map[string][]*modelPack{}
 	for unit, list := range m.candidatesOf(lines) {
 		if known, ok := candidates[unit]; ok {
@@ -403,7 +403,7 @@ func (m *model) charge(how string, lines []modelLine, candidates map[string][]*m
 		}
 		all[unit] = list
 	}
-	price := m.price(lines, all, m.cashFor(h), false)
+	price := m.price(lines, all, cash, false)
 	end := &modelEnd{how: how, lines: lines, fee: price.fee, tokens: modelTokens(lines), fromPacks: price.fromPacks, candidates: candidates, covered: price.covered}
 	end.fromRecharge, end.fromBonus = m.splitFee(price.fee)
 	m.pay(end)
@@ -498,7 +498,7 @@ func (m *model) reprice(id string, lines []modelLine) string {
 	case e.fee == 0 && len(e.fromPacks) == 0: // nobody paid
 		m.key.requests--
 		m.key.used -= e.tokens
-		m.ended[id] = m.charge("charged", lines, nil, nil)
+		m.ended[id] = m.charge("charged", lines, nil, m.free(false))
 		m.ended[id].lines = e.lines
 		return "repriced"
 	}
@@ -556,7 +556,7 @@ func (m *model) settle(id string, lines []modelLine) string {
 			back = append(back, rest.packs)
 		}
 	}
-	m.ended[id] = m.charge("charged", lines, candidates, h)
+	m.ended[id] = m.charge("charged", lines, candidates, m.cashFor(h))
 	m.reap(back...)
 	return "booked"
 }
@@ -589,7 +589,7 @@ func (m *model) sweepIn(due []string) (abandoned, released int) {
 			m.ended[id] = &modelEnd{how: "swept", candidates: h.candidates}
 			released++
 		} else {
-			m.ended[id] = m.charge("abandoned", h.checkpoint, h.candidates, h)
+			m.ended[id] = m.charge("abandoned", h.checkpoint, h.candidates, m.cashFor(h))
 			abandoned++
 		}
 		m.reap(h.packs)

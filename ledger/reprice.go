@@ -24,7 +24,8 @@ import (
 //
 // It leaves alone what has been refunded, in part or whole, and abandoned calls:
 // those may still be settled. It is safe to run again, and to run after it was
-// broken off: what has the right price stays. ErrInvalid, ErrNotFound,
+// broken off: what has the right price stays. The end of ctx breaks it off between
+// two charges. ErrInvalid, ErrNotFound,
 // ErrUnavailable.
 func (l *Ledger) Reprice(ctx context.Context, q Repricing, price func(*Entry) (meter.Charge, error), each func(*Repriced)) (RepricedSum, error) {
 	sum := RepricedSum{}
@@ -47,6 +48,9 @@ func (l *Ledger) Reprice(ctx context.Context, q Repricing, price func(*Entry) (m
 	}
 	return sum, nil
 }
+
+// archiveEvery bounds what a repricing leaves for ArchiveWord at its end, which goes only so far.
+const archiveEvery = 4000
 
 // repricing goes through one shard.
 type repricing struct {
@@ -110,7 +114,10 @@ func (r *repricing) look(ctx context.Context, raw *archive.Entry, e *Entry) erro
 	case out.Fee == e.FeeDue():
 		return nil
 	case !r.DryRun:
-		err = r.book(ctx, raw, out, &price, lines)
+		if ctx.Err() != nil {
+			return unavailable(ctx.Err()) // between two charges, and not within one
+		}
+		err = r.book(context.WithoutCancel(ctx), raw, out, &price, lines)
 		if ofOneAlone(err) {
 			out.Left, err = err, nil
 		}
@@ -120,6 +127,9 @@ func (r *repricing) look(ctx context.Context, raw *archive.Entry, e *Entry) erro
 	}
 	r.sum.add(out)
 	r.each(out)
+	if out.Entry != nil && r.sum.Repriced%archiveEvery == 0 {
+		_ = r.ledger.ArchiveWord(ctx) // the verb's own, at its end, tells what is lacking
+	}
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (c *Charge) keepUnpriced(was []Line) error {
 		}
 		lines = append(lines, line)
 	}
-	for i := range lines {
+	for i := range lines { // those that stay have the amount that the wallets paid
 		var err error
 		if lines[i].Amount, err = lines[i].Rate.Amount(lines[i].Quantity); err != nil {
 			return err

@@ -164,5 +164,8 @@ func (p *Proxy) showReceipt(r *http.Request, h *ledger.Holder) (any, error) {
 			message: "There is no receipt of this id: the request is not known to this account, is still in flight, or was not charged.",
 		}
 	}
+	if err == nil {
+		receipt.Reason = "" // an operator's, for the journal: the charge was priced anew
+	}
 	return receipt, err
 }

@@ -41,6 +41,7 @@ func TestReprice(t *testing.T) {
 		receipt := p.get("/v1/receipts/"+ids[i], key)
 		receipt.requireStatus(t, 200)
 		equal(t, "fee of receipt "+ids[i], receipt.get("fee").String(), fee)
+		equal(t, "an operator's words on a receipt", receipt.get("reason").Exists(), false)
 	}
 	equal(t, "attributes of a receipt", p.get("/v1/receipts/"+ids[2], key).get("attributes.size").String(), "512x512")
 	bill := w.verb("bill", "acme", "--month", time.Now().UTC().Format("2006-01"))

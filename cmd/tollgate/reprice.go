@@ -5,14 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tollgate/tollgate/config"
 	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
@@ -83,6 +84,8 @@ type repricedReport struct {
 	Difference   meter.Nano      `json:"difference"`
 	Models       []repricedModel `json:"models"`
 	LeftAlone    []leftAlone     `json:"left_alone"`
+
+	at map[[2]string]int // of each account and model, in Models
 }
 
 // repricedModel is the part of an account and model.
@@ -118,17 +121,26 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 	}
 	report := &repricedReport{
 		Since: q.Since, PriceVersion: book.Version(), Currency: o.Currency(), DryRun: q.DryRun, Models: []repricedModel{}, LeftAlone: []leftAlone{},
+		at: make(map[[2]string]int),
 	}
 	if !q.Until.IsZero() {
-		report.Until = &q.Until
+		if report.Until = &q.Until; !q.Since.Before(q.Until) {
+			return usagef("--until is before --since")
+		}
 	}
-	sum, err := o.Reprice(ctx, q, priceBy(book), report.add)
+	interruptible, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	sum, err := o.Reprice(interruptible, q, priceBy(book), report.add)
 	report.take(sum)
 	done, human := plural(report.Repriced, "charge")+" priced anew", func() string { return repricedText(o, report) }
-	if !q.DryRun {
-		err = hint(err, ledger.ErrUnavailable, "%s by then: run it again for the rest, which books nothing twice", done)
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
 	}
 	switch {
+	case err != nil && report.Repriced > 0 && !q.DryRun:
+		_ = p.print(report, human)
+		_ = o.ArchiveWord(ctx) // as is done for what went well; what is lacking now, whoever serves archives
+		return fmt.Errorf("%w: %s by then: run it again for the rest, which books nothing twice", err, done)
 	case err != nil:
 		return noAccount(err, f.account)
 	case q.DryRun:
@@ -137,19 +149,16 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 	return p.printDone(done, report, human)
 }
 
-// repriceBook reads the tables as those who serve read theirs, whose time zone the ledger knows.
+// repriceBook reads the tables as those who serve read theirs, whose time zone the
+// ledger knows. None is taken for a file that is not there: money is booked by it.
 func repriceBook(o *operator, paths []string) (*meter.Book, error) {
 	options := meter.BookOptions{Currency: o.Currency(), Exchange: o.cfg.Pricing.Exchange, Timezone: o.zone}
 	for _, path := range paths {
-		file, err := config.ReadPrices("", path)
-		if dir := filepath.Dir(path); err == nil && file.Name == filepath.Base(path) && dir != "." && dir != "prices" {
-			// The built-in table of that name: somebody has one of their own, and has mistyped where it is.
-			err = fmt.Errorf("there is no file %s (prices/%s is built in)", path, file.Name)
-		}
+		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, usagef("--prices: %w", err)
 		}
-		options.Files = append(options.Files, file)
+		options.Files = append(options.Files, meter.PriceFile{Name: path, Data: data})
 	}
 	return meter.NewBook(options)
 }
@@ -184,9 +193,10 @@ func (r *repricedReport) add(one *ledger.Repriced) {
 		r.LeftAlone = append(r.LeftAlone, leftAlone{e.Account, e.RequestID, one.Left.Error()})
 		return
 	}
-	i := slices.IndexFunc(r.Models, func(m repricedModel) bool { return m.Account == e.Account && m.Model == e.Model })
-	if i < 0 {
+	i, known := r.at[[2]string{e.Account, e.Model}]
+	if !known {
 		i = len(r.Models)
+		r.at[[2]string{e.Account, e.Model}] = i
 		r.Models = append(r.Models, repricedModel{Account: e.Account, Model: e.Model})
 	}
 	m := &r.Models[i]
