@@ -182,7 +182,11 @@ func priceBy(book *meter.Book) func(*ledger.Entry) (meter.Charge, error) {
 		for i := range e.Lines {
 			was[i] = e.Lines[i].Line
 		}
-		return book.Reprice(q, e.AnswerAttributes, &e.Usage.Quantities, was)
+		charge, err := book.Reprice(q, e.AnswerAttributes, &e.Usage.Quantities, was)
+		if i := slices.IndexFunc(charge.Lines, func(l meter.Line) bool { return l.Unpriced }); err == nil && i >= 0 && charge.Fee == 0 && book.Priced(e.Model, class, e.At) {
+			err = fmt.Errorf("it stays free: these tables price the model, but not what it used (%s)", charge.Lines[i].Dimension)
+		}
+		return charge, err
 	}
 }
 

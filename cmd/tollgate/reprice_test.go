@@ -116,6 +116,27 @@ func TestRepriceVerb(t *testing.T) {
 	o.do("audit")
 }
 
+// A call that stays free, since the table bills the model by something that nobody counted, is told of.
+func TestRepriceOfWhatStaysFree(t *testing.T) {
+	server := redistest.Start(t)
+	o := &office{t, []string{"TOLLGATE_REDIS=" + server.URL(), "TOLLGATE_CURRENCY=CNY"}}
+	o.do("account create acme")
+	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	used := meter.Usage{Quantities: meter.Quantities{meter.Image: 1}, Source: meter.Derived}
+	for _, model := range []string{"gpt-image-1", "other"} {
+		o.past(l, meter.PriceQuery{Model: model, Class: "images", At: time.Now()}, "images", used, wrongTable)
+	}
+	byToken := writeFile(t, t.TempDir(), "t.yaml", "currency: CNY\nprices: [{models: [gpt-image-1], rates: {input: 1, output: 1}}]\n")
+	r := decode[repricedReport](t, o.do("reprice --json --since 2026-01-01 --prices "+byToken))
+	if r.Repriced != 0 || len(r.LeftAlone) != 1 || !strings.Contains(r.LeftAlone[0].Reason, "it stays free") || !strings.Contains(r.LeftAlone[0].Reason, "(image)") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestRepriceIsUsedWrongly(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create acme")
