@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/tollgate/tollgate/ledger"
+)
+
+// routed is a proxy without a ledger: enough for what is refused before a call.
+func routed(t *testing.T) *Proxy {
+	t.Helper()
+	p := idleProxy()
+	p.routing.Store(refusing(t, 429).routing)
+	p.mux, p.endpoints = p.routes(), endpointsByPath()
+	return p
+}
+
+// The wrong method is told which is right, as OpenAI tells it: a mux alone would
+// answer in plain text, without an id. What is no route is told so, whatever the method.
+func TestWrongMethodsAndRoutes(t *testing.T) {
+	p := routed(t)
+	var told []Refused
+	p.onRefusal = func(r Refused) { told = append(told, r) }
+	for request, want := range map[string]struct {
+		status      int
+		code, allow string
+	}{
+		"GET /chat/completions": {405, "method_not_allowed", "POST"},
+		"PUT /embeddings":       {405, "method_not_allowed", "POST"},
+		"GET /quote":            {405, "method_not_allowed", "POST"},
+		"POST /models":          {405, "method_not_allowed", "GET"},
+		"DELETE /models/a/b":    {405, "method_not_allowed", "GET"},
+		"POST /key":             {405, "method_not_allowed", "GET"},
+		"POST /credits":         {405, "method_not_allowed", "GET"},
+		"DELETE /receipts/x":    {405, "method_not_allowed", "GET"},
+		"GET /receipts":         {404, "unknown_url", ""},
+		"POST /files":           {404, "unknown_url", ""},
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		for _, prefix := range prefixes {
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, prefix+path, http.NoBody))
+			h, body := w.Header(), gjson.ParseBytes(w.Body.Bytes())
+			if w.Code != want.status || body.Get("error.code").String() != want.code || h.Get("Allow") != want.allow {
+				t.Errorf("%s: %d, allowed %q, %s", request, w.Code, h.Get("Allow"), body)
+			}
+			if body.Get("error.type").String() != kindInvalidRequest || !strings.Contains(body.Get("error.message").String(), method+" ") ||
+				h.Get("X-Should-Retry") != "false" || h.Get("X-Tollgate-Cost") != "0" || h.Get("X-Tollgate-Currency") != "CNY" {
+				t.Errorf("%s: %v %s", request, h, body)
+			}
+			if last := told[len(told)-1]; last.RequestID != h.Get("X-Request-Id") || last.Code != want.code {
+				t.Errorf("%s: the observer was told %+v", request, last)
+			}
+		}
+	}
+}
+
+// The key is taken from where SDKs put it, and from nowhere else.
+func TestCredential(t *testing.T) {
+	key, other := "tg-acme-"+strings.Repeat("x", 40), "tg-acme-"+strings.Repeat("y", 40)
+	for name, c := range map[string]struct {
+		headers []string
+		known   bool
+	}{
+		"bearer":                          {[]string{"Authorization", "Bearer " + key}, true},
+		"bearer in small letters, blanks": {[]string{"Authorization", "bearer  " + key + " "}, true},
+		"x-api-key":                       {[]string{"X-Api-Key", key}, true},
+		"api-key":                         {[]string{"Api-Key", key}, true},
+		"x-goog-api-key":                  {[]string{"X-Goog-Api-Key", key}, true},
+		"bearer before the others":        {[]string{"Authorization", "Bearer " + key, "X-Api-Key", other}, true},
+		"x-api-key before api-key":        {[]string{"X-Api-Key", key, "Api-Key", other, "X-Goog-Api-Key", other}, true},
+		"another scheme, and x-api-key":   {[]string{"Authorization", "Basic dXNlcjpwYXNz", "X-Api-Key", key}, true},
+		"no scheme, and x-api-key":        {[]string{"Authorization", "dXNlcjpwYXNz", "X-Api-Key", key}, true},
+		"another scheme":                  {[]string{"Authorization", "Basic " + key}, false},
+		"no scheme":                       {[]string{"Authorization", key}, false},
+		"the scheme alone":                {[]string{"Authorization", "Bearer"}, false},
+		"a cookie":                        {[]string{"Cookie", key}, false},
+		"none":                            {nil, false},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", http.NoBody)
+		for i := 0; i < len(c.headers); i += 2 {
+			r.Header.Set(c.headers[i], c.headers[i+1])
+		}
+		var want ledger.Credential
+		if c.known {
+			want, _ = ledger.ParseCredential(key)
+		}
+		if got, known := credential(r); known != c.known || got != want {
+			t.Errorf("%s: found %v, known %v", name, got, known)
+		}
+	}
+}
+
+// P8, and no key of ours goes to a provider, whichever way clients write it.
+func TestUpstreamQuery(t *testing.T) {
+	for query, want := range map[string]string{
+		"":                      "",
+		"b=2&a=1":               "a=1&b=2",
+		"key=x&KEY=x&%6bey=x":   "",
+		"api_key=x&Api_Key=x":   "",
+		"api-key=x&API-Key=x":   "",
+		"x-api-key=x&a=1":       "a=1",
+		"model=o1-pro&Model=o1": "",
+		"a=1&a=2&keys=3":        "a=1&a=2&keys=3",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions?"+query, http.NoBody)
+		if got := upstreamQuery(r); got != want {
+			t.Errorf("%q: %q goes upstream, want %q", query, got, want)
+		}
+	}
+}
