@@ -47,7 +47,7 @@ func (e *apiError) write(w http.ResponseWriter, requestID string) {
 	}
 	if e.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.retryAfter.Seconds()))))
-		h.Set("Retry-After-Ms", strconv.FormatInt(max(e.retryAfter.Milliseconds(), 1), 10))
+		h.Set("Retry-After-Ms", strconv.FormatInt(e.retryAfter.Milliseconds(), 10))
 	}
 	if e.standing != nil {
 		writeStanding(h, e.standing)

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,27 +24,38 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 		status     int
 		code, kind string
 		final      bool
-		retryAfter string
+		retryAfter string // and in ms
+		param      any
+		left       bool // what is left is told
 	}{
-		"unknown key":     {refusal(ledger.KeyInvalid), 401, "invalid_api_key", "invalid_request_error", true, ""},
-		"revoked":         {refusal(ledger.KeyRevoked), 401, "invalid_api_key", "invalid_request_error", true, ""},
-		"expired":         {refusal(ledger.KeyExpired), 401, "invalid_api_key", "invalid_request_error", true, ""},
-		"suspended":       {refusal(ledger.AccountSuspended), 403, "account_suspended", "invalid_request_error", true, ""},
-		"model":           {refusal(ledger.ModelNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, ""},
-		"endpoint":        {refusal(ledger.EndpointNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, ""},
-		"funds":           {refusal(ledger.InsufficientFunds), 429, "insufficient_quota", "insufficient_quota", true, ""},
-		"key spend":       {refusal(ledger.KeySpendExhausted), 429, "key_quota_exceeded", "insufficient_quota", true, ""},
-		"in flight":       {refusal(ledger.InFlight), 429, "in_flight_quota_exhausted", "rate_limit_error", false, "2"},
-		"rate":            {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.rpm", RetryAfter: 1500 * time.Millisecond}, 429, "rate_limit_exceeded", "requests", false, "2"},
-		"token rate":      {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.tpm", RetryAfter: 3 * time.Second}, 429, "rate_limit_exceeded", "tokens", false, "3"},
-		"parallel":        {refusal(ledger.TooManyParallel), 429, "rate_limit_exceeded", "requests", false, "1"},
-		"ledger away":     {ledger.ErrUnavailable, 503, "metering_unavailable", "server_error", false, "1"},
-		"clocks apart":    {ledger.ErrClock, 503, "metering_unavailable", "server_error", false, "1"},
-		"unpriced":        {meter.ErrUnpriced, 404, "model_not_found", "invalid_request_error", true, ""},
-		"bad request":     {&meter.RequestError{Param: "model", Message: "no"}, 400, "invalid_request", "invalid_request_error", true, ""},
-		"too large":       {&http.MaxBytesError{Limit: 1}, 413, "request_too_large", "invalid_request_error", true, ""},
-		"upstream away":   {errUpstreamAway("x"), 502, "upstream_unavailable", "server_error", false, ""},
-		"upstream silent": {errUpstreamSlow(), 504, "upstream_timeout", "server_error", false, ""},
+		"no key":          {errNoKey(), 401, "invalid_api_key", "invalid_request_error", true, "", nil, false},
+		"unknown key":     {refusal(ledger.KeyInvalid), 401, "invalid_api_key", "invalid_request_error", true, "", nil, false},
+		"revoked":         {refusal(ledger.KeyRevoked), 401, "invalid_api_key", "invalid_request_error", true, "", nil, false},
+		"expired":         {refusal(ledger.KeyExpired), 401, "invalid_api_key", "invalid_request_error", true, "", nil, false},
+		"suspended":       {refusal(ledger.AccountSuspended), 403, "account_suspended", "invalid_request_error", true, "", nil, false},
+		"network":         {refusal(ledger.NetworkNotAllowed), 403, "network_not_allowed", "invalid_request_error", true, "", nil, false},
+		"model":           {refusal(ledger.ModelNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, "", nil, true},
+		"endpoint":        {refusal(ledger.EndpointNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, "", nil, true},
+		"funds":           {refusal(ledger.InsufficientFunds), 429, "insufficient_quota", "insufficient_quota", true, "", nil, true},
+		"key spend":       {refusal(ledger.KeySpendExhausted), 429, "key_quota_exceeded", "insufficient_quota", true, "", nil, true},
+		"in flight":       {refusal(ledger.InFlight), 429, "in_flight_quota_exhausted", "rate_limit_error", false, "2 2000", nil, true},
+		"rate":            {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.rpm", RetryAfter: 1500 * time.Millisecond}, 429, "rate_limit_exceeded", "requests", false, "2 1500", nil, true},
+		"rate, room now":  {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.rpm"}, 429, "rate_limit_exceeded", "requests", false, "1 50", nil, true},
+		"token rate":      {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.tpm", RetryAfter: 3 * time.Second}, 429, "rate_limit_exceeded", "tokens", false, "3 3000", nil, true},
+		"parallel":        {refusal(ledger.TooManyParallel), 429, "rate_limit_exceeded", "requests", false, "1 1000", nil, true},
+		"ledger away":     {ledger.ErrUnavailable, 503, "metering_unavailable", "server_error", false, "1 1000", nil, false},
+		"clocks apart":    {ledger.ErrClock, 503, "metering_unavailable", "server_error", false, "1 1000", nil, false},
+		"not booked":      {errUnbooked(), 503, "metering_unavailable", "server_error", false, "1 1000", nil, false},
+		"shutting down":   {errDraining(), 503, "shutting_down", "server_error", false, "1 1000", nil, false},
+		"unknown model":   {errUnknownModel("m"), 404, "model_not_found", "invalid_request_error", true, "", "model", false},
+		"unpriced":        {meter.ErrUnpriced, 404, "model_not_found", "invalid_request_error", true, "", "model", false},
+		"bad request":     {&meter.RequestError{Param: "n", Message: "no"}, 400, "invalid_request", "invalid_request_error", true, "", "n", false},
+		"too dear":        {meter.ErrAmountRange, 400, "invalid_request", "invalid_request_error", true, "", nil, false},
+		"too large":       {&http.MaxBytesError{Limit: 1}, 413, "request_too_large", "invalid_request_error", true, "", nil, false},
+		"upstream away":   {errUpstreamAway("x"), 502, "upstream_unavailable", "server_error", false, "", nil, false},
+		"upstream silent": {errUpstreamSlow(), 504, "upstream_timeout", "server_error", false, "", nil, false},
+		"a fault of ours": {errors.New("x"), 500, "internal_error", "server_error", false, "", nil, false},
+		"a new reason":    {refusal("moon"), 500, "internal_error", "server_error", false, "", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := refusing(t, 429)
@@ -57,19 +70,24 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 			if w.Code != tc.status || body.Error["code"] != tc.code || body.Error["type"] != tc.kind {
 				t.Errorf("got %d %v, want %d %s (%s)", w.Code, body.Error, tc.status, tc.code, tc.kind)
 			}
-			for _, key := range []string{"message", "type", "param", "code"} {
-				if _, ok := body.Error[key]; !ok {
-					t.Errorf("the error has no %q", key)
-				}
+			if param, has := body.Error["param"]; !has || param != tc.param {
+				t.Errorf("param is %v, want %v", param, tc.param)
+			}
+			if body.Error["message"] == "" {
+				t.Error("it says nothing")
 			}
 			if got := w.Header().Get("X-Should-Retry") == "false"; got != tc.final {
 				t.Errorf("x-should-retry: false is %v, want %v", got, tc.final)
 			}
-			if got := w.Header().Get("Retry-After"); got != tc.retryAfter {
-				t.Errorf("Retry-After = %q, want %q", got, tc.retryAfter)
+			h := w.Header()
+			if got := strings.TrimSpace(h.Get("Retry-After") + " " + h.Get("Retry-After-Ms")); got != tc.retryAfter {
+				t.Errorf("Retry-After and in ms = %q, want %q", got, tc.retryAfter)
 			}
-			if w.Header().Get("X-Request-Id") != "req_1" {
-				t.Error("no x-request-id")
+			if got := h.Get("X-Tollgate-Balance-Recharge") != ""; got != tc.left {
+				t.Errorf("it tells what is left: %v, want %v", got, tc.left)
+			}
+			if h.Get("X-Request-Id") != "req_1" || h.Get("Content-Type") != "application/json" || h.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+				t.Errorf("headers %v", h)
 			}
 		})
 	}
@@ -98,6 +116,30 @@ func TestQuotaErrorExplainsItselfInNumbers(t *testing.T) {
 	m := got.Error.Metadata
 	if m["limit"] != "balance" || m["required"] != "2" || m["available"] != "0.5" || m["held"] != "0.000000001" {
 		t.Errorf("metadata = %v", m)
+	}
+	if at, has := m["resets_at"]; has {
+		t.Errorf("a balance resets at %v", at)
+	}
+	daily := c.refusalError(&ledger.Refusal{Reason: ledger.KeySpendExhausted, Limit: "key.spend_daily", ResetsAt: time.Unix(0, 0).UTC()})
+	if body := string(daily.body()); !strings.Contains(body, `"resets_at":"1970-01-01T00:00:00Z"`) {
+		t.Errorf("a day's limit says %s", body)
+	}
+}
+
+// What would fit is said in words too; that nothing would is no advice.
+func TestQuotaMessageSaysWhatWouldFit(t *testing.T) {
+	c := refusing(t, 429)
+	var err error
+	if c.request, err = c.endpoint.ReadRequest("application/json", []byte(`{"model":"m","max_tokens":100,"messages":[]}`), meter.ReadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.candidates = []candidate{{upstream: &upstream{}}}
+	for more, want := range map[int64]string{4: "max_tokens of at most 4 ", 0: "", -5: ""} {
+		left := c.request.Ceiling[meter.Input] + more
+		e := c.refusalError(&ledger.Refusal{Reason: ledger.KeySpendExhausted, Limit: "key.tokens", KeyTokensLeft: &left, Cash: meter.MaxCharge})
+		if !strings.Contains(e.message, want) || strings.Contains(e.message, "max_tokens") != (want != "") {
+			t.Errorf("with %d tokens more than the prompt: %s", more, e.message)
+		}
 	}
 }
 
@@ -129,13 +171,17 @@ func TestUnpricedSaysWhatHasNoPrice(t *testing.T) {
 	if got := c.asAPIError(meter.ErrUnpriced).message; !strings.Contains(got, "for images with quality=hd, size=5x5,") {
 		t.Errorf("got %q", got)
 	}
+	c.request.Attributes = nil
+	if got := c.asAPIError(meter.ErrUnpriced).message; !strings.Contains(got, "for images,") {
+		t.Errorf("got %q", got)
+	}
 }
 
 // refusing is a chat call that comes to nothing.
 func refusing(t *testing.T, quotaStatus int) *call {
 	t.Helper()
 	book, err := meter.NewBook(meter.BookOptions{Currency: "CNY", Files: []meter.PriceFile{{
-		Name: "p.yaml", Data: []byte("currency: CNY\nprices:\n  - {models: [m], rates: {input: 1}}\n"),
+		Name: "p.yaml", Data: []byte("currency: CNY\nprices:\n  - {models: [m], rates: {input: 1, output: 1}}\n"),
 	}}})
 	if err != nil {
 		t.Fatal(err)
