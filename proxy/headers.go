@@ -68,7 +68,7 @@ var (
 	// fromUpstream is what an upstream's answer says to us alone: cookies,
 	// redirections and protocol offers would lead clients past the meter, with the
 	// key that they have of us; the organisation is ours.
-	fromUpstream = privately(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project", "X-Request-Id")
+	fromUpstream = privately(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project")
 )
 
 // passHeaders copies all that may be passed on.
@@ -180,7 +180,7 @@ func (w *headerWriter) pending(r *ledger.Receipt, certain bool) {
 
 // forgetStanding takes back what the hold had left: it is not what is left now.
 func forgetStanding(h http.Header) {
-	for _, name := range []string{"Cost", "Balance-Recharge", "Balance-Bonus", "Pack-Remaining", "Key-Remaining"} {
+	for _, name := range []string{"Balance-Recharge", "Balance-Bonus", "Pack-Remaining", "Key-Remaining"} {
 		h.Del("X-Tollgate-" + name)
 	}
 }
@@ -239,7 +239,7 @@ func (w *headerWriter) rateLimit(names *rateNames, state *ledger.RateState) {
 		return
 	}
 	w.count(names.limit, state.Limit)
-	w.count(names.remaining, max(state.Remaining, 0))
+	w.count(names.remaining, state.Remaining)
 	w.set(names.reset, state.Reset.Round(time.Millisecond).String())
 }
 

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,12 +13,21 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
+// hopByHop are headers of one connection, that nobody passes on, either way.
+var hopByHop = http.Header{
+	"Proxy-Connection": {"keep-alive"}, "Keep-Alive": {"timeout=5"}, "Proxy-Authenticate": {"Basic"}, "Proxy-Authorization": {"Basic x"},
+	"Te": {"trailers"}, "Trailer": {"X-Sum"}, "Transfer-Encoding": {"chunked"}, "Upgrade": {"websocket"},
+}
+
 func TestClientsSecretsStayHere(t *testing.T) {
 	from := http.Header{
 		"Authorization": {"Bearer tg-a-b"}, "X-Api-Key": {"tg-a-b"}, "Cookie": {"c"}, "X-Forwarded-For": {"10.0.0.1"}, "Openai-Organization": {"theirs"},
+		"Api-Key": {"tg-a-b"}, "X-Goog-Api-Key": {"tg-a-b"}, "Openai-Project": {"theirs"},
+		"Content-Length": {"7"}, "Content-Encoding": {"identity"}, "Expect": {"100-continue"}, // of a body that is written anew
 		"Connection": {"keep-alive, X-Hop"}, "X-Hop": {"1"}, "X-Tollgate-Receipt": {"body"}, "Accept-Encoding": {"gzip"},
 		"User-Agent": {"sdk"}, "Openai-Beta": {"x"}, "Content-Type": {"application/json"},
 	}
+	maps.Copy(from, hopByHop)
 	to := http.Header{}
 	passHeaders(to, from, fromClient)
 	if want := (http.Header{"User-Agent": {"sdk"}, "Openai-Beta": {"x"}, "Content-Type": {"application/json"}}); !reflect.DeepEqual(to, want) {
@@ -46,27 +58,115 @@ func TestWhatStoodBeforeUsStaysHere(t *testing.T) {
 }
 
 func TestUpstreamCannotSpeakInOurName(t *testing.T) {
-	to := http.Header{}
-	copyAnswerHeaders(to, http.Header{
+	from := http.Header{
 		"X-Request-Id": {"theirs"}, "X-Tollgate-Cost": {"0"}, "Set-Cookie": {"c"}, "Alt-Svc": {"h3"}, "Openai-Processing-Ms": {"7"},
-	}, "ours")
+		"Location": {"https://x"}, "Refresh": {"0; url=https://x"}, "Strict-Transport-Security": {"max-age=1"},
+		"Openai-Organization": {"ours"}, "Openai-Project": {"ours"}, "Connection": {"close, X-Hop"}, "X-Hop": {"1"},
+	}
+	maps.Copy(from, hopByHop)
+	to := http.Header{}
+	copyAnswerHeaders(to, from, "ours")
 	if want := (http.Header{"X-Request-Id": {"ours"}, "X-Upstream-Request-Id": {"theirs"}, "Openai-Processing-Ms": {"7"}}); !reflect.DeepEqual(to, want) {
 		t.Errorf("got  %v\nwant %v", to, want)
 	}
 }
 
 func TestRateLimitsReplaceTheUpstreamsWhereTheKeyHasThem(t *testing.T) {
-	h := http.Header{"X-Ratelimit-Limit-Tokens": {"upstream's"}}
-	writeStanding(h, &ledger.Standing{
-		Recharge: 5 * meter.NanoPerUnit, Requests: ledger.RateState{Limit: 60, Remaining: 59, Reset: 6 * time.Minute},
-	})
-	for name, want := range map[string]string{
-		"X-Ratelimit-Limit-Requests": "60", "X-Ratelimit-Remaining-Requests": "59", "X-Ratelimit-Reset-Requests": "6m0s",
-		"X-Ratelimit-Limit-Tokens": "upstream's", "X-Tollgate-Balance-Recharge": "5", "X-Tollgate-Balance-Bonus": "0",
-		"X-Tollgate-Pack-Remaining": "0", "X-Tollgate-Key-Remaining": "",
+	names := []string{
+		"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests",
+		"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens",
+	}
+	limit := ledger.RateState{Limit: 60, Remaining: 59, Reset: 6*time.Minute + 1400*time.Microsecond}
+	for what, c := range map[string]struct {
+		standing ledger.Standing
+		want     string
+	}{
+		"requests": {ledger.Standing{Requests: limit}, "60 59 6m0.001s theirs theirs theirs"},
+		"tokens":   {ledger.Standing{Tokens: limit}, "theirs theirs theirs 60 59 6m0.001s"},
+		"neither":  {ledger.Standing{}, "theirs theirs theirs theirs theirs theirs"},
 	} {
-		if got := h.Get(name); got != want {
-			t.Errorf("%s = %q, want %q", name, got, want)
+		h, got := http.Header{}, make([]string, len(names))
+		for _, name := range names {
+			h[name] = []string{"theirs"}
+		}
+		writeStanding(h, &c.standing)
+		for i, name := range names {
+			got[i] = h.Get(name)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("a limit of %s: %v, want %s", what, got, c.want)
+		}
+	}
+}
+
+// What is not limited, or not known without a model, is not told as a zero.
+func TestStandingTellsWhatThereIs(t *testing.T) {
+	left := meter.Nano(5)
+	for want, s := range map[string]ledger.Standing{
+		"5 0.000000001 7 ":   {Recharge: 5 * meter.NanoPerUnit, Bonus: 1, PackFree: 7},
+		"-1 0 0 0.000000005": {Recharge: -meter.NanoPerUnit, KeySpendLeft: &left},
+		"0 0  ":              {OfNoModel: true},
+	} {
+		h := http.Header{}
+		writeStanding(h, &s)
+		if got := h.Get("X-Tollgate-Balance-Recharge") + " " + h.Get("X-Tollgate-Balance-Bonus") + " " +
+			h.Get("X-Tollgate-Pack-Remaining") + " " + h.Get("X-Tollgate-Key-Remaining"); got != want {
+			t.Errorf("%+v: %q, want %q", s, got, want)
+		}
+	}
+}
+
+// The head of a stream has what was left after the hold. If the charge is pending,
+// its trailers must not say it again as if it were so now.
+func TestPendingTrailersForgetTheHold(t *testing.T) {
+	left, fee := meter.Nano(1), meter.Nano(7)
+	for certain, want := range map[bool]string{true: "0.000000007", false: ""} {
+		h := http.Header{}
+		writeHold(h, &ledger.Hold{Cash: 9, Standing: ledger.Standing{Recharge: 3, Bonus: 2, PackFree: 4, KeySpendLeft: &left}})
+		if h.Get("X-Tollgate-Hold") != "0.000000009" || h.Get("X-Tollgate-Key-Remaining") != "0.000000001" || h.Get("Trailer") == "" {
+			t.Errorf("the head says %v", h)
+		}
+		writeReceipt(h, "CNY", &ledger.Receipt{Entry: ledger.Entry{Fee: &fee}, Pending: true}, certain)
+		for _, name := range receiptHeaders {
+			switch told := h.Get(name) != ""; {
+			case name == "X-Tollgate-Cost":
+				if got := h.Get(name); got != want {
+					t.Errorf("the cost is %q, want %q", got, want)
+				}
+			case name == "X-Tollgate-Usage-Source": // of no usage
+			case told != (name == "X-Tollgate-Pending" || name == "X-Tollgate-Currency" || strings.HasPrefix(name, "X-Tollgate-Usage-")):
+				t.Errorf("%s: %q", name, h.Get(name))
+			}
+		}
+	}
+}
+
+// Who asks for the cost in the body gets all that the headers say of who paid.
+func TestCostMembers(t *testing.T) {
+	fee := meter.Nano(7)
+	paid := ledger.Receipt{Entry: ledger.Entry{Fee: &fee, Paid: []ledger.Payment{
+		{From: "pack:p1", Quantity: 11}, {From: "bonus", Amount: 2}, {From: "recharge", Amount: 5},
+	}}, Standing: ledger.Standing{Recharge: 300, Bonus: 40}}
+	pending := ledger.Receipt{Entry: ledger.Entry{Fee: &fee}, Pending: true}
+	for name, c := range map[string]struct {
+		receipt *ledger.Receipt
+		certain bool
+		want    string
+	}{
+		"paid": {&paid, true, `{"cost":"0.000000007","cost_details":{"currency":"CNY","paid_pack":11,"paid_bonus":"0.000000002",` +
+			`"paid_recharge":"0.000000005","balance_recharge":"0.0000003","balance_bonus":"0.00000004"}}`},
+		"pending":                {&pending, true, `{"cost":"0.000000007","cost_details":{"currency":"CNY","pending":true}}`},
+		"pending, beside a pack": {&pending, false, `{"cost_details":{"currency":"CNY","pending":true}}`},
+	} {
+		var got, want any
+		if err := json.Unmarshal([]byte("{"+string(costMembers("CNY", c.receipt, c.certain))+"}"), &got); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := json.Unmarshal([]byte(c.want), &want); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
 }
