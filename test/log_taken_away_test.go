@@ -59,6 +59,9 @@ func TestLogTakenAway(t *testing.T) {
 				if cost := receiptOf(r, "x-tollgate-cost"); cost != "" {
 					t.Errorf("a withheld answer is said to cost %s", cost)
 				}
+				if r.status == http.StatusServiceUnavailable && !strings.Contains(r.get("error.message").String(), "receipt of this request's id") {
+					t.Errorf("who is refused an answer is not told where to look: %s", r.body)
+				}
 				ids = append(ids, r.header.Get("x-request-id"))
 			}
 			w.redis.Start()

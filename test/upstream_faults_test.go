@@ -183,6 +183,7 @@ func TestUpstreamErrorsPass(t *testing.T) {
 			if id := r.header.Get("x-request-id"); !strings.HasPrefix(id, "req_") || strings.HasPrefix(id, "req_mock") {
 				t.Errorf("%s: x-request-id %q", c.directive, id)
 			}
+			requireHeaders(t, r.header, "x-tollgate-cost", "0", "x-tollgate-balance-recharge", "10")
 		}
 	}
 	w.requireNoCharge("acme")
