@@ -1,9 +1,12 @@
 package ledger
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // expiring grants a pack that ends in so long.
@@ -162,6 +165,45 @@ func TestRevokedPackDoesNotExpire(t *testing.T) {
 		t.Errorf("swept %+v", s)
 	}
 	f.packStatus("p1", "revoked")
+}
+
+// Whether its time has passed is decided where the pack is ended: a sweeper whose list is by another
+// clock, as before a failover, neither ends it early nor makes it be forgotten.
+func TestPackIsNotExpiredEarly(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "1", "0", AccountOptions{})
+	f.expiring(1, time.Minute)
+	var swept Swept
+	f.must(f.ledger.expireOne(f.ctx(), f.ledger.shardOf("acme"), "acme", "p1", &swept))
+	if f.pack("acme", "p1", 1, 1); swept != (Swept{}) {
+		t.Errorf("swept %+v before the time", swept)
+	}
+	f.pass(time.Hour)
+	if s := f.sweep(); s != (Swept{Expired: 1}) {
+		t.Errorf("swept %+v", s)
+	}
+}
+
+// What the list of expiries has without need does no harm, and goes: a pack or an account that is not there.
+func TestStraysAmongExpiries(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.account("acme", "1", "0", AccountOptions{})
+	shard := f.ledger.shardOf("acme")
+	list := f.ledger.expiryKey(shard)
+	for _, stray := range []string{"acme p9", "nobody p1"} {
+		f.must(f.ledger.client.ZAdd(f.ctx(), list, redis.Z{Score: 1, Member: stray}).Err())
+		account, pack, _ := strings.Cut(stray, " ")
+		var swept Swept
+		f.must(f.ledger.expireOne(f.ctx(), shard, account, pack, &swept))
+		if left := f.ledger.client.ZCard(f.ctx(), list).Val(); left != 0 || swept != (Swept{}) {
+			t.Errorf("%s: swept %+v, %d left", stray, swept, left)
+		}
+	}
+	packs, err := f.ledger.Packs(f.ctx(), "acme")
+	f.must(err)
+	if len(packs) != 0 || len(f.entries("acme", TypeExpire)) != 0 {
+		t.Errorf("packs %+v, entries %+v", packs, f.entries("acme", TypeExpire))
+	}
 }
 
 func TestExpiryIsBounded(t *testing.T) {
