@@ -59,12 +59,27 @@ func TestAdjustIsChecked(t *testing.T) {
 	}
 	_, err := f.ledger.Adjust(f.ctx(), Adjustment{Account: "nobody", Amount: 1, Reason: "x"})
 	wants(t, err, ErrNotFound)
-	// Beyond what a double can tell apart.
-	_, err = f.ledger.Adjust(f.ctx(), Adjustment{Account: "acme", Amount: -9_000_000_000_000_000_000 + 1, Reason: "x"})
-	f.must(err)
-	f.balances("acme", "0.000000001 0 0")
-	_, err = f.ledger.Adjust(f.ctx(), Adjustment{Account: "acme", Amount: -2, Reason: "x"})
-	wants(t, err, ErrInvalid)
+	// Beyond what a double can tell apart, and to the last of it.
+	for _, step := range []struct {
+		take meter.Nano
+		left string
+	}{
+		{1, "8999999999.999999999 0 0"},
+		{9_000_000_000_000_000_000, ""},
+		{8_999_999_999_999_999_998, "0.000000001 0 0"},
+		{2, ""},
+		{1, "0 0 0"},
+		{1, ""},
+	} {
+		before := f.read("acme").Wallets[Recharge].Balance
+		_, err = f.ledger.Adjust(f.ctx(), Adjustment{Account: "acme", Amount: -step.take, Reason: "x"})
+		if step.left == "" {
+			f.says(err, ErrInvalid, "at most "+before.String()+" can be taken from the recharge wallet: it has "+before.String()+",")
+			continue
+		}
+		f.must(err)
+		f.balances("acme", step.left)
+	}
 }
 
 func TestAdjustByReference(t *testing.T) {
