@@ -18,7 +18,7 @@ func TestAdjust(t *testing.T) {
 		e, err := f.tryAdjust(Recharge, "-0.25")
 		f.must(err)
 		if e.Type != TypeAdjust || *e.Amount != f.nano("-0.25") || e.Wallet != Recharge || e.Reason != "a mistake" ||
-			after(e, "recharge") != "0.75" {
+			e.Ref != "" || after(e, "recharge") != "0.75" {
 			f.Errorf("entry %+v", e)
 		}
 		_, err = f.tryAdjust(Bonus, "0.5")
@@ -88,6 +88,9 @@ func TestAdjustByReference(t *testing.T) {
 		a := Adjustment{Account: "acme", Amount: f.nano("-0.5"), Reason: "a mistake", Ref: "note 3"}
 		first, err := f.ledger.Adjust(f.ctx(), a)
 		f.must(err)
+		if first.Ref != "note 3" {
+			f.Errorf("the entry's reference is %q", first.Ref)
+		}
 		again, err := f.ledger.Adjust(f.ctx(), a)
 		f.must(err)
 		if diff := sameEntry(first, again); diff != "" {
