@@ -25,8 +25,7 @@ import (
 // It leaves alone what has been refunded, in part or whole, and abandoned calls:
 // those may still be settled. It is safe to run again, and to run after it was
 // broken off: what has the right price stays. The end of ctx breaks it off between
-// two charges. ErrInvalid, ErrNotFound,
-// ErrUnavailable.
+// two charges. ErrInvalid, ErrNotFound, ErrUnavailable.
 func (l *Ledger) Reprice(ctx context.Context, q Repricing, price func(*Entry) (meter.Charge, error), each func(*Repriced)) (RepricedSum, error) {
 	sum := RepricedSum{}
 	if err := checkReason(q.Reason); err != nil {

@@ -171,10 +171,11 @@ func priceBy(book *meter.Book) func(*ledger.Entry) (meter.Charge, error) {
 	}
 	return func(e *ledger.Entry) (meter.Charge, error) {
 		class, known := classes[e.Endpoint]
+		priced := book.Priced(e.Model, class, e.At)
 		switch {
 		case !known:
 			return meter.Charge{}, fmt.Errorf("there is no endpoint %q", e.Endpoint)
-		case slices.Contains(e.Anomalies, meter.UsageOutOfRange):
+		case priced && slices.Contains(e.Anomalies, meter.UsageOutOfRange):
 			return meter.Charge{}, errors.New("it was charged what was held for it, since its usage cannot be")
 		}
 		q := meter.PriceQuery{Model: e.Model, Class: class, Upstream: e.Upstream, Attributes: e.Attributes, At: e.At}
@@ -183,7 +184,7 @@ func priceBy(book *meter.Book) func(*ledger.Entry) (meter.Charge, error) {
 			was[i] = e.Lines[i].Line
 		}
 		charge, err := book.Reprice(q, e.AnswerAttributes, &e.Usage.Quantities, was)
-		if i := slices.IndexFunc(charge.Lines, func(l meter.Line) bool { return l.Unpriced }); err == nil && i >= 0 && charge.Fee == 0 && book.Priced(e.Model, class, e.At) {
+		if i := slices.IndexFunc(charge.Lines, func(l meter.Line) bool { return l.Unpriced }); i >= 0 && charge.Fee == 0 && priced {
 			err = fmt.Errorf("it stays free: these tables price the model, but not what it used (%s)", charge.Lines[i].Dimension)
 		}
 		return charge, err
