@@ -6,21 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/redistest"
-	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
 
 // A dry run that fails does not say that it has booked anything.
 func TestRepriceDryRunThatFails(t *testing.T) {
-	server := redistest.Start(t)
-	o := &office{t, []string{"TOLLGATE_REDIS=" + server.URL(), "TOLLGATE_CURRENCY=CNY"}}
-	o.do("account create acme")
-	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	o, l := ledgerOffice(t)
 	chat := meter.PriceQuery{Model: "glm-4", Class: "chat", At: time.Now()}
 	o.past(l, chat, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1_000_000}, Source: meter.FromUpstream}, wrongTable)
 	right := writeFile(t, t.TempDir(), "right.yaml", rightTable)

@@ -50,18 +50,25 @@ prices:
 `
 )
 
-func TestRepriceVerb(t *testing.T) {
+// ledgerOffice is an office with account acme, and its ledger as a proxy has it.
+func ledgerOffice(t *testing.T) (*office, *ledger.Ledger) {
+	t.Helper()
 	server := redistest.Start(t)
 	o := &office{t, []string{"TOLLGATE_REDIS=" + server.URL(), "TOLLGATE_CURRENCY=CNY"}}
-	dir := t.TempDir()
-	wrong, right := writeFile(t, dir, "wrong.yaml", wrongTable), writeFile(t, dir, "right.yaml", rightTable)
 	o.do("account create acme")
-	o.do("topup acme 10")
 	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { _ = l.Close() })
+	return o, l
+}
+
+func TestRepriceVerb(t *testing.T) {
+	o, l := ledgerOffice(t)
+	dir := t.TempDir()
+	wrong, right := writeFile(t, dir, "wrong.yaml", wrongTable), writeFile(t, dir, "right.yaml", rightTable)
+	o.do("topup acme 10")
 	now := time.Now().Truncate(time.Second)
 	chat := meter.PriceQuery{Model: "glm-4", Class: "chat", Upstream: "bigmodel", At: now}
 	o.past(l, chat, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 2_000_000, meter.Output: 1_000_000}, Source: meter.FromUpstream}, wrongTable)
@@ -118,14 +125,7 @@ func TestRepriceVerb(t *testing.T) {
 
 // A call that stays free, since the table bills the model by something that nobody counted, is told of.
 func TestRepriceOfWhatStaysFree(t *testing.T) {
-	server := redistest.Start(t)
-	o := &office{t, []string{"TOLLGATE_REDIS=" + server.URL(), "TOLLGATE_CURRENCY=CNY"}}
-	o.do("account create acme")
-	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	o, l := ledgerOffice(t)
 	used := meter.Usage{Quantities: meter.Quantities{meter.Image: 1}, Source: meter.Derived}
 	for _, model := range []string{"gpt-image-1", "other"} {
 		o.past(l, meter.PriceQuery{Model: model, Class: "images", At: time.Now()}, "images", used, wrongTable)
