@@ -25,13 +25,9 @@ var errEnough = errors.New("enough")
 // oldest first; with no account, for those of all accounts, shard by shard. An
 // error of each ends it and is returned. ErrNotFound, ErrUnavailable.
 func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, each func(*Entry) error) error {
-	first, last := 0, len(l.tags)
-	if account != "" {
-		if _, err := l.state(ctx, account); err != nil {
-			return err
-		}
-		first = l.shardOf(account)
-		last = first + 1
+	first, last, err := l.shardsOf(ctx, account)
+	if err != nil {
+		return err
 	}
 	given := 0
 	for shard := first; shard < last; shard++ {
@@ -59,6 +55,17 @@ func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, ea
 		}
 	}
 	return nil
+}
+
+// shardsOf are the shards, from first up to last, where the entries of an account
+// are, or with no account those of all. ErrNotFound, ErrUnavailable.
+func (l *Ledger) shardsOf(ctx context.Context, account string) (first, last int, err error) {
+	if account == "" {
+		return 0, len(l.tags), nil
+	}
+	_, err = l.state(ctx, account)
+	first = l.shardOf(account)
+	return first, first + 1, err
 }
 
 // head is the journal's last seq now.

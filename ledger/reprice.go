@@ -31,13 +31,9 @@ func (l *Ledger) Reprice(ctx context.Context, q Repricing, price func(*Entry) (m
 	if err := checkReason(q.Reason); err != nil {
 		return sum, err
 	}
-	first, last := 0, len(l.tags)
-	if q.Account != "" {
-		if _, err := l.state(ctx, q.Account); err != nil {
-			return sum, err
-		}
-		first = l.shardOf(q.Account)
-		last = first + 1
+	first, last, err := l.shardsOf(ctx, q.Account)
+	if err != nil {
+		return sum, err
 	}
 	for shard := first; shard < last; shard++ {
 		r := repricing{Repricing: q, ledger: l, shard: shard, price: price, each: each, sum: &sum, given: make(map[string]bool)}

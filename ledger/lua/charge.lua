@@ -152,14 +152,18 @@ local function parted(paid)
   return drawn, from_recharge, from_bonus
 end
 
+-- pay_back gives packs and wallets back, in hand, what each paid.
+local function pay_back(drawn, from_recharge, from_bonus)
+  local back = {}
+  for i = 1, #drawn do back[i] = {drawn[i][1], -drawn[i][2]} end
+  pay(back, -from_recharge, -from_bonus)
+end
+
 -- take_back refunds an abandoned call's charge in hand: to the very packs and wallets that paid.
 local function take_back(abandon, reason)
   local drawn, from_recharge, from_bonus = parted(abandon.paid)
   returning(drawn, 'came back by a refund')
-  for i = 1, #drawn do
-    drawn[i] = {drawn[i][1], -drawn[i][2]}
-  end
-  pay(drawn, -from_recharge, -from_bonus)
+  pay_back(drawn, from_recharge, from_bonus)
   if key then
     key_uncharges(abandon.fee, abandon.tokens, abandon.day, abandon.month)
     key_gains(abandon.tokens) -- what takes its place takes its own

@@ -49,9 +49,7 @@ end
 
 -- undo takes the charge back, in hand.
 local function undo(drawn, from_recharge, from_bonus)
-  local back = {}
-  for i = 1, #drawn do back[i] = {drawn[i][1], -drawn[i][2]} end
-  pay(back, -from_recharge, -from_bonus)
+  pay_back(drawn, from_recharge, from_bonus)
   note('refund', {'s', ARGV[12], 'a', owner, 'k', ARGV[6], 'r', request, 'f', str(from_recharge + from_bonus), 'l', ARGV[13],
     'p', paid_text(drawn, from_recharge, from_bonus), 'z', touched(drawn, from_recharge, from_bonus), 'v', ARGV[8],
     'x', ARGV[10] .. ' ' .. ARGV[11] .. ' ' .. ARGV[11], 'u', ARGV[16] .. ' ' .. ARGV[17] .. ' ' .. ARGV[18], 'y', '1'})
