@@ -81,31 +81,33 @@ local function as_told(groups, told)
   return tonumber(fee), drawn, wallets.r, wallets.b
 end
 
--- cash_for is what the wallets can give for a call. Where packs that come after them were held for it, that is what was held of
--- the wallets: the key's spend limits were asked for no more, whatever the wallets have come to since. Without a hold they are
--- asked now.
-local function cash_for(groups, hold)
-  local free = cash_free()
-  if not hold then
-    local limits = key and spend_left() or NONE
-    for i = 1, #limits do free = min(free, limits[i][2]) end
-    return free
-  end
-  if free <= hold.cash then return free end
-  for i = 1, #groups do
-    local after = groups[i].packs.after
-    for j = 1, #after do
-      for k = 1, #hold.packs do
-        if hold.packs[k][1] == after[j] then return hold.cash end
+-- held_after tells whether a hold has something of packs that come after the wallets, of whatever unit.
+local function held_after(hold)
+  if #hold.packs == 0 then return false end
+  for _, candidates in pairs(read_held(hold.candidates)) do
+    for _, id in ipairs(candidates.after) do
+      for _, held in ipairs(hold.packs) do
+        if held[1] == id then return true end
       end
     end
   end
+  return false
+end
+
+-- cash_for is what the wallets can give for a call. Where packs that come after them were held for it, that is what was held of
+-- the wallets: the key's spend limits were asked for no more, whatever the wallets have come to since. Without a hold they are
+-- asked now.
+local function cash_for(hold)
+  local free = cash_free()
+  if hold then return free > hold.cash and held_after(hold) and hold.cash or free end
+  local limits = key and spend_left() or NONE
+  for i = 1, #limits do free = min(free, limits[i][2]) end
   return free
 end
 
 -- who_pays decides it: packs, then wallets. Returns the fee, the packs drawn, and the parts of recharge and bonus.
 local function who_pays(groups, hold)
-  local fee = price(groups, cash_for(groups, hold))
+  local fee = price(groups, cash_for(hold))
   return fee, draws(groups), split(fee)
 end
 
