@@ -52,50 +52,34 @@ func (v onceValue) Set(s string) error {
 	return v.Value.Set(s)
 }
 
-// endOf reads a moment: RFC 3339, or a date, which means the end of that day
-// in zone, to the millisecond. Empty is no moment.
-func endOf(flag, s string, zone *time.Location) (*time.Time, error) {
-	t, isDate, err := readMoment(flag, s, zone)
-	if err != nil || t.IsZero() {
-		return nil, err
+// momentOf reads the moment that a flag gives, as parse does; zero without the flag.
+func momentOf(flag, s string, zone *time.Location, parse func(string, *time.Location) (time.Time, error)) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
 	}
-	if isDate {
-		t = meter.NextDay(t).Add(-time.Millisecond)
-	}
-	return &t, nil
-}
-
-// expiryOf is endOf for what is made now: it cannot be over already. Nor can it
-// be in a year that no JSON can tell, as the end of 9999 is west of Greenwich.
-func expiryOf(s string, zone *time.Location) (*time.Time, error) {
-	t, err := endOf("expires", s, zone)
-	switch {
-	case err != nil || t == nil:
-		return nil, err
-	case t.Before(time.Now()):
-		return nil, usagef("--expires %s is over: want a date to come", s)
-	case t.UTC().Year() > 9999:
-		return nil, usagef("--expires %s is too far off: leave it out, and it never expires", s)
+	t, err := parse(s, zone)
+	if err != nil {
+		return t, usagef("--%s %w", flag, err)
 	}
 	return t, nil
 }
 
-// sinceStartOf reads --since: RFC 3339, or a date, which means the start of that day.
-func sinceStartOf(s string, zone *time.Location) (time.Time, error) {
-	t, _, err := readMoment("since", s, zone)
-	return t, err
+// expiryOf reads --expires: a date, which means its end, or RFC 3339, to come.
+func expiryOf(s string, zone *time.Location) (*time.Time, error) {
+	t, err := momentOf("expires", s, zone, func(s string, zone *time.Location) (time.Time, error) {
+		return meter.ParseExpiry(s, zone, time.Now())
+	})
+	if err != nil || t.IsZero() {
+		return nil, err
+	}
+	return &t, nil
 }
 
-func readMoment(flag, s string, zone *time.Location) (t time.Time, isDate bool, err error) {
-	if s == "" {
-		return time.Time{}, false, nil
+// spanOf reads --since and --until; a date is in it whole. What is not given is zero.
+func spanOf(since, until string, zone *time.Location) (from, to time.Time, err error) {
+	if from, err = momentOf("since", since, zone, meter.ParseSince); err != nil {
+		return from, to, err
 	}
-	t, isDate, ok := meter.ReadMoment(s, zone)
-	if !ok {
-		return time.Time{}, false, usagef("--%s %q: want a date such as 2026-12-31, or a time such as 2026-12-31T18:00:00+08:00", flag, s)
-	}
-	if t.IsZero() { // so programs write that there is none, and so do we
-		return time.Time{}, false, usagef("--%s %q is no time: leave it out, or want a date such as 2026-12-31", flag, s)
-	}
-	return t, isDate, nil
+	to, err = momentOf("until", until, zone, meter.ParseUntil)
+	return from, to, err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tollgate/tollgate/ledger"
-	"github.com/tollgate/tollgate/meter"
 )
 
 // entryTypes are the words that --type takes.
@@ -44,10 +43,7 @@ With --json the array is written as it is read, one entry a line.`,
 				return err
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) (err error) {
-				if query.Since, err = sinceStartOf(since, o.zone); err != nil {
-					return err
-				}
-				if query.Until, err = untilEndOf(until, o.zone); err != nil {
+				if query.Since, query.Until, err = spanOf(since, until, o.zone); err != nil {
 					return err
 				}
 				if p.asJSON {
@@ -63,15 +59,6 @@ With --json the array is written as it is read, one entry a line.`,
 	f.StringSliceVar(&query.Types, "type", nil, "only entries of these types, comma separated or repeated")
 	f.IntVar(&query.Limit, "limit", 0, "at most so many entries (default all)")
 	return c
-}
-
-// untilEndOf is exclusive, as the query is: a date's end is the next day's start.
-func untilEndOf(s string, zone *time.Location) (time.Time, error) {
-	t, isDate, err := readMoment("until", s, zone)
-	if isDate {
-		t = meter.NextDay(t)
-	}
-	return t, err
 }
 
 func checkTypes(types []string) error {

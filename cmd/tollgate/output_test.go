@@ -50,61 +50,6 @@ func TestWords(t *testing.T) {
 	}
 }
 
-func TestMoments(t *testing.T) {
-	shanghai := time.FixedZone("CST", 8*3600)
-	santiago, err := time.LoadLocation("America/Santiago")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		text              string
-		zone              *time.Location
-		start, end, until string
-	}{
-		{"2026-12-31", shanghai, "2026-12-31T00:00:00+08:00", "2026-12-31T23:59:59.999+08:00", "2027-01-01T00:00:00+08:00"}, // the day must be in it whole
-		{"2026-12-31T18:00:00Z", shanghai, "2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z"},
-		{"2026-12-31T18:00:00-05:00", shanghai, "2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00", "2026-12-31T18:00:00-05:00"},
-		// A day whose midnight does not exist, because clocks are put forward then, and the day before it.
-		{"2026-09-05", santiago, "2026-09-05T00:00:00-04:00", "2026-09-05T23:59:59.999-04:00", "2026-09-06T01:00:00-03:00"},
-		{"2026-09-06", santiago, "2026-09-06T01:00:00-03:00", "2026-09-06T23:59:59.999-03:00", "2026-09-07T00:00:00-03:00"},
-	} {
-		start, err := sinceStartOf(tt.text, tt.zone)
-		if err != nil || start.Format(time.RFC3339Nano) != tt.start {
-			t.Errorf("sinceStartOf(%s) = %v, %v, want %s", tt.text, start, err, tt.start)
-		}
-		end, err := endOf("expires", tt.text, tt.zone)
-		if err != nil || end.Format(time.RFC3339Nano) != tt.end {
-			t.Errorf("endOf(%s) = %v, %v, want %s", tt.text, end, err, tt.end)
-		}
-		until, err := untilEndOf(tt.text, tt.zone)
-		if err != nil || until.Format(time.RFC3339Nano) != tt.until {
-			t.Errorf("untilEndOf(%s) = %v, %v, want %s", tt.text, until, err, tt.until)
-		}
-	}
-	if end, err := endOf("expires", "", shanghai); end != nil || err != nil {
-		t.Errorf("endOf nothing = %v, %v", end, err)
-	}
-	// The last two are what Go programs write for no time at all.
-	for _, bad := range []string{"tomorrow", "720h", "31.12.2026", "2026-13-01", "2026-12-31 18:00:00", "0001-01-01T00:00:00Z", "0001-01-01T08:00:00+08:00"} {
-		if _, err := endOf("expires", bad, shanghai); err == nil || !strings.Contains(err.Error(), "--expires") {
-			t.Errorf("endOf(%q) = %v, want an error that names the flag", bad, err)
-		}
-	}
-}
-
-// What is over cannot be made, nor what JSON cannot tell: in New York the year 9999 ends in UTC's 10000.
-func TestExpiryOf(t *testing.T) {
-	newYork := time.FixedZone("EST", -5*3600)
-	for text, want := range map[string]string{"2020-01-01": "is over", "9999-12-31": "is too far off: leave it out"} {
-		if at, err := expiryOf(text, newYork); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("expiryOf(%s) = %v, %v, want %q", text, at, err, want)
-		}
-	}
-	if at, err := expiryOf("9999-12-30", newYork); err != nil || at == nil {
-		t.Errorf("expiryOf = %v, %v", at, err)
-	}
-}
-
 func TestReceiptLine(t *testing.T) {
 	fee := meter.Nano(624_000)
 	r := &ledger.Receipt{

@@ -86,13 +86,13 @@ func (p *program) printQuote(q *quoteFlags) error {
 	if err != nil {
 		return err
 	}
-	at, err := endOf("at", q.at, cfg.Policy.Timezone)
+	at, err := momentOf("at", q.at, cfg.Policy.Timezone, meter.ParseEnd)
 	if err != nil {
 		return err
 	}
 	query := meter.PriceQuery{Model: q.model, Class: class, Upstream: q.upstream, Attributes: q.when, At: time.Now()}
-	if at != nil {
-		query.At = *at
+	if !at.IsZero() {
+		query.At = at
 	}
 	book, class, ok := pricedBy(books, &query)
 	if !ok {

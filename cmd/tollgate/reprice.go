@@ -113,10 +113,7 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 		fmt.Fprintf(p.stderr, "tollgate: %s\n", warning)
 	}
 	q := ledger.Repricing{Account: f.account, DryRun: f.dryRun, Reason: cmp.Or(f.reason, "priced anew, by prices "+book.Version())}
-	if q.Since, err = sinceStartOf(f.since, o.zone); err != nil {
-		return err
-	}
-	if q.Until, err = untilEndOf(f.until, o.zone); err != nil {
+	if q.Since, q.Until, err = spanOf(f.since, f.until, o.zone); err != nil {
 		return err
 	}
 	report := &repricedReport{
