@@ -132,7 +132,7 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...
 // word runs a script that books what an operator says. Is its answer lost, or
 // does none come in time, then nobody knows what has become of it.
 func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
-	l.archive.words[shard].Store(true)
+	l.archive.words[shard].said.Store(true)
 	r, err := l.run(ctx, s, shard, keys, args)
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil {

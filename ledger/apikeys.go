@@ -28,7 +28,8 @@ type keyDefinition struct {
 }
 
 // CreateKey makes a key and returns it with its secret, which is not kept.
-// ErrNotFound, ErrInvalid, ErrUnavailable.
+// ErrNotFound, ErrInvalid, ErrUnavailable; ErrConflict with a seed of which
+// another key was made.
 func (l *Ledger) CreateKey(ctx context.Context, account string, k NewKey) (*Key, string, error) {
 	if err := checkAccount(account); err != nil {
 		return nil, "", err
@@ -36,35 +37,78 @@ func (l *Ledger) CreateKey(ctx context.Context, account string, k NewKey) (*Key,
 	if err := k.Check(); err != nil {
 		return nil, "", err
 	}
-	definition := keyDefinition(k)
-	public, err := json.Marshal(definition)
-	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
+	if k.Seed != nil {
+		return l.createSeededKey(ctx, account, k)
 	}
 	for range suffixTries {
 		secret, credential := newSecret(account)
-		compact, err := k.Limits.compact(credential.Hash)
-		if err != nil {
-			return nil, "", err
+		key, err := l.createKey(ctx, account, k, credential)
+		if !errors.Is(err, errSuffixTaken) {
+			return key, secret, err
 		}
-		detail, err := json.Marshal(map[string]any{"name": k.Name, "limits": k.Limits, "hash": credential.Hash})
-		if err != nil {
-			return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
-		}
-		r, err := l.runFor(ctx, l.scripts.createKey, account, credential.suffix(), compact, public, credential.Hash, detail)
-		if err != nil {
-			return nil, "", err
-		}
-		if r.text(0) == "TAKEN" {
-			continue
-		}
-		if err := r.notFound("account " + account); err != nil {
-			return nil, "", err
-		}
-		key, err := l.FindKey(ctx, keyID(account, credential.suffix()))
-		return key, secret, err
 	}
 	return nil, "", fmt.Errorf("%w: no free key id for account %s", ErrConflict, account)
+}
+
+// createSeededKey makes the key that a seed stands for, or finds it made.
+func (l *Ledger) createSeededKey(ctx context.Context, account string, k NewKey) (*Key, string, error) {
+	secret, credential, err := seededSecret(account, k.Seed)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	key, err := l.createKey(ctx, account, k, credential)
+	switch {
+	case errors.Is(err, errSuffixTaken):
+		return nil, "", fmt.Errorf("%w: the account has another key of that id: want another seed", ErrConflict)
+	case err != nil:
+		return nil, "", err
+	case !sameDefinition(key, &k):
+		return nil, "", fmt.Errorf("%w: key %s was made of this, with another name or other limits", ErrConflict, key.ID)
+	}
+	return key, secret, nil
+}
+
+// sameDefinition tells whether a key is as it was asked for. Times are the same in any zone.
+func sameDefinition(key *Key, asked *NewKey) bool {
+	plain := func(name string, limits KeyLimits) string {
+		if limits.ExpiresAt != nil {
+			at := limits.ExpiresAt.UTC()
+			limits.ExpiresAt = &at
+		}
+		text, err := json.Marshal(keyDefinition{name, limits})
+		return fmt.Sprint(string(text), err)
+	}
+	return plain(key.Name, key.Limits) == plain(asked.Name, asked.Limits)
+}
+
+// errSuffixTaken says that another key of the account has the id of this one.
+var errSuffixTaken = errors.New("another key has this id")
+
+// createKey makes the key of a credential; made before, it is found as it then was.
+func (l *Ledger) createKey(ctx context.Context, account string, k NewKey, c Credential) (*Key, error) {
+	public, err := json.Marshal(keyDefinition{k.Name, k.Limits})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	compact, err := k.Limits.compact(c.Hash)
+	if err != nil {
+		return nil, err
+	}
+	detail, err := json.Marshal(map[string]any{"name": k.Name, "limits": k.Limits, "hash": c.Hash})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	r, err := l.runFor(ctx, l.scripts.createKey, account, c.suffix(), compact, public, c.Hash, detail)
+	if err != nil {
+		return nil, err
+	}
+	if r.text(0) == "TAKEN" {
+		return nil, errSuffixTaken
+	}
+	if err := r.notFound("account " + account); err != nil {
+		return nil, err
+	}
+	return l.FindKey(ctx, keyID(account, c.suffix()))
 }
 
 func (k *KeyLimits) check() error {
@@ -86,8 +130,25 @@ func (k *KeyLimits) check() error {
 			errs = append(errs, fmt.Errorf("%w: limit %s: %d: want 0 (none) to %d", ErrInvalid, limit.name, limit.value, limit.most))
 		}
 	}
-	return errors.Join(append(errs, checkPatterns("models", k.Models), checkPatterns("endpoints", k.Endpoints),
+	return errors.Join(append(errs, checkPatterns("models", k.Models), checkEndpoints(k.Endpoints),
 		checkPatterns("networks", k.Networks), checkExpiry(k.ExpiresAt))...)
+}
+
+// checkEndpoints refuses a name that no request will ever have: such a key
+// would be refused everywhere, and nobody would know why.
+func checkEndpoints(names []string) error {
+	var known []string
+	for _, e := range meter.Endpoints() {
+		if !slices.Contains(known, e.Name) {
+			known = append(known, e.Name)
+		}
+	}
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			return fmt.Errorf("%w: endpoints: there is no endpoint %q: want %s", ErrInvalid, n, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
 // compact is the key's definition as the scripts read it, see lua/use.lua.

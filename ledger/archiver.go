@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +69,13 @@ type archiver struct {
 
 	lagging atomic.Pointer[string] // why admission has stopped
 	marks   []atomic.Int64         // the seq up to which the archive has a shard, as far as is known here
-	words   []atomic.Bool          // shards in which this process booked an operator's word
+	words   []word                 // by shard
+}
+
+// word is whether this process booked an operator's word in a shard, and has not archived it yet.
+type word struct {
+	said      atomic.Bool
+	archiving sync.Mutex
 }
 
 func newArchiver(l *Ledger, o *Options) *archiver {
@@ -76,7 +83,7 @@ func newArchiver(l *Ledger, o *Options) *archiver {
 		shards: l.shards, vault: l.vault, recoverer: l.recoverer, run: l.run,
 		interval: o.ArchiveInterval, keep: o.ArchiveKeep, bound: o.ArchiveBacklog, observe: o.ObserveArchive,
 		holder: newID("archiver_", time.Now()), trimAt: make([]time.Time, len(l.tags)),
-		marks: make([]atomic.Int64, len(l.tags)), words: make([]atomic.Bool, len(l.tags)),
+		marks: make([]atomic.Int64, len(l.tags)), words: make([]word, len(l.tags)),
 	}
 }
 
@@ -272,15 +279,32 @@ func wholeSteps(batch []archive.Entry) []archive.Entry {
 func (l *Ledger) ArchiveWord(ctx context.Context) error {
 	var failures []error
 	for shard := range l.archive.words {
-		switch said := l.archive.words[shard].Swap(false); {
-		case !said:
-		case l.vault.here():
-			failures = append(failures, l.archive.archiveUpTo(ctx, shard, l.at(shard).seq()))
-		case l.vault.identity != "":
-			return fmt.Errorf("%w: the ledger has an archive, and none is configured here: name it as archive.url in the file of -c", ErrUnavailable)
+		if err := l.archive.word(ctx, shard); err != nil {
+			failures = append(failures, err)
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// word archives what was said in a shard. Of several callers at once each waits
+// until what it said is archived, whoever does it; what fails stays to be done.
+func (w *archiver) word(ctx context.Context, shard int) (err error) {
+	word := &w.words[shard]
+	word.archiving.Lock()
+	defer word.archiving.Unlock()
+	if !word.said.Swap(false) {
+		return nil
+	}
+	switch {
+	case w.vault.here():
+		err = w.archiveUpTo(ctx, shard, w.at(shard).seq())
+	case w.vault.identity != "":
+		err = fmt.Errorf("%w: the ledger has an archive, and none is configured here: name it as archive.url in the file of -c", ErrUnavailable)
+	}
+	if err != nil {
+		word.said.Store(true)
+	}
+	return err
 }
 
 // archiveUpTo archives a shard up to an entry, as the archiver would a moment later.

@@ -455,11 +455,10 @@ func TestWordWithoutTheArchive(t *testing.T) {
 				_, err := l.TopUp(f.ctx(), Topup{Account: "acme", Amount: 1})
 				f.must(err)
 			}
-			if err := l.ArchiveWord(f.ctx()); !errors.Is(err, tt.want) {
-				t.Errorf("got %v, want %v", err, tt.want)
-			}
-			if err := l.ArchiveWord(f.ctx()); err != nil {
-				t.Errorf("it is told twice: %v", err)
+			for range 2 { // what cannot be archived stays to be done, and is told again
+				if err := l.ArchiveWord(f.ctx()); !errors.Is(err, tt.want) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
 			}
 		})
 	}

@@ -98,6 +98,9 @@ func (k NewKey) Check() error {
 	if err := errors.Join(checkText("name", k.Name), k.Limits.check()); err != nil {
 		return err
 	}
+	if k.Seed != nil && len(k.Seed) < minSeed {
+		return fmt.Errorf("%w: a seed of %d bytes: want %d at least", ErrInvalid, len(k.Seed), minSeed)
+	}
 	_, err := k.Limits.compact("")
 	return err
 }

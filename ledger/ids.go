@@ -1,10 +1,13 @@
 package ledger
 
 import (
+	"bytes"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -60,13 +63,30 @@ func idMillis(id string) (int64, error) {
 	return ms, nil
 }
 
-// newSecret makes a key's secret and its credential.
+// newSecret makes a key's secret and its credential, of chance.
 func newSecret(account string) (string, Credential) {
+	secret, credential, _ := secretOf(account, rand.Reader) // which never fails
+	return secret, credential
+}
+
+// seededSecret makes those that a seed stands for, in an account: always the same.
+func seededSecret(account string, seed []byte) (string, Credential, error) {
+	stream, err := hkdf.Expand(sha256.New, seed, "tollgate key of "+account, 8*secretLength)
+	if err != nil {
+		return "", Credential{}, err
+	}
+	return secretOf(account, bytes.NewReader(stream))
+}
+
+func secretOf(account string, chance io.Reader) (string, Credential, error) {
 	text := make([]byte, 0, secretLength)
-	var chance [64]byte
+	var some [64]byte
 	for len(text) < secretLength {
-		_, _ = rand.Read(chance[:])
-		for _, b := range chance {
+		n, err := chance.Read(some[:])
+		if err != nil {
+			return "", Credential{}, err
+		}
+		for _, b := range some[:n] {
 			// 248 is the largest multiple of 62 in a byte: beyond it, some characters would be likelier.
 			if b < 248 && len(text) < secretLength {
 				text = append(text, secretAlphabet[b%62])
@@ -74,7 +94,7 @@ func newSecret(account string) (string, Credential) {
 		}
 	}
 	secret := "tg-" + account + "-" + string(text)
-	return secret, Credential{Account: account, Hash: hashSecret(secret)}
+	return secret, Credential{Account: account, Hash: hashSecret(secret)}, nil
 }
 
 func hashSecret(secret string) string {

@@ -159,7 +159,14 @@ type Grant struct {
 type NewKey struct {
 	Name   string
 	Limits KeyLimits
+	// Seed, if there is one, is what the secret is made of, in place of chance: 32 bytes
+	// at least, that nobody can guess. With the same seed the account's same key is made,
+	// so that a repeat makes no second one; with other content it is ErrConflict.
+	Seed []byte
 }
+
+// minSeed is how long a seed must be, in bytes: as hard to guess as what is made of it.
+const minSeed = 32
 
 // JournalQuery chooses entries of the journal. Zero values choose all.
 type JournalQuery struct {

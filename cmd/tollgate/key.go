@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/tollgate/tollgate/ledger"
-	"github.com/tollgate/tollgate/meter"
 )
 
 func (p *program) key() *cobra.Command {
@@ -49,9 +47,6 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) (err error) {
 				if key.Limits.ExpiresAt, err = expiryOf(expires, o.zone); err != nil {
-					return err
-				}
-				if err := checkEndpoints(key.Limits.Endpoints); err != nil {
 					return err
 				}
 				created, secret, err := o.CreateKey(ctx, args[0], key)
@@ -94,23 +89,6 @@ func checkLimits(flags *pflag.FlagSet) (err error) {
 		}
 	})
 	return err
-}
-
-// checkEndpoints refuses a name that no request will ever have: such a key
-// would be refused everywhere, and nobody would know why.
-func checkEndpoints(names []string) error {
-	var known []string
-	for _, e := range meter.Endpoints() {
-		if !slices.Contains(known, e.Name) {
-			known = append(known, e.Name)
-		}
-	}
-	for _, n := range names {
-		if !slices.Contains(known, n) {
-			return usagef("--endpoints: there is no endpoint %q: want %s", n, strings.Join(known, ", "))
-		}
-	}
-	return nil
 }
 
 func (p *program) keyList() *cobra.Command {

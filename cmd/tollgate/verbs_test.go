@@ -129,6 +129,23 @@ func (o *office) testSuspension() {
 	}
 }
 
+// A time that is none is told by the flag that has it.
+func TestTimesThatAreNone(t *testing.T) {
+	o := openOffice(t)
+	o.do("account create acme")
+	for args, want := range map[string]string{
+		"journal acme --since tomorrow":                      `--since "tomorrow": want a date such as 2026-12-31, or a time such as`,
+		"journal acme --until 2026-13-01":                    `--until "2026-13-01": want a date such as`,
+		"key create acme --expires 2020-01-01":               `--expires "2020-01-01" is over: want a date to come`,
+		"pack grant acme --quantity 1 --expires 0001-01-01":  `--expires "0001-01-01"`,
+		"key create acme --endpoints chat --endpoints chats": `there is no endpoint "chats": want`,
+	} {
+		if r := o.run(args); r.exit != exitUsage || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: exit %d, %s want %s", args, r.exit, r.stderr, want)
+		}
+	}
+}
+
 // An account may be called tg-…, as a secret begins; its keys can be revoked all the same.
 func TestRevokeTellsIdsFromSecrets(t *testing.T) {
 	o := openOffice(t)
