@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tollgate/tollgate/meter"
 )
@@ -103,4 +105,17 @@ func (k NewKey) Check() error {
 	}
 	_, err := k.Limits.compact("")
 	return err
+}
+
+// Check refuses what no entry can be chosen by.
+func (q *JournalQuery) Check() error {
+	for _, t := range q.Types {
+		if !slices.Contains(EntryTypes(), t) {
+			return fmt.Errorf("%w: type: there is no type %q: want %s", ErrInvalid, t, strings.Join(EntryTypes(), ", "))
+		}
+	}
+	if q.Limit < 0 {
+		return fmt.Errorf("%w: limit %d: want a number of entries", ErrInvalid, q.Limit)
+	}
+	return nil
 }

@@ -3,8 +3,11 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"encoding/csv"
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -214,4 +217,29 @@ func ParseMonth(text string, zone *time.Location) (time.Time, error) {
 		return month, fmt.Errorf("%w: month %q: want one such as 2026-11", ErrInvalid, text)
 	}
 	return month, nil
+}
+
+// WriteCSV writes the lines, one a row under a header. Usage is one column,
+// "input=900;output=120": which dimensions there are depends on the models.
+func (b *Bill) WriteCSV(to io.Writer) error {
+	w := csv.NewWriter(to)
+	rows := [][]string{{"account", "month", "day", "key", "model", "endpoint", "requests", "usage", "fee", "currency", "pack_quantity"}}
+	for i := range b.Lines {
+		l := &b.Lines[i]
+		rows = append(rows, []string{
+			b.Account, b.Month, l.Day, l.Key, l.Model, l.Endpoint, strconv.FormatInt(l.Requests, 10), l.UsageText(";"),
+			l.Fee.String(), b.Currency, strconv.FormatInt(l.PackQuantity, 10),
+		})
+	}
+	return w.WriteAll(rows)
+}
+
+// UsageText is what was used, "input=900;output=120" with ; as separator.
+func (l *BillLine) UsageText(separator string) string {
+	parts := make([]string, 0, len(l.Usage))
+	for dimension, n := range l.Usage {
+		parts = append(parts, fmt.Sprintf("%s=%d", dimension, n))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, separator)
 }

@@ -1,8 +1,12 @@
 package ledger
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"time"
@@ -55,6 +59,31 @@ func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, ea
 		}
 	}
 	return nil
+}
+
+// WriteJournal writes those entries as a JSON array, one a line, as they are read: a
+// journal may be longer than memory. After an error the array stays unfinished, so that
+// nobody takes it for the whole; one before the first entry leaves nothing written.
+func (l *Ledger) WriteJournal(ctx context.Context, account string, q JournalQuery, to io.Writer) error {
+	out := bufio.NewWriter(to)
+	separator := "["
+	err := l.Journal(ctx, account, q, func(e *Entry) error {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s\n%s", separator, line)
+		separator = ","
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if separator == "[" {
+		fmt.Fprint(out, "[")
+	}
+	fmt.Fprint(out, "\n]\n")
+	return out.Flush()
 }
 
 // shardsOf are the shards, from first up to last, where the entries of an account

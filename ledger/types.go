@@ -280,6 +280,14 @@ const (
 	TypeResume  = "resume"
 )
 
+// EntryTypes are all of them.
+func EntryTypes() []string {
+	return []string{
+		TypeAccount, TypeTopup, TypeGrant, TypeCharge, TypeAbandon, TypeRefund,
+		TypeAdjust, TypeExpire, TypeRevoke, TypeKey, TypeSuspend, TypeResume,
+	}
+}
+
 // Entry is one record of the journal. Fields that a type does not use are left out.
 type Entry struct {
 	ID    string    `json:"id"` // <seq>-0, dense from 1 in its shard

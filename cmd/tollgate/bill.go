@@ -2,12 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
-	"fmt"
-	"io"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +40,7 @@ which they were made, so the bill of a month that is over does not change.
 					return noAccount(err, args[0])
 				}
 				if asCSV {
-					return billCSV(p.stdout, bill)
+					return bill.WriteCSV(p.stdout)
 				}
 				return p.print(bill, func() string { return billText(bill) })
 			})
@@ -55,30 +49,6 @@ which they were made, so the bill of a month that is over does not change.
 	c.Flags().StringVar(&month, "month", "", "the `MONTH`, such as 2026-11 (default this one)")
 	c.Flags().BoolVar(&asCSV, "csv", false, "print the lines as CSV")
 	return c
-}
-
-// billCSV writes a row a line. Usage is one column, "input=900;output=120":
-// which dimensions there are depends on the models.
-func billCSV(to io.Writer, b *ledger.Bill) error {
-	w := csv.NewWriter(to)
-	rows := [][]string{{"account", "month", "day", "key", "model", "endpoint", "requests", "usage", "fee", "currency", "pack_quantity"}}
-	for i := range b.Lines {
-		l := &b.Lines[i]
-		rows = append(rows, []string{
-			b.Account, b.Month, l.Day, l.Key, l.Model, l.Endpoint, strconv.FormatInt(l.Requests, 10), billUsage(l.Usage, ";"),
-			l.Fee.String(), b.Currency, strconv.FormatInt(l.PackQuantity, 10),
-		})
-	}
-	return w.WriteAll(rows)
-}
-
-func billUsage(usage map[string]int64, separator string) string {
-	parts := make([]string, 0, len(usage))
-	for dimension, n := range usage {
-		parts = append(parts, fmt.Sprintf("%s=%d", dimension, n))
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, separator)
 }
 
 func billText(b *ledger.Bill) string {
@@ -96,7 +66,7 @@ func billText(b *ledger.Bill) string {
 	lines := newTable("DAY", "KEY", "MODEL", "ENDPOINT", ">REQUESTS", ">FEE", ">FROM PACKS", "USAGE")
 	for i := range b.Lines {
 		l := &b.Lines[i]
-		lines.add(l.Day, orDash(l.Key), orDash(l.Model), orDash(l.Endpoint), count(l.Requests), l.Fee.String(), count(l.PackQuantity), billUsage(l.Usage, " "))
+		lines.add(l.Day, orDash(l.Key), orDash(l.Model), orDash(l.Endpoint), count(l.Requests), l.Fee.String(), count(l.PackQuantity), l.UsageText(" "))
 	}
 	for _, t := range []*table{packs, lines} {
 		if s := t.String(); s != "" {

@@ -3,10 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,12 +12,6 @@ import (
 
 	"github.com/tollgate/tollgate/ledger"
 )
-
-// entryTypes are the words that --type takes.
-var entryTypes = []string{
-	ledger.TypeAccount, ledger.TypeTopup, ledger.TypeGrant, ledger.TypeCharge, ledger.TypeAbandon, ledger.TypeRefund,
-	ledger.TypeAdjust, ledger.TypeExpire, ledger.TypeRevoke, ledger.TypeKey, ledger.TypeSuspend, ledger.TypeResume,
-}
 
 func (p *program) journal() *cobra.Command {
 	var query ledger.JournalQuery
@@ -31,15 +23,12 @@ func (p *program) journal() *cobra.Command {
 unless told otherwise. --since and --until go by the time of booking; a bare date
 is a day in policy.timezone: from its start in --since, to its end in --until.
 
-Types: ` + strings.Join(entryTypes, " ") + `.
+Types: ` + strings.Join(ledger.EntryTypes(), " ") + `.
 With --json the array is written as it is read, one entry a line.`,
 		Example: "  tollgate journal acme --type charge --since 2026-11-01 --until 2026-11-30\n  tollgate journal acme --json | jq -r '.[] | [.time, .type, .fee] | @tsv'",
 		Args:    positional("ACCOUNT"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if query.Limit < 0 {
-				return usagef("--limit is negative: want a number of entries")
-			}
-			if err := checkTypes(query.Types); err != nil {
+			if err := wrongArgument(query.Check()); err != nil {
 				return err
 			}
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) (err error) {
@@ -47,7 +36,7 @@ With --json the array is written as it is read, one entry a line.`,
 					return err
 				}
 				if p.asJSON {
-					return noAccount(journalJSON(ctx, o, args[0], query, p.stdout), args[0])
+					return noAccount(o.WriteJournal(ctx, args[0], query, p.stdout), args[0])
 				}
 				return noAccount(journalText(ctx, o, args[0], query, p.stdout), args[0])
 			})
@@ -59,38 +48,6 @@ With --json the array is written as it is read, one entry a line.`,
 	f.StringSliceVar(&query.Types, "type", nil, "only entries of these types, comma separated or repeated")
 	f.IntVar(&query.Limit, "limit", 0, "at most so many entries (default all)")
 	return c
-}
-
-func checkTypes(types []string) error {
-	for _, t := range types {
-		if !slices.Contains(entryTypes, t) {
-			return usagef("--type: there is no type %q: want %s", t, strings.Join(entryTypes, ", "))
-		}
-	}
-	return nil
-}
-
-// journalJSON streams the array: a journal may be longer than memory.
-func journalJSON(ctx context.Context, o *operator, account string, q ledger.JournalQuery, to io.Writer) error {
-	out := bufio.NewWriter(to)
-	separator := "["
-	err := o.Journal(ctx, account, q, func(e *ledger.Entry) error {
-		line, err := json.Marshal(e)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(out, "%s\n%s", separator, line)
-		separator = ","
-		return err
-	})
-	if err != nil {
-		return err // what was written stays unfinished, so that nobody takes it for the whole
-	}
-	if separator == "[" {
-		fmt.Fprint(out, "[")
-	}
-	fmt.Fprint(out, "\n]\n")
-	return out.Flush()
 }
 
 // journalText writes one line an entry; the columns are fixed, so that it can stream.

@@ -39,7 +39,7 @@ func TestWrongUsage(t *testing.T) {
 		{"key create acme --spend-daily 0", 2, "--spend-daily: want more than 0"},
 		{"key create acme --tokens -1", 2, "--tokens: want more than 0"},
 		{"journal acme --type chrage", 2, `there is no type "chrage"`},
-		{"journal acme --limit -1", 2, "--limit is negative"},
+		{"journal acme --limit -1", 2, "limit -1: want a number of entries"},
 		{"quote glm-4.5", 2, "there is nothing to price"},
 		{"quote glm-4.5 --input -1", 2, "input is negative"},
 		{"quote glm-4.5 --usage tokens=1", 2, `unknown dimension "tokens"`},
