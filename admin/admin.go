@@ -1,6 +1,6 @@
 // Package admin is the operator's HTTP side, on a listener of its own: whether
 // the process lives, whether it is ready, its metrics, and behind a bearer
-// token the admin API. It knows nothing of the data plane.
+// token the admin API (api.go). It knows nothing of the data plane.
 package admin
 
 import (
@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
+
+	"github.com/tollgate/tollgate/ledger"
 )
 
 // readyTimeout bounds a readiness check: an orchestrator asks again anyway.
@@ -29,6 +31,8 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	// Token opens the admin API. Empty: nobody gets in.
 	Token string
+	// Ledger is what the admin API works on. Required with a token.
+	Ledger *ledger.Ledger
 	// Logger may be nil.
 	Logger *zap.Logger
 }
@@ -37,7 +41,7 @@ type handler struct {
 	ready func(context.Context) error
 	token [sha256.Size]byte
 	open  bool
-	log   *zap.Logger
+	api   http.Handler
 }
 
 // New returns the handler: /healthz, /readyz and /metrics are open to whoever
@@ -46,17 +50,21 @@ func New(o Options) (http.Handler, error) {
 	if o.Ready == nil || o.Gatherer == nil {
 		return nil, errors.New("admin: Ready and Gatherer are required")
 	}
+	if o.Token != "" && o.Ledger == nil {
+		return nil, errors.New("admin: a Token that opens the API needs a Ledger")
+	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	h := &handler{ready: o.Ready, token: sha256.Sum256([]byte(o.Token)), open: o.Token != "", log: o.Logger}
+	a := &api{ledger: o.Ledger, seeds: seeds{token: o.Token, rounds: seedRounds}, log: o.Logger}
+	h := &handler{ready: o.Ready, token: sha256.Sum256([]byte(o.Token)), open: o.Token != "", api: a.handler()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(o.Logger), ErrorHandling: promhttp.ContinueOnError,
 	}))
-	mux.HandleFunc("/", h.api)
+	mux.HandleFunc("/", h.gate)
 	return mux, nil
 }
 
@@ -85,20 +93,21 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 func reasons(err error) []string { return strings.Split(err.Error(), "\n") }
 
 // whatIsHere is for who has taken this listener for that of the data plane, too.
-const whatIsHere = "this is the operator's listener, with GET /healthz, /readyz and /metrics; API calls of clients go to the address of `listen` in the configuration"
+const whatIsHere = "this is the operator's listener, with GET /healthz, /readyz and /metrics, and the admin API under " + prefix +
+	" (GET " + prefix + "/openapi.yaml describes it); API calls of clients go to the address of `listen` in the configuration"
 
-// api is where the admin API will be: until then there is nothing behind the token.
-func (h *handler) api(w http.ResponseWriter, r *http.Request) {
-	if !h.authorized(r) {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="tollgate admin"`)
-		message := "for anything else a valid admin token is needed: send Authorization: Bearer TOKEN, the admin.token of the configuration"
-		if !h.open {
-			message = "anything else is closed: the configuration has no admin.token, and the admin API is not built yet"
-		}
-		writeError(w, http.StatusUnauthorized, "invalid_admin_token", whatIsHere+"; "+message)
+// gate lets who has the token into the admin API.
+func (h *handler) gate(w http.ResponseWriter, r *http.Request) {
+	if h.authorized(r) {
+		h.api.ServeHTTP(w, r)
 		return
 	}
-	writeError(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path+" here; "+whatIsHere)
+	w.Header().Set("WWW-Authenticate", `Bearer realm="tollgate admin"`)
+	message := "the admin API needs a valid admin token: send Authorization: Bearer TOKEN, the admin.token of the configuration"
+	if !h.open {
+		message = "the admin API is closed: the configuration has no admin.token"
+	}
+	writeError(w, http.StatusUnauthorized, "invalid_admin_token", message+"; "+whatIsHere)
 }
 
 // authorized compares digests, so that the time it takes tells nothing of the
@@ -120,6 +129,9 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 		} `json:"error"`
 	}
 	body.Error.Message, body.Error.Type, body.Error.Code = message, "invalid_request_error", code
+	if status >= http.StatusInternalServerError {
+		body.Error.Type = "server_error"
+	}
 	writeJSON(w, status, body)
 }
 

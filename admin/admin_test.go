@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tollgate/tollgate/ledger"
 )
 
 func newHandler(t *testing.T, token string, ready func(context.Context) error) http.Handler {
@@ -20,7 +22,16 @@ func newHandler(t *testing.T, token string, ready func(context.Context) error) h
 	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "tollgate_test_total", Help: "A counter."})
 	registry.MustRegister(counter)
 	counter.Add(7)
-	h, err := New(Options{Ready: ready, Gatherer: registry, Token: token})
+	o := Options{Ready: ready, Gatherer: registry, Token: token}
+	if token != "" {
+		l, err := ledger.Open(t.Context(), ledger.Options{URL: ledger.Embedded, Currency: "CNY"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		o.Ledger = l
+	}
+	h, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,12 +92,13 @@ func TestReadinessIsBounded(t *testing.T) {
 }
 
 func TestMetricsAreOpen(t *testing.T) {
-	if w := get(newHandler(t, "secret", ready), "/metrics", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "tollgate_test_total 7") {
+	if w := get(newHandler(t, "", ready), "/metrics", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "tollgate_test_total 7") {
 		t.Errorf("metrics: %d %.200s", w.Code, w.Body)
 	}
 }
 
 func TestEverythingElseAsksForTheToken(t *testing.T) {
+	handlers := map[string]http.Handler{"": newHandler(t, "", ready), "secret": newHandler(t, "secret", ready)}
 	for _, tt := range []struct {
 		name, token, authorization, path string
 		status                           int
@@ -99,10 +111,10 @@ func TestEverythingElseAsksForTheToken(t *testing.T) {
 		{"no scheme", "secret", "secret", "/", 401, "invalid_admin_token"},
 		{"closed, nothing given", "", "", "/", 401, "invalid_admin_token"},
 		{"closed, empty token given", "", "Bearer ", "/", 401, "invalid_admin_token"},
-		{"right token, nothing there", "secret", "Bearer secret", "/admin/v1/accounts", 404, "not_found"},
+		{"right token, nothing there", "secret", "Bearer secret", "/admin/v1/account", 404, "not_found"},
 		{"scheme in another case", "secret", "bearer secret", "/", 404, "not_found"},
 	} {
-		w := get(newHandler(t, tt.token, ready), tt.path, tt.authorization)
+		w := get(handlers[tt.token], tt.path, tt.authorization)
 		var body struct{ Error map[string]any }
 		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 			t.Fatalf("%s: %v in %s", tt.name, err, w.Body)
@@ -122,7 +134,7 @@ func TestEverythingElseAsksForTheToken(t *testing.T) {
 }
 
 // A newcomer who sends a call to this port is told where calls go, with and
-// without a token, and is not sent to look for one that opens nothing.
+// without a token, and is not told to set one.
 func TestACallThatCameToTheWrongListener(t *testing.T) {
 	for _, tt := range []struct{ token, authorization string }{
 		{"", "Bearer tg-acme-x"},
@@ -138,7 +150,12 @@ func TestACallThatCameToTheWrongListener(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	if _, err := New(Options{}); err == nil {
-		t.Error("New without Ready and Gatherer must fail")
+	for name, o := range map[string]Options{
+		"nothing":                  {},
+		"a token without a ledger": {Ready: ready, Gatherer: prometheus.NewRegistry(), Token: "secret"},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("New with %s must fail", name)
+		}
 	}
 }

@@ -187,6 +187,9 @@ func child(s *section, name string, read func(*section)) {
 	}
 }
 
+// goodToken is how long a token must be that nobody will guess, in hex digits.
+const goodToken = 32
+
 func (c *Config) readAdmin(s *section) {
 	c.Admin.Listen = "127.0.0.1:8081"
 	set(s, "listen", &c.Admin.Listen, Address)
@@ -194,8 +197,9 @@ func (c *Config) readAdmin(s *section) {
 		s.failAt("listen", "%q is what listen is, too (%s): want another port for the operator's listener", c.Admin.Listen, c.Listen)
 	}
 	secret(s, "token", &c.Admin.Token, text)
-	if c.Admin.Token != "" {
-		c.later("admin.token: the admin API is not built yet; the token opens nothing (health and metrics need none).")
+	if n := len(c.Admin.Token); n > 0 && n < goodToken {
+		c.Warnings = append(c.Warnings, fmt.Sprintf(
+			"admin.token has %d characters: whoever guesses it can give money away. Want %d at least, of chance, such as those of `openssl rand -hex 16`.", n, goodToken))
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -65,14 +66,14 @@ policy: {quota_status: 429, on_disconnect: drain, drain: 45s, on_abandoned: chec
 `
 
 func TestDesignBlock(t *testing.T) {
-	c := mustParse(t, designBlock, "TOLLGATE_ADMIN_TOKEN=t0p", "BIGMODEL_API_KEY=bm", "ANTHROPIC_API_KEY=an")
+	c := mustParse(t, designBlock, "TOLLGATE_ADMIN_TOKEN=d2a84f4b8b650937ec8f73cd8be2c74a", "BIGMODEL_API_KEY=bm", "ANTHROPIC_API_KEY=an")
 	shanghai, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Default()
 	want.File = "tollgate.yaml"
-	want.Admin = Admin{Listen: "127.0.0.1:8081", Token: "t0p"}
+	want.Admin = Admin{Listen: "127.0.0.1:8081", Token: "d2a84f4b8b650937ec8f73cd8be2c74a"}
 	want.Ledger.Shards = 64
 	want.Archive.URL = "sqlite:./data/archive.db"
 	want.Upstreams = []Upstream{
@@ -190,6 +191,15 @@ func TestSecretsThatOthersCanRead(t *testing.T) {
 		}
 		if strings.Contains(got, "sk-1") {
 			t.Errorf("%s: the warning shows the secret", tt.name)
+		}
+	}
+}
+
+func TestATokenThatCanBeGuessed(t *testing.T) {
+	for token, want := range map[string]bool{"": false, "hunter2": true, strings.Repeat("a", 31): true, strings.Repeat("a", 32): false} {
+		got := strings.Join(mustParse(t, `admin: {token: "${TOKEN}"}`, "TOKEN="+token).Warnings, "\n")
+		if want != strings.Contains(got, fmt.Sprintf("admin.token has %d characters", len(token))) || token != "" && strings.Contains(got, token) {
+			t.Errorf("%d characters: warnings %q", len(token), got)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// The admin listener: health, readiness and metrics are open, the rest is not there.
+// The admin listener: health, readiness and metrics are open, the rest needs its token.
 func TestAdminListener(t *testing.T) {
 	_, p, key := acme(t)
 	p.post(chatPath, key, chat("gpt-4o", "usage=100,50;cached=40")).requireStatus(t, 200)

@@ -109,7 +109,8 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 		return err
 	}
 	s := &service{log: log, proxy: px}
-	if err := p.openListeners(ctx, s, cfg, s.readiness(l), registry); err != nil {
+	office := admin.Options{Ready: s.readiness(l), Gatherer: registry, Ledger: l, Token: cfg.Admin.Token, Logger: log}
+	if err := p.openListeners(ctx, s, cfg, office); err != nil {
 		return err
 	}
 	r := &reloader{program: p, running: cfg, version: book.Version(), proxy: px, log: log}
@@ -126,7 +127,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 }
 
 // openListeners listens and says where.
-func (p *program) openListeners(ctx context.Context, s *service, cfg *config.Config, ready func(context.Context) error, gatherer prometheus.Gatherer) (err error) {
+func (p *program) openListeners(ctx context.Context, s *service, cfg *config.Config, office admin.Options) (err error) {
 	if s.public, err = listen(ctx, cfg.Listen, "listen"); err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (p *program) openListeners(ctx context.Context, s *service, cfg *config.Con
 	text := "listening on " + where["listening"] + "\n"
 	if cfg.Admin.Listen != "" {
 		if s.admin, err = listen(ctx, cfg.Admin.Listen, "admin.listen"); err == nil {
-			s.adminHandler, err = admin.New(admin.Options{Ready: ready, Gatherer: gatherer, Token: cfg.Admin.Token, Logger: s.log})
+			s.adminHandler, err = admin.New(office)
 		}
 		if err != nil {
 			return errors.Join(err, s.public.Close())

@@ -1,0 +1,160 @@
+package admin
+
+import (
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+func (a *api) listAccounts(c *call) (any, error) { return a.ledger.Accounts(c.Context()) }
+
+func (a *api) showAccount(c *call) (any, error) { return a.ledger.Account(c.Context(), c.account()) }
+
+func (a *api) createAccount(c *call) (any, error) {
+	var body struct {
+		ID        string       `json:"id"`
+		Split     ledger.Split `json:"split"`
+		Overdraft meter.Nano   `json:"overdraft"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if body.ID == "" {
+		return nil, invalid("id is needed: the account's name, such as acme")
+	}
+	return a.ledger.CreateAccount(c.Context(), body.ID, ledger.AccountOptions{Split: body.Split, Overdraft: body.Overdraft})
+}
+
+func (a *api) changeAccount(c *call) (any, error) {
+	var body struct {
+		Split     *ledger.Split `json:"split"`
+		Overdraft *meter.Nano   `json:"overdraft"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if body.Split == nil && body.Overdraft == nil {
+		return nil, invalid("nothing is to change: want overdraft or split")
+	}
+	return a.ledger.SetAccount(c.Context(), c.account(), ledger.AccountChange{Split: body.Split, Overdraft: body.Overdraft})
+}
+
+// reasoned is the body of what needs no more than a reason, or not even that.
+type reasoned struct {
+	Reason string `json:"reason"`
+}
+
+func (a *api) suspend(c *call) (any, error) {
+	var body reasoned
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if err := a.ledger.SuspendAccount(c.Context(), c.account(), body.Reason); err != nil {
+		return nil, err
+	}
+	return a.showAccount(c)
+}
+
+func (a *api) resume(c *call) (any, error) {
+	var body reasoned
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if err := a.ledger.ResumeAccount(c.Context(), c.account(), body.Reason); err != nil {
+		return nil, err
+	}
+	return a.showAccount(c)
+}
+
+func (a *api) topUp(c *call) (any, error) {
+	var body struct {
+		Amount meter.Nano    `json:"amount"`
+		Wallet ledger.Wallet `json:"wallet"`
+		Ref    string        `json:"ref"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	ref, err := c.ref(body.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return a.ledger.TopUp(c.Context(), ledger.Topup{Account: c.account(), Amount: body.Amount, Wallet: body.Wallet, Ref: ref})
+}
+
+func (a *api) adjust(c *call) (any, error) {
+	var body struct {
+		Amount meter.Nano    `json:"amount"`
+		Wallet ledger.Wallet `json:"wallet"`
+		Reason string        `json:"reason"`
+		Ref    string        `json:"ref"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	ref, err := c.ref(body.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return a.ledger.Adjust(c.Context(), ledger.Adjustment{
+		Account: c.account(), Amount: body.Amount, Wallet: body.Wallet, Reason: body.Reason, Ref: ref,
+	})
+}
+
+func (a *api) refund(c *call) (any, error) {
+	var body struct {
+		RequestID string      `json:"request_id"`
+		Amount    *meter.Nano `json:"amount"`
+		Reason    string      `json:"reason"`
+		Ref       string      `json:"ref"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if body.RequestID == "" {
+		return nil, invalid("request_id is needed: that of the charge to give back")
+	}
+	ref, err := c.ref(body.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return a.ledger.Refund(c.Context(), ledger.Refund{
+		Account: c.account(), RequestID: body.RequestID, Amount: body.Amount, Reason: body.Reason, Ref: ref,
+	})
+}
+
+func (a *api) listPacks(c *call) (any, error) { return a.ledger.Packs(c.Context(), c.account()) }
+
+func (a *api) grantPack(c *call) (any, error) {
+	body := struct {
+		Unit      string   `json:"unit"`
+		Quantity  int64    `json:"quantity"`
+		Models    []string `json:"models"`
+		ExpiresAt string   `json:"expires_at"`
+		Priority  int64    `json:"priority"`
+		Order     string   `json:"order"`
+		Ref       string   `json:"ref"`
+	}{Priority: ledger.DefaultPriority}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	expires, err := a.expiry(body.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := c.ref(body.Ref)
+	if err != nil {
+		return nil, err
+	}
+	return a.ledger.GrantPack(c.Context(), ledger.Grant{
+		Account: c.account(), Unit: body.Unit, Quantity: body.Quantity, Models: body.Models, ExpiresAt: expires,
+		Priority: body.Priority, Order: body.Order, Ref: ref,
+	})
+}
+
+func (a *api) revokePack(c *call) (any, error) {
+	var body reasoned
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	return a.ledger.RevokePack(c.Context(), c.account(), c.PathValue("pack"), body.Reason)
+}

@@ -1,0 +1,371 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+	"go.uber.org/zap"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+const (
+	prefix = "/admin/v1"
+	// maxBody bounds what an operator sends: a key with its lists is a few KiB.
+	maxBody = 1 << 20
+	// archiveTimeout bounds the wait for the archive after a booking, which stands by then.
+	archiveTimeout = 5 * time.Second
+)
+
+// description is what the API is, for people and for generators of clients.
+//
+//go:embed openapi.yaml
+var description []byte
+
+// An operation is one method of one path. What it returns is the answer, or how to write it: a document.
+type operation struct {
+	method, path string
+	do           func(*call) (any, error)
+}
+
+// operations are all there are: what the verbs do, but for those that need the machine (serve, rebuild, log replay) or a
+// file of prices (quote, reprice).
+func (a *api) operations() []operation {
+	const account = "/accounts/{account}"
+	return []operation{
+		{"GET", "/openapi.yaml", a.describe},
+		{"GET", "/accounts", a.listAccounts},
+		{"POST", "/accounts", a.createAccount},
+		{"GET", account, a.showAccount},
+		{"PATCH", account, a.changeAccount},
+		{"POST", account + "/suspend", a.suspend},
+		{"POST", account + "/resume", a.resume},
+		{"POST", account + "/topups", a.topUp},
+		{"POST", account + "/adjustments", a.adjust},
+		{"POST", account + "/refunds", a.refund},
+		{"GET", account + "/packs", a.listPacks},
+		{"POST", account + "/packs", a.grantPack},
+		{"POST", account + "/packs/{pack}/revoke", a.revokePack},
+		{"GET", account + "/keys", a.listKeys},
+		{"POST", account + "/keys", a.createKey},
+		{"POST", account + "/keys/{key}/revoke", a.revokeKey},
+		{"GET", account + "/holds", a.listHolds},
+		{"POST", account + "/holds/{request}/end", a.endHold},
+		{"GET", "/holds", a.listOverdueHolds},
+		{"GET", account + "/journal", a.journal},
+		{"GET", account + "/bills/{month}", a.bill},
+		{"GET", account + "/audit", a.audit},
+		{"GET", "/audit", a.audit},
+	}
+}
+
+// api is the operator's side of a ledger.
+type api struct {
+	ledger *ledger.Ledger
+	seeds  seeds
+	log    *zap.Logger
+}
+
+// handler serves the operations, in JSON also where there is none.
+func (a *api) handler() http.Handler {
+	mux := http.NewServeMux()
+	allowed := make(map[string][]string)
+	for _, o := range a.operations() {
+		mux.HandleFunc(o.method+" "+prefix+o.path, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, o) })
+		allowed[o.path] = append(allowed[o.path], o.method)
+	}
+	for path, methods := range allowed {
+		mux.HandleFunc(prefix+path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			writeError(w, http.StatusMethodNotAllowed, "method_not_allowed", fmt.Sprintf("there is no %s %s: want %s", r.Method, r.URL.Path, strings.Join(methods, " or ")))
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, http.StatusNotFound, "not_found", "there is no "+r.Method+" "+r.URL.Path+" here; "+whatIsHere)
+	})
+	return mux
+}
+
+func (a *api) serve(w http.ResponseWriter, r *http.Request, o operation) {
+	began := time.Now()
+	out := &answer{ResponseWriter: w}
+	err := a.answer(out, &call{Request: r, w: w}, o)
+	switch {
+	case err == nil:
+	case out.begun: // too late to say so: the answer must not look whole
+		a.log.Warn("an answer of the admin API broke off", zap.String("path", r.URL.Path), zap.Error(err))
+		panic(http.ErrAbortHandler)
+	default:
+		a.refuse(out, err)
+	}
+	level := zap.InfoLevel
+	if o.method == http.MethodGet {
+		level = zap.DebugLevel
+	}
+	a.log.Log(level, "admin", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", out.status),
+		zap.String("remote", r.RemoteAddr), zap.Duration("took", time.Since(began)), zap.Error(err))
+}
+
+func (a *api) answer(w http.ResponseWriter, c *call, o operation) error {
+	value, err := o.do(c)
+	if err != nil {
+		return err
+	}
+	if o.method != http.MethodGet {
+		a.archive(c.Context(), w)
+	}
+	if d, is := value.(document); is {
+		w.Header().Set("Content-Type", d.contentType)
+		w.Header().Set("Cache-Control", "no-store")
+		return d.write(w)
+	}
+	writeJSON(w, http.StatusOK, value)
+	return nil
+}
+
+// archive has what was booked archived before it is told: it is in no settlement log, and a Redis that lost its last moments
+// would have forgotten it. It is booked, though, so its failing is a header and no error.
+func (a *api) archive(ctx context.Context, w http.ResponseWriter) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
+	defer cancel()
+	if err := a.ledger.ArchiveWord(ctx); err != nil {
+		w.Header().Set("X-Tollgate-Archived", "false")
+		a.log.Warn("booked by the admin API, but not archived yet: a loss in Redis could still undo it", zap.Error(err))
+	}
+}
+
+// refuse answers an error of the ledger, or of what was sent.
+func (a *api) refuse(w http.ResponseWriter, err error) {
+	status, code := http.StatusInternalServerError, "internal_error"
+	switch {
+	case errors.Is(err, errTooLarge):
+		status, code = http.StatusRequestEntityTooLarge, "request_too_large"
+	case errors.Is(err, ledger.ErrInvalid):
+		status, code = http.StatusBadRequest, "invalid_request"
+	case errors.Is(err, ledger.ErrNotFound):
+		status, code = http.StatusNotFound, "not_found"
+	case errors.Is(err, ledger.ErrConflict):
+		status, code = http.StatusConflict, "conflict"
+	case errors.Is(err, ledger.ErrUncertain):
+		status, code = http.StatusServiceUnavailable, "uncertain"
+		err = fmt.Errorf("%w: repeat it with the same ref or Idempotency-Key, which books it once; without either, look at the journal first", err)
+	case errors.Is(err, ledger.ErrUnavailable):
+		status, code = http.StatusServiceUnavailable, "ledger_unavailable"
+		w.Header().Set("Retry-After", "1")
+	default:
+		a.log.Error("the admin API failed", zap.Error(err))
+	}
+	writeError(w, status, code, err.Error())
+}
+
+func (a *api) describe(*call) (any, error) {
+	return document{"application/yaml", func(w io.Writer) error { _, err := w.Write(description); return err }}, nil
+}
+
+// A document is an answer that is not one value in JSON.
+type document struct {
+	contentType string
+	write       func(io.Writer) error
+}
+
+// answer is a response that knows whether it has begun.
+type answer struct {
+	http.ResponseWriter
+	begun  bool
+	status int
+}
+
+func (w *answer) WriteHeader(status int) {
+	w.begun, w.status = true, status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *answer) Write(b []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// call is one request of an operator.
+type call struct {
+	*http.Request
+	w http.ResponseWriter
+}
+
+func (c *call) account() string { return c.PathValue("account") }
+
+// invalid is an error of what was sent, which says what would be right.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ledger.ErrInvalid, fmt.Errorf(format, args...))
+}
+
+var errTooLarge = fmt.Errorf("the body is larger than %d bytes", maxBody)
+
+// read takes the body, a JSON object, into what into points at. No body is an empty one. What it does not know, or is told
+// twice, it refuses: who misspells a limit must not get a key without it.
+func (c *call) read(into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return errTooLarge
+	case err != nil:
+		return invalid("the body broke off: %w", err)
+	case len(bytes.TrimSpace(body)) == 0:
+		body = []byte("{}")
+	}
+	if !utf8.Valid(body) {
+		return invalid("the body is not UTF-8")
+	}
+	if err := strictly(body, into); err != nil {
+		return invalid("the body: %w", plain(err))
+	}
+	if name := toldTwice(gjson.ParseBytes(body)); name != "" {
+		return invalid("the body: %s is given twice: want one value for it", name)
+	}
+	return nil
+}
+
+// strictly reads one value, all of whose names it must know.
+func strictly(text []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("want one JSON object, and nothing behind it")
+	}
+	return nil
+}
+
+// plain says what is wrong with JSON in the words of who wrote it.
+func plain(err error) error {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return fmt.Errorf("want a JSON object, not a %s", wrong.Value)
+	case errors.As(err, &wrong):
+		field := strings.ReplaceAll(wrong.Field, "KeyLimits.", "") // Go's name for what is embedded in keyLimits
+		return fmt.Errorf("%s: want %s, not a %s", field, kindOf(wrong.Type), wrong.Value)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it is not JSON: it ends too early")
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+func kindOf(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[meter.Nano]():
+		return `an amount as a decimal string, such as "10" or "0.25"`
+	case t.Kind() == reflect.Int64:
+		return "a whole number"
+	case t.Kind() == reflect.Slice:
+		return "a list of strings"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Struct:
+		return "an object"
+	}
+	return "a string"
+}
+
+// toldTwice is the first name that an object, or one within it, has twice, as Go's decoder reads names: in any case.
+func toldTwice(value gjson.Result) (name string) {
+	var names []string
+	value.ForEach(func(key, member gjson.Result) bool {
+		if lower := strings.ToLower(key.String()); value.IsObject() {
+			if slices.Contains(names, lower) {
+				name = key.String()
+				return false
+			}
+			names = append(names, lower)
+		}
+		if member.IsObject() || member.IsArray() {
+			name = toldTwice(member)
+		}
+		return name == ""
+	})
+	return name
+}
+
+// query is what the URL's query gives under these names. Another name is refused, and so is one without a value.
+func (c *call) query(names ...string) (map[string]string, error) {
+	given := make(map[string]string)
+	values, err := url.ParseQuery(c.URL.RawQuery)
+	if err != nil {
+		return nil, invalid("the query: %w", err)
+	}
+	for name, list := range values {
+		switch {
+		case !slices.Contains(names, name):
+			return nil, invalid("the query: there is no %q: want %s", name, strings.Join(names, ", "))
+		case len(list) > 1:
+			return nil, invalid("the query: %s is given twice: want one value, or several with commas", name)
+		case list[0] == "":
+			return nil, invalid("the query: %s is empty: give it a value, or leave it out", name)
+		}
+		given[name] = list[0]
+	}
+	return given, nil
+}
+
+// idempotencyKey is the request's Idempotency-Key, "" without one.
+func (c *call) idempotencyKey() (string, error) {
+	switch given := c.Header.Values("Idempotency-Key"); {
+	case len(given) == 0:
+		return "", nil
+	case len(given) > 1:
+		return "", invalid("Idempotency-Key is given twice: want one")
+	case given[0] == "":
+		return "", invalid("Idempotency-Key is empty: give it a value, such as a UUID, or leave it out")
+	default:
+		return given[0], nil
+	}
+}
+
+// ref is the reference under which a booking is made once: the body's, or the Idempotency-Key.
+func (c *call) ref(given string) (string, error) {
+	key, err := c.idempotencyKey()
+	switch {
+	case err != nil || key == "" || key == given:
+		return given, err
+	case given != "":
+		return "", invalid("ref and Idempotency-Key differ, and either makes a repeat book once: want one of them")
+	}
+	return key, nil
+}
+
+// moment reads a time that was given as text; nil for none.
+func moment(name, text string, zone *time.Location, parse func(string, *time.Location) (time.Time, error)) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	t, err := parse(text, zone)
+	if err != nil {
+		return nil, invalid("%s: %w", name, err)
+	}
+	return &t, nil
+}
+
+// expiry reads when what is made now ends: a date is in it whole.
+func (a *api) expiry(text string) (*time.Time, error) {
+	return moment("expires_at", text, a.ledger.Timezone(), func(s string, zone *time.Location) (time.Time, error) {
+		return meter.ParseExpiry(s, zone, time.Now())
+	})
+}

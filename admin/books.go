@@ -1,0 +1,108 @@
+package admin
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+func (a *api) listHolds(c *call) (any, error) { return a.ledger.OpenHolds(c.Context(), c.account()) }
+
+func (a *api) listOverdueHolds(c *call) (any, error) { return a.ledger.OverdueHolds(c.Context()) }
+
+// endedHold is what ending a hold came to.
+type endedHold struct {
+	Account   string        `json:"account"`
+	RequestID string        `json:"request_id"`
+	Fee       meter.Nano    `json:"fee"`
+	Entry     *ledger.Entry `json:"entry"` // null: nothing was charged
+}
+
+func (a *api) endHold(c *call) (any, error) {
+	var body struct {
+		Charge *bool `json:"charge"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if body.Charge == nil {
+		return nil, invalid("charge is needed: true charges what was delivered, false gives all of it back")
+	}
+	ended := endedHold{Account: c.account(), RequestID: c.PathValue("request")}
+	var err error
+	if ended.Entry, err = a.ledger.EndHold(c.Context(), ended.Account, ended.RequestID, *body.Charge); err != nil {
+		return nil, err
+	}
+	if ended.Entry != nil {
+		ended.Fee = ended.Entry.FeeDue()
+	}
+	return ended, nil
+}
+
+// journal streams: it may be longer than memory.
+func (a *api) journal(c *call) (any, error) {
+	q, err := a.journalQuery(c)
+	if err != nil {
+		return nil, err
+	}
+	return document{"application/json", func(w io.Writer) error { return a.ledger.WriteJournal(c.Context(), c.account(), q, w) }}, nil
+}
+
+func (a *api) journalQuery(c *call) (q ledger.JournalQuery, err error) {
+	given, err := c.query("since", "until", "type", "limit")
+	if err != nil {
+		return q, err
+	}
+	since, err := moment("since", given["since"], a.ledger.Timezone(), meter.ParseSince)
+	if err != nil {
+		return q, err
+	}
+	until, err := moment("until", given["until"], a.ledger.Timezone(), meter.ParseUntil)
+	if err != nil {
+		return q, err
+	}
+	if since != nil {
+		q.Since = *since
+	}
+	if until != nil {
+		q.Until = *until
+	}
+	if types := given["type"]; types != "" {
+		q.Types = strings.Split(types, ",")
+	}
+	if limit := given["limit"]; limit != "" {
+		if q.Limit, err = strconv.Atoi(limit); err != nil || q.Limit == 0 {
+			return q, invalid("limit %q: want a number of entries, or leave it out for all", limit)
+		}
+	}
+	err = q.Check()
+	return q, err
+}
+
+func (a *api) bill(c *call) (any, error) {
+	given, err := c.query("format")
+	if err != nil {
+		return nil, err
+	}
+	month, err := ledger.ParseMonth(c.PathValue("month"), a.ledger.Timezone())
+	if err != nil {
+		return nil, err
+	}
+	bill, err := a.ledger.Bill(c.Context(), c.account(), month)
+	switch format := given["format"]; {
+	case err != nil:
+		return nil, err
+	case format == "" || format == "json":
+		return bill, nil
+	case format == "csv":
+		return document{"text/csv; charset=utf-8", bill.WriteCSV}, nil
+	default:
+		return nil, invalid("format %q: want json or csv", format)
+	}
+}
+
+// audit is of an account or of all. Books that do not balance are an answer, not an error.
+func (a *api) audit(c *call) (any, error) { return a.ledger.Audit(c.Context(), c.account()) }

@@ -1,0 +1,90 @@
+package admin
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tollgate/tollgate/ledger"
+)
+
+// What cannot be booked is told what was wrong and what would be right, and changes nothing.
+func TestBadInput(t *testing.T) {
+	o := newOperator(t)
+	o.do("POST", "/accounts", `{"id": "acme"}`)
+	const accounts, acme = "/accounts", "/accounts/acme"
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		code, words        string
+	}{
+		{"POST", accounts, `{}`, 400, "invalid_request", "id is needed"},
+		{"POST", accounts, `{"id": "Acme!"}`, 400, "invalid_request", "want a lower-case letter or digit"},
+		{"POST", accounts, `{"id": "bolt", "split": "half"}`, 400, "invalid_request", "half"},
+		{"POST", accounts, `{"id": "bolt", "overdraft": "-1"}`, 400, "invalid_request", "overdraft"},
+		{"POST", accounts, `{"id": "bolt", "overdraft": 1}`, 400, "invalid_request", `overdraft: want an amount as a decimal string, such as "10"`},
+		{"POST", accounts, `{"id": 5}`, 400, "invalid_request", "id: want a string, not a number"},
+		{"POST", accounts, `["acme"]`, 400, "invalid_request", "want a JSON object, not a array"},
+		{"POST", accounts, `{"id": "bolt"} {}`, 400, "invalid_request", "nothing behind it"},
+		{"POST", accounts, `{"id": "bolt"`, 400, "invalid_request", "ends too early"},
+		{"POST", accounts, `id=bolt`, 400, "invalid_request", "invalid character"},
+		{"POST", accounts, "{\"id\": \"b\xff\"}", 400, "invalid_request", "not UTF-8"},
+		{"POST", accounts, `{"id": "bolt", "name": "Bolt Ltd"}`, 400, "invalid_request", `unknown field "name"`},
+		{"POST", accounts, `{"id": "bolt", "ID": "cork"}`, 400, "invalid_request", "ID is given twice"},
+		{"POST", accounts, `{"id": "` + strings.Repeat("a", maxBody) + `"}`, 413, "request_too_large", "larger than"},
+		{"PATCH", acme, `{}`, 400, "invalid_request", "nothing is to change"},
+		{"GET", accounts + "/nobody", "", 404, "not_found", "account nobody"},
+		{"POST", acme + "/topups", `{}`, 400, "invalid_request", "want more than 0"},
+		{"POST", acme + "/topups", `{"amount": 5}`, 400, "invalid_request", "amount: want an amount as a decimal string"},
+		{"POST", acme + "/topups", `{"amount": "5 CNY"}`, 400, "invalid_request", "5 CNY"},
+		{"POST", acme + "/topups", `{"amount": "0.0000000001"}`, 400, "invalid_request", "0.0000000001"},
+		{"POST", acme + "/topups", `{"amount": "1", "amount": "100"}`, 400, "invalid_request", "amount is given twice"},
+		{"POST", acme + "/topups", `{"amount": "5", "wallet": "savings"}`, 400, "invalid_request", "want recharge or bonus"},
+		{"POST", accounts + "/nobody/topups", `{"amount": "5"}`, 404, "not_found", "account nobody"},
+		{"POST", acme + "/adjustments", `{"amount": "5"}`, 400, "invalid_request", "reason"},
+		{"POST", acme + "/adjustments", `{"amount": "-5", "reason": "x"}`, 400, "invalid_request", ""},
+		{"POST", acme + "/refunds", `{"reason": "x"}`, 400, "invalid_request", "request_id is needed"},
+		{"POST", acme + "/refunds", `{"request_id": "req_01m84zpx71gxv0yt3e0qjf34vr", "reason": "x"}`, 404, "not_found", ""},
+		{"POST", acme + "/packs", `{}`, 400, "invalid_request", "quantity"},
+		{"POST", acme + "/packs", `{"quantity": 1.5}`, 400, "invalid_request", "quantity: want a whole number"},
+		{"POST", acme + "/packs", `{"quantity": 5, "expires_at": "2020-01-01"}`, 400, "invalid_request", `expires_at: "2020-01-01" is over`},
+		{"POST", acme + "/packs", `{"quantity": 5, "expires_at": "soon"}`, 400, "invalid_request", "want a date such as"},
+		{"POST", acme + "/packs", `{"quantity": 5, "models": "glm-4"}`, 400, "invalid_request", "models: want a list of strings"},
+		{"POST", acme + "/packs/p9/revoke", ``, 404, "not_found", "pack p9"},
+		{"POST", acme + "/keys", `{"limits": {"rpm": 0}}`, 400, "invalid_request", "limits.rpm is 0"},
+		{"POST", acme + "/keys", `{"limits": {"spend_total": "0"}}`, 400, "invalid_request", `limits.spend_total is "0"`},
+		{"POST", acme + "/keys", `{"limits": {"spend_daily": 5}}`, 400, "invalid_request", "limits.spend_daily: want an amount as a decimal string"},
+		{"POST", acme + "/keys", `{"limits": {"spend": "5"}}`, 400, "invalid_request", `unknown field "spend"`},
+		{"POST", acme + "/keys", `{"limits": {"rpm": 5, "RPM": 500}}`, 400, "invalid_request", "RPM is given twice"},
+		{"POST", acme + "/keys", `{"limits": {"endpoints": ["chats"]}}`, 400, "invalid_request", `there is no endpoint "chats": want chat`},
+		{"POST", acme + "/keys", `{"limits": {"networks": ["home"]}}`, 400, "invalid_request", "want an address or a CIDR"},
+		{"POST", acme + "/keys/acme.000000000000/revoke", ``, 404, "not_found", "key acme.000000000000"},
+		{"POST", acme + "/holds/req_1/end", `{"charge": true}`, 400, "invalid_request", "want one such as"},
+		{"POST", acme + "/holds/req_01m84zpx71gxv0yt3e0qjf34vr/end", `{}`, 400, "invalid_request", "charge is needed"},
+		{"GET", acme + "/journal?since=tomorrow", "", 400, "invalid_request", `since: "tomorrow": want a date`},
+		{"GET", acme + "/journal?type=chrage", "", 400, "invalid_request", `there is no type "chrage"`},
+		{"GET", acme + "/journal?limit=0", "", 400, "invalid_request", "want a number of entries"},
+		{"GET", acme + "/journal?limit=-1", "", 400, "invalid_request", "want a number of entries"},
+		{"GET", acme + "/journal?types=charge", "", 400, "invalid_request", `there is no "types": want since, until, type, limit`},
+		{"GET", acme + "/journal?type=charge&type=refund", "", 400, "invalid_request", "type is given twice"},
+		{"GET", acme + "/journal?until=", "", 400, "invalid_request", "until is empty"},
+		{"GET", acme + "/journal?until=%zz", "", 400, "invalid_request", "the query"},
+		{"GET", accounts + "/nobody/journal", "", 404, "not_found", "account nobody"},
+		{"GET", acme + "/bills/november", "", 400, "invalid_request", "want one such as 2026-11"},
+		{"GET", acme + "/bills/2026-11?format=pdf", "", 400, "invalid_request", "want json or csv"},
+		{"GET", accounts + "/nobody/bills/2026-11?format=csv", "", 404, "not_found", "account nobody"},
+		{"GET", accounts + "/nobody/audit", "", 404, "not_found", "account nobody"},
+		{"DELETE", acme, "", 405, "method_not_allowed", "want GET or PATCH"},
+		{"GET", "/ledgers", "", 404, "not_found", "/admin/v1/openapi.yaml describes it"},
+	} {
+		o.refused(tt.method, tt.path, tt.body, tt.status, tt.code, tt.words)
+	}
+	a := decode[ledger.Account](o, o.do("GET", acme, ""))
+	keys := decode[[]ledger.Key](o, o.do("GET", acme+"/keys", ""))
+	entries := decode[[]ledger.Entry](o, o.do("GET", acme+"/journal", ""))
+	if len(entries) != 1 || len(keys) != 0 || len(a.Packs) != 0 {
+		t.Errorf("what was refused has left %d entries, %d keys, %d packs", len(entries), len(keys), len(a.Packs))
+	}
+	if all := decode[[]ledger.Account](o, o.do("GET", accounts, "")); len(all) != 1 {
+		t.Errorf("%d accounts, want one", len(all))
+	}
+}

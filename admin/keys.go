@@ -1,0 +1,110 @@
+package admin
+
+import (
+	"crypto/hmac"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/tollgate/tollgate/ledger"
+)
+
+func (a *api) listKeys(c *call) (any, error) { return a.ledger.Keys(c.Context(), c.account()) }
+
+// createdKey is a key with its secret, which is kept nowhere.
+type createdKey struct {
+	*ledger.Key
+	Secret string `json:"secret"`
+}
+
+// keyLimits are a key's limits as people write them: a date will do for the end.
+type keyLimits struct {
+	ledger.KeyLimits
+	ExpiresAt string `json:"expires_at"`
+}
+
+// UnmarshalJSON refuses a limit of nothing: in the books 0 is no limit at all, which is the opposite of what was meant.
+func (l *keyLimits) UnmarshalJSON(text []byte) error {
+	type plain keyLimits // without this method
+	if err := strictly(text, (*plain)(l)); err != nil {
+		return err
+	}
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(text, &given); err != nil {
+		return err
+	}
+	for name, is := range map[string]int64{
+		"spend_total": int64(l.SpendTotal), "spend_daily": int64(l.SpendDaily), "spend_monthly": int64(l.SpendMonthly),
+		"tokens": l.Tokens, "rpm": l.RPM, "tpm": l.TPM, "parallel": l.Parallel,
+	} {
+		if value, there := given[name]; there && is <= 0 && string(value) != "null" {
+			return fmt.Errorf("limits.%s is %s: want more than 0, or leave it out; a key that may do nothing is a revoked one", name, value)
+		}
+	}
+	return nil
+}
+
+func (a *api) createKey(c *call) (any, error) {
+	var body struct {
+		Name   string    `json:"name"`
+		Limits keyLimits `json:"limits"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	expires, err := a.expiry(body.Limits.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	asked := ledger.NewKey{Name: body.Name, Limits: body.Limits.KeyLimits}
+	asked.Limits.ExpiresAt = expires
+	once, err := c.idempotencyKey()
+	if err != nil {
+		return nil, err
+	}
+	if once != "" {
+		if asked.Seed, err = a.seeds.of(once); err != nil {
+			return nil, err
+		}
+	}
+	key, secret, err := a.ledger.CreateKey(c.Context(), c.account(), asked)
+	if err != nil {
+		return nil, err
+	}
+	return createdKey{key, secret}, nil
+}
+
+func (a *api) revokeKey(c *call) (any, error) {
+	if err := a.ledger.RevokeKey(c.Context(), c.account(), c.PathValue("key")); err != nil {
+		return nil, err
+	}
+	return a.ledger.FindKey(c.Context(), c.PathValue("key"))
+}
+
+// seeds are what keys are made of that must be the same when they are asked for again: no secret is kept that could be told
+// once more, so it is made once more, of the Idempotency-Key and the admin token. Who has only the former can make no key, and
+// who holds a key and knows the former would have to try tokens at seedRounds each.
+type seeds struct {
+	token  string
+	rounds int // of PBKDF2
+	once   sync.Once
+	root   []byte
+	err    error
+}
+
+// seedRounds are some 50 ms, once in a process. They are for a token that is not of chance; one that is needs none.
+const seedRounds = 100_000
+
+func (s *seeds) of(idempotencyKey string) ([]byte, error) {
+	s.once.Do(func() {
+		s.root, s.err = pbkdf2.Key(sha256.New, s.token, []byte("tollgate admin keys"), s.rounds, sha256.Size)
+	})
+	if s.err != nil {
+		return nil, s.err
+	}
+	mac := hmac.New(sha256.New, s.root)
+	mac.Write([]byte(idempotencyKey))
+	return mac.Sum(nil), nil
+}
