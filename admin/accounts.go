@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"context"
+
 	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
@@ -43,23 +45,16 @@ type reasoned struct {
 	Reason string `json:"reason"`
 }
 
-func (a *api) suspend(c *call) (any, error) {
-	var body reasoned
-	if err := c.read(&body); err != nil {
-		return nil, err
-	}
-	if err := a.ledger.SuspendAccount(c.Context(), c.account(), body.Reason); err != nil {
-		return nil, err
-	}
-	return a.showAccount(c)
-}
+func (a *api) suspend(c *call) (any, error) { return a.setStatus(c, a.ledger.SuspendAccount) }
 
-func (a *api) resume(c *call) (any, error) {
+func (a *api) resume(c *call) (any, error) { return a.setStatus(c, a.ledger.ResumeAccount) }
+
+func (a *api) setStatus(c *call, set func(ctx context.Context, account, reason string) error) (any, error) {
 	var body reasoned
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
-	if err := a.ledger.ResumeAccount(c.Context(), c.account(), body.Reason); err != nil {
+	if err := set(c.Context(), c.account(), body.Reason); err != nil {
 		return nil, err
 	}
 	return a.showAccount(c)
