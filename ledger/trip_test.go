@@ -141,7 +141,7 @@ func (tw *twins) call(t *rapid.T) *scriptCall {
 	l := tw.alone
 	words := strings.Fields(tw.request(t))
 	key := tw.keys[slices.IndexFunc(tw.keys, func(c Credential) bool { return c.suffix() == words[2] })]
-	lines := drawLines(t, 1500)
+	lines := drawLines(t, 1500, 4)
 	s := Settlement{
 		ID: words[0], Account: key.Account, Key: keyID(key.Account, key.suffix()), Model: rapid.SampledFrom([]string{"glm-4", "cogview"}).Draw(t, "model"), Endpoint: "chat",
 		Upstream: "test", At: time.UnixMilli(1_790_000_000_000), Source: meter.FromUpstream, Charge: chargeOf(t, lines),
