@@ -59,19 +59,19 @@ end
 -- them cannot pay its part any more; then who pays is decided anew.
 local function as_told(groups, told)
   local fee, lines, paid = match(told, '^(%d+)\t([^\t]*)\t(.*)$')
-  local drawn, wallets, count = {}, {r = 0, b = 0}, 0
+  local drawn, ids, wallets, count = {}, {}, {r = 0, b = 0}, 0
   for _, part in ipairs(pairs_of(paid or '')) do
     if wallets[part[1]] then
       wallets[part[1]] = part[2]
     elseif call('HEXISTS', PACKS, part[1] .. ':b') == 0 then
       return nil
     else
-      drawn[#drawn + 1] = part
+      drawn[#drawn + 1], ids[#ids + 1] = part, part[1]
     end
   end
   for _ in gmatch(lines or '', '%d+:%d+') do count = count + 1 end
   if not fee or count ~= #groups.lines then return nil end
-  returning(drawn)
+  load_packs(ids) -- and not more: what is free of one past its expiry may have been told to others, whose turn comes
   for i = 1, #drawn do
     local pack = packs[drawn[i][1]]
     if pack.b - pack.h < drawn[i][2] then return nil end
