@@ -132,7 +132,7 @@ func TestPackExpiresWhileHeld(t *testing.T) {
 }
 
 // Before a sweeper came by, a request in flight may use more of the pack than
-// it held; what it leaves goes with it.
+// it held; what was free and it leaves goes with the sweeper, once.
 func TestSettleBeforeTheSweeper(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "1", "0", AccountOptions{})
@@ -143,10 +143,13 @@ func TestSettleBeforeTheSweeper(t *testing.T) {
 		if got := paid(f.settle(hold, charge(f, "input 80 0.001")).Paid); got != "pack:p1 80" {
 			f.Errorf("paid %s", got)
 		}
-		f.pack("acme", "p1", 0, 0)
-		if s := f.sweep(); s != (Swept{}) {
-			f.Errorf("expired twice: %+v", s)
+		f.pack("acme", "p1", 20, 20)
+		for _, want := range []Swept{{Expired: 1}, {}} {
+			if s := f.sweep(); s != want {
+				f.Errorf("swept %+v, want %+v", s, want)
+			}
 		}
+		f.pack("acme", "p1", 0, 0)
 		if list := f.entries("acme", TypeExpire); len(list) != 1 || *list[0].Quantity != -20 {
 			f.Errorf("entries %+v", list)
 		}

@@ -217,7 +217,7 @@ func (m *machine) revoke(t *rapid.T) {
 	_, err := m.f.ledger.RevokePack(m.f.ctx(), "acme", "p"+strconv.Itoa(p.number), "model")
 	m.is(t, err, nil)
 	p.revoked = true
-	m.model.reap()
+	m.model.reap(nil)
 }
 
 func (m *machine) reserve(t *rapid.T) {

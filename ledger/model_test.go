@@ -349,14 +349,25 @@ func (m *model) end(id string) *modelHold {
 }
 
 // reap withdraws what is free of revoked packs, and of expired ones to which
-// something came back.
-func (m *model) reap(back ...map[*modelPack]int64) {
+// something came back what is more than was free before.
+func (m *model) reap(before map[*modelPack]int64, back ...map[*modelPack]int64) {
 	for _, p := range m.packs {
 		came := slices.ContainsFunc(back, func(list map[*modelPack]int64) bool { return list[p] > 0 })
-		if p.revoked || came && m.over(p) {
+		if p.revoked {
 			p.remaining = m.heldOf(p)
+		} else if came && m.over(p) {
+			p.remaining = min(p.remaining, m.heldOf(p)+before[p])
 		}
 	}
+}
+
+// packsFree is what is free of all packs.
+func (m *model) packsFree() map[*modelPack]int64 {
+	free := map[*modelPack]int64{}
+	for _, p := range m.packs {
+		free[p] = m.packFree(p, false)
+	}
+	return free
 }
 
 func (m *model) over(p *modelPack) bool { return p.expires >= 0 && m.minute > p.expires }
@@ -473,8 +484,9 @@ func (m *model) refund(id string, amount int64) (modelBack, string) {
 		bonus := mulDiv(all, e.fromBonus, e.fee) - e.back.bonus
 		back = modelBack{recharge: amount - bonus, bonus: bonus}
 	}
+	before := m.packsFree()
 	m.giveBack(e, back)
-	m.reap(back.packs)
+	m.reap(before, back.packs)
 	return back, ""
 }
 
@@ -539,6 +551,7 @@ func (m *model) settle(id string, lines []modelLine) string {
 	var candidates map[string][]*modelPack
 	var back []map[*modelPack]int64
 	var h *modelHold
+	before := m.packsFree()
 	switch {
 	case end == nil:
 		if h = m.end(id); h != nil {
@@ -557,7 +570,7 @@ func (m *model) settle(id string, lines []modelLine) string {
 		}
 	}
 	m.ended[id] = m.charge("charged", lines, candidates, m.cashFor(h))
-	m.reap(back...)
+	m.reap(before, back...)
 	return "booked"
 }
 
@@ -567,6 +580,7 @@ func (m *model) release(id string) string {
 	if end != nil && end.how == "charged" {
 		return "conflict"
 	}
+	before := m.packsFree()
 	var back []map[*modelPack]int64
 	if end != nil && end.how == "abandoned" && !end.back.whole {
 		rest := end.rest()
@@ -577,13 +591,14 @@ func (m *model) release(id string) string {
 		back = append(back, h.packs)
 	}
 	m.ended[id] = &modelEnd{how: "released"}
-	m.reap(back...)
+	m.reap(before, back...)
 	return "released"
 }
 
 // sweepIn ends what is due, in the order given.
 func (m *model) sweepIn(due []string) (abandoned, released int) {
 	for _, id := range due {
+		before := m.packsFree()
 		h := m.end(id)
 		if h.checkpoint == nil || m.policy == ReleaseAbandoned {
 			m.ended[id] = &modelEnd{how: "swept", candidates: h.candidates}
@@ -592,7 +607,7 @@ func (m *model) sweepIn(due []string) (abandoned, released int) {
 			m.ended[id] = m.charge("abandoned", h.checkpoint, h.candidates, m.cashFor(h))
 			abandoned++
 		}
-		m.reap(h.packs)
+		m.reap(before, h.packs)
 	}
 	return abandoned, released
 }

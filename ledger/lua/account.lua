@@ -86,7 +86,7 @@ local function burns_before(p, q)
 end
 
 -- Packs in hand: id -> {b = remaining, h = held}, numbers; x = whether it is revoked, over = whether its time has passed,
--- looked up for what comes back; why = why that goes again, if it did not come from a hold. pack_order lists their ids.
+-- looked up for what comes back; why = why that goes again, if it did not come from a hold; stays = what was free before. pack_order lists their ids.
 -- What becomes of the scope is in hand, too: account.fills are entries to add to it, unless account.forgotten says that it goes.
 -- account.scopes are the candidates by unit and model that have been looked up already, account.loaded are those whose packs are
 -- in hand.
@@ -222,8 +222,8 @@ local function fill_pack(pack, by)
   pack.b = pack.b + by
 end
 
--- expel takes away at once, with an entry of its own, what has come back to packs that are revoked or past their expiry: those
--- have no free quantity.
+-- expel takes away at once, with an entry of its own, what has come back to packs that are revoked or past their expiry, and is
+-- free still.
 local function expel()
   local back = account.came_back
   if not back then return end
@@ -231,7 +231,8 @@ local function expel()
   for i = 1, #back do
     local id = back[i]
     local pack = packs[id]
-    local free = pack.b - pack.h
+    local free = pack.b - pack.h - (pack.stays or 0)
+    pack.stays = nil
     if free > 0 then
       fill_pack(pack, -free)
       note(pack.x and 'revoke' or 'expire', {'a', owner, 'g', id, 'q', str(-free), 'v', pack.why or 'came back from a hold',

@@ -18,7 +18,7 @@ local function expire()
   if load_account() then
     returning({{id, 0}}, 'past its expiry')
     local pack = packs[id]
-    if pack.over then free = pack.b - pack.h end
+    if pack.over then free, pack.stays = pack.b - pack.h, 0 end
     expel()
     finish() -- before it leaves the list: what cannot be written is tried again
   end

@@ -43,6 +43,8 @@ local function look_back(list)
 end
 
 -- returning takes packs in hand to which something comes back: {{id, quantity}, …}. Those that must not keep it, expel() finds.
+-- What was free before of a pack past its expiry stays to the sweeper, who knows when: it may have been told to those who are
+-- replayed yet.
 local function returning(list, why)
   for i = 1, #list do
     local pack = packs[list[i][1]]
@@ -57,6 +59,7 @@ local function returning(list, why)
     if pack.x or pack.over then
       local back = account.came_back or {}
       back[#back + 1], pack.why, account.came_back = id, why, back
+      pack.stays = pack.stays or pack.x and 0 or max(0, pack.b - pack.h)
     end
   end
 end
