@@ -53,6 +53,29 @@ func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimitWithoutAHold(t *testing.T) 
 	})
 }
 
+// Nor does it take what other calls of the key hold of its limit.
+func TestPackAfterBalanceLeavesWhatOtherCallsOfTheKeyHold(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "0", "0", AccountOptions{})
+		f.grant(Grant{Account: "acme", Quantity: 1_000_000, Order: AfterBalance})
+		limited := f.key("acme", KeyLimits{SpendTotal: f.nano("0.5")})
+
+		used := charge(f, "input 10000 0.5/1K") // 5 in cash
+		hold := f.reserve(limited, used)
+		f.pass(time.Hour)
+		f.sweep()
+		f.topup("acme", Recharge, "10")
+		other := f.reserve(limited, cost(f, "0.3"))
+		if got := paid(f.settle(hold, used).Paid); got != "pack:p1 9600, recharge 0.2" {
+			f.Errorf("paid %s", got)
+		}
+		f.settle(other, cost(f, "0.3"))
+		if use := f.keyUse(limited); use.SpendTotal != f.nano("0.5") {
+			f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
+		}
+	})
+}
+
 // Nor when the answer was of another unit than the quote, for which a pack after the wallets is there as well.
 func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimitInAnotherUnit(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
