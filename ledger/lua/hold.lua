@@ -24,10 +24,9 @@ end
 
 -- read_hold parses a hold.
 local function read_hold(text)
-  local key, cash, tokens, placed, held, candidates, model =
-    match(text, '^([^\t]*)\t(%d+)\t(%d+)\t(%d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)')
-  return {key = key, cash = tonumber(cash), tokens = tonumber(tokens), placed = placed, packs = pairs_of(held),
-    candidates = candidates, model = model}
+  local key, cash, tokens, held, candidates, model =
+    match(text, '^([^\t]*)\t(%d+)\t(%d+)\t%d+\t([^\t]*)\t([^\t]*)\t([^\t]*)')
+  return {key = key, cash = tonumber(cash), tokens = tonumber(tokens), packs = pairs_of(held), candidates = candidates, model = model}
 end
 
 -- look_back takes packs in hand, and whether they are revoked or past their expiry.
@@ -59,7 +58,7 @@ local function returning(list, why)
     if pack.x or pack.over then
       local back = account.came_back or {}
       back[#back + 1], pack.why, account.came_back = id, why, back
-      pack.stays = pack.stays or pack.x and 0 or max(0, pack.b - pack.h)
+      pack.stays = pack.stays or max(0, pack.b - pack.h)
     end
   end
 end

@@ -118,7 +118,7 @@ end
 local function network_allowed(client)
   if key.terms.networks == '' then return true end
   for low, high in gmatch(key.terms.networks, '(%x+)-(%x+)') do
-    if client ~= '' and low <= client and client <= high then return true end
+    if low <= client and client <= high then return true end -- who has no address, '', is below all
   end
   return false
 end
