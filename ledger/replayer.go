@@ -26,6 +26,9 @@ type replayer struct {
 	beside string // the directory in which log and those of other proxies stand
 	// unfinished says that the replay at the start did not come to its end.
 	unfinished bool
+	// lacking says that Redis may lack what the log has: the last walk through it did not bring it all.
+	lacking bool
+	purged  time.Time // when the log last was
 }
 
 const (
@@ -59,7 +62,6 @@ func (r *replayer) loop(ctx context.Context) {
 	defer circuits.watched.Store(false)
 	tick := time.NewTicker(replayTick)
 	defer tick.Stop()
-	var purged time.Time
 	whole := r.unfinished // look at all of the log, not only at what waits
 	for {
 		if !r.awaitRedis(ctx) {
@@ -83,14 +85,24 @@ func (r *replayer) loop(ctx context.Context) {
 		if len(circuits.suspected) > 0 {
 			continue // replayed before anything is purged: ids may mean other entries now
 		}
-		err := errors.Join(r.log.flush(), r.log.wal.Check())
-		if now := time.Now(); now.Sub(purged) >= purgeEvery {
-			purged = now
-			if err = errors.Join(err, r.log.purge(now, r.watermark())); err != nil {
-				r.ledger.logger.Error("the settlement log cannot be written or purged", zap.Error(err))
-			}
+		if err := r.tidy(time.Now()); err != nil {
+			r.ledger.logger.Error("the settlement log cannot be written or purged", zap.Error(err))
 		}
 	}
+}
+
+// tidy writes the notes that wait, and purges when it is time. Nothing is purged of a log that has what could not be brought
+// yet: it may be old, and the archive may be past its seq by other entries.
+func (r *replayer) tidy(now time.Time) error {
+	err := errors.Join(r.log.flush(), r.log.wal.Check())
+	if now.Sub(r.purged) < purgeEvery {
+		return nil // an error is told of as often as that
+	}
+	r.purged = now
+	if r.lacking {
+		return err
+	}
+	return errors.Join(err, r.log.purge(now, r.watermark()))
 }
 
 // watermark tells how far the archive is; nil without one.
@@ -133,6 +145,7 @@ func (r *replayer) look(ctx context.Context) {
 // no other from it.
 func (r *replayer) all(ctx context.Context) error {
 	err := r.own(ctx)
+	r.lacking = err != nil
 	if !r.unfinished || ctx.Err() != nil || err != nil && !errors.Is(err, ErrUnavailable) || errors.Is(err, errAway) {
 		return err
 	}
