@@ -32,6 +32,9 @@ const (
 	settleRoom = 16 << 10
 	// rotateAge closes a segment that is not full, so that purging can come to it.
 	rotateAge = 5 * time.Minute
+	// notesBound is how many bytes of notes wait for the next write. A replay makes one for each call that it brings, while
+	// nobody else may write; and a record of the wal is bounded.
+	notesBound = 256 << 10
 
 	identityFile = "ledger"       // whose log it is
 	doubtsFile   = "doubts.jsonl" // what replay could not book, for people
@@ -302,6 +305,9 @@ func (g *settleLog) note(r *logRecord, shard int) {
 	r.atMS = time.Now().UnixMilli()
 	g.notes = r.appendTo(g.notes)
 	g.forget(r.id, shard, r.seq)
+	if len(g.notes) > notesBound {
+		_, _ = g.write(&logRecord{}) // those that cannot be written wait on
+	}
 }
 
 // doubt gives a record up: it stands in a file of its own, for people, and is
