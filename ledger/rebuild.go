@@ -126,7 +126,8 @@ func (s *shards) foundRebuilt(ctx context.Context, archived string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if mark[0] != s.identity || mark[1] != archived {
+	// The mark is written before the identity, and a rebuild may have been broken off between the two.
+	if mark[1] != archived || mark[0] != nil && mark[0] != s.identity {
 		if err := s.mustBeEmpty(ctx); err != nil {
 			return err
 		}
