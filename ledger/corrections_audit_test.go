@@ -10,7 +10,7 @@ import (
 // forge appends an entry to the journal without doing what it says.
 func (f *fixture) forge(fields ...any) error {
 	shard := f.ledger.shardOf("acme")
-	seq := f.ledger.at(shard).seq() + 1
+	seq := f.shardSeq(shard) + 1
 	args := append([]any{"XADD", f.ledger.journalKey(shard), entryID(seq), "m", time.Now().UnixMilli(), "a", "acme"}, fields...)
 	if err := f.server.Client().Do(f.ctx(), args...).Err(); err != nil {
 		return err
