@@ -142,7 +142,9 @@ func atPrice(e *Entry, price *meter.Charge) (lines []ChargeLine, fee meter.Nano,
 		line := ChargeLine{Line: price.Lines[i]}
 		if of := slices.IndexFunc(was, func(l ChargeLine) bool { return line.IsOf(l.Line) }); of >= 0 {
 			line.PackQuantity = min(was[of].PackQuantity, line.Quantity)
-			was = slices.Delete(was, of, of+1)
+			if was[of].PackQuantity -= line.PackQuantity; was[of].PackQuantity == 0 { // else it is looked for on another line
+				was = slices.Delete(was, of, of+1)
+			}
 		}
 		if line.Amount, err = line.Rate.Amount(line.Quantity - line.PackQuantity); err != nil {
 			return nil, 0, err
@@ -186,6 +188,8 @@ func (r *repricing) book(ctx context.Context, raw *archive.Entry, out *Repriced,
 		return err
 	case "OTHER":
 		return fmt.Errorf("%w: %s", ErrConflict, reply.text(2))
+	case "LOST":
+		return fmt.Errorf("%w: there is no such account", ErrConflict)
 	case "RANGE":
 		return errTooMuch()
 	default:
