@@ -215,12 +215,14 @@ func TestRepriceOfAnotherDay(t *testing.T) {
 		if no := f.refused(key, charge(f, "input 1 0.1")); no.Limit != "key.spend_daily" {
 			t.Errorf("refused by %s", no.Limit)
 		}
-		f.reprice(Repricing{}, func(e *Entry) (meter.Charge, error) {
-			if e.RequestID == old.RequestID {
-				return charge(f, "input 1 5"), nil
-			}
-			return sameAs(e), nil
-		})
+		for _, rate := range []string{"4", "5"} {
+			f.reprice(Repricing{}, func(e *Entry) (meter.Charge, error) {
+				if e.RequestID == old.RequestID {
+					return charge(f, "input 1 "+rate), nil
+				}
+				return sameAs(e), nil
+			})
+		}
 		if use := f.keyUse(key); use.SpendDaily != f.nano("3") || use.SpendTotal != f.nano("8") {
 			t.Errorf("use %+v", use)
 		}
