@@ -1,0 +1,48 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+)
+
+// The note of who paid stands in the next segment where the charge was the last in its own: they pay again as the client was told.
+func TestReplayFindsTheNoteInTheNextSegment(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	p.grant(Grant{Account: "acme", Quantity: 100})
+	hold := p.reserveOn(l, charge(t, "input 200 0.01"))
+	before := p.snapshot()
+	first, err := l.Settle(p.ctx(), settlement(hold, charge(t, "input 200 0.01")))
+	p.must(err)
+	p.must(l.log.wal.Rotate())
+	p.must(l.log.flush())
+	p.die(l)
+	p.goBack(before)
+	p.topup("acme", Bonus, "20") // the waterfall has changed since
+	p.start(Options{})
+	again, err := p.ledger.Receipt(p.ctx(), "acme", hold.ID)
+	p.must(err)
+	if paid(again.Paid) != paid(first.Paid) {
+		t.Errorf("paid %s, the client was told %s", paid(again.Paid), paid(first.Paid))
+	}
+}
+
+// NO-LOST: a call whose charge Redis has lost, and which was then swept under the very id that the charge had had, is charged whole.
+func TestAbandonInTheChargesPlaceIsNotTheCharge(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	hold := p.reserveOn(l, cost(t, "1"))
+	p.must(l.Extend(p.ctx(), Checkpoint{settlement(hold, cost(t, "0.25"))}))
+	before := p.snapshot()
+	first, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
+	p.must(err)
+	p.must(l.log.flush())
+	p.die(l)
+	p.goBack(before)
+	p.pass(time.Hour)
+	p.sweep()
+	if swept := p.entries("acme", TypeAbandon); len(swept) != 1 || swept[0].ID != first.ID {
+		t.Fatalf("swept as %+v, want it at %s", swept, first.ID)
+	}
+	p.start(Options{})
+	p.charges(1)
+	p.balances("acme", "9 0 0")
+}
