@@ -358,7 +358,7 @@ func (r *replay) release(ctx context.Context, rec *logRecord) error {
 // progress and the policy.
 func (r *replay) abandon(ctx context.Context, rec *logRecord, segment uint64) error {
 	l := r.ledger
-	if rec.kind == recordProgress && (rec.tokens == 0 && !chargesSomething(rec.lines) || l.onAbandoned == ReleaseAbandoned) {
+	if rec.kind == recordProgress && (!chargesSomething(rec.lines) || l.onAbandoned == ReleaseAbandoned) {
 		open := *rec
 		open.kind = recordOpen
 		return r.release(ctx, &open)

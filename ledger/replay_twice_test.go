@@ -62,3 +62,21 @@ func TestSecondReplayPaysAsTheFirst(t *testing.T) {
 		t.Errorf("paid %s, at first %s", paid(second.Paid), paid(first.Paid))
 	}
 }
+
+// ONCE: what a replay has booked, and Redis has forgotten, is found at the id that the replay noted.
+func TestReplayedAndForgottenIsNotBookedAgain(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	hold := p.reserveOn(l, cost(t, "1"))
+	b, err := l.bookingOf(ptr(settlement(hold, cost(t, "1"))))
+	p.must(err)
+	_, err = l.log.end(recordSettle, b) // with Redis away: it is a promise
+	p.must(err)
+	p.die(l)
+	again := p.start(Options{})
+	p.must(again.log.flush())
+	p.die(again)
+	p.must(p.server.Client().Del(p.ctx(), p.markerOf(hold)).Err()) // its clock stood ahead for a moment
+	p.start(Options{})
+	p.charges(1)
+	p.balances("acme", "9 0 0")
+}

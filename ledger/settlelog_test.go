@@ -157,6 +157,9 @@ func TestReconciliationOfADeadProxy(t *testing.T) {
 			for range 2 {
 				again := p.start(Options{OnAbandoned: policy})
 				p.balances("acme", want)
+				if s, _ := again.LogState(); s.Pending != 0 {
+					t.Errorf("%d calls still wait", s.Pending)
+				}
 				p.die(again)
 			}
 			abandoned := 0
