@@ -130,9 +130,12 @@ func TestReplayDiesAnywhere(t *testing.T) {
 	p.dying(Options{}, func() {
 		ids = ids[:0]
 		away := l.circuits.of(l.shardOf("acme"))
-		for i := range 4 { // two promises, a release and a call that never ends
+		for i := range 5 { // two promises, a release and two calls that never end, one of which has delivered something
 			h := p.reserveOn(l, cost(t, "0.01"))
 			ids = append(ids, h.ID)
+			if i == 4 {
+				p.must(l.Extend(p.ctx(), Checkpoint{settlement(h, cost(t, "0.005"))}))
+			}
 			away.until.Store(time.Now().Add(time.Hour).UnixNano())
 			switch i {
 			case 0, 1:
@@ -158,12 +161,12 @@ func TestReplayDiesAnywhere(t *testing.T) {
 		l = p.start(Options{})
 		for i, id := range ids {
 			charges := 0
-			for _, e := range p.entries("acme", TypeCharge) {
+			for _, e := range p.entries("acme", TypeCharge, TypeAbandon) {
 				if e.RequestID == id {
 					charges++
 				}
 			}
-			if want := map[int]int{0: 1, 1: 1}[i]; charges != want {
+			if want := map[int]int{0: 1, 1: 1, 4: 1}[i]; charges != want {
 				t.Errorf("ONCE: call %d is charged %d times, want %d", i, charges, want)
 			}
 		}

@@ -80,3 +80,20 @@ func TestReplayedAndForgottenIsNotBookedAgain(t *testing.T) {
 	p.charges(1)
 	p.balances("acme", "9 0 0")
 }
+
+// All records of a segment are looked up, however many there are.
+func TestReplayOfMoreThanIsLookedUpAtOnce(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	s := settlement(&Hold{Account: "acme", Key: keyID("acme", p.key.suffix())}, cost(t, "0.001"))
+	for range markerBatch + 1 {
+		s.ID = NewRequestID()
+		b, err := l.bookingOf(&s)
+		p.must(err)
+		_, err = l.log.end(recordSettle, b)
+		p.must(err)
+		l.log.done(b) // it was booked; Redis has lost it
+	}
+	p.must(l.Close())
+	p.start(Options{})
+	p.charges(markerBatch + 1)
+}
