@@ -63,6 +63,7 @@ func (l *Ledger) newReplay(log *settleLog) *replay {
 // run books first what is known to wait, then whatever else Redis turns out to have lost.
 func (r *replay) run(ctx context.Context) error {
 	r.done.Doubts = []Doubt{}
+	r.log.askAll()
 	failures := []error{r.waiting(ctx)}
 	if ctx.Err() != nil || errors.Is(failures[0], errAway) {
 		return failures[0]
@@ -122,8 +123,12 @@ func (r *replay) segment(ctx context.Context, number uint64) (failures []error, 
 		return nil, err
 	}
 	missing, err := r.missing(ctx, number, ends)
-	if err != nil || len(missing) == 0 {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(missing) == 0:
+		r.log.answered(number)
+		return nil, nil
 	}
 	// The note of who paid goes with a later write, at most a second later.
 	err = r.read(number+1, func(rec *logRecord) {
@@ -134,17 +139,22 @@ func (r *replay) segment(ctx context.Context, number uint64) (failures []error, 
 	if err != nil {
 		return nil, err
 	}
+	owing := false
 	for _, rec := range missing {
 		if r.failed[rec.account] {
+			owing = true
 			continue
 		}
 		if err := r.bringMissing(ctx, rec, told[rec.id], number); err != nil {
 			if ctx.Err() != nil || r.ledger.circuits.stillAway(r.ledger.shardOf(rec.account)) {
 				return failures, err
 			}
-			r.failed[rec.account] = true
+			r.failed[rec.account], owing = true, true
 			failures = append(failures, err)
 		}
+	}
+	if !owing {
+		r.log.answered(number)
 	}
 	return failures, nil
 }

@@ -26,9 +26,7 @@ type replayer struct {
 	beside string // the directory in which log and those of other proxies stand
 	// unfinished says that the replay at the start did not come to its end.
 	unfinished bool
-	// lacking says that Redis may lack what the log has: the last walk through it did not bring it all.
-	lacking bool
-	purged  time.Time // when the log last was
+	purged     time.Time // when the log last was
 }
 
 const (
@@ -91,17 +89,13 @@ func (r *replayer) loop(ctx context.Context) {
 	}
 }
 
-// tidy writes the notes that wait, and purges when it is time. Nothing is purged of a log that has what could not be brought
-// yet: it may be old, and the archive may be past its seq by other entries.
+// tidy writes the notes that wait, and purges when it is time.
 func (r *replayer) tidy(now time.Time) error {
 	err := errors.Join(r.log.flush(), r.log.wal.Check())
 	if now.Sub(r.purged) < purgeEvery {
 		return nil // an error is told of as often as that
 	}
 	r.purged = now
-	if r.lacking {
-		return err
-	}
 	return errors.Join(err, r.log.purge(now, r.watermark()))
 }
 
@@ -145,7 +139,6 @@ func (r *replayer) look(ctx context.Context) {
 // no other from it.
 func (r *replayer) all(ctx context.Context) error {
 	err := r.own(ctx)
-	r.lacking = err != nil
 	if !r.unfinished || ctx.Err() != nil || err != nil && !errors.Is(err, ErrUnavailable) || errors.Is(err, errAway) {
 		return err
 	}

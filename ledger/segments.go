@@ -11,7 +11,7 @@ const (
 )
 
 // segments is why each segment of a settlement log is kept: calls may still need
-// a record in it, the archive may lack what a record in it was booked as, or it
+// a record in it, Redis or the archive may lack what a record in it was booked as, or it
 // is young. Whoever uses it has the log's lock. Segment 0 is none.
 type segments map[uint64]*segmentUse
 
@@ -19,6 +19,7 @@ type segmentUse struct {
 	pins   int           // calls that may still need a record in it
 	heads  map[int]int64 // the highest journal seq that a record in it was booked under, by shard
 	newest time.Time
+	owing  bool // Redis may lack what is in it: no replay since that was asked has found, or brought, all of it
 }
 
 func (s segments) of(segment uint64) *segmentUse {
@@ -67,7 +68,7 @@ func (u *segmentUse) outlived(now time.Time, pressed bool, watermark func(shard 
 		return true // nothing was ever in it
 	}
 	age := now.Sub(u.newest)
-	if u.pins > 0 || age < purgeFloor || watermark == nil && age < purgeAge && !pressed {
+	if u.pins > 0 || u.owing || age < purgeFloor || watermark == nil && age < purgeAge && !pressed {
 		return false
 	}
 	for shard, seq := range u.heads {

@@ -384,6 +384,23 @@ func (g *settleLog) found(segment uint64, shard int, seq int64) {
 	g.segments.booked(segment, shard, seq)
 }
 
+// askAll begins a replay: whether Redis has what is in any segment is to be seen. What it cannot bring yet may be older than
+// all that purging goes by.
+func (g *settleLog) askAll() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, u := range g.segments {
+		u.owing = true
+	}
+}
+
+// answered ends a replay's look at a segment, of which Redis has all.
+func (g *settleLog) answered(segment uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.segments.of(segment).owing = false
+}
+
 // purge removes segments that nobody needs: all calls in them have ended, are
 // booked, and are old enough; with a watermark, the archive has them too.
 // Without one, an hour of records is kept while they fill less than half of
