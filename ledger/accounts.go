@@ -49,7 +49,16 @@ func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions)
 	if r.text(0) == "CONFLICT" {
 		return nil, fmt.Errorf("%w: account %s is there already, with other options", ErrConflict, id)
 	}
-	return l.Account(ctx, id)
+	a, err := l.Account(ctx, id)
+	return a, untold("account "+id, err)
+}
+
+// untold is the error of showing what has just been booked. Alone it would be taken for that of the booking.
+func untold(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s cannot be shown: %w: %w", what, err, ErrUncertain)
 }
 
 // Account returns an account with its wallets and packs: ErrNotFound, ErrUnavailable.
@@ -132,8 +141,9 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...
 // word runs a script that books what an operator says. Is its answer lost, or
 // does none come in time, then nobody knows what has become of it.
 func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
-	l.archive.words[shard].said.Store(true)
 	r, err := l.run(ctx, s, shard, keys, args)
+	// Not before: whoever archives another's word meanwhile would take this one, not yet booked, for archived, too.
+	l.archive.words[shard].said.Store(true)
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", err, ErrUncertain)
@@ -172,7 +182,8 @@ func (l *Ledger) reference(shard int, account, ref, content string) (key string,
 func (l *Ledger) refEntry(ctx context.Context, r *reply, account, ref string) (*Entry, error) {
 	switch outcome := r.text(0); outcome {
 	case "OK", "SAME":
-		return l.entryOrArchived(ctx, r, l.shardOf(account), 2)
+		e, err := l.entryOrArchived(ctx, r, l.shardOf(account), 2)
+		return e, untold("the entry", err)
 	case "CONFLICT":
 		return nil, errRefUsed(ref)
 	case "LOST":

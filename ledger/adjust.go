@@ -57,7 +57,8 @@ func (l *Ledger) SetAccount(ctx context.Context, id string, c AccountChange) (*A
 			return nil, err
 		}
 		if done {
-			return l.Account(ctx, id)
+			a, err := l.Account(ctx, id)
+			return a, untold("account "+id, err)
 		}
 	}
 	return nil, fmt.Errorf("%w: account %s keeps being changed by others: try again", ErrConflict, id)

@@ -108,7 +108,8 @@ func (l *Ledger) createKey(ctx context.Context, account string, k NewKey, c Cred
 	if err := r.notFound("account " + account); err != nil {
 		return nil, err
 	}
-	return l.FindKey(ctx, keyID(account, c.suffix()))
+	key, err := l.FindKey(ctx, keyID(account, c.suffix()))
+	return key, untold("key "+keyID(account, c.suffix()), err)
 }
 
 func (k *KeyLimits) check() error {

@@ -386,6 +386,8 @@ func TestOperatorsWordIsArchivedAtOnce(t *testing.T) {
 	f.account("acme", "10", "0", AccountOptions{})
 	key := f.key("acme", KeyLimits{})
 	charged := f.settle(f.reserve(key, cost(f, "1")), cost(f, "1"))
+	abandoned := f.reserve(key, cost(f, "1"))
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(abandoned, cost(f, "1"))}))
 	f.archiveNow()
 	overdraft := f.nano("1")
 	for _, word := range []struct {
@@ -417,6 +419,11 @@ func TestOperatorsWordIsArchivedAtOnce(t *testing.T) {
 		{"resumption", func(l *Ledger) error { return l.ResumeAccount(f.ctx(), "acme", "x") }},
 		{"key", func(l *Ledger) error { _, _, err := l.CreateKey(f.ctx(), "acme", NewKey{}); return err }},
 		{"key revoked", func(l *Ledger) error { return l.RevokeKey(f.ctx(), "acme", keyID("acme", key.suffix())) }},
+		{"hold ended", func(l *Ledger) error {
+			l.clockOffset.Add(time.Hour.Milliseconds())
+			_, err := l.EndHold(f.ctx(), "acme", abandoned.ID, true)
+			return err
+		}},
 	} {
 		l := f.open(Options{Shards: 2, Archive: f.ledger.vault.address, ArchiveReadOnly: true})
 		f.must(word.say(l))

@@ -131,7 +131,11 @@ func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge 
 	if err != nil {
 		return nil, err
 	}
-	r, err := l.runSweep(ctx, l.shardOf(account), account, requestID, idMS, charge, false)
+	if err := checkAccount(account); err != nil {
+		return nil, err
+	}
+	shard := l.shardOf(account)
+	r, err := l.word(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), l.sweepArgs(account, requestID, charge, false))
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +145,7 @@ func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge 
 	case "ABANDONED":
 		receipt, err := l.Receipt(ctx, account, requestID)
 		if err != nil {
-			return nil, err
+			return nil, untold("the entry", err)
 		}
 		return &receipt.Entry, nil
 	case "SKIPPED":

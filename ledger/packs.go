@@ -52,7 +52,7 @@ func (l *Ledger) GrantPack(ctx context.Context, g Grant) (*Pack, error) {
 	}
 	packs, err := l.Packs(ctx, g.Account)
 	if err != nil {
-		return nil, fmt.Errorf("pack %s is granted, but cannot be shown: %w", entry.Pack, err)
+		return nil, untold("pack "+entry.Pack, err)
 	}
 	for i := range packs {
 		if packs[i].ID == entry.Pack {
@@ -146,7 +146,8 @@ func (l *Ledger) RevokePack(ctx context.Context, account, packID, reason string)
 	if err := r.notFound("pack " + packID + " of account " + account); err != nil {
 		return nil, err
 	}
-	return l.entryOrArchived(ctx, r, l.shardOf(account), 2)
+	e, err := l.entryOrArchived(ctx, r, l.shardOf(account), 2)
+	return e, untold("the entry", err)
 }
 
 // packNumber is n of a pack's id p<n>; 0 for what is no such id.

@@ -116,8 +116,11 @@ func (l *Ledger) sweepOne(ctx context.Context, shard int, account, request strin
 // runSweep ends one hold, past its deadline or, when its proxy is known to be
 // dead, at once. charge: what its checkpoint says was delivered is charged.
 func (l *Ledger) runSweep(ctx context.Context, shard int, account, request string, idMS int64, charge, dead bool) (*reply, error) {
-	args := append(l.args(6), account, request, truth(charge), l.zoneOffset(), markerLife.Milliseconds(), truth(dead))
-	return l.run(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), args)
+	return l.run(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), l.sweepArgs(account, request, charge, dead))
+}
+
+func (l *Ledger) sweepArgs(account, request string, charge, dead bool) []any {
+	return append(l.args(6), account, request, truth(charge), l.zoneOffset(), markerLife.Milliseconds(), truth(dead))
 }
 
 // RunSweeper sweeps until ctx ends. It tells the logger what it did. While

@@ -26,7 +26,8 @@ var (
 	// whether Redis may be used, and Options do not name it.
 	ErrArchiveNotNamed = errors.New("that is not configured here")
 	// ErrUncertain is returned beside ErrUnavailable for an operator's booking
-	// whose answer was lost: whether it is booked is not known.
+	// whose answer was lost: whether it is booked is not known. So it is where
+	// it is booked, now or before, and cannot be shown.
 	ErrUncertain = errors.New("it may be booked all the same")
 	// ErrClock is returned for a new call whose id is, by Redis's clock, too old for
 	// one: the clocks are so far apart that none can be admitted. Nothing is held.
