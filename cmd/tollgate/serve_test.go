@@ -31,6 +31,7 @@ prices:
 type premises struct {
 	*office
 	dir, config string
+	redis       *redistest.Server
 	upstream    *mockai.Server
 	server      *booted
 	url, admin  string
@@ -42,7 +43,7 @@ func openPremises(t *testing.T) *premises {
 	running := goleak.IgnoreCurrent()
 	t.Cleanup(func() { http.DefaultClient.CloseIdleConnections(); goleak.VerifyNone(t, running) })
 	redis := redistest.Start(t)
-	s := &premises{office: &office{t: t}, dir: t.TempDir(), upstream: mockai.New(mockai.Options{})}
+	s := &premises{office: &office{t: t}, dir: t.TempDir(), redis: redis, upstream: mockai.New(mockai.Options{})}
 	upstream := httptest.NewServer(s.upstream)
 	t.Cleanup(func() { s.upstream.Close(); upstream.Close() })
 	t.Chdir(s.dir) // where the settlement log goes
@@ -223,6 +224,53 @@ func TestDrain(t *testing.T) {
 	if connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://")); err == nil {
 		_ = connection.Close()
 		t.Error("it still listens")
+	}
+}
+
+// What an operator has asked for ends before the process does, and is told.
+func TestDrainWaitsForTheAdminAPI(t *testing.T) {
+	s := openPremises(t)
+	redis := s.redis.Client()
+	if err := redis.Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.admin+"/admin/v1/accounts/acme/topups", strings.NewReader(`{"amount": "5"}`))
+		if err == nil {
+			r.Header.Set("Authorization", "Bearer adm")
+			var response *http.Response
+			if response, err = http.DefaultClient.Do(r); err == nil {
+				_, err = io.Copy(io.Discard, response.Body)
+				_ = response.Body.Close()
+			}
+		}
+		answered <- err
+	}()
+	for waits := false; !waits; { // until the booking is at Redis's door
+		clients, err := redis.ClientList(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(clients) {
+			waits = waits || strings.Contains(line, "cmd=fcall") && strings.Contains(line, "flags=b")
+		}
+	}
+	raise(t, syscall.SIGTERM)
+	for open := true; open; { // until nobody new gets in, which is when the old would be cut off
+		connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.admin, "http://"))
+		if open = err == nil; open {
+			_ = connection.Close()
+		}
+	}
+	if err := redis.Do(t.Context(), "CLIENT", "UNPAUSE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("a topup in flight: %v", err)
+	}
+	if exit := s.server.wait(); exit != exitOK {
+		t.Errorf("exit %d\n%s", exit, s.server.stderr.text())
 	}
 }
 

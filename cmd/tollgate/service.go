@@ -32,6 +32,8 @@ const (
 	tellTimeout = time.Second
 	// cutTimeout is how long calls that were cut have to be settled.
 	cutTimeout = 15 * time.Second
+	// adminTimeout is how long what operators have asked for has to end, after the calls: longer than a booking waits for the archive.
+	adminTimeout = 7 * time.Second
 )
 
 // A service is the proxy behind its listeners, from the first call to the last.
@@ -62,7 +64,7 @@ func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 		}
 		// The admin side stays up during the drain: it tells that there is one.
 		serve(admin, s.admin, failed)
-		defer admin.Close() // it serves no calls
+		defer s.closeAdmin(context.WithoutCancel(ctx), admin)
 	}
 	var failure error
 	select {
@@ -70,6 +72,16 @@ func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 	case failure = <-failed:
 	}
 	return errors.Join(failure, s.drain(context.WithoutCancel(ctx), public, cut))
+}
+
+// closeAdmin lets what operators have asked for end: whoever is cut off does not know whether it is booked.
+func (s *service) closeAdmin(ctx context.Context, admin *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	if err := admin.Shutdown(ctx); err != nil {
+		s.log.Warn("requests to the admin API were cut off", zap.Error(err))
+		_ = admin.Close()
+	}
 }
 
 // serve serves a listener; what ends it too early goes to failed.
