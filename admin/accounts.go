@@ -57,7 +57,7 @@ func (a *api) setStatus(c *call, set func(ctx context.Context, account, reason s
 	if err := set(c.Context(), c.account(), body.Reason); err != nil {
 		return nil, err
 	}
-	return a.showAccount(c)
+	return shown(a.showAccount(c))
 }
 
 func (a *api) topUp(c *call) (any, error) {

@@ -10,8 +10,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/tollgate/tollgate/ledger"
 )
@@ -156,6 +159,67 @@ func TestOptionsAreChecked(t *testing.T) {
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("New with %s must fail", name)
+		}
+	}
+}
+
+// deadlines is an answer of a connection whose reading can be bounded.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	until []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error { d.until = append(d.until, t); return nil }
+
+// A body that does not come keeps no connection: not that of a stranger, whose body nobody reads, nor an operator's.
+func TestWaitForABodyIsBounded(t *testing.T) {
+	h := newHandler(t, "secret", ready)
+	for _, tt := range []struct {
+		name, authorization, body string
+		bounded, freed            bool
+	}{
+		{"a stranger's", "", `{"id": "acme"}`, true, false},
+		{"an operator's, until it has come", "Bearer secret", `{"id": "acme"}`, true, true},
+		{"none", "Bearer secret", "", false, true},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/admin/v1/accounts", strings.NewReader(tt.body))
+		r.Header.Set("Authorization", tt.authorization)
+		d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		h.ServeHTTP(d, r)
+		if bounded := len(d.until) > 0 && !d.until[0].IsZero(); bounded != tt.bounded {
+			t.Errorf("%s: deadlines %v", tt.name, d.until)
+		}
+		if freed := len(d.until) > 0 && d.until[len(d.until)-1].IsZero(); freed != tt.freed {
+			t.Errorf("%s: deadlines %v", tt.name, d.until)
+		}
+	}
+}
+
+// The log tells who did what, and neither the token nor a secret that was sent in the place of a key's id.
+func TestTheLogTellsNoSecret(t *testing.T) {
+	l, err := ledger.Open(t.Context(), ledger.Options{URL: ledger.Embedded, Currency: "CNY"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	core, lines := observer.New(zap.DebugLevel)
+	h, err := New(Options{Ready: ready, Gatherer: prometheus.NewRegistry(), Token: "the-admin-token", Ledger: l, Logger: zap.New(core)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := "tg-acme-" + strings.Repeat("x", 40)
+	for _, path := range []string{"/accounts/acme/keys/" + secret + "/revoke", "/accounts/" + secret + "/suspend"} {
+		r := httptest.NewRequest(http.MethodPost, prefix+path, nil)
+		r.Header.Set("Authorization", "Bearer the-admin-token")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if lines.Len() != 2 {
+		t.Errorf("%d lines, want one a request", lines.Len())
+	}
+	for _, line := range lines.All() {
+		text := fmt.Sprint(line.Message, line.ContextMap())
+		if strings.Contains(text, secret) || strings.Contains(text, "the-admin-token") || !strings.Contains(text, "acme.") || !strings.Contains(text, "status:4") {
+			t.Errorf("logged %s", text)
 		}
 	}
 }

@@ -27,6 +27,8 @@ const (
 	prefix = "/admin/v1"
 	// maxBody bounds what an operator sends: a key with its lists is a few KiB.
 	maxBody = 1 << 20
+	// bodyTimeout is how long it may take to come: who sends nothing would keep a connection for ever.
+	bodyTimeout = 30 * time.Second
 	// archiveTimeout bounds the wait for the archive after a booking, which stands by then.
 	archiveTimeout = 5 * time.Second
 )
@@ -40,6 +42,7 @@ var description []byte
 type operation struct {
 	method, path string
 	do           func(*call) (any, error)
+	query        []string // the names that its URL's query may have
 }
 
 // operations are all there are: what the verbs do, but for those that need the machine (serve, rebuild, log replay) or a
@@ -47,29 +50,29 @@ type operation struct {
 func (a *api) operations() []operation {
 	const account = "/accounts/{account}"
 	return []operation{
-		{"GET", "/openapi.yaml", a.describe},
-		{"GET", "/accounts", a.listAccounts},
-		{"POST", "/accounts", a.createAccount},
-		{"GET", account, a.showAccount},
-		{"PATCH", account, a.changeAccount},
-		{"POST", account + "/suspend", a.suspend},
-		{"POST", account + "/resume", a.resume},
-		{"POST", account + "/topups", a.topUp},
-		{"POST", account + "/adjustments", a.adjust},
-		{"POST", account + "/refunds", a.refund},
-		{"GET", account + "/packs", a.listPacks},
-		{"POST", account + "/packs", a.grantPack},
-		{"POST", account + "/packs/{pack}/revoke", a.revokePack},
-		{"GET", account + "/keys", a.listKeys},
-		{"POST", account + "/keys", a.createKey},
-		{"POST", account + "/keys/{key}/revoke", a.revokeKey},
-		{"GET", account + "/holds", a.listHolds},
-		{"POST", account + "/holds/{request}/end", a.endHold},
-		{"GET", "/holds", a.listOverdueHolds},
-		{"GET", account + "/journal", a.journal},
-		{"GET", account + "/bills/{month}", a.bill},
-		{"GET", account + "/audit", a.audit},
-		{"GET", "/audit", a.audit},
+		{"GET", "/openapi.yaml", a.describe, nil},
+		{"GET", "/accounts", a.listAccounts, nil},
+		{"POST", "/accounts", a.createAccount, nil},
+		{"GET", account, a.showAccount, nil},
+		{"PATCH", account, a.changeAccount, nil},
+		{"POST", account + "/suspend", a.suspend, nil},
+		{"POST", account + "/resume", a.resume, nil},
+		{"POST", account + "/topups", a.topUp, nil},
+		{"POST", account + "/adjustments", a.adjust, nil},
+		{"POST", account + "/refunds", a.refund, nil},
+		{"GET", account + "/packs", a.listPacks, nil},
+		{"POST", account + "/packs", a.grantPack, nil},
+		{"POST", account + "/packs/{pack}/revoke", a.revokePack, nil},
+		{"GET", account + "/keys", a.listKeys, nil},
+		{"POST", account + "/keys", a.createKey, nil},
+		{"POST", account + "/keys/{key}/revoke", a.revokeKey, nil},
+		{"GET", account + "/holds", a.listHolds, nil},
+		{"POST", account + "/holds/{request}/end", a.endHold, nil},
+		{"GET", "/holds", a.listOverdueHolds, nil},
+		{"GET", account + "/journal", a.journal, []string{"since", "until", "type", "limit"}},
+		{"GET", account + "/bills/{month}", a.bill, []string{"format"}},
+		{"GET", account + "/audit", a.audit, nil},
+		{"GET", "/audit", a.audit, nil},
 	}
 }
 
@@ -116,11 +119,29 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, o operation) {
 	if o.method == http.MethodGet {
 		level = zap.DebugLevel
 	}
-	a.log.Log(level, "admin", zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", out.status),
-		zap.String("remote", r.RemoteAddr), zap.Duration("took", time.Since(began)), zap.Error(err))
+	path, failure := withoutSecrets(r.URL.Path, err)
+	a.log.Log(level, "admin", zap.String("method", r.Method), zap.String("path", path), zap.Int("status", out.status),
+		zap.String("remote", r.RemoteAddr), zap.Duration("took", time.Since(began)), failure)
 }
 
-func (a *api) answer(w http.ResponseWriter, c *call, o operation) error {
+// withoutSecrets are a path, and its error, for the log: whoever has a key's secret alone may have sent that for the key's id.
+func withoutSecrets(path string, err error) (string, zap.Field) {
+	if err == nil {
+		return path, zap.Skip()
+	}
+	text := err.Error()
+	for part := range strings.SplitSeq(path, "/") {
+		if c, is := ledger.ParseCredential(part); is {
+			path, text = strings.ReplaceAll(path, part, c.KeyID()), strings.ReplaceAll(text, part, c.KeyID())
+		}
+	}
+	return path, zap.String("error", text)
+}
+
+func (a *api) answer(w http.ResponseWriter, c *call, o operation) (err error) {
+	if c.given, err = c.query(o.query); err != nil {
+		return err
+	}
 	value, err := o.do(c)
 	if err != nil {
 		return err
@@ -152,6 +173,9 @@ func (a *api) archive(ctx context.Context, w http.ResponseWriter) {
 func (a *api) refuse(w http.ResponseWriter, err error) {
 	status, code := http.StatusInternalServerError, "internal_error"
 	switch {
+	case errors.Is(err, ledger.ErrUncertain): // first: what is booked and cannot be shown has an error of its own
+		status, code = http.StatusServiceUnavailable, "uncertain"
+		err = fmt.Errorf("%w: repeat it with the same ref or Idempotency-Key, which books it once; without either, look at the journal first", err)
 	case errors.Is(err, errTooLarge):
 		status, code = http.StatusRequestEntityTooLarge, "request_too_large"
 	case errors.Is(err, ledger.ErrInvalid):
@@ -160,9 +184,6 @@ func (a *api) refuse(w http.ResponseWriter, err error) {
 		status, code = http.StatusNotFound, "not_found"
 	case errors.Is(err, ledger.ErrConflict):
 		status, code = http.StatusConflict, "conflict"
-	case errors.Is(err, ledger.ErrUncertain):
-		status, code = http.StatusServiceUnavailable, "uncertain"
-		err = fmt.Errorf("%w: repeat it with the same ref or Idempotency-Key, which books it once; without either, look at the journal first", err)
 	case errors.Is(err, ledger.ErrUnavailable):
 		status, code = http.StatusServiceUnavailable, "ledger_unavailable"
 		w.Header().Set("Retry-After", "1")
@@ -204,7 +225,8 @@ func (w *answer) Write(b []byte) (int, error) {
 // call is one request of an operator.
 type call struct {
 	*http.Request
-	w http.ResponseWriter
+	w     http.ResponseWriter
+	given map[string]string // by the URL's query
 }
 
 func (c *call) account() string { return c.PathValue("account") }
@@ -216,10 +238,24 @@ func invalid(format string, args ...any) error {
 
 var errTooLarge = fmt.Errorf("the body is larger than %d bytes", maxBody)
 
+// shown is the answer to what has been done. The error of showing it, alone, would be taken for that of doing it.
+func shown(value any, err error) (any, error) {
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be shown: %w: %w", err, ledger.ErrUncertain)
+	}
+	return value, nil
+}
+
+// boundBody bounds the wait for a body, also where nobody reads it: the server does, at the end. The zero time: it has come.
+func boundBody(w http.ResponseWriter, until time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(until) // what has no deadlines is no server
+}
+
 // read takes the body, a JSON object, into what into points at. No body is an empty one. What it does not know, or is told
 // twice, it refuses: who misspells a limit must not get a key without it.
 func (c *call) read(into any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
+	boundBody(c.w, time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -235,8 +271,12 @@ func (c *call) read(into any) error {
 	if err := strictly(body, into); err != nil {
 		return invalid("the body: %w", plain(err))
 	}
-	if name := toldTwice(gjson.ParseBytes(body)); name != "" {
-		return invalid("the body: %s is given twice: want one value for it", name)
+	value := gjson.ParseBytes(body)
+	if !value.IsObject() {
+		return invalid("the body: want a JSON object, not %s", value.Raw)
+	}
+	if slip := slipIn(value); slip != "" {
+		return invalid("the body: %s", slip)
 	}
 	return nil
 }
@@ -259,14 +299,22 @@ func plain(err error) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong) && wrong.Field == "":
-		return fmt.Errorf("want a JSON object, not a %s", wrong.Value)
+		return fmt.Errorf("want a JSON object, not %s", article(wrong.Value))
 	case errors.As(err, &wrong):
 		field := strings.ReplaceAll(wrong.Field, "KeyLimits.", "") // Go's name for what is embedded in keyLimits
-		return fmt.Errorf("%s: want %s, not a %s", field, kindOf(wrong.Type), wrong.Value)
+		return fmt.Errorf("%s: want %s, not %s", field, kindOf(wrong.Type), article(wrong.Value))
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("it is not JSON: it ends too early")
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// article puts one before what Go calls a value: array, bool, number, number 1.5, object, string.
+func article(value string) string {
+	if value == "array" || value == "object" {
+		return "an " + value
+	}
+	return "a " + value
 }
 
 func kindOf(t reflect.Type) string {
@@ -285,27 +333,36 @@ func kindOf(t reflect.Type) string {
 	return "a string"
 }
 
-// toldTwice is the first name that an object, or one within it, has twice, as Go's decoder reads names: in any case.
-func toldTwice(value gjson.Result) (name string) {
+// mayBeEmpty are the texts that may say nothing. Any other that is empty is a variable that was not set: without the ref that
+// was meant a topup is booked at each repeat, without the expires_at a key never ends.
+func mayBeEmpty(name string) bool { return name == "name" || name == "reason" }
+
+// slipIn is what is wrong with an object, or one within it, and Go's decoder passes over: it takes names in any case, and of
+// those that are given twice the last.
+func slipIn(value gjson.Result) (slip string) {
 	var names []string
 	value.ForEach(func(key, member gjson.Result) bool {
-		if lower := strings.ToLower(key.String()); value.IsObject() {
-			if slices.Contains(names, lower) {
-				name = key.String()
-				return false
+		if name := key.String(); value.IsObject() {
+			switch {
+			case strings.ContainsFunc(name, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') }):
+				slip = fmt.Sprintf("unknown field %q: names are in lower case", name)
+			case slices.Contains(names, name):
+				slip = name + " is given twice: want one value for it"
+			case member.Type == gjson.String && member.Str == "" && !mayBeEmpty(name):
+				slip = name + " is empty: give it a value, or leave it out"
 			}
-			names = append(names, lower)
+			names = append(names, name)
 		}
-		if member.IsObject() || member.IsArray() {
-			name = toldTwice(member)
+		if slip == "" && (member.IsObject() || member.IsArray()) {
+			slip = slipIn(member)
 		}
-		return name == ""
+		return slip == ""
 	})
-	return name
+	return slip
 }
 
 // query is what the URL's query gives under these names. Another name is refused, and so is one without a value.
-func (c *call) query(names ...string) (map[string]string, error) {
+func (c *call) query(names []string) (map[string]string, error) {
 	given := make(map[string]string)
 	values, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil {
@@ -313,6 +370,8 @@ func (c *call) query(names ...string) (map[string]string, error) {
 	}
 	for name, list := range values {
 		switch {
+		case len(names) == 0:
+			return nil, invalid("the query: there is no %q: this takes no query", name)
 		case !slices.Contains(names, name):
 			return nil, invalid("the query: there is no %q: want %s", name, strings.Join(names, ", "))
 		case len(list) > 1:
@@ -335,6 +394,9 @@ func (c *call) idempotencyKey() (string, error) {
 	case given[0] == "":
 		return "", invalid("Idempotency-Key is empty: give it a value, such as a UUID, or leave it out")
 	default:
+		if err := ledger.CheckRef(given[0]); err != nil {
+			return "", fmt.Errorf("Idempotency-Key: %w", err)
+		}
 		return given[0], nil
 	}
 }

@@ -1,8 +1,12 @@
 package admin
 
 import (
+	"context"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/redistest"
 	"github.com/tollgate/tollgate/ledger"
@@ -52,5 +56,82 @@ func TestBookedIsArchived(t *testing.T) {
 	o = operatorOf(t, redis, open())
 	if g := o.do("POST", "/accounts/acme/topups", `{"amount": "5"}`); g.header.Get("X-Tollgate-Archived") != "false" {
 		t.Errorf("headers %v", g.header)
+	}
+}
+
+// What is done, and cannot be shown since Redis has gone meanwhile, is not told as if nothing had been done.
+func TestDoneButNotShown(t *testing.T) {
+	redis := redistest.Start(t, redistest.WithAOF("always"))
+	var last atomic.Value // the script after which Redis goes
+	last.Store("")
+	l, err := ledger.Open(t.Context(), ledger.Options{URL: redis.URL(), Currency: "CNY", Shards: 4, Observe: func(script string, _ time.Duration, _ error) {
+		if last.CompareAndSwap(script, "") {
+			redis.Kill()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	o := operatorOf(t, redis, l)
+	o.do("POST", "/accounts", `{"id": "acme"}`)
+	k := decode[createdKey](o, o.do("POST", "/accounts/acme/keys", ""))
+	for _, tt := range []struct{ script, method, path, body string }{
+		{"create", "POST", "/accounts", `{"id": "bolt"}`},
+		{"set", "PATCH", "/accounts/acme", `{"overdraft": "1"}`},
+		{"status", "POST", "/accounts/acme/suspend", ""},
+		{"grant", "POST", "/accounts/acme/packs", `{"quantity": 5}`},
+		{"key_create", "POST", "/accounts/acme/keys", ""},
+		{"key_revoke", "POST", "/accounts/acme/keys/" + k.ID + "/revoke", ""},
+	} {
+		last.Store(tt.script)
+		o.refused(tt.method, tt.path, tt.body, 503, "uncertain", "cannot be shown")
+		redis.Start()
+	}
+	a := decode[ledger.Account](o, o.do("GET", "/accounts/acme", ""))
+	keys := decode[[]ledger.Key](o, o.do("GET", "/accounts/acme/keys", ""))
+	if a.Overdraft.String() != "1" || a.Status != "suspended" || len(a.Packs) != 1 || len(keys) != 2 || keys[0].Status != "revoked" {
+		t.Errorf("done: %+v, %+v", a, keys)
+	}
+}
+
+// Of bookings at the same time, each is archived before it is told: also the one that another's archiving has just missed.
+func TestArchivedWhileAnotherIsBooked(t *testing.T) {
+	redis := redistest.Start(t)
+	options := ledger.Options{URL: redis.URL(), Currency: "CNY", Shards: 1, Archive: "sqlite:" + filepath.Join(t.TempDir(), "archive.db")}
+	l, err := ledger.Open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	o := operatorOf(t, redis, l)
+	o.do("POST", "/accounts", `{"id": "acme"}`)
+	client := redis.Client()
+	o.must(client.Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err())
+	told := make(chan got)
+	go func() { told <- o.send("POST", "/accounts/acme/topups", `{"amount": "5"}`) }()
+	for waits := false; !waits; { // until the booking is at Redis's door
+		clients, err := client.ClientList(t.Context()).Result()
+		o.must(err)
+		for line := range strings.Lines(clients) {
+			waits = waits || strings.Contains(line, "cmd=fcall") && strings.Contains(line, "flags=b")
+		}
+	}
+	o.must(l.ArchiveWord(t.Context())) // as another's answer has it done
+	o.must(client.Do(t.Context(), "CLIENT", "UNPAUSE").Err())
+	if g := <-told; g.status != 200 || g.header.Get("X-Tollgate-Archived") != "" {
+		t.Errorf("%d %v %s", g.status, g.header, g.body)
+	}
+	redis.Flush()
+	if _, err := ledger.Rebuild(context.WithoutCancel(t.Context()), options); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ledger.Open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = again.Close() })
+	if a, err := again.Account(t.Context(), "acme"); err != nil || a.Wallets[ledger.Recharge].Balance.String() != "5" {
+		t.Errorf("after a loss: %+v, %v", a, err)
 	}
 }

@@ -52,15 +52,12 @@ func (a *api) journal(c *call) (any, error) {
 }
 
 func (a *api) journalQuery(c *call) (q ledger.JournalQuery, err error) {
-	given, err := c.query("since", "until", "type", "limit")
+	given := c.given
+	since, err := moment("since", zoned(given["since"]), a.ledger.Timezone(), meter.ParseSince)
 	if err != nil {
 		return q, err
 	}
-	since, err := moment("since", given["since"], a.ledger.Timezone(), meter.ParseSince)
-	if err != nil {
-		return q, err
-	}
-	until, err := moment("until", given["until"], a.ledger.Timezone(), meter.ParseUntil)
+	until, err := moment("until", zoned(given["until"]), a.ledger.Timezone(), meter.ParseUntil)
 	if err != nil {
 		return q, err
 	}
@@ -82,17 +79,21 @@ func (a *api) journalQuery(c *call) (q ledger.JournalQuery, err error) {
 	return q, err
 }
 
-func (a *api) bill(c *call) (any, error) {
-	given, err := c.query("format")
-	if err != nil {
-		return nil, err
+// zoned puts back the + of +08:00: in a query that was not encoded it is a blank.
+func zoned(text string) string {
+	if at := len(text) - len("+08:00"); at > 0 && text[at] == ' ' {
+		return text[:at] + "+" + text[at+1:]
 	}
+	return text
+}
+
+func (a *api) bill(c *call) (any, error) {
 	month, err := ledger.ParseMonth(c.PathValue("month"), a.ledger.Timezone())
 	if err != nil {
 		return nil, err
 	}
 	bill, err := a.ledger.Bill(c.Context(), c.account(), month)
-	switch format := given["format"]; {
+	switch format := c.given["format"]; {
 	case err != nil:
 		return nil, err
 	case format == "" || format == "json":

@@ -94,6 +94,11 @@ func TestRefAndIdempotencyKey(t *testing.T) {
 	o.with("another").refused("POST", path, body, 400, "invalid_request", "ref and Idempotency-Key differ")
 	o.with("").refused("POST", path, body, 400, "invalid_request", "Idempotency-Key is empty")
 	o.with(" x").refused("POST", path, `{"amount": "-5"}`, 400, "invalid_request", "want more than 0")
+	for bad, words := range map[string]string{strings.Repeat("k", 513): "at most 512 characters", "\xff": "not UTF-8", "a\tb": "without control characters"} {
+		for path, body := range map[string]string{path: `{"amount": "5"}`, "/accounts/acme/keys": `{}`} {
+			o.with(bad).refused("POST", path, body, 400, "invalid_request", words)
+		}
+	}
 	twice := *o
 	twice.header = map[string][]string{"Idempotency-Key": {"a", "b"}}
 	twice.refused("POST", path, `{"amount": "5"}`, 400, "invalid_request", "given twice")

@@ -77,10 +77,17 @@ func (a *api) createKey(c *call) (any, error) {
 }
 
 func (a *api) revokeKey(c *call) (any, error) {
-	if err := a.ledger.RevokeKey(c.Context(), c.account(), c.PathValue("key")); err != nil {
+	if err := c.read(new(struct{})); err != nil {
 		return nil, err
 	}
-	return a.ledger.FindKey(c.Context(), c.PathValue("key"))
+	id := c.PathValue("key")
+	if secret, is := ledger.ParseCredential(id); is {
+		return nil, invalid("this is a key's secret: want its id, %s", secret.KeyID())
+	}
+	if err := a.ledger.RevokeKey(c.Context(), c.account(), id); err != nil {
+		return nil, err
+	}
+	return shown(a.ledger.FindKey(c.Context(), id))
 }
 
 // seeds are what keys are made of that must be the same when they are asked for again: no secret is kept that could be told

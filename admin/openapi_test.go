@@ -91,6 +91,21 @@ func (s *specification) pathOf(t *testing.T, path string) string {
 	return ""
 }
 
+// query are the names that an operation's query may have. Parameters of a path are those of its operations.
+func (s *specification) query(t *testing.T, path, method string) (names []string) {
+	pointer := "/paths/" + strings.ReplaceAll(path, "/", "~1")
+	for _, of := range []string{pointer, pointer + "/" + strings.ToLower(method)} {
+		item, _ := s.at(t, of)
+		list, _ := item.(map[string]any)["parameters"].([]any)
+		for _, parameter := range list {
+			if p := parameter.(map[string]any); p["in"] == "query" {
+				names = append(names, p["name"].(string))
+			}
+		}
+	}
+	return names
+}
+
 // operator is who uses the API, and holds every answer against the description.
 type operator struct {
 	*testing.T
@@ -166,6 +181,12 @@ func (o *operator) described(r *http.Request, response *http.Response, sent stri
 		return
 	}
 	operation := "/paths/" + strings.ReplaceAll(path, "/", "~1") + "/" + strings.ToLower(r.Method)
+	for header, status := range map[string]string{"X-Tollgate-Archived": "200", "Retry-After": "default"} {
+		if there := response.Header.Get(header); there != "" {
+			_, where := o.spec.at(o.T, operation+"/responses/"+status+"/headers/"+header+"/schema")
+			o.spec.check(o.T, where, []byte(there))
+		}
+	}
 	if response.StatusCode != http.StatusOK {
 		_, where := o.spec.at(o.T, operation+"/responses/default/content/application~1json/schema")
 		o.spec.check(o.T, where, text)
@@ -227,6 +248,9 @@ func TestDescriptionHasAllOperations(t *testing.T) {
 		}
 	}
 	for _, o := range (&api{}).operations() {
+		if query := spec.query(t, prefix+o.path, o.method); !slices.Equal(query, o.query) {
+			t.Errorf("%s %s: query %q, described %q", o.method, o.path, o.query, query)
+		}
 		there = append(there, o.method+" "+prefix+o.path)
 	}
 	slices.Sort(described)

@@ -44,6 +44,9 @@ func (c AccountChange) Check() error {
 // CheckReason refuses a reason that cannot be journaled; none at all is one.
 func CheckReason(text string) error { return checkText("reason", text) }
 
+// CheckRef refuses a reference under which nothing can be booked; none at all is one.
+func CheckRef(ref string) error { return checkRef(ref) }
+
 // Check refuses what can be put into no wallet.
 func (t Topup) Check() error {
 	t.Wallet = cmp.Or(t.Wallet, Recharge)
