@@ -223,3 +223,36 @@ func TestTheLogTellsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// A refusal says how to do better also to clients that read no messages.
+func TestHeadersOfRefusals(t *testing.T) {
+	h := newHandler(t, "secret", ready)
+	if w := get(h, prefix+"/accounts", ""); w.Header().Get("WWW-Authenticate") != `Bearer realm="tollgate admin"` {
+		t.Errorf("401 has headers %v", w.Header())
+	}
+	r := httptest.NewRequest(http.MethodDelete, prefix+"/accounts/acme", nil)
+	r.Header.Set("Authorization", "Bearer secret")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != 405 || w.Header().Get("Allow") != "GET, PATCH" {
+		t.Errorf("%d has headers %v", w.Code, w.Header())
+	}
+}
+
+// broken is an answer whose client has gone.
+type broken struct{ *httptest.ResponseRecorder }
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// An answer that streams and breaks off ends its connection: it must not look whole.
+func TestAnswerThatBreaksOff(t *testing.T) {
+	h := newHandler(t, "secret", ready)
+	defer func() {
+		if recover() != http.ErrAbortHandler { //nolint:errorlint // it is panicked with as it is
+			t.Error("it was not aborted")
+		}
+	}()
+	r := httptest.NewRequest(http.MethodGet, prefix+"/openapi.yaml", nil)
+	r.Header.Set("Authorization", "Bearer secret")
+	h.ServeHTTP(broken{httptest.NewRecorder()}, r)
+}

@@ -350,6 +350,8 @@ func slipIn(value gjson.Result) (slip string) {
 				slip = name + " is given twice: want one value for it"
 			case member.Type == gjson.String && member.Str == "" && !mayBeEmpty(name):
 				slip = name + " is empty: give it a value, or leave it out"
+			case strings.ContainsRune(member.Str, utf8.RuneError):
+				slip = name + " has half a character (\\ud83d, or U+FFFD for one): want whole ones, or two refs might be one"
 			}
 			names = append(names, name)
 		}

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -133,5 +135,34 @@ func TestArchivedWhileAnotherIsBooked(t *testing.T) {
 	t.Cleanup(func() { _ = again.Close() })
 	if a, err := again.Account(t.Context(), "acme"); err != nil || a.Wallets[ledger.Recharge].Balance.String() != "5" {
 		t.Errorf("after a loss: %+v, %v", a, err)
+	}
+}
+
+// What a client that left meanwhile had booked is archived all the same.
+func TestArchivedThoughTheClientLeft(t *testing.T) {
+	redis := redistest.Start(t)
+	leave := func() {}
+	l, err := ledger.Open(t.Context(), ledger.Options{
+		URL: redis.URL(), Currency: "CNY", Shards: 1, Archive: "sqlite:" + filepath.Join(t.TempDir(), "archive.db"),
+		Observe: func(script string, _ time.Duration, _ error) {
+			if script == "topup" {
+				leave()
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	o := operatorOf(t, redis, l)
+	o.do("POST", "/accounts", `{"id": "acme"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	leave = cancel
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, prefix+"/accounts/acme/topups", strings.NewReader(`{"amount": "5"}`))
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	o.server.Config.Handler.ServeHTTP(w, r)
+	if ctx.Err() == nil || w.Code != 200 || w.Header().Get("X-Tollgate-Archived") != "" {
+		t.Errorf("%v: %d %v %s", ctx.Err(), w.Code, w.Header(), w.Body)
 	}
 }

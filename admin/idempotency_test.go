@@ -62,11 +62,11 @@ func TestRepeatsThatNeedNoKey(t *testing.T) {
 	for range 2 {
 		o.do("POST", "/accounts", `{"id": "acme"}`)
 		o.do("PATCH", "/accounts/acme", `{"overdraft": "1"}`)
-		o.do("POST", "/accounts/acme/suspend", "")
+		o.do("POST", "/accounts/acme/suspend", `{"reason": ""}`)
 		o.do("PATCH", "/accounts/acme", `{"overdraft": "0"}`)
 	}
 	o.do("POST", "/accounts/acme/packs", `{"quantity": 5}`)
-	k := decode[createdKey](o, o.do("POST", "/accounts/acme/keys", ""))
+	k := decode[createdKey](o, o.do("POST", "/accounts/acme/keys", `{"name": ""}`))
 	first := string(o.do("POST", "/accounts/acme/packs/p1/revoke", "").body)
 	if again := string(o.do("POST", "/accounts/acme/packs/p1/revoke", "").body); again != first {
 		t.Errorf("revoked as %s and %s", first, again)

@@ -45,6 +45,7 @@ func TestBadInput(t *testing.T) {
 		{"POST", acme + "/topups", `{"amount": "5", "wallet": ""}`, 400, "invalid_request", "wallet is empty"},
 		{"POST", acme + "/topups", `{"amount": "5", "ref": ""}`, 400, "invalid_request", "ref is empty: give it a value, or leave it out"},
 		{"POST", acme + "/topups", `{"amount": "5", "ref": "a\u0000"}`, 400, "invalid_request", "without control characters"},
+		{"POST", acme + "/topups", `{"amount": "5", "ref": "invoice \ud83d"}`, 400, "invalid_request", "ref has half a character"},
 		{"POST", acme + "/topups?ref=invoice-81", `{"amount": "5"}`, 400, "invalid_request", `there is no "ref": this takes no query`},
 		{"POST", accounts + "/nobody/topups", `{"amount": "5"}`, 404, "not_found", "account nobody"},
 		{"POST", acme + "/adjustments", `{"amount": "5"}`, 400, "invalid_request", "reason"},

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -175,6 +177,9 @@ func (o *operator) send(method, path, body string) got {
 // described holds an exchange against the description: the answer always, what was sent where it was taken.
 func (o *operator) described(r *http.Request, response *http.Response, sent string, text []byte) {
 	o.Helper()
+	if response.Header.Get("Cache-Control") != "no-store" { // there are secrets in answers
+		o.Errorf("%s %s: headers %v", r.Method, r.URL.Path, response.Header)
+	}
 	path := o.spec.pathOf(o.T, r.URL.Path)
 	if path == "" || response.StatusCode == http.StatusMethodNotAllowed {
 		o.spec.check(o.T, "/components/schemas/Error", text)
@@ -257,5 +262,35 @@ func TestDescriptionHasAllOperations(t *testing.T) {
 	slices.Sort(there)
 	if fmt.Sprint(described) != fmt.Sprint(there) {
 		t.Errorf("described %q\nthere is  %q", described, there)
+	}
+}
+
+// Every member that an answer may have is described, also those that no test here sees.
+func TestDescriptionHasAllMembers(t *testing.T) {
+	spec := readSpecification(t)
+	for pointer, v := range map[string]any{
+		"/components/schemas/Account": ledger.Account{}, "/components/schemas/Pack": ledger.Pack{}, "/components/schemas/Key": ledger.Key{},
+		"/components/schemas/Key/properties/use": ledger.KeyUse{}, "/components/schemas/KeyLimits": ledger.KeyLimits{},
+		"/components/schemas/Entry": ledger.Entry{}, "/components/schemas/Entry/properties/lines/items": ledger.ChargeLine{},
+		"/components/schemas/Payment": ledger.Payment{}, "/components/schemas/Hold": ledger.OpenHold{},
+		"/components/schemas/Bill": ledger.Bill{}, "/components/schemas/Bill/properties/lines/items": ledger.BillLine{},
+		"/components/schemas/Audit": ledger.AuditReport{}, "/components/schemas/Audit/properties/differences/items": ledger.Difference{},
+		"/components/schemas/Audit/properties/conservation/items": ledger.Conserved{},
+	} {
+		var there []string
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {
+				there = append(there, name)
+			}
+		}
+		schema, _ := spec.at(t, pointer)
+		described := slices.Sorted(maps.Keys(schema.(map[string]any)["properties"].(map[string]any)))
+		if slices.Sort(there); !slices.Equal(there, described) {
+			t.Errorf("%s\ndescribed %q\nthere is  %q", pointer, described, there)
+		}
+	}
+	types, _ := spec.at(t, "/components/schemas/Entry/properties/type/enum")
+	if want := fmt.Sprint(ledger.EntryTypes()); fmt.Sprint(types) != want {
+		t.Errorf("types %v, want %s", types, want)
 	}
 }
