@@ -34,9 +34,6 @@ func (a *api) changeAccount(c *call) (any, error) {
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
-	if body.Split == nil && body.Overdraft == nil {
-		return nil, invalid("nothing is to change: want overdraft or split")
-	}
 	return a.ledger.SetAccount(c.Context(), c.account(), ledger.AccountChange{Split: body.Split, Overdraft: body.Overdraft})
 }
 

@@ -32,6 +32,9 @@ func TestOperatorsDay(t *testing.T) {
 			if a := decode[ledger.Account](o, o.do("POST", "/accounts/acme/suspend", `{"reason": "late"}`)); a.Status != "suspended" {
 				t.Errorf("account %+v", a)
 			}
+			if e := decode[[]ledger.Entry](o, o.do("GET", "/accounts/acme/journal?type=suspend", "")); len(e) != 1 || e[0].Reason != "late" {
+				t.Errorf("journaled %+v", e)
+			}
 			if a := decode[ledger.Account](o, o.do("POST", "/accounts/acme/resume", "")); a.Status != "active" {
 				t.Errorf("account %+v", a)
 			}
@@ -65,11 +68,14 @@ func (o *operator) testMoney() {
 
 func (o *operator) testPacks() {
 	p := decode[ledger.Pack](o, o.do("POST", "/accounts/acme/packs", `{"quantity": 1000, "models": ["glm-4*"], "expires_at": "2036-12-31", "ref": "order-7"}`))
-	if p.ID != "p1" || p.Unit != "token" || p.Priority != ledger.DefaultPriority || p.Order != ledger.BeforeBalance || p.ExpiresAt == nil {
+	if p.ID != "p1" || p.Unit != "token" || p.Priority != ledger.DefaultPriority || p.Order != ledger.BeforeBalance || p.ExpiresAt == nil || len(p.Models) != 1 || p.Models[0] != "glm-4*" {
 		o.Errorf("pack %+v", p)
 	}
-	o.do("POST", "/accounts/acme/packs", `{"unit": "image", "quantity": 3, "priority": 1, "order": "after_balance"}`)
-	if e := decode[ledger.Entry](o, o.do("POST", "/accounts/acme/packs/p2/revoke", `{"reason": "returned"}`)); e.Type != ledger.TypeRevoke || e.Pack != "p2" {
+	p = decode[ledger.Pack](o, o.do("POST", "/accounts/acme/packs", `{"unit": "image", "quantity": 3, "priority": 1, "order": "after_balance"}`))
+	if p.Unit != "image" || p.Priority != 1 || p.Order != ledger.AfterBalance || p.ExpiresAt != nil || len(p.Models) != 0 {
+		o.Errorf("pack %+v", p)
+	}
+	if e := decode[ledger.Entry](o, o.do("POST", "/accounts/acme/packs/p2/revoke", `{"reason": "returned"}`)); e.Type != ledger.TypeRevoke || e.Pack != "p2" || e.Reason != "returned" {
 		o.Errorf("revoked %+v", e)
 	}
 	if packs := decode[[]ledger.Pack](o, o.do("GET", "/accounts/acme/packs", "")); len(packs) != 2 || packs[1].Status != "revoked" {

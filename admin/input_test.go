@@ -60,8 +60,6 @@ func TestBadInput(t *testing.T) {
 		{"POST", acme + "/packs", `{"quantity": 5, "expires_at": ""}`, 400, "invalid_request", "expires_at is empty"},
 		{"POST", acme + "/packs", `{"quantity": 5, "models": "glm-4"}`, 400, "invalid_request", "models: want a list of strings"},
 		{"POST", acme + "/packs/p9/revoke", ``, 404, "not_found", "pack p9"},
-		{"POST", acme + "/keys", `{"limits": {"rpm": 0}}`, 400, "invalid_request", "limits.rpm is 0"},
-		{"POST", acme + "/keys", `{"limits": {"spend_total": "0"}}`, 400, "invalid_request", `limits.spend_total is "0"`},
 		{"POST", acme + "/keys", `{"limits": {"spend_daily": 5}}`, 400, "invalid_request", "limits.spend_daily: want an amount as a decimal string"},
 		{"POST", acme + "/keys", `{"limits": {"spend": "5"}}`, 400, "invalid_request", `unknown field "spend"`},
 		{"POST", acme + "/keys", `{"limits": {"rpm": 5, "rpm": 500}}`, 400, "invalid_request", "rpm is given twice"},
@@ -95,6 +93,13 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/ledgers", "", 404, "not_found", "/admin/v1/openapi.yaml describes it"},
 	} {
 		o.refused(tt.method, tt.path, tt.body, tt.status, tt.code, tt.words)
+	}
+	for _, limit := range []string{"spend_total", "spend_daily", "spend_monthly", "tokens", "rpm", "tpm", "parallel"} { // 0 would be none
+		nothing := "0"
+		if strings.HasPrefix(limit, "spend") {
+			nothing = `"0"`
+		}
+		o.refused("POST", acme+"/keys", `{"limits": {"`+limit+`": `+nothing+`}}`, 400, "invalid_request", "limits."+limit+" is "+nothing)
 	}
 	a := decode[ledger.Account](o, o.do("GET", acme, ""))
 	keys := decode[[]ledger.Key](o, o.do("GET", acme+"/keys", ""))
