@@ -348,6 +348,8 @@ func slipIn(value gjson.Result) (slip string) {
 				slip = fmt.Sprintf("unknown field %q: names are in lower case", name)
 			case slices.Contains(names, name):
 				slip = name + " is given twice: want one value for it"
+			case member.Type == gjson.Null:
+				slip = name + " is null: give it a value, or leave it out"
 			case member.Type == gjson.String && member.Str == "" && !mayBeEmpty(name):
 				slip = name + " is empty: give it a value, or leave it out"
 			case strings.ContainsRune(member.Str, utf8.RuneError):

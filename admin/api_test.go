@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,19 @@ func (o *operator) testKeysAndCalls() {
 	if len(entries) != 2 || entries[0].RequestID != charged || entries[1].Type != ledger.TypeRefund {
 		o.Errorf("journal %+v", entries)
 	}
+	day := entries[0].Time.In(o.ledger.Timezone())
+	for query, want := range map[string]bool{
+		"since=" + day.Format(time.DateOnly):                          true,
+		"since=" + meter.NextDay(day).Format(time.DateOnly):           false,
+		"until=" + day.Format(time.DateOnly):                          true, // a day is in it whole
+		"until=" + day.AddDate(0, 0, -1).Format(time.DateOnly):        false,
+		"until=" + day.UTC().Format("2006-01-02T15:04:05.999999999Z"): false,
+	} {
+		found := slices.ContainsFunc(decode[[]ledger.Entry](o, o.do("GET", "/accounts/acme/journal?"+query, "")), func(e ledger.Entry) bool { return e.ID == entries[0].ID })
+		if found != want {
+			o.Errorf("%s: the charge of %s is there: %t", query, day, found)
+		}
+	}
 	// The + of a zone is a blank in a query that was not encoded.
 	if later := decode[[]ledger.Entry](o, o.do("GET", "/accounts/acme/journal?since=2026-01-01T00:00:00+08:00&until=2026-01-02T00:00:00%2B08:00", "")); len(later) != 0 {
 		o.Errorf("journal of a day %+v", later)
@@ -115,6 +129,7 @@ func (o *operator) testKeysAndCalls() {
 	if csv := o.do("GET", month+"?format=csv", ""); csv.header.Get("Content-Type") != "text/csv; charset=utf-8" || !strings.Contains(string(csv.body), ",input=1500,0.4,CNY,1000") {
 		o.Errorf("csv %s", csv.body)
 	}
+	o.refused("POST", "/accounts/bolt/keys/"+k.ID+"/revoke", "", 404, "not_found", "key "+k.ID) // another's
 	if revoked := decode[ledger.Key](o, o.do("POST", "/accounts/acme/keys/"+k.ID+"/revoke", "")); revoked.Status != "revoked" {
 		o.Errorf("revoked %+v", revoked)
 	}

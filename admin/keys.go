@@ -39,7 +39,7 @@ func (l *keyLimits) UnmarshalJSON(text []byte) error {
 		"spend_total": int64(l.SpendTotal), "spend_daily": int64(l.SpendDaily), "spend_monthly": int64(l.SpendMonthly),
 		"tokens": l.Tokens, "rpm": l.RPM, "tpm": l.TPM, "parallel": l.Parallel,
 	} {
-		if value, there := given[name]; there && is <= 0 && string(value) != "null" {
+		if value, there := given[name]; there && is <= 0 {
 			return fmt.Errorf("limits.%s is %s: want more than 0, or leave it out; a key that may do nothing is a revoked one", name, value)
 		}
 	}
