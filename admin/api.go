@@ -1,34 +1,22 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"reflect"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
 	"go.uber.org/zap"
 
 	"github.com/tollgate/tollgate/ledger"
-	"github.com/tollgate/tollgate/meter"
 )
 
 const (
 	prefix = "/admin/v1"
-	// maxBody bounds what an operator sends: a key with its lists is a few KiB.
-	maxBody = 1 << 20
-	// bodyTimeout is how long it may take to come: who sends nothing would keep a connection for ever.
-	bodyTimeout = 30 * time.Second
 	// archiveTimeout bounds the wait for the archive after a booking, which stands by then.
 	archiveTimeout = 5 * time.Second
 )
@@ -193,6 +181,14 @@ func (a *api) refuse(w http.ResponseWriter, err error) {
 	writeError(w, status, code, err.Error())
 }
 
+// shown is the answer to what has been done. The error of showing it, alone, would be taken for that of doing it.
+func shown(value any, err error) (any, error) {
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be shown: %w: %w", err, ledger.ErrUncertain)
+	}
+	return value, nil
+}
+
 func (a *api) describe(*call) (any, error) {
 	return document{"application/yaml", func(w io.Writer) error { _, err := w.Write(description); return err }}, nil
 }
@@ -220,218 +216,4 @@ func (w *answer) Write(b []byte) (int, error) {
 		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriter.Write(b)
-}
-
-// call is one request of an operator.
-type call struct {
-	*http.Request
-	w     http.ResponseWriter
-	given map[string]string // by the URL's query
-}
-
-func (c *call) account() string { return c.PathValue("account") }
-
-// invalid is an error of what was sent, which says what would be right.
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ledger.ErrInvalid, fmt.Errorf(format, args...))
-}
-
-var errTooLarge = fmt.Errorf("the body is larger than %d bytes", maxBody)
-
-// shown is the answer to what has been done. The error of showing it, alone, would be taken for that of doing it.
-func shown(value any, err error) (any, error) {
-	if err != nil {
-		return nil, fmt.Errorf("it cannot be shown: %w: %w", err, ledger.ErrUncertain)
-	}
-	return value, nil
-}
-
-// boundBody bounds the wait for a body, also where nobody reads it: the server does, at the end. The zero time: it has come.
-func boundBody(w http.ResponseWriter, until time.Time) {
-	_ = http.NewResponseController(w).SetReadDeadline(until) // what has no deadlines is no server
-}
-
-// read takes the body, a JSON object, into what into points at. No body is an empty one. What it does not know, or is told
-// twice, it refuses: who misspells a limit must not get a key without it.
-func (c *call) read(into any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
-	boundBody(c.w, time.Time{})
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return errTooLarge
-	case err != nil:
-		return invalid("the body broke off: %w", err)
-	case len(bytes.TrimSpace(body)) == 0:
-		body = []byte("{}")
-	}
-	if !utf8.Valid(body) {
-		return invalid("the body is not UTF-8")
-	}
-	if err := strictly(body, into); err != nil {
-		return invalid("the body: %w", plain(err))
-	}
-	value := gjson.ParseBytes(body)
-	if !value.IsObject() {
-		return invalid("the body: want a JSON object, not %s", value.Raw)
-	}
-	if slip := slipIn(value); slip != "" {
-		return invalid("the body: %s", slip)
-	}
-	return nil
-}
-
-// strictly reads one value, all of whose names it must know.
-func strictly(text []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("want one JSON object, and nothing behind it")
-	}
-	return nil
-}
-
-// plain says what is wrong with JSON in the words of who wrote it.
-func plain(err error) error {
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &wrong) && wrong.Field == "":
-		return fmt.Errorf("want a JSON object, not %s", article(wrong.Value))
-	case errors.As(err, &wrong):
-		field := strings.ReplaceAll(wrong.Field, "KeyLimits.", "") // Go's name for what is embedded in keyLimits
-		return fmt.Errorf("%s: want %s, not %s", field, kindOf(wrong.Type), article(wrong.Value))
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("it is not JSON: it ends too early")
-	}
-	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
-}
-
-// article puts one before what Go calls a value: array, bool, number, number 1.5, object, string.
-func article(value string) string {
-	if value == "array" || value == "object" {
-		return "an " + value
-	}
-	return "a " + value
-}
-
-func kindOf(t reflect.Type) string {
-	switch {
-	case t == reflect.TypeFor[meter.Nano]():
-		return `an amount as a decimal string, such as "10" or "0.25"`
-	case t.Kind() == reflect.Int64:
-		return "a whole number"
-	case t.Kind() == reflect.Slice:
-		return "a list of strings"
-	case t.Kind() == reflect.Bool:
-		return "true or false"
-	case t.Kind() == reflect.Struct:
-		return "an object"
-	}
-	return "a string"
-}
-
-// mayBeEmpty are the texts that may say nothing. Any other that is empty is a variable that was not set: without the ref that
-// was meant a topup is booked at each repeat, without the expires_at a key never ends.
-func mayBeEmpty(name string) bool { return name == "name" || name == "reason" }
-
-// slipIn is what is wrong with an object, or one within it, and Go's decoder passes over: it takes names in any case, and of
-// those that are given twice the last.
-func slipIn(value gjson.Result) (slip string) {
-	var names []string
-	value.ForEach(func(key, member gjson.Result) bool {
-		if name := key.String(); value.IsObject() {
-			switch {
-			case strings.ContainsFunc(name, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') }):
-				slip = fmt.Sprintf("unknown field %q: names are in lower case", name)
-			case slices.Contains(names, name):
-				slip = name + " is given twice: want one value for it"
-			case member.Type == gjson.Null:
-				slip = name + " is null: give it a value, or leave it out"
-			case member.Type == gjson.String && member.Str == "" && !mayBeEmpty(name):
-				slip = name + " is empty: give it a value, or leave it out"
-			case strings.ContainsRune(member.Str, utf8.RuneError):
-				slip = name + " has half a character (\\ud83d, or U+FFFD for one): want whole ones, or two refs might be one"
-			}
-			names = append(names, name)
-		}
-		if slip == "" && (member.IsObject() || member.IsArray()) {
-			slip = slipIn(member)
-		}
-		return slip == ""
-	})
-	return slip
-}
-
-// query is what the URL's query gives under these names. Another name is refused, and so is one without a value.
-func (c *call) query(names []string) (map[string]string, error) {
-	given := make(map[string]string)
-	values, err := url.ParseQuery(c.URL.RawQuery)
-	if err != nil {
-		return nil, invalid("the query: %w", err)
-	}
-	for name, list := range values {
-		switch {
-		case len(names) == 0:
-			return nil, invalid("the query: there is no %q: this takes no query", name)
-		case !slices.Contains(names, name):
-			return nil, invalid("the query: there is no %q: want %s", name, strings.Join(names, ", "))
-		case len(list) > 1:
-			return nil, invalid("the query: %s is given twice: want one value, or several with commas", name)
-		case list[0] == "":
-			return nil, invalid("the query: %s is empty: give it a value, or leave it out", name)
-		}
-		given[name] = list[0]
-	}
-	return given, nil
-}
-
-// idempotencyKey is the request's Idempotency-Key, "" without one.
-func (c *call) idempotencyKey() (string, error) {
-	switch given := c.Header.Values("Idempotency-Key"); {
-	case len(given) == 0:
-		return "", nil
-	case len(given) > 1:
-		return "", invalid("Idempotency-Key is given twice: want one")
-	case given[0] == "":
-		return "", invalid("Idempotency-Key is empty: give it a value, such as a UUID, or leave it out")
-	default:
-		if err := ledger.CheckRef(given[0]); err != nil {
-			return "", fmt.Errorf("Idempotency-Key: %w", err)
-		}
-		return given[0], nil
-	}
-}
-
-// ref is the reference under which a booking is made once: the body's, or the Idempotency-Key.
-func (c *call) ref(given string) (string, error) {
-	key, err := c.idempotencyKey()
-	switch {
-	case err != nil || key == "" || key == given:
-		return given, err
-	case given != "":
-		return "", invalid("ref and Idempotency-Key differ, and either makes a repeat book once: want one of them")
-	}
-	return key, nil
-}
-
-// moment reads a time that was given as text; nil for none.
-func moment(name, text string, zone *time.Location, parse func(string, *time.Location) (time.Time, error)) (*time.Time, error) {
-	if text == "" {
-		return nil, nil
-	}
-	t, err := parse(text, zone)
-	if err != nil {
-		return nil, invalid("%s: %w", name, err)
-	}
-	return &t, nil
-}
-
-// expiry reads when what is made now ends: a date is in it whole.
-func (a *api) expiry(text string) (*time.Time, error) {
-	return moment("expires_at", text, a.ledger.Timezone(), func(s string, zone *time.Location) (time.Time, error) {
-		return meter.ParseExpiry(s, zone, time.Now())
-	})
 }
