@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,16 +73,20 @@ type archiver struct {
 
 // word is whether this process booked an operator's word in a shard, and has not archived it yet.
 type word struct {
-	said      atomic.Bool
-	archiving sync.Mutex
+	said atomic.Bool
+	turn chan struct{} // of one, who archives; others wait for that as long as they like
 }
 
 func newArchiver(l *Ledger, o *Options) *archiver {
+	words := make([]word, len(l.tags))
+	for shard := range words {
+		words[shard].turn = make(chan struct{}, 1)
+	}
 	return &archiver{
 		shards: l.shards, vault: l.vault, recoverer: l.recoverer, run: l.run,
 		interval: o.ArchiveInterval, keep: o.ArchiveKeep, bound: o.ArchiveBacklog, observe: o.ObserveArchive,
 		holder: newID("archiver_", time.Now()), trimAt: make([]time.Time, len(l.tags)),
-		marks: make([]atomic.Int64, len(l.tags)), words: make([]word, len(l.tags)),
+		marks: make([]atomic.Int64, len(l.tags)), words: words,
 	}
 }
 
@@ -290,8 +293,12 @@ func (l *Ledger) ArchiveWord(ctx context.Context) error {
 // until what it said is archived, whoever does it; what fails stays to be done.
 func (w *archiver) word(ctx context.Context, shard int) (err error) {
 	word := &w.words[shard]
-	word.archiving.Lock()
-	defer word.archiving.Unlock()
+	select {
+	case word.turn <- struct{}{}:
+		defer func() { <-word.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: shard %d: %w", ErrUnavailable, shard, ctx.Err())
+	}
 	if !word.said.Swap(false) {
 		return nil
 	}
