@@ -404,32 +404,32 @@ func (g *settleLog) answered(segment uint64) {
 // purge removes segments that nobody needs: all calls in them have ended, are
 // booked, and are old enough; with a watermark, the archive has them too.
 // Without one, an hour of records is kept while they fill less than half of
-// the log.
+// the log. That no segment can be begun keeps none from being removed: the disk
+// may be full, and have room after it.
 func (g *settleLog) purge(now time.Time, watermark func(shard int) int64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	var notBegun error
 	if now.Sub(g.begun) > rotateAge {
-		if err := g.wal.Rotate(); err != nil {
-			return err
+		if notBegun = g.wal.Rotate(); notBegun == nil {
+			g.begun = now
 		}
-		g.begun = now
 	}
-	for removed := true; removed; {
+	for {
 		used, bound := g.wal.Used()
-		removed = false
+		removed := uint64(0)
 		err := g.wal.Purge(func(segment uint64) bool {
-			if removed || !g.segments[segment].outlived(now, used > bound/2, watermark) {
+			if removed != 0 || !g.segments[segment].outlived(now, used > bound/2, watermark) {
 				return false
 			}
-			delete(g.segments, segment)
-			removed = true
+			removed = segment
 			return true
 		})
-		if err != nil {
-			return err
+		if err != nil || removed == 0 {
+			return cmp.Or(notBegun, err)
 		}
+		delete(g.segments, removed)
 	}
-	return nil
 }
 
 func (g *settleLog) close() error {
