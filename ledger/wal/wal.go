@@ -469,12 +469,20 @@ func (l *Log) Ready() error {
 }
 
 // Purge removes the oldest segments for as long as done agrees; the current
-// one stays.
+// one stays. Where the log was taken away it removes nothing: what bears the
+// names of its segments may be another's.
 func (l *Log) Purge(done func(segment uint64) bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.broken != nil {
+		return l.broken
+	}
+	if err := l.inPlace(); err != nil {
+		return err
+	}
 	for len(l.segments) > 1 && done(l.segments[0].number) {
-		if err := os.Remove(l.path(l.segments[0].number)); err != nil {
+		err := os.Remove(l.path(l.segments[0].number))
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // somebody may have been here first
 			return fmt.Errorf("settlement log: %w", err)
 		}
 		l.used -= l.segments[0].size
