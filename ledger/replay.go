@@ -388,7 +388,6 @@ func (r *replay) abandon(ctx context.Context, rec *logRecord, segment uint64) er
 			return sweepErr
 		}
 		outcome = answer.text(0)
-		r.log.found(segment, shard, answer.integer(1))
 	} else if !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -398,10 +397,13 @@ func (r *replay) abandon(ctx context.Context, rec *logRecord, segment uint64) er
 		r.done.There++
 	}
 	if rec.kind == recordProgress {
-		if _, err := r.log.end(recordAbandon, &rec.booking); err != nil {
+		at, err := r.log.end(recordAbandon, &rec.booking)
+		if err != nil {
 			return err
 		}
+		segment = at.Segment
 	}
+	r.log.found(segment, shard, l.at(shard).seq()) // whoever has ended it: no later than this
 	r.log.done(&rec.booking)
 	return nil
 }
