@@ -384,13 +384,15 @@ func (g *settleLog) found(segment uint64, shard int, seq int64) {
 	g.segments.booked(segment, shard, seq)
 }
 
-// askAll begins a replay: whether Redis has what is in any segment is to be seen. What it cannot bring yet may be older than
-// all that purging goes by.
+// askAll begins a replay: whether Redis has what is in any segment, and where, is to be seen. What it cannot bring yet may be
+// older than all that purging goes by; and what Redis had lost may stand under an earlier id now than it did, and the shard
+// never come to that again.
 func (g *settleLog) askAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, u := range g.segments {
 		u.owing = true
+		clear(u.heads)
 	}
 }
 
