@@ -53,8 +53,10 @@ type settleLog struct {
 	doubts   map[string]bool        // request ids that replay has given up
 	segments segments
 	notes    []byte // records that ride along with the next write
-	payload  []byte // reused by write
-	begun    time.Time
+	// more are notes before those, in pieces that a record of the wal can take: the disk has no room for them yet.
+	more    [][]byte
+	payload []byte // reused by write
+	begun   time.Time
 }
 
 // A loggedCall is a call from its open record to the word that Redis has booked its end.
@@ -187,6 +189,14 @@ func (g *settleLog) forget(id string, shard int, seq int64) {
 // write appends a record, and the notes that wait with it. mu is held.
 func (g *settleLog) write(r *logRecord) (wal.Position, error) {
 	now := time.Now()
+	for len(g.more) > 0 {
+		at, err := g.wal.Append(g.more[0])
+		if err != nil {
+			return at, err
+		}
+		g.more = g.more[1:]
+		g.segments.wrote(at.Segment, now)
+	}
 	g.payload = append(append(g.payload[:0], recordVersion), g.notes...)
 	if r.kind != 0 {
 		r.atMS = now.UnixMilli()
@@ -306,7 +316,9 @@ func (g *settleLog) note(r *logRecord, shard int) {
 	g.notes = r.appendTo(g.notes)
 	g.forget(r.id, shard, r.seq)
 	if len(g.notes) > notesBound {
-		_, _ = g.write(&logRecord{}) // those that cannot be written wait on
+		if _, err := g.write(&logRecord{}); err != nil { // they wait on
+			g.more, g.notes = append(g.more, append([]byte{recordVersion}, g.notes...)), g.notes[:0]
+		}
 	}
 }
 
@@ -341,7 +353,7 @@ func (g *settleLog) sync(at wal.Position) error { return g.wal.Sync(at) }
 func (g *settleLog) flush() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.notes) == 0 {
+	if len(g.notes) == 0 && len(g.more) == 0 {
 		return nil
 	}
 	_, err := g.write(&logRecord{})
