@@ -143,7 +143,7 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...
 func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
 	r, err := l.run(ctx, s, shard, keys, args)
 	// Not before: whoever archives another's word meanwhile would take this one, not yet booked, for archived, too.
-	l.archive.words[shard].said.Store(true)
+	l.archive.words[shard].say(l.at(shard))
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", err, ErrUncertain)

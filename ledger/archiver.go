@@ -71,11 +71,14 @@ type archiver struct {
 	words   []word                 // by shard
 }
 
-// word is whether this process booked an operator's word in a shard, and has not archived it yet.
+// word is where a shard was when this process booked the first of an operator's words in it that it has not archived yet; else 0.
 type word struct {
-	said atomic.Bool
+	said atomic.Int64  // a position
 	turn chan struct{} // of one, who archives; others wait for that as long as they like
 }
+
+// say notes that a word has been booked, or may have been.
+func (w *word) say(at position) { w.said.CompareAndSwap(0, max(1, int64(at))) }
 
 func newArchiver(l *Ledger, o *Options) *archiver {
 	words := make([]word, len(l.tags))
@@ -291,6 +294,7 @@ func (l *Ledger) ArchiveWord(ctx context.Context) error {
 
 // word archives what was said in a shard. Of several callers at once each waits
 // until what it said is archived, whoever does it; what fails stays to be done.
+// Whether a word outlived a recovery nobody can tell from the seq: another entry may have its id. So that is told, once.
 func (w *archiver) word(ctx context.Context, shard int) (err error) {
 	word := &w.words[shard]
 	select {
@@ -299,19 +303,25 @@ func (w *archiver) word(ctx context.Context, shard int) (err error) {
 	case <-ctx.Done():
 		return fmt.Errorf("%w: shard %d: %w", ErrUnavailable, shard, ctx.Err())
 	}
-	if !word.said.Swap(false) {
+	said := word.said.Swap(0)
+	if said == 0 {
 		return nil
 	}
+	at := w.at(shard)
 	switch {
 	case w.vault.here():
-		err = w.archiveUpTo(ctx, shard, w.at(shard).seq())
+		err = w.archiveUpTo(ctx, shard, at.seq())
 	case w.vault.identity != "":
 		err = fmt.Errorf("%w: the ledger has an archive, and none is configured here: name it as archive.url in the file of -c", ErrUnavailable)
 	}
 	if err != nil {
-		word.said.Store(true)
+		word.said.Store(said)
+		return err
 	}
-	return err
+	if w.vault.here() && at.epoch() > position(said).epoch() {
+		return fmt.Errorf("%w: shard %d: Redis was recovered since it was booked, and may have lost it: look whether it is there", ErrUnavailable, shard)
+	}
+	return nil
 }
 
 // archiveUpTo archives a shard up to an entry, as the archiver would a moment later.
