@@ -173,7 +173,8 @@ func (r *replayer) waiting(ctx context.Context) error {
 	return err
 }
 
-// adoptOthers books what is in the logs beside our own that nobody has. A ledger
+// adoptOthers books what is in the logs beside our own that nobody has. One that
+// cannot be read is told of, and left: this process has no part in it. A ledger
 // without a log of its own, such as a verb's, has no replayer, and none beside it:
 // the files of the working directory are not its business, whatever they are called.
 func (r *replayer) adoptOthers(ctx context.Context) error {
@@ -193,8 +194,11 @@ func (r *replayer) adoptOthers(ctx context.Context) error {
 		if errors.Is(err, errLogTaken) {
 			continue
 		}
-		if err != nil && !errors.Is(err, ErrUnavailable) {
-			return err
+		if err != nil && !errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+			// No waiting helps: who has looked at it starts a proxy, or replays it by the verb.
+			r.ledger.logger.Error("a settlement log of another proxy cannot be read, and what is left in it is not booked: a person must look, "+
+				"and then `tollgate log replay` it", zap.String("log", dir), zap.Error(err))
+			continue
 		}
 		if err != nil {
 			err = fmt.Errorf("%s: %w", dir, err)
