@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -162,19 +163,15 @@ func (w *archiver) archiveAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metas, err := w.archiveMetas(ctx)
-	if err != nil {
-		return err
-	}
-	renewed := time.Now()
-	var failures []error
+	metas := w.eachArchiveMeta(ctx)
+	renewed, failures := time.Now(), failed(metas)
 	for shard, head := range heads {
-		if metas[shard].fork != "" {
+		if metas[shard].err != nil || metas[shard].fork != "" {
 			continue
 		}
 		if time.Since(renewed) > w.leaseTTL()/3 {
 			if mine, err = a.Lease(ctx, archiverLease, w.holder, w.leaseTTL()); err != nil || !mine {
-				return err
+				return errors.Join(append(failures, err)...)
 			}
 			renewed = time.Now()
 		}
@@ -373,14 +370,18 @@ func (w *archiver) trim(ctx context.Context, shard int, upTo int64) error {
 	return nil
 }
 
-// measureLag measures how far the archive is behind, and tells admission and readiness.
-func (w *archiver) measureLag(ctx context.Context) error {
-	metas, err := w.archiveMetas(ctx)
-	if err != nil {
-		return err
+// measureLag measures how far the archive is behind, in the shards that can be asked, and tells admission and readiness.
+func (w *archiver) measureLag(ctx context.Context) (err error) {
+	metas := w.eachArchiveMeta(ctx)
+	failures := failed(metas)
+	if !slices.ContainsFunc(metas, func(m archiveMeta) bool { return m.err == nil }) {
+		return errors.Join(failures...)
 	}
 	w.state.Backlog, w.state.Forked = 0, make(map[int]string)
 	for shard, m := range metas {
+		if m.err != nil {
+			continue
+		}
 		w.state.Backlog += max(0, m.at.seq()-m.archived)
 		raise(&w.marks[shard], m.archived)
 		if m.fork != "" {
@@ -391,7 +392,7 @@ func (w *archiver) measureLag(ctx context.Context) error {
 		return err
 	}
 	w.tell()
-	return nil
+	return errors.Join(failures...)
 }
 
 // oldestWaiting is the age of the oldest entry that is not archived.
@@ -399,7 +400,7 @@ func (w *archiver) oldestWaiting(ctx context.Context, metas []archiveMeta) (time
 	waiting := make(map[int]*redis.Cmd)
 	_, err := w.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for shard, m := range metas {
-			if m.at.seq() > m.archived {
+			if m.err == nil && m.at.seq() > m.archived {
 				waiting[shard] = p.Do(ctx, "XRANGE", w.journalKey(shard), entryID(m.archived+1), "+", "COUNT", 1)
 			}
 		}

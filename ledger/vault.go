@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -210,34 +212,66 @@ type archiveMeta struct {
 	archived   int64
 	fork       string
 	recovering string
+	err        error // why it is not known
 }
 
-// archiveMetas reads the metas of all shards.
+// archiveMetas reads the metas of all shards, for who needs every one.
 func (s *shards) archiveMetas(ctx context.Context) ([]archiveMeta, error) {
+	metas := s.eachArchiveMeta(ctx)
+	return metas, errors.Join(failed(metas)...)
+}
+
+// failed is why metas are not known, each reason once: what is wrong with a server, all of its shards say.
+func failed(metas []archiveMeta) (failures []error) {
+	shards := make(map[string][]int)
+	for shard, m := range metas {
+		if m.err != nil {
+			shards[m.err.Error()] = append(shards[m.err.Error()], shard)
+		}
+	}
+	for _, text := range slices.Sorted(maps.Keys(shards)) {
+		first, n := shards[text][0], len(shards[text])
+		err := metas[first].err
+		switch {
+		case n == 1:
+			err = fmt.Errorf("shard %d: %w", first, err)
+		case n < len(metas):
+			err = fmt.Errorf("shard %d and %d more: %w", first, n-1, err)
+		}
+		failures = append(failures, err)
+	}
+	return failures
+}
+
+// eachArchiveMeta reads the metas of all shards. One that cannot be read, of a server that is away or damaged, keeps no other
+// from it.
+func (s *shards) eachArchiveMeta(ctx context.Context) []archiveMeta {
 	answers := make([]*redis.SliceCmd, len(s.tags))
-	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
 		for shard := range s.tags {
 			answers[shard] = p.HMGet(ctx, s.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
 	metas := make([]archiveMeta, len(s.tags))
 	for shard, answer := range answers {
-		values := answer.Val()
+		values, err := answer.Result()
+		if err != nil {
+			metas[shard].err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+			continue
+		}
 		text := func(i int) string {
 			value, _ := values[i].(string)
 			return value
 		}
 		if text(0) != s.identity {
-			return nil, fmt.Errorf("%w: shard %d: its meta is gone, or another ledger's", ErrUnavailable, shard)
+			metas[shard].err = fmt.Errorf("%w: its meta is gone, or another ledger's", ErrUnavailable)
+			continue
 		}
 		metas[shard] = archiveMeta{
 			at: positionOf(values[1], values[2]), archive: text(3), archived: positionOf(values[4], nil).seq(),
 			fork: text(5), recovering: text(6),
 		}
 	}
-	return metas, nil
+	return metas
 }
