@@ -11,24 +11,39 @@ func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimit(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "10", "0", AccountOptions{})
 		f.grant(Grant{Account: "acme", Quantity: 1_000_000, Order: AfterBalance})
-		other, limited := f.key("acme", KeyLimits{}), f.key("acme", KeyLimits{SpendTotal: f.nano("0.5")})
-
-		whole := f.reserve(other, charge(f, "input 10 1")) // all that the wallets have
-		used := charge(f, "input 10000 0.5/1K")            // 5 in cash
-		hold := f.reserve(limited, used)
-		if hold.Cash != 0 || paid(hold.Packs) != "pack:p1 10000" {
-			f.Errorf("hold %+v", hold)
-		}
-		f.release(whole)
-		receipt := f.settle(hold, used)
-		if got := paid(receipt.Paid); got != "pack:p1 10000" || receipt.Overrun != 0 {
-			f.Errorf("paid %s, overrun %s", got, receipt.Overrun)
-		}
-		f.balances("acme", "10 0 0")
-		if use := f.keyUse(limited); use.SpendTotal > f.nano("0.5") {
-			f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
-		}
+		f.settlesWithinItsSpendLimit("input 10000 0.5/1K", "pack:p1 10000", "pack:p1 10000")
 	})
+}
+
+// Nor when the answer was of another unit than the quote, for which a pack after the wallets is there as well.
+func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimitInAnotherUnit(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		f.grant(Grant{Account: "acme", Unit: "image", Quantity: 100, Order: AfterBalance})
+		f.grant(Grant{Account: "acme", Quantity: 1_000_000, Order: AfterBalance})
+		f.settlesWithinItsSpendLimit("image 10 0.5", "pack:p1 10", "pack:p2 10000")
+	})
+}
+
+// settlesWithinItsSpendLimit holds a quote, all of it on packs since another call has the wallets, which then come up, and settles
+// 5 in cash by a key that may spend 0.5.
+func (f *fixture) settlesWithinItsSpendLimit(quote, held, paidBy string) {
+	f.Helper()
+	other, limited := f.key("acme", KeyLimits{}), f.key("acme", KeyLimits{SpendTotal: f.nano("0.5")})
+	whole := f.reserve(other, charge(f, "input 10 1")) // all that the wallets have
+	hold := f.reserve(limited, charge(f, quote))
+	if hold.Cash != 0 || paid(hold.Packs) != held {
+		f.Errorf("hold %+v", hold)
+	}
+	f.release(whole)
+	receipt := f.settle(hold, charge(f, "input 10000 0.5/1K"))
+	if got := paid(receipt.Paid); got != paidBy || receipt.Overrun != 0 {
+		f.Errorf("paid %s, overrun %s", got, receipt.Overrun)
+	}
+	f.balances("acme", "10 0 0")
+	if use := f.keyUse(limited); use.SpendTotal > f.nano("0.5") {
+		f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
+	}
 }
 
 // Nor when the call has no hold any more: it was swept, and settles late.
@@ -71,30 +86,6 @@ func TestPackAfterBalanceLeavesWhatOtherCallsOfTheKeyHold(t *testing.T) {
 		}
 		f.settle(other, cost(f, "0.3"))
 		if use := f.keyUse(limited); use.SpendTotal != f.nano("0.5") {
-			f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
-		}
-	})
-}
-
-// Nor when the answer was of another unit than the quote, for which a pack after the wallets is there as well.
-func TestPackAfterBalanceKeepsAKeyWithinItsSpendLimitInAnotherUnit(t *testing.T) {
-	onRealRedis(t, func(f *fixture) {
-		f.account("acme", "10", "0", AccountOptions{})
-		f.grant(Grant{Account: "acme", Unit: "image", Quantity: 100, Order: AfterBalance})
-		f.grant(Grant{Account: "acme", Quantity: 1_000_000, Order: AfterBalance})
-		other, limited := f.key("acme", KeyLimits{}), f.key("acme", KeyLimits{SpendTotal: f.nano("0.5")})
-
-		whole := f.reserve(other, charge(f, "input 10 1")) // all that the wallets have
-		hold := f.reserve(limited, charge(f, "image 10 0.5"))
-		if hold.Cash != 0 || paid(hold.Packs) != "pack:p1 10" {
-			f.Errorf("hold %+v", hold)
-		}
-		f.release(whole)
-		receipt := f.settle(hold, charge(f, "input 10000 0.5/1K")) // 5 in cash
-		if got := paid(receipt.Paid); got != "pack:p2 10000" || receipt.Overrun != 0 {
-			f.Errorf("paid %s, overrun %s", got, receipt.Overrun)
-		}
-		if use := f.keyUse(limited); use.SpendTotal > f.nano("0.5") {
 			f.Errorf("the key may spend 0.5, and has spent %s", use.SpendTotal)
 		}
 	})
