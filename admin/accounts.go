@@ -63,14 +63,10 @@ func (a *api) topUp(c *call) (any, error) {
 		Wallet ledger.Wallet `json:"wallet"`
 		Ref    string        `json:"ref"`
 	}
-	if err := c.read(&body); err != nil {
+	if err := c.readBooking(&body, &body.Ref); err != nil {
 		return nil, err
 	}
-	ref, err := c.ref(body.Ref)
-	if err != nil {
-		return nil, err
-	}
-	return a.ledger.TopUp(c.Context(), ledger.Topup{Account: c.account(), Amount: body.Amount, Wallet: body.Wallet, Ref: ref})
+	return a.ledger.TopUp(c.Context(), ledger.Topup{Account: c.account(), Amount: body.Amount, Wallet: body.Wallet, Ref: body.Ref})
 }
 
 func (a *api) adjust(c *call) (any, error) {
@@ -80,15 +76,11 @@ func (a *api) adjust(c *call) (any, error) {
 		Reason string        `json:"reason"`
 		Ref    string        `json:"ref"`
 	}
-	if err := c.read(&body); err != nil {
-		return nil, err
-	}
-	ref, err := c.ref(body.Ref)
-	if err != nil {
+	if err := c.readBooking(&body, &body.Ref); err != nil {
 		return nil, err
 	}
 	return a.ledger.Adjust(c.Context(), ledger.Adjustment{
-		Account: c.account(), Amount: body.Amount, Wallet: body.Wallet, Reason: body.Reason, Ref: ref,
+		Account: c.account(), Amount: body.Amount, Wallet: body.Wallet, Reason: body.Reason, Ref: body.Ref,
 	})
 }
 
@@ -99,18 +91,14 @@ func (a *api) refund(c *call) (any, error) {
 		Reason    string      `json:"reason"`
 		Ref       string      `json:"ref"`
 	}
-	if err := c.read(&body); err != nil {
+	if err := c.readBooking(&body, &body.Ref); err != nil {
 		return nil, err
 	}
 	if body.RequestID == "" {
 		return nil, invalid("request_id is needed: that of the charge to give back")
 	}
-	ref, err := c.ref(body.Ref)
-	if err != nil {
-		return nil, err
-	}
 	return a.ledger.Refund(c.Context(), ledger.Refund{
-		Account: c.account(), RequestID: body.RequestID, Amount: body.Amount, Reason: body.Reason, Ref: ref,
+		Account: c.account(), RequestID: body.RequestID, Amount: body.Amount, Reason: body.Reason, Ref: body.Ref,
 	})
 }
 
@@ -126,20 +114,16 @@ func (a *api) grantPack(c *call) (any, error) {
 		Order     string   `json:"order"`
 		Ref       string   `json:"ref"`
 	}{Priority: ledger.DefaultPriority}
-	if err := c.read(&body); err != nil {
+	if err := c.readBooking(&body, &body.Ref); err != nil {
 		return nil, err
 	}
 	expires, err := a.expiry(body.ExpiresAt)
 	if err != nil {
 		return nil, err
 	}
-	ref, err := c.ref(body.Ref)
-	if err != nil {
-		return nil, err
-	}
 	return a.ledger.GrantPack(c.Context(), ledger.Grant{
 		Account: c.account(), Unit: body.Unit, Quantity: body.Quantity, Models: body.Models, ExpiresAt: expires,
-		Priority: body.Priority, Order: body.Order, Ref: ref,
+		Priority: body.Priority, Order: body.Order, Ref: body.Ref,
 	})
 }
 

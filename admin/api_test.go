@@ -85,7 +85,7 @@ func (o *operator) testPacks() {
 }
 
 func (o *operator) testKeysAndCalls() {
-	k := decode[createdKey](o, o.do("POST", "/accounts/acme/keys", `{"name": "laptop", "limits": {"models": ["glm-4*"], "endpoints": ["chat"], "networks": ["10.0.0.0/8"],
+	k := decode[ledger.CreatedKey](o, o.do("POST", "/accounts/acme/keys", `{"name": "laptop", "limits": {"models": ["glm-4*"], "endpoints": ["chat"], "networks": ["10.0.0.0/8"],
 		"expires_at": "2036-01-31", "spend_total": "100", "spend_daily": "5", "spend_monthly": "50", "tokens": 100000, "rpm": 60, "tpm": 90000, "parallel": 4, "receipt_in_body": true}}`))
 	if !strings.HasPrefix(k.Secret, "tg-acme-") || k.Name != "laptop" || k.Limits.RPM != 60 || k.Limits.SpendDaily != 5*meter.NanoPerUnit || k.Limits.ExpiresAt == nil {
 		o.Errorf("key %+v", k)
@@ -171,7 +171,7 @@ func TestEndAHold(t *testing.T) {
 	o := newOperator(t)
 	o.do("POST", "/accounts", `{"id": "acme"}`)
 	o.do("POST", "/accounts/acme/topups", `{"amount": "50"}`)
-	k := decode[createdKey](o, o.do("POST", "/accounts/acme/keys", ""))
+	k := decode[ledger.CreatedKey](o, o.do("POST", "/accounts/acme/keys", ""))
 	alive := o.hold(k.Secret, 15*time.Minute)
 	o.refused("POST", "/accounts/acme/holds/"+alive+"/end", `{"charge": false}`, 409, "conflict", "its proxy may be at work")
 	abandoned := o.hold(k.Secret, time.Millisecond)
@@ -181,7 +181,7 @@ func TestEndAHold(t *testing.T) {
 		t.Errorf("holds %+v", holds)
 	}
 	end := "/accounts/acme/holds/" + abandoned + "/end"
-	if ended := decode[endedHold](o, o.do("POST", end, `{"charge": true}`)); ended.RequestID != abandoned || ended.Fee != meter.NanoPerUnit || ended.Entry == nil {
+	if ended := decode[ledger.EndedHold](o, o.do("POST", end, `{"charge": true}`)); ended.RequestID != abandoned || ended.Fee != meter.NanoPerUnit || ended.Entry == nil {
 		t.Errorf("ended %+v", ended)
 	}
 	o.refused("POST", end, `{"charge": false}`, 404, "not_found", "holds nothing")

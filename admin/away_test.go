@@ -77,7 +77,7 @@ func TestDoneButNotShown(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	o := operatorOf(t, redis, l)
 	o.do("POST", "/accounts", `{"id": "acme"}`)
-	k := decode[createdKey](o, o.do("POST", "/accounts/acme/keys", ""))
+	k := decode[ledger.CreatedKey](o, o.do("POST", "/accounts/acme/keys", ""))
 	for _, tt := range []struct{ script, method, path, body string }{
 		{"create", "POST", "/accounts", `{"id": "bolt"}`},
 		{"set", "PATCH", "/accounts/acme", `{"overdraft": "1"}`},

@@ -13,14 +13,6 @@ func (a *api) listHolds(c *call) (any, error) { return a.ledger.OpenHolds(c.Cont
 
 func (a *api) listOverdueHolds(c *call) (any, error) { return a.ledger.OverdueHolds(c.Context()) }
 
-// endedHold is what ending a hold came to.
-type endedHold struct {
-	Account   string        `json:"account"`
-	RequestID string        `json:"request_id"`
-	Fee       meter.Nano    `json:"fee"`
-	Entry     *ledger.Entry `json:"entry"` // null: nothing was charged
-}
-
 func (a *api) endHold(c *call) (any, error) {
 	var body struct {
 		Charge *bool `json:"charge"`
@@ -31,15 +23,12 @@ func (a *api) endHold(c *call) (any, error) {
 	if body.Charge == nil {
 		return nil, invalid("charge is needed: true charges what was delivered, false gives all of it back")
 	}
-	ended := endedHold{Account: c.account(), RequestID: c.PathValue("request")}
-	var err error
-	if ended.Entry, err = a.ledger.EndHold(c.Context(), ended.Account, ended.RequestID, *body.Charge); err != nil {
+	account, requestID := c.account(), c.PathValue("request")
+	entry, err := a.ledger.EndHold(c.Context(), account, requestID, *body.Charge)
+	if err != nil {
 		return nil, err
 	}
-	if ended.Entry != nil {
-		ended.Fee = ended.Entry.FeeDue()
-	}
-	return ended, nil
+	return ledger.NewEndedHold(account, requestID, entry), nil
 }
 
 // journal streams: it may be longer than memory.
@@ -53,19 +42,11 @@ func (a *api) journal(c *call) (any, error) {
 
 func (a *api) journalQuery(c *call) (q ledger.JournalQuery, err error) {
 	given := c.given
-	since, err := moment("since", zoned(given["since"]), a.ledger.Timezone(), meter.ParseSince)
-	if err != nil {
+	if q.Since, err = moment("since", zoned(given["since"]), a.ledger.Timezone(), meter.ParseSince); err != nil {
 		return q, err
 	}
-	until, err := moment("until", zoned(given["until"]), a.ledger.Timezone(), meter.ParseUntil)
-	if err != nil {
+	if q.Until, err = moment("until", zoned(given["until"]), a.ledger.Timezone(), meter.ParseUntil); err != nil {
 		return q, err
-	}
-	if since != nil {
-		q.Since = *since
-	}
-	if until != nil {
-		q.Until = *until
 	}
 	if types := given["type"]; types != "" {
 		q.Types = strings.Split(types, ",")

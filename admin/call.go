@@ -202,33 +202,41 @@ func (c *call) idempotencyKey() (string, error) {
 	}
 }
 
-// ref is the reference under which a booking is made once: the body's, or the Idempotency-Key.
-func (c *call) ref(given string) (string, error) {
+// readBooking reads the body of what is booked once under a reference, the ref in it: if it names none, that is the Idempotency-Key.
+func (c *call) readBooking(into any, ref *string) error {
+	if err := c.read(into); err != nil {
+		return err
+	}
 	key, err := c.idempotencyKey()
 	switch {
-	case err != nil || key == "" || key == given:
-		return given, err
-	case given != "":
-		return "", invalid("ref and Idempotency-Key differ, and either makes a repeat book once: want one of them")
+	case err != nil || key == "" || key == *ref:
+		return err
+	case *ref != "":
+		return invalid("ref and Idempotency-Key differ, and either makes a repeat book once: want one of them")
 	}
-	return key, nil
+	*ref = key
+	return nil
 }
 
-// moment reads a time that was given as text; nil for none.
-func moment(name, text string, zone *time.Location, parse func(string, *time.Location) (time.Time, error)) (*time.Time, error) {
+// moment reads a time that was given as text; zero for none.
+func moment(name, text string, zone *time.Location, parse func(string, *time.Location) (time.Time, error)) (time.Time, error) {
 	if text == "" {
-		return nil, nil
+		return time.Time{}, nil
 	}
 	t, err := parse(text, zone)
 	if err != nil {
-		return nil, invalid("%s: %w", name, err)
+		return t, invalid("%s: %w", name, err)
 	}
-	return &t, nil
+	return t, nil
 }
 
-// expiry reads when what is made now ends: a date is in it whole.
+// expiry reads when what is made now ends: a date is in it whole. Nil: never.
 func (a *api) expiry(text string) (*time.Time, error) {
-	return moment("expires_at", text, a.ledger.Timezone(), func(s string, zone *time.Location) (time.Time, error) {
+	t, err := moment("expires_at", text, a.ledger.Timezone(), func(s string, zone *time.Location) (time.Time, error) {
 		return meter.ParseExpiry(s, zone, time.Now())
 	})
+	if err != nil || t.IsZero() {
+		return nil, err
+	}
+	return &t, nil
 }

@@ -66,7 +66,7 @@ func TestRepeatsThatNeedNoKey(t *testing.T) {
 		o.do("PATCH", "/accounts/acme", `{"overdraft": "0"}`)
 	}
 	o.do("POST", "/accounts/acme/packs", `{"quantity": 5}`)
-	k := decode[createdKey](o, o.do("POST", "/accounts/acme/keys", `{"name": ""}`))
+	k := decode[ledger.CreatedKey](o, o.do("POST", "/accounts/acme/keys", `{"name": ""}`))
 	first := string(o.do("POST", "/accounts/acme/packs/p1/revoke", "").body)
 	if again := string(o.do("POST", "/accounts/acme/packs/p1/revoke", "").body); again != first {
 		t.Errorf("revoked as %s and %s", first, again)

@@ -13,12 +13,6 @@ import (
 
 func (a *api) listKeys(c *call) (any, error) { return a.ledger.Keys(c.Context(), c.account()) }
 
-// createdKey is a key with its secret, which is kept nowhere.
-type createdKey struct {
-	*ledger.Key
-	Secret string `json:"secret"`
-}
-
 // keyLimits are a key's limits as people write them: a date will do for the end.
 type keyLimits struct {
 	ledger.KeyLimits
@@ -73,7 +67,7 @@ func (a *api) createKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return createdKey{key, secret}, nil
+	return ledger.CreatedKey{Key: key, Secret: secret}, nil
 }
 
 func (a *api) revokeKey(c *call) (any, error) {

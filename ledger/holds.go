@@ -119,6 +119,23 @@ func (s *accountState) openHold(id, text string) (OpenHold, error) {
 	return h, r.err
 }
 
+// EndedHold is what ending a hold came to, as verbs and the admin API show it.
+type EndedHold struct {
+	Account   string     `json:"account"`
+	RequestID string     `json:"request_id"`
+	Fee       meter.Nano `json:"fee"`
+	Entry     *Entry     `json:"entry"` // null: nothing was charged
+}
+
+// NewEndedHold is that of a hold for which EndHold has returned entry.
+func NewEndedHold(account, requestID string, entry *Entry) EndedHold {
+	ended := EndedHold{Account: account, RequestID: requestID, Entry: entry}
+	if entry != nil {
+		ended.Fee = entry.FeeDue()
+	}
+	return ended
+}
+
 // EndHold ends a hold whose time is over, whatever policy.on_abandoned says:
 // with charge, what its last checkpoint says was delivered is charged, and the
 // entry returned; all else is given back. Should the call settle late after

@@ -149,6 +149,12 @@ type Key struct {
 	Tokens   RateState `json:"-"`
 }
 
+// CreatedKey is a key with its secret, which is kept nowhere: verbs and the admin API show it this once.
+type CreatedKey struct {
+	*Key
+	Secret string `json:"secret"`
+}
+
 // Credential is what a client presents, already hashed: tg-<account>-<secret>.
 type Credential struct {
 	Account string

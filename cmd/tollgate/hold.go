@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tollgate/tollgate/ledger"
-	"github.com/tollgate/tollgate/meter"
 )
 
 func (p *program) hold() *cobra.Command {
@@ -110,23 +109,12 @@ after all, what was charged is refunded, and the true charge booked.`,
 	return c
 }
 
-// endedHold is what ending a hold came to.
-type endedHold struct {
-	Account   string        `json:"account"`
-	RequestID string        `json:"request_id"`
-	Fee       meter.Nano    `json:"fee"`
-	Entry     *ledger.Entry `json:"entry"` // null: nothing was charged
-}
-
 func (p *program) endHold(ctx context.Context, o *operator, account, requestID string, charge bool) error {
 	entry, err := o.EndHold(ctx, account, requestID, charge)
 	if err != nil {
 		return hint(err, ledger.ErrNotFound, "see `tollgate hold list %s`, and `tollgate journal %s` for how it ended", account, account)
 	}
-	ended := endedHold{Account: account, RequestID: requestID, Entry: entry}
-	if entry != nil {
-		ended.Fee = entry.FeeDue()
-	}
+	ended := ledger.NewEndedHold(account, requestID, entry)
 	return p.print(ended, func() string {
 		switch {
 		case entry != nil:

@@ -19,12 +19,6 @@ func (p *program) key() *cobra.Command {
 	}, p.keyCreate(), p.keyList(), p.keyRevoke())
 }
 
-// createdKey is a key with its secret, which is shown this once.
-type createdKey struct {
-	*ledger.Key
-	Secret string `json:"secret"`
-}
-
 func (p *program) keyCreate() *cobra.Command {
 	var key ledger.NewKey
 	var expires string
@@ -54,7 +48,7 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 					return noAccount(err, args[0])
 				}
 				done := fmt.Sprintf("key %s is made (if its secret is nowhere: `tollgate key revoke %s`)", created.ID, created.ID)
-				return p.printDone(done, createdKey{created, secret}, func() string {
+				return p.printDone(done, ledger.CreatedKey{Key: created, Secret: secret}, func() string {
 					return fmt.Sprintf("key %s of %s\nsecret, shown this once: %s\nlimits: %s\npoint an SDK at it: base_url http://%s/v1\n",
 						created.ID, created.Account, secret, limitsText(&created.Limits, o), reachable(o.cfg.Listen))
 				})

@@ -150,7 +150,7 @@ func TestTimesThatAreNone(t *testing.T) {
 func TestRevokeTellsIdsFromSecrets(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create tg-labs")
-	key := decode[createdKey](t, o.do("key create tg-labs --json"))
+	key := decode[ledger.CreatedKey](t, o.do("key create tg-labs --json"))
 	for _, pasted := range []string{key.Secret, key.Secret + " ", "Bearer " + key.Secret} {
 		if r := runWith(t, o.env, "key", "revoke", pasted); r.exit != exitUsage || !strings.Contains(r.stderr, "that is a secret, not a key's id") || strings.Contains(r.stderr, key.Secret) {
 			t.Errorf("%q: exit %d, %s", pasted, r.exit, r.stderr)
