@@ -37,6 +37,9 @@ func TestOneShardStopsNoOthersArchiving(t *testing.T) {
 		if want := f.shardSeq(1); int64(head.Seq) != want || w.state.Backlog != 0 {
 			t.Errorf("%s: shard 1 is archived up to %d of %d, backlog %d", name, head.Seq, want, w.state.Backlog)
 		}
+		if report, err := f.ledger.Audit(f.ctx(), ids[1]); err != nil || !report.OK {
+			t.Errorf("%s: the account of the other shard, audited: %+v, %v", name, report, err)
+		}
 		f.must(client.Rename(f.ctx(), "aside", meta).Err())
 	}
 	f.archiveNow()

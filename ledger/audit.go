@@ -426,6 +426,11 @@ func (c *comparison) holds() {
 		}
 	}
 	c.same(lawHoldSum, "held", int64(cash), c.state.fields["held"], true)
+	for id, quantity := range byPack {
+		if c.books.packs[id] == nil {
+			c.differ(c.state.id, lawHoldSum, "held of pack:"+id, "no such pack", quantity)
+		}
+	}
 	for id := range c.books.packs {
 		c.same(lawHoldSum, "held of pack:"+id, byPack[id], c.state.packs[id+":h"], false)
 		if remaining, _ := strconv.ParseInt(c.state.packs[id+":b"], 10, 64); byPack[id] > remaining {
@@ -450,6 +455,11 @@ func (c *comparison) keys() {
 	for suffix := range c.state.keys {
 		if !strings.Contains(suffix, ":") && c.books.keys[keyID(c.state.id, suffix)] == nil {
 			c.differ(c.state.id, lawConserve, "key:"+keyID(c.state.id, suffix), "is not in it", "exists")
+		}
+	}
+	for suffix, of := range held {
+		if suffix != "" && c.books.keys[keyID(c.state.id, suffix)] == nil {
+			c.differ(c.state.id, lawHoldSum, "key:"+keyID(c.state.id, suffix)+" parallel", "no such key", of.request)
 		}
 	}
 	for id, k := range c.books.keys {

@@ -21,7 +21,7 @@ func (a *auditor) archivePrefix(ctx context.Context, l *Ledger) error {
 		return err
 	}
 	// What Redis was told is read before the archive, and how far Redis is after it: both move on.
-	before, err := l.archiveMetas(ctx)
+	before, err := l.archiveMeta(ctx, a.shard)
 	if err != nil {
 		return err
 	}
@@ -33,14 +33,14 @@ func (a *auditor) archivePrefix(ctx context.Context, l *Ledger) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	metas, err := l.archiveMetas(ctx)
+	after, err := l.archiveMeta(ctx, a.shard)
 	if err != nil {
 		return err
 	}
-	if end := metas[a.shard].at.seq(); int64(archived) > end {
+	if end := after.at.seq(); int64(archived) > end {
 		a.differ("", lawArchivePrefix, "archive", fmt.Sprintf("ends at %d, as Redis does", end), fmt.Sprintf("ends at %d", archived))
 	}
-	if told := before[a.shard].archived; told > int64(archived) {
+	if told := before.archived; told > int64(archived) {
 		a.differ("", lawArchivePrefix, "archive", fmt.Sprintf("has all up to %d, as Redis was told", told), fmt.Sprintf("ends at %d", archived))
 	}
 	return a.sameEntries(ctx, l, store, int64(archived))

@@ -36,6 +36,10 @@ func TestAuditFindsWhatOneSideDoesNotKnow(t *testing.T) {
 		"a hold that is none": {func(f *fixture, own string) error {
 			return f.set(":holds", NewRequestID(), "damaged")
 		}, lawHoldSum, "hold req_", ""},
+		"a hold on a pack that is none": {func(f *fixture, _ string) error { return f.editHold("p1=", "p9=") }, lawHoldSum, "held of pack:p9", ""},
+		"a hold of a key that is none": {func(f *fixture, _ string) error {
+			return f.editHold(f.anyKey()+"\t", "0123456789ab\t")
+		}, lawHoldSum, "key:acme.0123456789ab parallel", ""},
 		"a hold beyond its pack": {func(f *fixture, own string) error { return f.set(":packs", "p1:b", 60) }, lawHoldCover, "pack:p1", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,4 +73,17 @@ func TestAuditOfOneAccountLooksAtNoOther(t *testing.T) {
 	}
 	_, err = f.ledger.Audit(f.ctx(), "nobody")
 	wants(t, err, ErrNotFound)
+}
+
+// editHold changes a part of acme's one hold.
+func (f *fixture) editHold(was, is string) error {
+	f.Helper()
+	for request, text := range f.server.Client().HGetAll(f.ctx(), f.ledger.accountKey(0, "acme")+":holds").Val() {
+		if !strings.Contains(text, was) {
+			f.Fatalf("no %q in the hold %q", was, text)
+		}
+		return f.set(":holds", request, strings.Replace(text, was, is, 1))
+	}
+	f.Fatal("no hold")
+	return nil
 }

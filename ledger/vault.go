@@ -249,29 +249,44 @@ func (s *shards) eachArchiveMeta(ctx context.Context) []archiveMeta {
 	answers := make([]*redis.SliceCmd, len(s.tags))
 	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
 		for shard := range s.tags {
-			answers[shard] = p.HMGet(ctx, s.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
+			answers[shard] = s.askArchiveMeta(ctx, p, shard)
 		}
 		return nil
 	})
 	metas := make([]archiveMeta, len(s.tags))
 	for shard, answer := range answers {
-		values, err := answer.Result()
-		if err != nil {
-			metas[shard].err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-			continue
-		}
-		text := func(i int) string {
-			value, _ := values[i].(string)
-			return value
-		}
-		if text(0) != s.identity {
-			metas[shard].err = fmt.Errorf("%w: its meta is gone, or another ledger's", ErrUnavailable)
-			continue
-		}
-		metas[shard] = archiveMeta{
-			at: positionOf(values[1], values[2]), archive: text(3), archived: positionOf(values[4], nil).seq(),
-			fork: text(5), recovering: text(6),
-		}
+		metas[shard] = s.archiveMetaOf(answer)
 	}
 	return metas
+}
+
+// archiveMeta reads the meta of one shard.
+func (s *shards) archiveMeta(ctx context.Context, shard int) (archiveMeta, error) {
+	m := s.archiveMetaOf(s.askArchiveMeta(ctx, s.client, shard))
+	if m.err != nil {
+		m.err = fmt.Errorf("shard %d: %w", shard, m.err)
+	}
+	return m, m.err
+}
+
+func (s *shards) askArchiveMeta(ctx context.Context, client redis.Cmdable, shard int) *redis.SliceCmd {
+	return client.HMGet(ctx, s.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
+}
+
+func (s *shards) archiveMetaOf(answer *redis.SliceCmd) archiveMeta {
+	values, err := answer.Result()
+	if err != nil {
+		return archiveMeta{err: fmt.Errorf("%w: %w", ErrUnavailable, err)}
+	}
+	text := func(i int) string {
+		value, _ := values[i].(string)
+		return value
+	}
+	if text(0) != s.identity {
+		return archiveMeta{err: fmt.Errorf("%w: its meta is gone, or another ledger's", ErrUnavailable)}
+	}
+	return archiveMeta{
+		at: positionOf(values[1], values[2]), archive: text(3), archived: positionOf(values[4], nil).seq(),
+		fork: text(5), recovering: text(6),
+	}
 }
