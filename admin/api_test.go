@@ -181,10 +181,12 @@ func TestEndAHold(t *testing.T) {
 		t.Errorf("holds %+v", holds)
 	}
 	end := "/accounts/acme/holds/" + abandoned + "/end"
-	if ended := decode[ledger.EndedHold](o, o.do("POST", end, `{"charge": true}`)); ended.RequestID != abandoned || ended.Fee != meter.NanoPerUnit || ended.Entry == nil {
-		t.Errorf("ended %+v", ended)
+	for range 2 { // the first answer may have been lost
+		if ended := decode[ledger.EndedHold](o, o.do("POST", end, `{"charge": true}`)); ended.RequestID != abandoned || ended.Fee != meter.NanoPerUnit || ended.Entry == nil {
+			t.Errorf("ended %+v", ended)
+		}
 	}
-	o.refused("POST", end, `{"charge": false}`, 404, "not_found", "holds nothing")
+	o.refused("POST", end, `{"charge": false}`, 409, "conflict", "a refund gives it back")
 }
 
 // hold places a hold of 2 for a call that has delivered 1, and whose proxy then says no more.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -166,21 +167,31 @@ func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge 
 		}
 		return &receipt.Entry, nil
 	case "SKIPPED":
-		return nil, l.whyNotEnded(ctx, account, requestID)
+		return l.endedBefore(ctx, account, requestID, charge)
 	}
 	return nil, r.unexpected()
 }
 
-// whyNotEnded is why the sweeper's script passed over a hold.
-func (l *Ledger) whyNotEnded(ctx context.Context, account, requestID string) error {
+// endedBefore is what a hold that the sweeper's script passed over has come to: the
+// entry, if it is what is asked for, or why it is not ended.
+func (l *Ledger) endedBefore(ctx context.Context, account, requestID string, charge bool) (*Entry, error) {
 	holds, err := l.OpenHolds(ctx, account)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range holds {
 		if holds[i].RequestID == requestID {
-			return fmt.Errorf("%w: the hold of request %s stands until %s, and its proxy may be at work", ErrConflict, requestID, holds[i].EndsAt.UTC().Format(time.RFC3339))
+			return nil, fmt.Errorf("%w: the hold of request %s stands until %s, and its proxy may be at work", ErrConflict, requestID, holds[i].EndsAt.UTC().Format(time.RFC3339))
 		}
 	}
-	return fmt.Errorf("%w: request %s of account %s holds nothing", ErrNotFound, requestID, account)
+	receipt, err := l.Receipt(ctx, account, requestID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, fmt.Errorf("%w: request %s of account %s holds nothing, and is not charged", ErrNotFound, requestID, account)
+	case err != nil:
+		return nil, err
+	case charge && receipt.Type == TypeAbandon:
+		return &receipt.Entry, nil
+	}
+	return nil, fmt.Errorf("%w: request %s of account %s has ended: entry %s, %s, fee %s; a refund gives it back", ErrConflict, requestID, account, receipt.ID, receipt.Type, receipt.FeeDue())
 }

@@ -55,29 +55,40 @@ func TestEndHold(t *testing.T) {
 	if entry == nil || entry.Type != TypeAbandon || entry.RequestID != heard.ID || entry.tokens() != 80 {
 		t.Errorf("charged %+v", entry)
 	}
-	entry, err = f.ledger.EndHold(f.ctx(), "other", spared.ID, false)
+	given, err := f.ledger.EndHold(f.ctx(), "other", spared.ID, false)
 	f.must(err)
-	if entry != nil {
-		t.Errorf("charged %+v", entry)
+	if given != nil {
+		t.Errorf("charged %+v", given)
 	}
 	f.balances("other", "10 0 0")
+	again, err := f.ledger.EndHold(f.ctx(), "acme", heard.ID, true) // whose answer was lost
+	f.must(err)
+	if again == nil || again.ID != entry.ID || again.FeeDue() != entry.FeeDue() {
+		t.Errorf("charged %+v, and told again %+v", entry, again)
+	}
 	for what, c := range map[string]struct {
 		account, id string
+		charge      bool
 		want        error
 	}{
-		"in flight":        {"acme", alive.ID, ErrConflict},
-		"has ended":        {"acme", heard.ID, ErrNotFound},
-		"is another's":     {"other", alive.ID, ErrNotFound},
-		"is none":          {"acme", NewRequestID(), ErrNotFound},
-		"no account":       {"nobody", alive.ID, ErrNotFound},
-		"not a request id": {"acme", "x", ErrInvalid},
+		"in flight":                    {"acme", alive.ID, true, ErrConflict},
+		"is charged, and not released": {"acme", heard.ID, false, ErrConflict},
+		"had nothing to be charged":    {"acme", silent.ID, true, ErrNotFound},
+		"was released":                 {"other", spared.ID, false, ErrNotFound},
+		"is another's":                 {"other", alive.ID, true, ErrNotFound},
+		"is another's charge":          {"other", heard.ID, true, ErrNotFound},
+		"is none":                      {"acme", NewRequestID(), true, ErrNotFound},
+		"no account":                   {"nobody", alive.ID, true, ErrNotFound},
+		"not a request id":             {"acme", "x", true, ErrInvalid},
 	} {
 		t.Run(what, func(t *testing.T) {
-			_, err := f.ledger.EndHold(f.ctx(), c.account, c.id, true)
+			_, err := f.ledger.EndHold(f.ctx(), c.account, c.id, c.charge)
 			wants(f, err, c.want)
 		})
 	}
 	f.settle(heard, charge(f, "input 50 0.01", "output 100 0.02")) // late after all
+	_, err = f.ledger.EndHold(f.ctx(), "acme", heard.ID, true)
+	wants(f, err, ErrConflict)
 	f.settle(alive, cost(f, "1"))
 	if s := f.sweep(); s != (Swept{}) {
 		t.Errorf("left %+v", s)
