@@ -36,8 +36,8 @@ type PriceQuery struct {
 //
 // Tokens of a row that bills another unit (an image, a call) are not billed
 // and have no line, and neither has the number of images of a row that bills
-// tokens: they are Carried, see priceRow.isCarried. Images of whose tokens the upstream said
-// nothing are billed by the image, if that has a price, else by estimated tokens.
+// tokens: they are Carried, see priceRow.isCarried. Images, speech or a call of whose tokens the
+// upstream said nothing are billed by the unit, if that has a price, else by estimated tokens.
 //
 // A charge beyond MaxCharge is ErrAmountRange, as is a quantity beyond 2^53.
 func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
@@ -45,7 +45,8 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 		return Charge{}, err
 	}
 	charge, err := b.chargeTier(&q, u)
-	if err != nil || u.inTokens == nil || slices.ContainsFunc(charge.Lines, func(l Line) bool { return l.Dimension == Image && !l.Unpriced }) {
+	byUnit := func(l Line) bool { return l.Dimension == u.unit && !l.Unpriced }
+	if err != nil || u.inTokens == nil || slices.ContainsFunc(charge.Lines, byUnit) {
 		return charge, err
 	}
 	tokens := *u

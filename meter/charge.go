@@ -32,7 +32,7 @@ type Charge struct {
 	// the tokens of a call that is billed by the call, the images of one that is
 	// billed by tokens. Nil: nothing; of a quote, always.
 	Carried *Quantities
-	// TokensEstimated says that the tokens of images on the lines are our estimate.
+	// TokensEstimated says that the tokens on the lines are our estimate.
 	TokensEstimated bool
 	// PriceVersion names the content of the price tables that it was computed from.
 	PriceVersion string

@@ -181,9 +181,10 @@ type Usage struct {
 	// ToolCalls counts hosted-tool calls that are billed a call, by tool name
 	// and attributes (search engine). They are not in Quantities again.
 	ToolCalls []ToolUse
-	// inTokens is what images of whose tokens nothing was said come to, for a price
+	// inTokens is what units, such as images, of whose tokens nothing was said come to, for a price
 	// by the token; nil for anything else.
 	inTokens func() Quantities
+	unit     Dimension // of these units
 }
 
 // ToolUse is a number of calls of one hosted tool.

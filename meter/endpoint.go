@@ -37,6 +37,11 @@ type dialect struct {
 	quantities func(*usageCounts) usageDraft
 	// without says what was used when the upstream does not.
 	without func(*Tap) (Quantities, Source)
+	// unit is what may be counted in place of tokens, such as images; inTokens estimates
+	// what a usage that has some comes to in tokens, given the answer's attributes. Nil
+	// where upstreams tell the tokens.
+	unit     Dimension
+	inTokens func(*Request, Quantities, Attributes) Quantities
 	// results counts what is billed beside the upstream's counts, such as images.
 	results func(*answerFacts, *Quantities)
 	// describe notes the answer's own terms for the price rows.
@@ -72,6 +77,21 @@ func endpointTable() []*Endpoint {
 	images := &dialect{
 		schema: imagesSchema(), quantities: imageQuantities,
 		without: deriveImages, results: countImages, describe: describeImage,
+		unit: Image, inTokens: (*Request).imagesInTokens,
+	}
+	ranked := &dialect{
+		schema: embeddingsSchema(), quantities: embeddingQuantities,
+		without: estimateEmbeddings,
+	}
+	moderation := &dialect{
+		schema: moderationSchema(), quantities: moderationQuantities,
+		without: deriveCall,
+		unit:    Call, inTokens: inputTokens,
+	}
+	speech := &dialect{
+		schema: speechSchema(), quantities: func(*usageCounts) usageDraft { return usageDraft{} },
+		without: deriveSpeech,
+		unit:    Character, inTokens: (*Request).spokenInTokens,
 	}
 	limit := limitParameter("max_tokens")
 	common := append([]parameter{modelParameter(), streamParameter()}, otherModelsParameters()...)
@@ -105,6 +125,18 @@ func endpointTable() []*Endpoint {
 		{
 			Path: "/images/variations", Name: "images", Class: "images",
 			parameters: edited, form: true, ceiling: imagesCeiling, dialect: images,
+		},
+		{
+			Path: "/rerank", Name: "rerank", Class: "rerank",
+			parameters: join(common, queryParameter(), documentsParameter()), ceiling: rerankCeiling, dialect: ranked,
+		},
+		{
+			Path: "/moderations", Name: "moderations", Class: "moderations",
+			parameters: common, ceiling: moderationCeiling, dialect: moderation,
+		},
+		{
+			Path: "/audio/speech", Name: "speech", Class: "speech",
+			parameters: join(common, speechTextParameter(), speechFormatParameter()), ceiling: speechCeiling, dialect: speech,
 		},
 	}
 }

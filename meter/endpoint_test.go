@@ -16,6 +16,9 @@ func TestEndpointTable(t *testing.T) {
 		"/images/generations": {"images", "images"},
 		"/images/edits":       {"images", "images"},
 		"/images/variations":  {"images", "images"},
+		"/rerank":             {"rerank", "rerank"},
+		"/moderations":        {"moderations", "moderations"},
+		"/audio/speech":       {"speech", "speech"},
 	}
 	for _, e := range Endpoints() {
 		if got, known := want[e.Path]; !known || got != [2]string{e.Name, e.Class} {
@@ -65,9 +68,12 @@ func checkRow(t *testing.T, e *Endpoint) {
 // TestEndpointDimensions checks that each row's ceilings are paid by the packs
 // that they should be.
 func TestEndpointDimensions(t *testing.T) {
-	want := map[string][]string{"chat": {"token"}, "completions": {"token"}, "embeddings": {"token"}, "images": {"image", "token"}}
+	want := map[string][]string{
+		"chat": {"token"}, "completions": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
+		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"},
+	}
 	for _, e := range Endpoints() {
-		r := mustRead(t, e, `{"model":"m"}`)
+		r := mustRead(t, e, `{"model":"m","input":"a"}`)
 		var units []string
 		for d := range r.Ceiling.NonZero() {
 			units = append(units, d.Unit())

@@ -155,12 +155,13 @@ func (r *Request) EstimateInput() int64 {
 	return n
 }
 
-// Unseen is what a call has used of which no answer was seen: its input, the
-// images that it asked for, and the search that comes with every answer.
+// Unseen is what a call has used of which no answer was seen: its input, or the
+// images, the speech, that it asked for, and the search that comes with every answer.
 func (r *Request) Unseen() Usage {
 	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
-	if u.Quantities[Image] = r.Ceiling[Image]; u.Quantities[Image] > 0 {
-		u.inTokens = r.inTokens(u.Quantities, nil)
+	if d := r.Endpoint.dialect; d.inTokens != nil {
+		u.Quantities[d.unit] = r.Ceiling[d.unit]
+		r.countInUnits(&u)
 	} else {
 		u.Quantities[Input] = r.EstimateInput()
 	}
@@ -176,28 +177,36 @@ const (
 	lowImageTokens, mediumImageTokens, highImageTokens = 272, 1056, 4160
 )
 
-// inTokens estimates what images come to in tokens, and the request for them,
+// countInUnits lets a usage be priced by tokens, though it has units alone.
+func (r *Request) countInUnits(u *Usage) {
+	d := r.Endpoint.dialect
+	if d.inTokens == nil || u.Quantities[d.unit] == 0 || u.TotalOutput() > 0 || u.Quantities[Unsplit] > 0 {
+		return
+	}
+	used, answer := u.Quantities, u.Attributes
+	u.inTokens, u.unit = func() Quantities { return d.inTokens(r, used, answer) }, d.unit
+}
+
+// imagesInTokens estimates what images come to in tokens, and the request for them,
 // as far as the upstream did not count it. What the answer does not say of them,
 // the request does; where neither does, they are of high quality, which is what
 // upstreams choose.
-func (r *Request) inTokens(used Quantities, answer Attributes) func() Quantities {
-	return func() Quantities {
-		said := func(name string) string { return cmp.Or(answer[name], r.Attributes[name]) }
-		each := int64(highImageTokens)
-		switch said("quality") {
-		case "low":
-			each = lowImageTokens
-		case "medium":
-			each = mediumImageTokens
-		}
-		if width, height, ok := strings.Cut(said("size"), "x"); ok && width != height {
-			each += each / 2
-		}
-		if used[OutputImage] = each * used[Image]; used.TotalInput() == 0 {
-			used[Input] = r.EstimateInput()
-		}
-		return used
+func (r *Request) imagesInTokens(used Quantities, answer Attributes) Quantities {
+	said := func(name string) string { return cmp.Or(answer[name], r.Attributes[name]) }
+	each := int64(highImageTokens)
+	switch said("quality") {
+	case "low":
+		each = lowImageTokens
+	case "medium":
+		each = mediumImageTokens
 	}
+	if width, height, ok := strings.Cut(said("size"), "x"); ok && width != height {
+		each += each / 2
+	}
+	if used[OutputImage] = each * used[Image]; used.TotalInput() == 0 {
+		used[Input] = r.EstimateInput()
+	}
+	return used
 }
 
 // A textCollector gathers the text of a request, up to what the tokenizer is
@@ -235,7 +244,7 @@ func (t *textCollector) read(body []byte) {
 	}
 	for c.open('{'); c.more('}'); {
 		switch string(c.key()) {
-		case "messages", "prompt", "suffix", "input":
+		case "messages", "prompt", "suffix", "input", "query", "documents":
 			t.value(&c)
 		case "tools", "functions", "response_format":
 			t.add(string(c.raw()))

@@ -125,7 +125,9 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 	if r.err != nil {
 		return nil, r.err
 	}
-	e.ceiling(r)
+	if e.ceiling(r); r.err != nil {
+		return nil, r.err
+	}
 	return r.request, nil
 }
 
@@ -137,7 +139,7 @@ const limitBytes = int64(len(`, "max_completion_tokens": 2147483647`))
 func (r *Request) WithOutput(n int64) Quantities {
 	q := r.Ceiling
 	for _, d := range [...]Dimension{Output, OutputAudio} {
-		if q[d] == 0 {
+		if q[d] == 0 || r.outputs == 0 { // speech is as long as its text
 			continue
 		}
 		q[d] = outputCeiling(n, r.outputs)
@@ -165,6 +167,8 @@ type requestReader struct {
 	// hidden counts the bytes of the body that are not text, tools the tool
 	// definitions, images those in messages.
 	hidden, tools, images int64
+	// query is the length of what documents are ranked by.
+	query, documents int64
 	// spoken says that the answer may be audio, drawn that it may have images.
 	spoken, drawn bool
 }

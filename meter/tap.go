@@ -19,6 +19,7 @@ import (
 //     say what it is, the line end that would make the client act on it is
 //     kept until the next. A frame of content that says it goes on passes at
 //     once. At most maxHeld bytes are kept; beyond, the earlier part goes out.
+//   - of sound: its last soundHeld bytes.
 //   - of any other body: its last maxHeld bytes.
 //
 // A Tap belongs to one answer and is not safe for concurrent use. Its memory
@@ -38,15 +39,19 @@ type Tap struct {
 	// size is the length of all that came.
 	size int64
 
-	stream, json bool // what the answer says it is
-	frames       frames
-	ended        bool
+	stream, json, sound bool // what the answer says it is
+	frames              frames
+	ended               bool
 	// input is the estimate of the request's input, once it was needed.
 	input int64
 }
 
 // maxHeld bounds what is kept back of an answer.
 const maxHeld = 64 << 10
+
+// soundHeld is what is kept back of sound: a part of a second, which is not missed
+// while the rest is heard, and is missed at the end.
+const soundHeld = 4 << 10
 
 // maxUndecided bounds the frame that can be recognised as a usage-only chunk,
 // and so what is kept of a frame while it is not known to be another.
@@ -81,12 +86,16 @@ func (t *Tap) Reset(r *Request, contentType string) {
 	kind = strings.TrimSpace(kind)
 	t.stream = strings.EqualFold(kind, "text/event-stream")
 	t.json = strings.EqualFold(kind, "application/json")
+	t.sound = len(kind) > len("audio/") && strings.EqualFold(kind[:len("audio/")], "audio/")
 	t.frames.strip = t.stream && r.canAskUsage()
 	t.frames.hold = noHold
 }
 
 // IsStream reports whether the answer is events.
 func (t *Tap) IsStream() bool { return t.stream }
+
+// IsSound reports whether the answer is sound, which may be heard while it is made.
+func (t *Tap) IsSound() bool { return t.sound }
 
 // Pass takes the next bytes from upstream and appends to dst those that may
 // go to the client now. It keeps no reference to p.
@@ -98,20 +107,26 @@ func (t *Tap) Pass(dst, p []byte) []byte {
 	from := len(t.held)
 	t.held = append(t.held, p...)
 	free := 0 // of a JSON answer, only what is beyond the bound
-	if t.stream {
+	switch {
+	case t.stream:
 		t.readFrames(from)
 		free = t.freeFrames()
-	} else {
+	case t.sound:
+		free = len(t.held) - soundHeld
+	default:
 		t.scan(from, len(t.held))
 	}
-	return t.release(dst, max(free, len(t.held)-maxHeld))
+	return t.release(dst, max(free, len(t.held)-maxHeld, 0))
 }
 
 // scan feeds held[from:to] to the scanner.
 func (t *Tap) scan(from, to int) { t.learn(t.held[from:to], from) }
 
-// learn feeds p, which begins at that offset, to the scanner.
+// learn feeds p, which begins at that offset, to the scanner. Sound has nothing to say.
 func (t *Tap) learn(p []byte, offset int) {
+	if t.sound {
+		return
+	}
 	t.scanner.feed(p, &t.facts)
 	if t.scanner.usageOpen >= 0 {
 		t.usageOpen = offset + t.scanner.usageOpen

@@ -17,6 +17,7 @@ var updateGolden = flag.Bool("update", false, "rewrite the golden files of reque
 var fixtureEndpoints = map[string]string{
 	"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings",
 	"generations": "/images/generations", "edits": "/images/edits", "variations": "/images/variations",
+	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech",
 }
 
 func fixtureEndpoint(t testing.TB, file string) *Endpoint {

@@ -26,9 +26,7 @@ func (t *Tap) Usage() Usage {
 		u.Quantities, u.Source = d.without(t)
 	}
 	t.describe(&u)
-	if u.Quantities[Image] > 0 && u.TotalOutput() == 0 && u.Quantities[Unsplit] == 0 {
-		u.inTokens = t.request.inTokens(u.Quantities, u.Attributes)
-	}
+	t.request.countInUnits(&u)
 	return u
 }
 
@@ -68,7 +66,7 @@ func (t *Tap) Failed() bool { return t.facts.failed && t.onlyFailed() && !t.Repo
 // in a usage from the beginning of a stream that was cut. Text that begins with
 // the prompt shows no output.
 func (t *Tap) addUnsaid(u *Usage) {
-	if u.Quantities[Unsplit] > 0 {
+	if u.Quantities[Unsplit] > 0 || u.Quantities[Call] > 0 {
 		return
 	}
 	if u.TotalInput() == 0 {

@@ -28,6 +28,7 @@ const (
 	usageCompletionAudio
 	usageCompletionImage
 	usageCompletionText
+	usageCalls
 
 	numUsageFields = iota
 )

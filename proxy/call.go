@@ -319,8 +319,8 @@ func (c *call) passUpstreamError() {
 }
 
 // deliver passes the answer through the tap to the client. A stream's bytes go
-// out as they come; a JSON answer is kept, up to a bound, so that its cost can
-// stand in its headers. Either way the end goes out only when it is booked.
+// out as they come, and so does sound that is still being made; any other answer is
+// kept, up to a bound, so that its cost can stand in its headers. Either way the end goes out only when it is booked.
 func (c *call) deliver() {
 	if c.costInBody {
 		c.request.AskedUsage = true // who wants the cost in the usage chunk wants the chunk
@@ -328,7 +328,7 @@ func (c *call) deliver() {
 	tap := c.proxy.taps.Get().(*meter.Tap)
 	tap.Reset(c.request, c.answer.Header.Get("Content-Type"))
 	c.tap.set(tap)
-	if tap.IsStream() {
+	if tap.IsStream() || tap.IsSound() && c.answer.ContentLength < 0 {
 		c.sendHead()
 		c.passStream()
 		return

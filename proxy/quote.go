@@ -90,6 +90,10 @@ func namedEndpoint(r *http.Request, body []byte) (*meter.Endpoint, error) {
 func (c *call) endpointOf(body []byte) *meter.Endpoint {
 	path := "/chat/completions"
 	switch {
+	case gjson.GetBytes(body, "documents").Exists():
+		path = "/rerank"
+	case gjson.GetBytes(body, "voice").Exists():
+		path = "/audio/speech"
 	case gjson.GetBytes(body, "input").Exists():
 		path = "/embeddings"
 	case !gjson.GetBytes(body, "prompt").Exists():

@@ -22,6 +22,7 @@ type answer struct {
 // Constant header values, shared by all answers: nobody may change them.
 var (
 	headerJSON        = []string{"application/json"}
+	headerAudio       = []string{"audio/mpeg"}
 	headerStream      = []string{"text/event-stream; charset=utf-8"}
 	headerStreamCN    = []string{"text/event-stream;charset=UTF-8"}
 	headerNoCache     = []string{"no-cache"}
@@ -51,6 +52,8 @@ func (a *answer) head(status int, contentType string, length int) {
 	switch {
 	case contentType == "application/json":
 		h["Content-Type"] = headerJSON
+	case contentType == "audio/mpeg":
+		h["Content-Type"] = headerAudio
 	case a.request.bigModel:
 		h["Content-Type"] = headerStreamCN
 	default:
@@ -155,13 +158,20 @@ func (a *answer) sever() {
 }
 
 // json sends a whole answer, and plays the faults that happen on its way.
-func (a *answer) json(body []byte) {
+func (a *answer) json(body []byte) { a.whole("application/json", body) }
+
+// whole sends an answer that is no stream, as far as the directive lets it.
+func (a *answer) whole(contentType string, body []byte) {
 	length := len(body)
 	if a.plan.cut == clean {
 		length /= 2
 		body = body[:length]
 	}
-	a.head(http.StatusOK, "application/json", length)
+	said := length
+	if contentType == "audio/mpeg" && a.plan.chunks > 1 {
+		said = -1 // it is spoken as it is sent
+	}
+	a.head(http.StatusOK, contentType, said)
 	stop := length
 	switch {
 	case a.plan.cut == atHead:
@@ -185,7 +195,7 @@ func (a *answer) json(body []byte) {
 	a.finish(!a.request.used.absent && !a.request.used.null)
 }
 
-// pieces writes a JSON body: at once, or in as many pieces as the directive
+// pieces writes a body: at once, or in as many pieces as the directive
 // says, with its delay between them.
 func (a *answer) pieces(body []byte) bool {
 	n := int(min(a.plan.chunks, int64(len(body))))

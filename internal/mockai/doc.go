@@ -1,12 +1,13 @@
 // Package mockai is a simulated upstream: an http.Handler that answers chat,
-// completions, embeddings and images as OpenAI and BigModel do, with usage
+// completions, embeddings, images, rankings, moderations and speech as OpenAI and BigModel do, with usage
 // that can be foretold, and that misbehaves on request. The binary's `mock`
 // and `demo` serve it, tests and benchmarks drive it.
 //
 // # Routes
 //
 // Under /v1, /api/paas/v4, or bare: chat/completions, completions, embeddings,
-// images/generations, images/edits, images/variations, models, models/{id}.
+// images/generations, images/edits, images/variations, rerank, moderations,
+// audio/speech, models, models/{id}.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
 //
 // # Style
@@ -41,7 +42,10 @@
 //   - embeddings use the tokens of their inputs, completion 0;
 //   - images have no usage, but for gpt-image-*: the prompt's text, 40 tokens
 //     an image sent, and 272, 1056 or 4160 an image made, by quality low,
-//     medium or high (1056 without one).
+//     medium or high (1056 without one);
+//   - a ranking uses the tokens of the query and the documents; a moderation says in
+//     BigModel's style that it was one call, and nothing in OpenAI's; speech says
+//     nothing, and has 100 bytes for each character.
 //
 // A model whose name starts with "no-such" does not exist here.
 //
@@ -71,8 +75,9 @@
 //	tool-results=N   hosted web search: N results, 500 prompt tokens each
 //	images=N         images that come back, whatever n asked for
 //	dims=N           length of the embedding vectors, at most 4096
-//	bytes=N          length of the reply's text (images: of the base64)
-//	chunks=N         content chunks of a stream; default one for every 4 bytes
+//	bytes=N          length of the reply's text (images: of the base64; speech: of all)
+//	chunks=N         content chunks of a stream; default one for every 4 bytes. Speech
+//	                 in chunks does not say how long it is
 //	latency=D        wait before the head
 //	delay=D          wait before each chunk of a stream but the first
 //	status=N         answer with this error, 400 to 599

@@ -20,6 +20,9 @@ const (
 	familyCompletions
 	familyEmbeddings
 	familyImages
+	familyRerank
+	familyModerations
+	familySpeech
 )
 
 // request is what the simulated upstream understands of a body.
@@ -40,7 +43,8 @@ type request struct {
 	// webSearch: the search is on; hideSearch: the answer does not tell what it found.
 	webSearch, hideSearch bool
 
-	inputs int64 // embeddings
+	inputs int64 // embeddings; documents to be ranked, texts to be moderated
+	topN   int64 // of them to be returned
 	base64 bool  // embeddings and images
 	dims   int64
 
@@ -63,6 +67,9 @@ var readers = map[string]reader{
 	"images/generations": readImages,
 	"images/edits":       readImages,
 	"images/variations":  readImages,
+	"rerank":             readRerank,
+	"moderations":        readModerations,
+	"audio/speech":       readSpeech,
 }
 
 // readFields walks the members of a JSON body, with those that all routes share.

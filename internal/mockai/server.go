@@ -172,6 +172,12 @@ func (a *answer) serve(body []byte) {
 	switch {
 	case a.request.family == familyEmbeddings:
 		a.embeddings()
+	case a.request.family == familyRerank:
+		a.rerank()
+	case a.request.family == familyModerations:
+		a.moderations()
+	case a.request.family == familySpeech:
+		a.speech()
 	case a.request.family == familyImages && a.request.stream:
 		a.imageStream()
 	case a.request.family == familyImages:

@@ -3,6 +3,7 @@ package mockai
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // usage is what an answer says was used.
@@ -59,6 +60,13 @@ func (r *request) settle(p *plan) {
 		r.dims = r.vectorLength(p)
 	case familyImages:
 		r.settleImages(p)
+	case familyRerank:
+		r.used = usage{prompt: r.promptTokens}
+	case familyModerations:
+		r.used = usage{absent: !r.bigModel}
+	case familySpeech:
+		r.used = usage{absent: true}
+		r.reply = reply{bytes: orElse(p.bytes, speechBytes*int64(utf8.RuneCountInString(r.text)))}
 	default:
 		r.settleReply(p)
 	}

@@ -1,0 +1,31 @@
+package meter
+
+// A moderation is billed by the call, if at all, or by the tokens of its input.
+// OpenAI says nothing of what it used; BigModel how many calls it was.
+
+func moderationCeiling(r *requestReader) {
+	r.request.Ceiling[Call] = 1
+	r.request.Ceiling[Input] += r.inputBytes()
+}
+
+func moderationSchema() *answerSchema {
+	return compileSchema(
+		[]schemaPath{{path: "model", fact: factModel}, {path: "error", fact: factError}, {path: "code", fact: factCode}},
+		usageObject("usage", append(tokenCounts(), usageCount{"moderation_text.call_count", usageCalls})),
+	)
+}
+
+// moderationQuantities reads the tokens as those of embeddings; more calls than
+// the one that every answer is are counted in.
+func moderationQuantities(c *usageCounts) usageDraft {
+	d := embeddingQuantities(c)
+	d.Quantities[Call] = c.value[usageCalls]
+	return d
+}
+
+func deriveCall(*Tap) (Quantities, Source) { return Quantities{Call: 1}, Derived }
+
+// inputTokens estimates what a call comes to in tokens.
+func inputTokens(r *Request, _ Quantities, _ Attributes) Quantities {
+	return Quantities{Input: max(r.EstimateInput(), 1)}
+}

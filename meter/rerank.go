@@ -1,0 +1,27 @@
+package meter
+
+// Ranking is billed by its input: the query and the documents. Some upstreams
+// count the query once, others with each document.
+
+// queryParameter is what the documents are ranked by.
+func queryParameter() parameter {
+	return parameter{name: "query", value: func(r *requestReader) {
+		start := r.pos
+		r.skip()
+		r.query = int64(r.pos - start)
+	}}
+}
+
+// documentsParameter counts the documents.
+func documentsParameter() parameter {
+	return parameter{name: "documents", value: func(r *requestReader) {
+		r.elements(func() {
+			r.documents++
+			r.skip()
+		})
+	}}
+}
+
+func rerankCeiling(r *requestReader) {
+	r.request.Ceiling[Input] += r.inputBytes() + r.documents*(r.query+messageTokens)
+}
