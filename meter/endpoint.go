@@ -19,8 +19,8 @@ type Endpoint struct {
 
 	// parameters are the members of the request that decide about money.
 	parameters []parameter
-	// form says that the request may be a multipart form.
-	form bool
+	// file is told of each file of a multipart form; nil where a request is no form.
+	file func(*requestReader, []byte)
 	// streamOptions says that usage in a stream has to be asked for.
 	streamOptions bool
 	// ceiling computes the most that the request can use.
@@ -93,8 +93,14 @@ func endpointTable() []*Endpoint {
 		without: deriveSpeech,
 		unit:    Character, inTokens: (*Request).spokenInTokens,
 	}
+	transcription := &dialect{
+		schema: transcriptionSchema(), quantities: transcriptionQuantities,
+		without: measureRecording,
+		unit:    AudioMS, inTokens: (*Request).recordingInTokens,
+	}
 	limit := limitParameter("max_tokens")
 	common := append([]parameter{modelParameter(), streamParameter()}, otherModelsParameters()...)
+	recorded := join(recordingParameters(), otherModelsParameters()...)
 	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
 	return []*Endpoint{
@@ -120,11 +126,11 @@ func endpointTable() []*Endpoint {
 		},
 		{
 			Path: "/images/edits", Name: "images", Class: "images",
-			parameters: edited, form: true, ceiling: imagesCeiling, dialect: images,
+			parameters: edited, file: editedImage, ceiling: imagesCeiling, dialect: images,
 		},
 		{
 			Path: "/images/variations", Name: "images", Class: "images",
-			parameters: edited, form: true, ceiling: imagesCeiling, dialect: images,
+			parameters: edited, file: editedImage, ceiling: imagesCeiling, dialect: images,
 		},
 		{
 			Path: "/rerank", Name: "rerank", Class: "rerank",
@@ -137,6 +143,14 @@ func endpointTable() []*Endpoint {
 		{
 			Path: "/audio/speech", Name: "speech", Class: "speech",
 			parameters: join(common, speechTextParameter(), speechFormatParameter()), ceiling: speechCeiling, dialect: speech,
+		},
+		{
+			Path: "/audio/transcriptions", Name: "transcriptions", Class: "transcriptions",
+			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
+		},
+		{
+			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions",
+			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
 	}
 }

@@ -19,6 +19,9 @@ func TestEndpointTable(t *testing.T) {
 		"/rerank":             {"rerank", "rerank"},
 		"/moderations":        {"moderations", "moderations"},
 		"/audio/speech":       {"speech", "speech"},
+
+		"/audio/transcriptions": {"transcriptions", "transcriptions"},
+		"/audio/translations":   {"transcriptions", "transcriptions"},
 	}
 	for _, e := range Endpoints() {
 		if got, known := want[e.Path]; !known || got != [2]string{e.Name, e.Class} {
@@ -70,10 +73,17 @@ func checkRow(t *testing.T, e *Endpoint) {
 func TestEndpointDimensions(t *testing.T) {
 	want := map[string][]string{
 		"chat": {"token"}, "completions": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
-		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"},
+		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"},
 	}
 	for _, e := range Endpoints() {
-		r := mustRead(t, e, `{"model":"m","input":"a"}`)
+		contentType, body := "application/json", []byte(`{"model":"m","input":"a"}`)
+		if e.Name == "transcriptions" {
+			contentType, body = formType, testForm(t, "model", "m", "@file", "a")
+		}
+		r, err := e.ReadRequest(contentType, body, ReadOptions{})
+		if err != nil {
+			t.Fatalf("%s: %v", e.Path, err)
+		}
 		var units []string
 		for d := range r.Ceiling.NonZero() {
 			units = append(units, d.Unit())

@@ -156,11 +156,14 @@ func (r *Request) EstimateInput() int64 {
 }
 
 // Unseen is what a call has used of which no answer was seen: its input, or the
-// images, the speech, that it asked for, and the search that comes with every answer.
+// images, the speech, the transcript that it asked for, and the search that comes with every answer.
 func (r *Request) Unseen() Usage {
 	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
 	if d := r.Endpoint.dialect; d.inTokens != nil {
 		u.Quantities[d.unit] = r.Ceiling[d.unit]
+		if d.unit == AudioMS {
+			u.Quantities[AudioMS] = r.playsFor
+		}
 		r.countInUnits(&u)
 	} else {
 		u.Quantities[Input] = r.EstimateInput()

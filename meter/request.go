@@ -91,8 +91,12 @@ type Request struct {
 	unsaid []string
 	// rename and ask are the places to patch for another model name and to ask for usage.
 	rename, ask edit
-	// prompt is the prompt of an image.
+	// prompt is the prompt of an image, or the text of speech.
 	prompt string
+	// recordings are how many are to be transcribed; playsFor how long they play, in ms,
+	// playsAbout if that is not certain.
+	recordings, playsFor int64
+	playsAbout           bool
 	// estimate is the estimated input, plus one; 0: not counted yet.
 	estimate atomic.Int64
 }
@@ -113,7 +117,7 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 		maxTokens: -1,
 	}
 	switch boundary, isForm := formBoundary(contentType); {
-	case isForm && e.form:
+	case isForm && e.file != nil:
 		r.readForm(boundary)
 	default:
 		r.request.contentType = "application/json" // what it was read as, whatever the client calls it

@@ -102,9 +102,14 @@ func (r *requestReader) formPart(start, end int) {
 		}
 		r.readField(p, string(content))
 	case file:
-		r.hidden += int64(len(content))
-		r.attach(InputImage, editImageTokens)
+		r.endpoint.file(r, content)
 	}
+}
+
+// editedImage is told of a form's file.
+func editedImage(r *requestReader, image []byte) {
+	r.hidden += int64(len(image))
+	r.attach(InputImage, editImageTokens)
 }
 
 // disposition reads a part's header lines.

@@ -17,7 +17,7 @@ var updateGolden = flag.Bool("update", false, "rewrite the golden files of reque
 var fixtureEndpoints = map[string]string{
 	"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings",
 	"generations": "/images/generations", "edits": "/images/edits", "variations": "/images/variations",
-	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech",
+	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech", "transcriptions": "/audio/transcriptions",
 }
 
 func fixtureEndpoint(t testing.TB, file string) *Endpoint {
@@ -77,9 +77,14 @@ func fileExists(file string) bool {
 	return err == nil
 }
 
+// mustRead reads a body: a form if it begins with testBoundary, else JSON.
 func mustRead(t testing.TB, e *Endpoint, body string) *Request {
 	t.Helper()
-	r, err := e.ReadRequest("application/json", []byte(body), ReadOptions{})
+	contentType := "application/json"
+	if strings.HasPrefix(body, "--"+testBoundary) {
+		contentType = formType
+	}
+	r, err := e.ReadRequest(contentType, []byte(body), ReadOptions{})
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
@@ -87,8 +92,13 @@ func mustRead(t testing.TB, e *Endpoint, body string) *Request {
 }
 
 func contentTypeOf(file string) string {
-	if filepath.Ext(file) == ".sse" {
+	switch filepath.Ext(file) {
+	case ".sse":
 		return "text/event-stream; charset=utf-8"
+	case ".mp3":
+		return "audio/mpeg"
+	case ".srt":
+		return "text/plain; charset=utf-8"
 	}
 	return "application/json"
 }

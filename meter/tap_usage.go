@@ -64,9 +64,9 @@ func (t *Tap) Failed() bool { return t.facts.failed && t.onlyFailed() && !t.Repo
 // addUnsaid estimates a side of which the upstream's usage knows nothing: the
 // input, of which there is always some, and the output if some was delivered, as
 // in a usage from the beginning of a stream that was cut. Text that begins with
-// the prompt shows no output.
+// the prompt shows no output. Calls and time are told by themselves.
 func (t *Tap) addUnsaid(u *Usage) {
-	if u.Quantities[Unsplit] > 0 || u.Quantities[Call] > 0 {
+	if u.Quantities[Unsplit] > 0 || u.Quantities[Call] > 0 || u.Quantities[AudioMS] > 0 {
 		return
 	}
 	if u.TotalInput() == 0 {

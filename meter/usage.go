@@ -29,6 +29,7 @@ const (
 	usageCompletionImage
 	usageCompletionText
 	usageCalls
+	usageSeconds
 
 	numUsageFields = iota
 )

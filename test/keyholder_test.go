@@ -8,7 +8,7 @@ import (
 
 // What a key holder may ask, without being charged.
 func TestKeyHolderRoutes(t *testing.T) {
-	w, p, key := acme(t)
+	w, p, key := acme(t, func(s *settings) { s.prices += "  - {models: [cogvideox-3], endpoints: [videos], rates: {video: 1}}\n" })
 	w.verb("topup", "acme", "5", "--wallet", "bonus")
 	w.verb("pack", "grant", "acme", "--unit", "token", "--quantity", "1000", "--models", "glm-*")
 	narrow, id := w.key("acme", "--models", "glm-4.6,cogview-4", "--spend-total", "2", "--rpm", "100")
@@ -34,10 +34,10 @@ func TestKeyHolderRoutes(t *testing.T) {
 	chatOnly, _ := w.key("acme", "--models", "glm-*,cogview-4", "--endpoints", "chat")
 	for name, status := range map[string]int{
 		"glm-4.6": 200, "cogview-4": 404, // of another endpoint
-		"glm-asr": 404, // priced, but there is no route to it
 	} {
 		equal(t, "status of "+name, p.get("/v1/models/"+name, chatOnly).status, status)
 	}
+	equal(t, "status of what is priced, but has no route", p.get("/v1/models/cogvideox-3", key).status, 404)
 
 	about := p.get("/v1/key", narrow)
 	about.requireStatus(t, 200)

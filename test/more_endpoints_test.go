@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/binary"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +14,8 @@ const morePrices = `  - {models: [rerank], endpoints: [rerank], rates: {input: 0
   - {models: [omni-moderation-latest], endpoints: [moderations], rates: {call: 0, input: 0}}
   - {models: [glm-moderation], endpoints: [moderations], rates: {call: 0.002}}
   - {models: [glm-tts], endpoints: [speech], rates: {character: 2/10K}}
+  - {models: [whisper-1, glm-asr], endpoints: [transcriptions], rates: {audio_ms: 0.06/1min}}
+  - {models: [gpt-4o-transcribe], endpoints: [transcriptions], rates: {input: 6/1M, output: 10/1M}}
 `
 
 // Ranking is billed by its input, like embeddings, and paid by packs of tokens.
@@ -91,4 +96,62 @@ func TestSpeechIsHeardWhileItIsMade(t *testing.T) {
 	charges := w.entries("acme", "charge")
 	equal(t, "charges", len(charges), 2)
 	equal(t, "fee", charges[1].Get("fee").String(), "0.0104")
+}
+
+// A recording is billed by the time that the upstream says, by its tokens, or where it says nothing by how long it plays.
+func TestTranscriptions(t *testing.T) {
+	w, p, key := acme(t, func(s *settings) { s.prices += morePrices })
+	for model, want := range map[string][]string{
+		"whisper-1":         {"x-tollgate-cost", "0.003", "x-tollgate-usage-source", "upstream", "x-tollgate-usage-total", "3000"},
+		"glm-asr":           {"x-tollgate-cost", "0.0025", "x-tollgate-usage-source", "derived", "x-tollgate-usage-total", "2500"},
+		"gpt-4o-transcribe": {"x-tollgate-cost", "0.00034", "x-tollgate-usage-input", "30", "x-tollgate-usage-output", "16"},
+	} {
+		body, contentType := recording(t, model, 40_000) // 2.5 s
+		r := p.post("/v1/audio/transcriptions", key, body, "Content-Type", contentType)
+		r.requireStatus(t, 200)
+		requireHeaders(t, r.header, want...)
+		if !strings.HasPrefix(r.get("text").String(), "Hello from") {
+			t.Errorf("%s: %s", model, r.body)
+		}
+	}
+	w.requireSettled("acme")
+	sent := len(w.up.Requests())
+	for code, body := range map[string]string{"invalid_request": `{"model":"whisper-1","file":"a.wav"}`, "model_not_found": ""} {
+		contentType := "application/json"
+		if body == "" {
+			body, contentType = recording(t, "no-such", 100)
+		}
+		equal(t, "code", p.post("/v1/audio/translations", key, body, "Content-Type", contentType).get("error.code").String(), code)
+	}
+	equal(t, "requests that reached the upstream", len(w.up.Requests()), sent)
+}
+
+// recording is a form with a WAV of so many bytes of samples, 16,000 a second.
+func recording(t *testing.T, model string, size uint32) (body, contentType string) {
+	t.Helper()
+	var sound bytes.Buffer
+	for _, part := range []any{
+		[]byte("RIFF"), 36 + size, []byte("WAVEfmt "), uint32(16), uint16(1), uint16(1), uint32(8000), uint32(16_000), uint16(2), uint16(16),
+		[]byte("data"), size, make([]byte, size),
+	} {
+		if err := binary.Write(&sound, binary.LittleEndian, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var form bytes.Buffer
+	writer := multipart.NewWriter(&form)
+	file, err := writer.CreateFormFile("file", "a.wav")
+	if err == nil {
+		_, err = file.Write(sound.Bytes())
+	}
+	if err == nil {
+		err = writer.WriteField("model", model)
+	}
+	if err == nil {
+		err = writer.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return form.String(), writer.FormDataContentType()
 }

@@ -13,7 +13,7 @@ const quotePrices = testPrices + `  - {models: [glm-search], endpoints: [chat], 
   - {models: [draw], endpoints: [images], rates: {image: 0.06}}
   - {models: [dated], rates: {input: 1/1M}, until: 2026-01-01T00:00:00+08:00}
   - {models: [dated], rates: {input: 2/1M}, from: 2026-01-01T00:00:00+08:00}
-  - {models: [glm-asr], endpoints: [transcriptions], rates: {audio_ms: 0.06/1min}}
+  - {models: [cogvideox-3], endpoints: [videos], rates: {video: 1}}
 `
 
 func quoteWorld(t *testing.T) (p *process, key string) {
@@ -68,7 +68,7 @@ func TestQuoteOfUsageRefused(t *testing.T) {
 		{`{"model":"gpt-4o","usage":{"input":1},"at":2026}`, 400, "at"},
 		{`{"model":"gpt-4o","usage":{"input":1},"endpoint":"/v1/nothing"}`, 400, "endpoint"},
 		{`{"model":"none","usage":{"input":1}}`, 404, "model"},
-		{`{"model":"glm-asr","usage":{"audio_ms":1}}`, 404, "model"}, // there is no route to it
+		{`{"model":"cogvideox-3","usage":{"video":1}}`, 404, "model"}, // there is no route to it
 		{`{"model":"embedding-3","usage":{"input":1},"endpoint":"/v1/chat/completions"}`, 404, "model"},
 		{`{"model":"gpt-4o","usage":{"image":2}}`, 404, "usage.image"},
 		{`{"model":"gpt-4o","usage":{"input":1,"tool_call":2}}`, 404, "usage.tool_call"}, // a part of it is priced

@@ -1,5 +1,5 @@
 // Package mockai is a simulated upstream: an http.Handler that answers chat,
-// completions, embeddings, images, rankings, moderations and speech as OpenAI and BigModel do, with usage
+// completions, embeddings, images, rankings, moderations, speech and transcripts as OpenAI and BigModel do, with usage
 // that can be foretold, and that misbehaves on request. The binary's `mock`
 // and `demo` serve it, tests and benchmarks drive it.
 //
@@ -7,7 +7,7 @@
 //
 // Under /v1, /api/paas/v4, or bare: chat/completions, completions, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
-// audio/speech, models, models/{id}.
+// audio/speech, audio/transcriptions, audio/translations, models, models/{id}.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
 //
 // # Style
@@ -45,7 +45,9 @@
 //     medium or high (1056 without one);
 //   - a ranking uses the tokens of the query and the documents; a moderation says in
 //     BigModel's style that it was one call, and nothing in OpenAI's; speech says
-//     nothing, and has 100 bytes for each character.
+//     nothing, and has 100 bytes for each character;
+//   - a recording of 16,000 bytes lasts a second. Its transcript says so, or with a
+//     model named gpt-* 10 tokens a second and 16 of text; in BigModel's style nothing.
 //
 // A model whose name starts with "no-such" does not exist here.
 //

@@ -23,6 +23,7 @@ const (
 	familyRerank
 	familyModerations
 	familySpeech
+	familyTranscriptions
 )
 
 // request is what the simulated upstream understands of a body.
@@ -48,6 +49,7 @@ type request struct {
 	base64 bool  // embeddings and images
 	dims   int64
 
+	soundSent     int64  // bytes to be transcribed
 	quality       string // images
 	imagesSent    int64
 	partialImages int64
@@ -70,6 +72,9 @@ var readers = map[string]reader{
 	"rerank":             readRerank,
 	"moderations":        readModerations,
 	"audio/speech":       readSpeech,
+
+	"audio/transcriptions": readTranscription,
+	"audio/translations":   readTranscription,
 }
 
 // readFields walks the members of a JSON body, with those that all routes share.
@@ -280,7 +285,11 @@ func countInput(value gjson.Result) (n, inputs int64, text string) {
 func readImages(r *request, contentType string, body []byte) *problem {
 	r.family = familyImages
 	if strings.HasPrefix(contentType, "multipart/") {
-		return r.readForm(contentType, body)
+		p := r.readForm(contentType, body)
+		if p == nil && r.imagesSent == 0 {
+			return errMissing("image")
+		}
+		return p
 	}
 	return r.readFields(body, func(name string, value gjson.Result) { r.readImageField(name, value.String()) })
 }
@@ -299,7 +308,7 @@ func (r *request) readImageField(name, value string) {
 	}
 }
 
-// readForm reads a multipart body. Pictures are counted, not kept.
+// readForm reads a multipart body. Files are counted, not kept.
 func (r *request) readForm(contentType string, body []byte) *problem {
 	_, params, err := mime.ParseMediaType(contentType)
 	if err != nil || params["boundary"] == "" {
@@ -319,9 +328,6 @@ func (r *request) readForm(contentType string, body []byte) *problem {
 			return p
 		}
 	}
-	if r.imagesSent == 0 {
-		return errMissing("image")
-	}
 	return r.check()
 }
 
@@ -334,6 +340,8 @@ func (r *request) readPart(part *multipart.Part) *problem {
 	switch name := part.FormName(); name {
 	case "image", "image[]":
 		r.imagesSent++
+	case "file":
+		r.soundSent = int64(len(content))
 	case "model":
 		r.model = value
 	case "user":

@@ -178,6 +178,8 @@ func (a *answer) serve(body []byte) {
 		a.moderations()
 	case a.request.family == familySpeech:
 		a.speech()
+	case a.request.family == familyTranscriptions:
+		a.transcription()
 	case a.request.family == familyImages && a.request.stream:
 		a.imageStream()
 	case a.request.family == familyImages:

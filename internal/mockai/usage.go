@@ -67,6 +67,8 @@ func (r *request) settle(p *plan) {
 	case familySpeech:
 		r.used = usage{absent: true}
 		r.reply = reply{bytes: orElse(p.bytes, speechBytes*int64(utf8.RuneCountInString(r.text)))}
+	case familyTranscriptions:
+		r.used = usage{absent: r.bigModel, prompt: 10 * r.soundSeconds(), completion: replyBytes / 4}
 	default:
 		r.settleReply(p)
 	}
