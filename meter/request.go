@@ -138,12 +138,15 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 // limitBytes is what a body grows by when a limit is said that was not.
 const limitBytes = int64(len(`, "max_completion_tokens": 2147483647`))
 
+// CanLimitOutput reports whether a client can limit the output, as of the chat family.
+func (r *Request) CanLimitOutput() bool { return r.outputs > 0 }
+
 // WithOutput returns the ceiling as it would be if the client limited the
-// output to n tokens a choice.
+// output to n tokens a choice, if it can.
 func (r *Request) WithOutput(n int64) Quantities {
 	q := r.Ceiling
 	for _, d := range [...]Dimension{Output, OutputAudio} {
-		if q[d] == 0 || r.outputs == 0 { // speech is as long as its text
+		if q[d] == 0 || !r.CanLimitOutput() {
 			continue
 		}
 		q[d] = outputCeiling(n, r.outputs)

@@ -12,7 +12,7 @@ import (
 // request would fit into what is free now; nil where the endpoint has none, or the
 // model keeps to no limit.
 func (c *call) affordableOutput(r *ledger.Refusal) *int64 {
-	if c.request == nil || c.request.Ceiling[meter.Output] == 0 || c.mayExceedLimit() {
+	if c.request == nil || c.request.Ceiling[meter.Output] == 0 || !c.request.CanLimitOutput() || c.mayExceedLimit() {
 		return nil
 	}
 	asked := c.request.Ceiling[meter.Output] / max(c.request.Choices, 1)

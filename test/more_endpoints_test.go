@@ -123,6 +123,11 @@ func TestTranscriptions(t *testing.T) {
 		}
 		equal(t, "code", p.post("/v1/audio/translations", key, body, "Content-Type", contentType).get("error.code").String(), code)
 	}
+	narrow, _ := w.key("acme", "--spend-total", "0.01")
+	body, contentType := recording(t, "gpt-4o-transcribe", 6_000_000)
+	dear := p.post("/v1/audio/transcriptions", narrow, body, "Content-Type", contentType)
+	equal(t, "code", dear.get("error.code").String(), "key_quota_exceeded")
+	equal(t, "tokens that would fit", dear.get("error.metadata.affordable_output_tokens").Raw, "null")
 	equal(t, "requests that reached the upstream", len(w.up.Requests()), sent)
 }
 
