@@ -7,7 +7,13 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-func (a *api) listAccounts(c *call) (any, error) { return a.ledger.Accounts(c.Context()) }
+func (a *api) listAccounts(c *call) (any, error) {
+	limit, err := c.limit("accounts")
+	if err != nil {
+		return nil, err
+	}
+	return a.ledger.Accounts(c.Context(), ledger.AccountQuery{After: c.given["after"], Limit: limit})
+}
 
 func (a *api) showAccount(c *call) (any, error) { return a.ledger.Account(c.Context(), c.account()) }
 

@@ -39,7 +39,7 @@ func (a *api) operations() []operation {
 	const account = "/accounts/{account}"
 	return []operation{
 		{"GET", "/openapi.yaml", a.describe, nil},
-		{"GET", "/accounts", a.listAccounts, nil},
+		{"GET", "/accounts", a.listAccounts, []string{"after", "limit"}},
 		{"POST", "/accounts", a.createAccount, nil},
 		{"GET", account, a.showAccount, nil},
 		{"PATCH", account, a.changeAccount, nil},

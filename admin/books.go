@@ -2,7 +2,6 @@ package admin
 
 import (
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -51,10 +50,8 @@ func (a *api) journalQuery(c *call) (q ledger.JournalQuery, err error) {
 	if types := given["type"]; types != "" {
 		q.Types = strings.Split(types, ",")
 	}
-	if limit := given["limit"]; limit != "" {
-		if q.Limit, err = strconv.Atoi(limit); err != nil || q.Limit == 0 {
-			return q, invalid("limit %q: want a number of entries, or leave it out for all", limit)
-		}
+	if q.Limit, err = c.limit("entries"); err != nil {
+		return q, err
 	}
 	err = q.Check()
 	return q, err

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -216,6 +217,19 @@ func (c *call) readBooking(into any, ref *string) error {
 	}
 	*ref = key
 	return nil
+}
+
+// limit is how many the query asks for at most; 0 without a limit.
+func (c *call) limit(of string) (int, error) {
+	text := c.given["limit"]
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n == 0 {
+		return 0, invalid("limit %q: want a number of %s, or leave it out for all", text, of)
+	}
+	return n, nil
 }
 
 // moment reads a time that was given as text; zero for none.

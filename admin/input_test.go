@@ -87,7 +87,7 @@ func TestBadInput(t *testing.T) {
 		{"GET", acme + "/journal?until=", "", 400, "invalid_request", "until is empty"},
 		{"GET", acme + "/journal?until=%zz", "", 400, "invalid_request", "the query"},
 		{"GET", accounts + "/nobody/journal", "", 404, "not_found", "account nobody"},
-		{"GET", accounts + "?limit=5", "", 400, "invalid_request", "this takes no query"},
+		{"GET", "/holds?limit=5", "", 400, "invalid_request", "this takes no query"},
 		{"GET", acme + "/bills/november", "", 400, "invalid_request", "want one such as 2026-11"},
 		{"GET", acme + "/bills/2026-11?format=pdf", "", 400, "invalid_request", "want json or csv"},
 		{"GET", accounts + "/nobody/bills/2026-11?format=csv", "", 404, "not_found", "account nobody"},

@@ -70,11 +70,35 @@ func (l *Ledger) Account(ctx context.Context, id string) (*Account, error) {
 	return state.account()
 }
 
-// Accounts returns all accounts, by id.
-func (l *Ledger) Accounts(ctx context.Context) ([]*Account, error) {
+// AccountQuery is which accounts are asked for, by id.
+type AccountQuery struct {
+	After string // those behind it; "": from the first
+	Limit int    // at most so many; 0: all
+}
+
+// Check says what is wrong with a query: ErrInvalid.
+func (q *AccountQuery) Check() error {
+	if q.Limit < 0 {
+		return fmt.Errorf("%w: limit %d: want a number of accounts, or leave it out for all", ErrInvalid, q.Limit)
+	}
+	if q.After != "" {
+		return checkAccount(q.After)
+	}
+	return nil
+}
+
+// Accounts returns accounts, by id. ErrInvalid, ErrUnavailable.
+func (l *Ledger) Accounts(ctx context.Context, q AccountQuery) ([]*Account, error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
+	asked, err := l.accountIDs(ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	all := []*Account{}
-	for shard := range l.tags {
-		err := l.eachState(ctx, shard, nil, func(s *accountState) error {
+	for shard, ids := range asked {
+		err := l.eachState(ctx, shard, ids, func(s *accountState) error {
 			a, err := s.account()
 			all = append(all, a)
 			return err
@@ -85,6 +109,29 @@ func (l *Ledger) Accounts(ctx context.Context) ([]*Account, error) {
 	}
 	slices.SortFunc(all, func(a, b *Account) int { return strings.Compare(a.ID, b.ID) })
 	return all, nil
+}
+
+// accountIDs lists the accounts that a query is about, by shard.
+func (l *Ledger) accountIDs(ctx context.Context, q AccountQuery) (map[int][]string, error) {
+	var ids []string
+	for shard := range l.tags {
+		own, err := l.client.SMembers(ctx, l.accountsKey(shard)).Result()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		ids = append(ids, own...)
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id <= q.After })
+	slices.Sort(ids)
+	if q.Limit > 0 && len(ids) > q.Limit {
+		ids = ids[:q.Limit]
+	}
+	asked := make(map[int][]string)
+	for _, id := range ids {
+		shard := l.shardOf(id)
+		asked[shard] = append(asked[shard], id)
+	}
+	return asked, nil
 }
 
 // SuspendAccount stops admission for an account. Requests in flight settle all

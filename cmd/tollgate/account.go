@@ -63,7 +63,7 @@ func (p *program) accountList() *cobra.Command {
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return p.operate(c.Context(), func(ctx context.Context, o *operator) error {
-				accounts, err := o.Accounts(ctx)
+				accounts, err := o.Accounts(ctx, ledger.AccountQuery{})
 				if err != nil {
 					return err
 				}
