@@ -1,11 +1,12 @@
 // Package mockai is a simulated upstream: an http.Handler that answers chat,
-// completions, embeddings, images, rankings, moderations, speech and transcripts as OpenAI and BigModel do, with usage
+// completions, responses, embeddings, images, rankings, moderations, speech and
+// transcripts as OpenAI and BigModel do, with usage
 // that can be foretold, and that misbehaves on request. The binary's `mock`
 // and `demo` serve it, tests and benchmarks drive it.
 //
 // # Routes
 //
-// Under /v1, /api/paas/v4, or bare: chat/completions, completions, embeddings,
+// Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
 // audio/speech, audio/transcriptions, audio/translations, models, models/{id}.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
@@ -39,6 +40,10 @@
 //   - BigModel's web_search tool brings 3 results of 500 prompt tokens each. The
 //     answer shows them unless the tool says `"search_result":false`, where
 //     BigModel's own shows them only if it says true;
+//   - responses: of each item 3 tokens, its texts, and 85 tokens for each image or file;
+//     instructions and tools as texts; 1000 tokens for an earlier response or a
+//     conversation that is named. A web search is one call, of 500 prompt tokens.
+//     max_output_tokens cuts the reply (then the response is incomplete);
 //   - embeddings use the tokens of their inputs, completion 0;
 //   - images have no usage, but for gpt-image-*: the prompt's text, 40 tokens
 //     an image sent, and 272, 1056 or 4160 an image made, by quality low,
@@ -67,14 +72,16 @@
 //	reasoning=N      completion tokens spent on reasoning
 //	total=N          total_tokens, right or wrong
 //	no-usage         no usage in the answer, asked for or not
-//	null-usage       `"usage":null` where it should be
+//	null-usage       `"usage":null` where it should be (of responses no-usage is the same)
 //	float-usage      numbers as 12.0
 //	cumulative       usage so far on every chunk of a stream
 //	tier=NAME        the service_tier that is returned
 //	model=NAME       the model that is returned
-//	finish=REASON    finish_reason: content_filter, sensitive, network_error, …
+//	finish=REASON    finish_reason: content_filter, sensitive, network_error, …; of
+//	                 responses: content_filter (incomplete), failed (without output, and
+//	                 with no usage but that of usage=)
 //	tool-call=NAME   the answer calls this function instead of talking
-//	tool-results=N   hosted web search: N results, 500 prompt tokens each
+//	tool-results=N   hosted web search: N results, of responses N calls, 500 prompt tokens each
 //	images=N         images that come back, whatever n asked for
 //	dims=N           length of the embedding vectors, at most 4096
 //	bytes=N          length of the reply's text (images: of the base64; speech: of all)

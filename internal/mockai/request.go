@@ -24,6 +24,7 @@ const (
 	familyModerations
 	familySpeech
 	familyTranscriptions
+	familyResponses
 )
 
 // request is what the simulated upstream understands of a body.
@@ -43,6 +44,8 @@ type request struct {
 	promptTokens                           int64
 	// webSearch: the search is on; hideSearch: the answer does not tell what it found.
 	webSearch, hideSearch bool
+	maxCalls              int64 // responses; 0: not given
+	encrypted             bool  // responses: reasoning comes along, encrypted
 
 	inputs int64 // embeddings; documents to be ranked, texts to be moderated
 	topN   int64 // of them to be returned
@@ -65,6 +68,7 @@ type reader func(r *request, contentType string, body []byte) *problem
 var readers = map[string]reader{
 	"chat/completions":   readChat,
 	"completions":        readCompletions,
+	"responses":          readResponses,
 	"embeddings":         readEmbeddings,
 	"images/generations": readImages,
 	"images/edits":       readImages,

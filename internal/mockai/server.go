@@ -184,6 +184,10 @@ func (a *answer) serve(body []byte) {
 		a.imageStream()
 	case a.request.family == familyImages:
 		a.images()
+	case a.request.family == familyResponses && a.request.stream:
+		a.responseStream()
+	case a.request.family == familyResponses:
+		a.responses()
 	case a.request.stream:
 		a.chatStream()
 	default:

@@ -46,7 +46,7 @@ type counts struct {
 
 // routeNames are the names under which requests are counted; the last is for all others.
 var routeNames = [...]string{
-	"chat/completions", "completions", "embeddings", "images/generations", "images/edits", "images/variations", "models", "other",
+	"chat/completions", "completions", "responses", "embeddings", "images/generations", "images/edits", "images/variations", "models", "other",
 }
 
 func (c *counts) arrived(path string) {

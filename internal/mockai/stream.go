@@ -26,7 +26,7 @@ func (a *answer) stream(frames int, frame frameWriter, usageGiven bool) {
 		if i < frames-1 || !a.plan.noBlank {
 			buffer = a.lineEnd(buffer)
 		}
-		if i == frames/2 && !a.halfWay(buffer) {
+		if i == frames/2 && !a.halfWay(buffer, i) {
 			return
 		}
 		if i == frames-1 && !a.beforeEnd() {
@@ -42,7 +42,7 @@ func (a *answer) stream(frames int, frame frameWriter, usageGiven bool) {
 
 // halfWay plays what happens before the frame in the middle, and reports
 // whether the stream goes on.
-func (a *answer) halfWay(frame []byte) bool {
+func (a *answer) halfWay(frame []byte, number int) bool {
 	switch {
 	case a.plan.hang == atMiddle:
 		a.hang()
@@ -58,8 +58,11 @@ func (a *answer) halfWay(frame []byte) bool {
 		return false
 	case a.plan.errorEvent:
 		p := errStatus(http.StatusInternalServerError)
-		event := p.append(a.data(nil), a.request.bigModel, a.id())
-		if a.write(a.lineEnd(a.lineEnd(event))) {
+		event := a.lineEnd(p.append(a.data(nil), a.request.bigModel, a.id()))
+		if a.request.family == familyResponses {
+			event = a.errorEvent(nil, p, number)
+		}
+		if a.write(a.lineEnd(event)) {
 			a.finish(false)
 		}
 		return false

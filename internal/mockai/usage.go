@@ -23,13 +23,13 @@ type reply struct {
 	finish    string
 	formatted string // instead of the sentence
 	images    int64
-	search    int64 // web search results
+	search    int64 // web search results; of responses: calls
 }
 
 // replyBytes is the length of a reply that nothing limits: 16 tokens.
 const replyBytes = 64
 
-// searchTokens is what one web search result adds to the prompt.
+// searchTokens is what one web search result, or of responses one search, adds to the prompt.
 const searchTokens = 500
 
 // maxDims bounds an embedding vector.
@@ -77,7 +77,7 @@ func (r *request) settle(p *plan) {
 	r.used.cached, r.used.reasoning = p.cached, p.reasoning
 	r.used.total = orElse(p.total, r.used.prompt+r.used.completion)
 	r.used.null, r.used.floats = p.nullUsage, p.floatUsage
-	r.used.absent = r.used.absent || p.noUsage
+	r.used.absent = r.used.absent || p.noUsage || r.reply.finish == "failed" && p.prompt < 0
 }
 
 func (r *request) settleReply(p *plan) {
@@ -103,6 +103,12 @@ func (r *request) settleReply(p *plan) {
 		r.reply.search = orElse(p.toolResults, 0)
 		if r.webSearch && p.toolResults < 0 {
 			r.reply.search = 3
+		}
+	}
+	if r.family == familyResponses {
+		r.reply.search = orElse(p.toolResults, flag(r.webSearch))
+		if r.maxCalls > 0 {
+			r.reply.search = min(r.reply.search, r.maxCalls)
 		}
 	}
 	said := tokens(int(length))
