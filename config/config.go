@@ -68,7 +68,8 @@ type Upstream struct {
 	// Priority: lower is tried first. Weight spreads calls among equals.
 	Priority, Weight int
 	// Timeout bounds the silence of the upstream.
-	Timeout       time.Duration
+	Timeout time.Duration
+	// SharedObjects: what is kept there may be named by every account.
 	SharedObjects bool
 	// IgnoresNewLimit: it passes over max_completion_tokens.
 	IgnoresNewLimit bool

@@ -24,9 +24,6 @@ func (c *Config) readUpstreams(v value) {
 		default:
 			c.later("upstreams: %s is of kind %s, which is not built yet; it is not used.", u.Name, u.Kind)
 		}
-		if u.SharedObjects {
-			c.later("upstreams: %s.shared_objects has no effect yet: no route to stored objects is built.", u.Name)
-		}
 		c.Upstreams = append(c.Upstreams, u)
 	}
 }

@@ -16,6 +16,10 @@ type Endpoint struct {
 	Name string
 	// Class is what the `endpoints` of a price row call it.
 	Class string
+	// Kinds are the kinds of upstreams that serve it.
+	Kinds []string
+	// Limit is the parameter that bounds its output, as refusals name it; "" where none does.
+	Limit string
 
 	// parameters are the members of the request that decide about money.
 	parameters []parameter
@@ -46,6 +50,8 @@ type dialect struct {
 	results func(*answerFacts, *Quantities)
 	// describe notes the answer's own terms for the price rows.
 	describe func(*answerFacts, *Usage)
+	// calls counts what hosted tools were called for; nil: there are none.
+	calls func(*Tap, *Usage)
 }
 
 // FindEndpoint returns the row for a path after the client's prefix, such as
@@ -68,7 +74,11 @@ var endpoints = endpointTable()
 func endpointTable() []*Endpoint {
 	chat := &dialect{
 		schema: chatSchema(), quantities: tokenQuantities,
-		without: estimateChat, describe: describeTier,
+		without: estimateChat, describe: describeTier, calls: chatCalls,
+	}
+	responses := &dialect{
+		schema: responsesSchema(), quantities: tokenQuantities,
+		without: estimateChat, describe: describeTier, calls: responsesCalls,
 	}
 	embeddings := &dialect{
 		schema: embeddingsSchema(), quantities: embeddingQuantities,
@@ -98,6 +108,7 @@ func endpointTable() []*Endpoint {
 		without: measureRecording,
 		unit:    AudioMS, inTokens: (*Request).recordingInTokens,
 	}
+	compatible, azureToo := []string{"openai", "bigmodel", "azure"}, []string{"openai", "azure"}
 	limit := limitParameter("max_tokens")
 	common := append([]parameter{modelParameter(), streamParameter()}, otherModelsParameters()...)
 	recorded := join(recordingParameters(), otherModelsParameters()...)
@@ -105,51 +116,58 @@ func endpointTable() []*Endpoint {
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
 	return []*Endpoint{
 		{
-			Path: "/chat/completions", Name: "chat", Class: "chat",
+			Path: "/chat/completions", Name: "chat", Class: "chat", Kinds: compatible, Limit: "max_tokens",
 			parameters: join(common, limit, limitParameter("max_completion_tokens"), choicesParameter(), streamOptionsParameter(),
 				attributeParameter("service_tier"), messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
-			Path: "/completions", Name: "completions", Class: "chat",
+			Path: "/completions", Name: "completions", Class: "chat", Kinds: compatible, Limit: "max_tokens",
 			parameters: join(common, limit, choicesParameter(), bestOfParameter(), streamOptionsParameter(),
 				attributeParameter("service_tier"), promptsParameter(), echoParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
-			Path: "/embeddings", Name: "embeddings", Class: "embeddings",
+			Path: "/responses", Name: "responses", Class: "chat", Kinds: azureToo, Limit: "max_output_tokens",
+			parameters: join(common, limitParameter("max_output_tokens"), attributeParameter("service_tier"), inputItemsParameter(),
+				hostedToolsParameter(), maxToolCallsParameter(), backgroundParameter(), storedParameter("previous_response_id", "a response", wholeInput),
+				storedParameter("conversation", "a conversation", wholeInput), storedParameter("prompt", "a prompt", "Send its text in 'instructions' or 'input'.")),
+			ceiling: responsesCeiling, dialect: responses,
+		},
+		{
+			Path: "/embeddings", Name: "embeddings", Class: "embeddings", Kinds: compatible,
 			parameters: common, ceiling: embeddingsCeiling, dialect: embeddings,
 		},
 		{
-			Path: "/images/generations", Name: "images", Class: "images",
+			Path: "/images/generations", Name: "images", Class: "images", Kinds: compatible,
 			parameters: join(image, attributeParameter("style")), ceiling: imagesCeiling, dialect: images,
 		},
 		{
-			Path: "/images/edits", Name: "images", Class: "images",
+			Path: "/images/edits", Name: "images", Class: "images", Kinds: compatible,
 			parameters: edited, file: editedImage, ceiling: imagesCeiling, dialect: images,
 		},
 		{
-			Path: "/images/variations", Name: "images", Class: "images",
+			Path: "/images/variations", Name: "images", Class: "images", Kinds: compatible,
 			parameters: edited, file: editedImage, ceiling: imagesCeiling, dialect: images,
 		},
 		{
-			Path: "/rerank", Name: "rerank", Class: "rerank",
+			Path: "/rerank", Name: "rerank", Class: "rerank", Kinds: compatible,
 			parameters: join(common, queryParameter(), documentsParameter()), ceiling: rerankCeiling, dialect: ranked,
 		},
 		{
-			Path: "/moderations", Name: "moderations", Class: "moderations",
+			Path: "/moderations", Name: "moderations", Class: "moderations", Kinds: compatible,
 			parameters: common, ceiling: moderationCeiling, dialect: moderation,
 		},
 		{
-			Path: "/audio/speech", Name: "speech", Class: "speech",
+			Path: "/audio/speech", Name: "speech", Class: "speech", Kinds: compatible,
 			parameters: join(common, speechTextParameter(), speechFormatParameter()), ceiling: speechCeiling, dialect: speech,
 		},
 		{
-			Path: "/audio/transcriptions", Name: "transcriptions", Class: "transcriptions",
+			Path: "/audio/transcriptions", Name: "transcriptions", Class: "transcriptions", Kinds: compatible,
 			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
 		{
-			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions",
+			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions", Kinds: compatible,
 			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
 	}
@@ -167,15 +185,20 @@ func (r *requestReader) inputBytes() int64 {
 		messageTokens*r.request.messages + toolTemplateTokens*r.tools
 }
 
+// outputLimit is the client's limit of an output, or the default.
+func (r *requestReader) outputLimit() int64 {
+	if r.maxTokens > 0 {
+		return r.maxTokens
+	}
+	return r.options.DefaultMaxOutput
+}
+
 func chatCeiling(r *requestReader) {
 	q := r.request
 	q.outputs = max(q.Choices, r.bestOf) * r.prompts
 	q.OutputLimited = r.maxTokens > 0
 	q.newLimit, q.usualOutput = q.OutputLimited && !r.everyoneLimits, r.options.DefaultMaxOutput
-	output := r.options.DefaultMaxOutput
-	if q.OutputLimited {
-		output = r.maxTokens
-	}
+	output := r.outputLimit()
 	q.Ceiling[Input] += r.inputBytes()
 	if r.spoken {
 		q.Ceiling[OutputAudio] = outputCeiling(output, q.outputs)

@@ -12,6 +12,7 @@ func TestEndpointTable(t *testing.T) {
 	want := map[string][2]string{
 		"/chat/completions":   {"chat", "chat"},
 		"/completions":        {"completions", "chat"},
+		"/responses":          {"responses", "chat"},
 		"/embeddings":         {"embeddings", "embeddings"},
 		"/images/generations": {"images", "images"},
 		"/images/edits":       {"images", "images"},
@@ -52,7 +53,7 @@ func TestEndpointTable(t *testing.T) {
 
 func checkRow(t *testing.T, e *Endpoint) {
 	t.Helper()
-	if e.ceiling == nil || e.dialect.schema == nil || e.dialect.quantities == nil || e.dialect.without == nil {
+	if len(e.Kinds) == 0 || e.ceiling == nil || e.dialect.schema == nil || e.dialect.quantities == nil || e.dialect.without == nil {
 		t.Errorf("%s: the row is incomplete", e.Path)
 	}
 	var names []string
@@ -72,7 +73,7 @@ func checkRow(t *testing.T, e *Endpoint) {
 // that they should be.
 func TestEndpointDimensions(t *testing.T) {
 	want := map[string][]string{
-		"chat": {"token"}, "completions": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
+		"chat": {"token"}, "completions": {"token"}, "responses": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
 		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"},
 	}
 	for _, e := range Endpoints() {

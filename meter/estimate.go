@@ -27,6 +27,8 @@ const (
 	// tokensPerMessage and tokensPerReply are what a chat template adds.
 	tokensPerMessage = 3
 	tokensPerReply   = 3
+	// lettersPerThought is how many letters an encrypted token of thoughts has in base64.
+	lettersPerThought = 6
 	// tokensPerImage is the estimate for an input image of unknown size.
 	tokensPerImage = 1024
 )
@@ -125,11 +127,12 @@ func trimHalfEscape(raw []byte) []byte {
 // from its beginning and the length of all of it. What was sent under two names
 // was written once.
 func (f *answerFacts) estimateText() int64 {
-	if f.textBytes == 0 {
+	written := max(f.textBytes, f.again)
+	if written == 0 {
 		return 0
 	}
 	n := countTokens(unescape(f.sample))
-	written := f.textBytes - min(f.thought, f.thoughtAgain)
+	written -= min(f.thought, f.thoughtAgain)
 	if kept := int64(len(f.sample)); kept != written {
 		n = n * written / kept
 	}
@@ -247,9 +250,9 @@ func (t *textCollector) read(body []byte) {
 	}
 	for c.open('{'); c.more('}'); {
 		switch string(c.key()) {
-		case "messages", "prompt", "suffix", "input", "query", "documents":
+		case "messages", "prompt", "suffix", "input", "instructions", "query", "documents":
 			t.value(&c)
-		case "tools", "functions", "response_format":
+		case "tools", "functions", "response_format", "text":
 			t.add(string(c.raw()))
 		default:
 			c.skip()
@@ -271,8 +274,11 @@ func (t *textCollector) value(c *cursor) {
 	case '{':
 		for c.open('{'); c.more('}'); {
 			switch string(c.key()) {
-			case "role", "type", "id", "tool_call_id", "image_url", "input_audio", "video_url", "file", "file_url":
+			case "role", "type", "id", "tool_call_id", "image_url", "input_audio", "video_url", "file", "file_url",
+				"call_id", "status", "annotations", "file_data", "result":
 				c.skip()
+			case "encrypted_content":
+				t.ids += int64(len(c.raw())) / lettersPerThought
 			default:
 				t.value(c)
 			}

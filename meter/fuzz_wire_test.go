@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -12,7 +14,11 @@ import (
 func FuzzTap(f *testing.F) {
 	for _, dir := range []string{"answers", "streams"} {
 		for _, file := range fixtures(f, dir) {
-			f.Add(readFile(f, file), uint64(1), byte(len(file)))
+			kind := byte(len(file)) &^ 16
+			if strings.HasPrefix(filepath.Base(file), "responses-") {
+				kind |= 16
+			}
+			f.Add(readFile(f, file), uint64(1), kind)
 		}
 	}
 	for i, s := range []string{
@@ -21,7 +27,7 @@ func FuzzTap(f *testing.F) {
 	} {
 		f.Add([]byte(s), uint64(i), byte(i))
 	}
-	chat, images := FindEndpoint("/chat/completions"), FindEndpoint("/images/generations")
+	chat, images, responses := FindEndpoint("/chat/completions"), FindEndpoint("/images/generations"), FindEndpoint("/responses")
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64, kind byte) {
 		e, body, contentType := chat, `{"model":"m","stream":true,"stream_options":{"include_usage":false}}`, "text/event-stream"
 		if kind&1 != 0 {
@@ -29,6 +35,9 @@ func FuzzTap(f *testing.F) {
 		}
 		if kind&2 != 0 {
 			e = images
+		}
+		if kind&16 != 0 {
+			e = responses
 		}
 		if kind&12 == 12 {
 			contentType = "application/json"

@@ -86,6 +86,11 @@ type Request struct {
 	// what is held for each output without a limit.
 	newLimit    bool
 	usualOutput int64
+	// turns is how often the model may read its input: again after each call of a
+	// hosted tool. 0 is 1.
+	turns int64
+	// stored is the first reference to what is kept upstream; nil: there is none.
+	stored *RequestError
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.
 	unsaid []string
@@ -151,7 +156,7 @@ func (r *Request) WithOutput(n int64) Quantities {
 		}
 		q[d] = outputCeiling(n, r.outputs)
 		if !r.OutputLimited {
-			q[Input] += limitBytes
+			q[Input] += limitBytes * max(r.turns, 1)
 		}
 	}
 	return q
@@ -178,6 +183,8 @@ type requestReader struct {
 	query, documents int64
 	// spoken says that the answer may be audio, drawn that it may have images.
 	spoken, drawn bool
+	// toolCalls is the client's limit of the calls of hosted tools; 0: none.
+	toolCalls int64
 }
 
 // A parameter is a member of a request, or a field of a form, that decides

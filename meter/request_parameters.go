@@ -106,7 +106,7 @@ func limitParameter(name string) parameter {
 	return parameter{name: name, integer: func(r *requestReader, n int64) {
 		if r.between(name, n, 0, maxOutput) && n > 0 {
 			r.maxTokens = max(r.maxTokens, n)
-			r.everyoneLimits = r.everyoneLimits || name == "max_tokens"
+			r.everyoneLimits = r.everyoneLimits || name != "max_completion_tokens"
 		}
 	}}
 }

@@ -166,9 +166,13 @@ func (s *scanner) close(at int, f *answerFacts) {
 	}
 	s.depth--
 	c := s.open[s.depth]
-	if fact := s.schema.at(c.node).fact; fact.isUsage() && !c.array {
+	switch fact := s.schema.at(c.node).fact; {
+	case c.array:
+	case fact.isUsage():
 		s.usageClose = at
 		f.frame.told = f.usage.commit() || f.frame.told
+	case fact == factItem, fact == factItemOfAll:
+		f.itemEnd(fact)
 	}
 	if s.depth == 0 && !c.array {
 		f.documentEnd()

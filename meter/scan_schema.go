@@ -27,6 +27,8 @@ const (
 	factText
 	factThought
 	factThoughtAgain
+	// factTextAgain is text that was told before, in pieces.
+	factTextAgain
 	// factFinish is null until the answer, or one choice of it, is complete.
 	factFinish
 	// factChoices, factImages and factSearches are arrays whose elements are counted.
@@ -35,6 +37,14 @@ const (
 	factSearches
 	// factAnnotation is the type of an annotation.
 	factAnnotation
+	// factOutput is the array of all items of a response, factItemOfAll one of them,
+	// factItem one that comes by itself. The others are members of either.
+	factOutput
+	factItemOfAll
+	factItem
+	factItemType
+	factItemStatus
+	factItemAction
 	// factError is null or absent when all is well.
 	factError
 	// factCode is absent, 0 or 200 when all is well.
@@ -48,7 +58,7 @@ const maxSchemaDepth = 8
 func (f fact) isUsage() bool { return f == factUsage || f == factNestedUsage }
 
 // isText reports whether it is text that the model wrote.
-func (f fact) isText() bool { return f >= factText && f <= factThoughtAgain }
+func (f fact) isText() bool { return f >= factText && f <= factTextAgain }
 
 type nodeID int16
 

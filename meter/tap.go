@@ -14,7 +14,7 @@ import (
 // had not asked for. What is kept back:
 //
 //   - of a stream: the frames that may be its last (a choice has finished,
-//     [DONE], the usage-only chunk, an image is complete, an error), until a
+//     [DONE], the usage-only chunk, an image or a response is complete, an error), until a
 //     frame with more content shows that it goes on. Of a frame that does not
 //     say what it is, the line end that would make the client act on it is
 //     kept until the next. A frame of content that says it goes on passes at
@@ -204,7 +204,7 @@ func (t *Tap) finish() {
 	}
 }
 
-// Done reports whether a stream has said by [DONE] that all of it has come,
+// Done reports whether a stream has said, by [DONE] or by a response's last event, that all of it has come,
 // whatever becomes of its connection.
 func (t *Tap) Done() bool { return t.frames.done }
 

@@ -1,5 +1,7 @@
 package meter
 
+import "bytes"
+
 // answerFacts is what a scanner has found in an answer so far.
 type answerFacts struct {
 	// frame is about the event being read, the rest about the whole answer.
@@ -15,6 +17,8 @@ type answerFacts struct {
 	sample                []byte
 	textBytes             int64
 	thought, thoughtAgain int64
+	// again is the length of the text that was told a second time, as a whole.
+	again int64
 	// framed is the length of the text in whole events, told of that which had come
 	// when usage was last told, with the event that told it.
 	framed, told int64
@@ -32,6 +36,8 @@ type answerFacts struct {
 	// set by an array of them, though it were empty.
 	searches, citations int64
 	searchesSeen        bool
+	// calls are those of hosted tools.
+	calls callFacts
 	// failed is set by an error member, refused by the code of an error beside
 	// nothing else.
 	failed, refused bool
@@ -45,27 +51,40 @@ type frameFacts struct {
 	finish, failed bool
 	// told: it has told usage, wherever in it.
 	told bool
-	// event tells the named events of image streams.
-	event imageEvent
+	// event tells the named events of streams.
+	event event
+	// calls are those of hosted tools that the event tells of, one by one.
+	calls callCounts
 	// counted is set when the images of the event have been counted.
 	counted bool
 }
 
-// imageEvent is the kind of an event in a stream of images.
-type imageEvent uint8
+// event is the kind of an event in a stream that names them.
+type event uint8
 
 const (
-	eventOther imageEvent = iota
-	eventPartialImage
+	eventOther event = iota
+	// eventGoesOn is not the last, nor is eventItemDone, which brings a whole item of a response.
+	eventGoesOn
+	eventItemDone
 	eventImageDone
+	// eventAnswerDone ends a response, well or not.
+	eventAnswerDone
 )
 
-func parseImageEvent(name []byte) imageEvent {
+func parseEvent(name []byte) event {
 	switch string(name) {
 	case "image_generation.completed", "image_edit.completed":
 		return eventImageDone
 	case "image_generation.partial_image", "image_edit.partial_image":
-		return eventPartialImage
+		return eventGoesOn
+	case "response.completed", "response.incomplete", "response.failed":
+		return eventAnswerDone
+	case "response.output_item.done":
+		return eventItemDone
+	}
+	if bytes.HasPrefix(name, []byte("response.")) {
+		return eventGoesOn
 	}
 	return eventOther
 }
@@ -86,6 +105,13 @@ func (f *answerFacts) enter(what fact, array bool) {
 		f.imagesSeen = true
 	case factSearches:
 		f.searchesSeen = f.searchesSeen || array
+	case factOutput:
+		f.calls.whole = callCounts{}
+	case factItem, factItemOfAll:
+		f.calls.item = itemFacts{}
+		if what == factItem { // those of all are elements
+			f.choices++
+		}
 	case factError:
 		f.failed, f.frame.failed = true, true
 	}
@@ -94,7 +120,7 @@ func (f *answerFacts) enter(what fact, array bool) {
 // element is told of each element of an array.
 func (f *answerFacts) element(array fact) {
 	switch array {
-	case factChoices:
+	case factChoices, factOutput:
 		f.choices++
 		f.frame.choices = true
 	case factImages:
@@ -109,8 +135,15 @@ func (f *answerFacts) text(what fact, p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	f.frame.text = true
-	f.textBytes += int64(len(p))
+	if what == factTextAgain {
+		f.again += int64(len(p))
+		if f.textBytes > 0 {
+			return // it is in the sample
+		}
+	} else {
+		f.frame.text = true
+		f.textBytes += int64(len(p))
+	}
 	switch what {
 	case factThought:
 		f.thought += int64(len(p))
@@ -140,6 +173,8 @@ func (f *answerFacts) string(what fact, text []byte) {
 		if len(text) > 0 {
 			f.frame.finish = true
 		}
+	case factItemType, factItemStatus, factItemAction:
+		f.calls.item.note(what, text)
 	case factAnnotation:
 		if string(text) == "url_citation" {
 			f.citations++
@@ -187,7 +222,7 @@ func (f *answerFacts) named(name []byte) {
 	if string(name) == "error" {
 		f.failed, f.frame.failed = true, true
 	}
-	if e := parseImageEvent(name); e != eventOther {
+	if e := parseEvent(name); e != eventOther {
 		f.frame.event = e
 	}
 	if f.frame.event == eventImageDone && !f.frame.counted {
@@ -200,6 +235,9 @@ func (f *answerFacts) named(name []byte) {
 // frameEnd is told of the end of each event.
 func (f *answerFacts) frameEnd() {
 	f.framed = f.textBytes
+	if f.frame.event == eventItemDone {
+		f.calls.single.add(&f.frame.calls)
+	}
 	if f.frame.told {
 		f.told = f.framed
 	}

@@ -14,7 +14,7 @@ type frames struct {
 	// not say what it is.
 	hold int
 	soft bool
-	// done is set by [DONE]; payload counts the bytes of data.
+	// done is set by [DONE], and by the event that ends a response; payload counts the bytes of data.
 	done    bool
 	payload int64
 
@@ -253,6 +253,7 @@ func (t *Tap) endFrame(end int) int {
 	f := &t.frames
 	facts, frame, size := t.facts.frame, f.frame, f.size
 	start := max(f.start, 0)
+	f.done = f.done || facts.event == eventAnswerDone
 	t.nextFrame(end)
 	switch {
 	case f.strip && facts.isUsageOnly() && size <= maxUndecided:
@@ -293,12 +294,12 @@ func (f *frameFacts) isUsageOnly() bool { return f.usage && !f.choices && !f.fai
 
 // mayEnd reports whether the frame can be the last of the answer.
 func (f *frameFacts) mayEnd() bool {
-	return f.finish || f.failed || f.isUsageOnly() || f.event == eventImageDone
+	return f.finish || f.failed || f.isUsageOnly() || f.event >= eventImageDone
 }
 
 // goesOn reports whether the frame says of itself that it is not the last.
 func (f *frameFacts) goesOn() bool {
-	return f.choices || f.text || f.event == eventPartialImage
+	return f.choices || f.text || f.event == eventGoesOn || f.event == eventItemDone
 }
 
 // freeFrames returns how much of held may go out, after a piece was read.
@@ -309,7 +310,7 @@ func (t *Tap) freeFrames() int {
 	case f.hold != noHold:
 		return f.hold
 	case f.size == 0:
-	case f.frame.done, facts.finish, facts.failed, facts.event == eventImageDone:
+	case f.frame.done, facts.finish, facts.failed, facts.event >= eventImageDone:
 		return max(f.start, 0)
 	case f.strip && f.frame.lines && !facts.choices && f.size <= maxUndecided:
 		return max(f.start, 0)

@@ -15,7 +15,7 @@ var updateGolden = flag.Bool("update", false, "rewrite the golden files of reque
 
 // fixtureEndpoints tells the endpoint from the first word of a fixture's name.
 var fixtureEndpoints = map[string]string{
-	"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings",
+	"chat": "/chat/completions", "completions": "/completions", "responses": "/responses", "embeddings": "/embeddings",
 	"generations": "/images/generations", "edits": "/images/edits", "variations": "/images/variations",
 	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech", "transcriptions": "/audio/transcriptions",
 }

@@ -61,5 +61,6 @@ func (f *answerFacts) isPlainOpening() bool {
 	return f.documentOpen && f.documents == 0 && !f.noise &&
 		f.usage == upstreamUsage{} && f.frame == frameFacts{choices: f.choices > 0} &&
 		f.size.n == 0 && f.quality.n == 0 && f.textBytes == 0 &&
-		f.images == 0 && !f.imagesSeen && f.searches == 0 && !f.searchesSeen && f.citations == 0 && !f.failed && !f.refused
+		f.images == 0 && !f.imagesSeen && f.searches == 0 && !f.searchesSeen && f.citations == 0 && !f.failed && !f.refused &&
+		f.again == 0 && f.calls == callFacts{}
 }

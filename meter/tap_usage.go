@@ -73,7 +73,7 @@ func (t *Tap) addUnsaid(u *Usage) {
 		u.Quantities[Input], u.Source = t.estimateInput(), Estimated
 		u.Anomalies = append(u.Anomalies, anomalyInputMissing)
 	}
-	if t.facts.textBytes > 0 && u.TotalOutput() == 0 && !t.request.echoes {
+	if t.facts.textBytes+t.facts.again > 0 && u.TotalOutput() == 0 && !t.request.echoes {
 		u.Quantities[Output], u.Source = t.estimateOutput(), Estimated
 		u.Anomalies = append(u.Anomalies, anomalyOutputMissing)
 	}
@@ -97,6 +97,14 @@ func (t *Tap) describe(u *Usage) {
 	if describe := t.request.Endpoint.dialect.describe; describe != nil {
 		describe(f, u)
 	}
+	if calls := t.request.Endpoint.dialect.calls; calls != nil {
+		calls(t, u)
+	}
+}
+
+// chatCalls finds the search that an answer of the chat family shows.
+func chatCalls(t *Tap, u *Usage) {
+	f := &t.facts
 	switch {
 	case f.searches > 0, f.searchesSeen && len(t.request.Tools) > 0, f.citations > 0 && t.request.citesSearch, t.request.searches && !u.IsZero():
 		u.ToolCalls = []ToolUse{t.search()}

@@ -139,8 +139,8 @@ func (c *call) understand(body []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.candidates = c.routing.candidates(c.request.Model); len(c.candidates) == 0 {
-		return errUnknownModel(c.request.Model)
+	if c.candidates = c.routing.candidatesFor(c.request); len(c.candidates) == 0 {
+		return c.routing.errNobody(c.request)
 	}
 	for i := range c.candidates {
 		c.request.MayGoTo(c.candidates[i].model)

@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -119,13 +121,45 @@ func errUnknownModel(model string) *apiError {
 	}
 }
 
+func errNotServed(model, path, served string) *apiError {
+	e := errUnknownModel(model)
+	e.message = fmt.Sprintf("The model '%s' is not served at %s here: its provider has %s.", model, prefixes[0]+path, prefixes[0]+served)
+	return e
+}
+
+// errStored is about an object that is not known to be the account's: it is
+// answered like one that does not exist.
+func errStored(what *meter.RequestError) *apiError {
+	return &apiError{status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, param: what.Param, message: what.Message, final: true}
+}
+
 // errUnpriced is about a model that is served, but not priced as it was asked for.
 func (c *call) errUnpriced() *apiError {
 	what := c.endpoint.Name
 	if c.request != nil && len(c.request.Attributes) > 0 {
 		what += fmt.Sprintf(" with %.100s", c.request.Attributes)
 	}
+	if tools := c.unpricedTools(); len(tools) > 0 {
+		what += " with the hosted tools " + strings.Join(tools, ", ")
+	}
 	return errNoPrice(c.model(), what)
+}
+
+// unpricedTools are the hosted tools of the request without which it would have a price.
+func (c *call) unpricedTools() (names []string) {
+	if c.request == nil {
+		return nil
+	}
+	for _, use := range c.request.Tools {
+		for i := range c.candidates {
+			_, err := c.routing.book.Quote(c.priceQuery(c.candidates[i].Name), &meter.Quantities{}, []meter.ToolUse{use})
+			if errors.Is(err, meter.ErrUnpriced) && c.routing.book.Priced(c.model(), c.endpoint.Class, c.at) {
+				names = append(names, use.Tool)
+				break
+			}
+		}
+	}
+	return names
 }
 
 func errNoPrice(model, what string) *apiError {
@@ -213,7 +247,7 @@ func (c *call) asAPIError(err error) *apiError {
 	case errors.Is(err, meter.ErrUnpriced):
 		return c.errUnpriced()
 	case errors.Is(err, meter.ErrAmountRange):
-		return errInvalidRequest("", "The request could cost more than one request can be charged; lower max_tokens or n.")
+		return errInvalidRequest("", "The request could cost more than one request can be charged; lower "+c.limitName()+" or the number of choices.")
 	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrClock):
 		return errMetering()
 	}
@@ -268,6 +302,9 @@ func rateLimitError(r *ledger.Refusal) *apiError {
 	return e
 }
 
+// limitName is what the client calls the limit of its output.
+func (c *call) limitName() string { return cmp.Or(c.endpoint.Limit, "max_tokens") }
+
 // inFlightRetry is short enough for every official SDK to honour.
 const inFlightRetry = 2 * time.Second
 
@@ -284,7 +321,7 @@ func (c *call) quotaError(r *ledger.Refusal) *apiError {
 	m.AffordableOutputTokens = c.affordableOutput(r)
 	need := fmt.Sprintf("It needs up to %v %s; available: %v (limit: %s).", m.Required, unit, m.Available, r.Limit)
 	if n := m.AffordableOutputTokens; n != nil && *n > 0 {
-		need += fmt.Sprintf(" With max_tokens of at most %d it would fit.", *n)
+		need += fmt.Sprintf(" With %s of at most %d it would fit.", c.limitName(), *n)
 	}
 	e := &apiError{metadata: m, standing: &r.Standing}
 	switch r.Reason {

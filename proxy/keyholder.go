@@ -83,18 +83,20 @@ func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
 // describe is a model as a key sees it: served, priced, and allowed.
 func (r *routing) describe(name string, key *ledger.Key) (modelInfo, bool) {
 	candidates := r.candidates(name)
-	prices := usablePrices(r.book.Rates(name, time.Now()), key.Limits.Endpoints)
+	prices := usablePrices(r.book.Rates(name, time.Now()), func(e *meter.Endpoint) bool {
+		return meter.MatchAnyModel(key.Limits.Endpoints, e.Name) && slices.ContainsFunc(candidates, func(c candidate) bool { return c.servesRow(e) })
+	})
 	if len(candidates) == 0 || len(prices) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
 		return modelInfo{}, false
 	}
 	return modelInfo{ID: name, Object: "model", OwnedBy: candidates[0].Name, Pricing: prices}, true
 }
 
-// usablePrices are those of endpoints that there are, and that a key may use.
-func usablePrices(prices []meter.ModelPrice, allowed []string) []meter.ModelPrice {
+// usablePrices are those of endpoints that there are, and that are usable.
+func usablePrices(prices []meter.ModelPrice, usable func(*meter.Endpoint) bool) []meter.ModelPrice {
 	return slices.DeleteFunc(prices, func(price meter.ModelPrice) bool {
 		return !slices.ContainsFunc(meter.Endpoints(), func(e *meter.Endpoint) bool {
-			return meter.MatchAnyModel(allowed, e.Name) && (len(price.Endpoints) == 0 || slices.Contains(price.Endpoints, e.Class))
+			return usable(e) && (len(price.Endpoints) == 0 || slices.Contains(price.Endpoints, e.Class))
 		})
 	})
 }

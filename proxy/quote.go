@@ -96,8 +96,11 @@ func (c *call) endpointOf(body []byte) *meter.Endpoint {
 		path = "/audio/speech"
 	case gjson.GetBytes(body, "input").Exists():
 		path = "/embeddings"
+		if c.onlyPriced("/responses", path, body) {
+			path = "/responses"
+		}
 	case !gjson.GetBytes(body, "prompt").Exists():
-	case gjson.GetBytes(body, "max_tokens").Exists() || c.onlyWrites(gjson.GetBytes(body, "model").String()):
+	case gjson.GetBytes(body, "max_tokens").Exists() || c.onlyPriced("/completions", "/images/generations", body):
 		path = "/completions"
 	default:
 		path = "/images/generations"
@@ -105,11 +108,12 @@ func (c *call) endpointOf(body []byte) *meter.Endpoint {
 	return meter.FindEndpoint(path)
 }
 
-// onlyWrites tells a model that is priced for text and not for images: a prompt
-// alone may be for either.
-func (c *call) onlyWrites(model string) bool {
+// onlyPriced tells a model that is priced for one of two endpoints and not for the
+// other, where the body alone may be for either.
+func (c *call) onlyPriced(path, other string, body []byte) bool {
+	model := gjson.GetBytes(body, "model").String()
 	priced := func(path string) bool {
 		return c.routing.book.Priced(model, meter.FindEndpoint(path).Class, c.at)
 	}
-	return priced("/completions") && !priced("/images/generations")
+	return priced(path) && !priced(other)
 }

@@ -31,6 +31,9 @@ type Upstream struct {
 	// IgnoresNewLimit says that it has max_tokens, and passes over max_completion_tokens,
 	// as those of kind bigmodel all do.
 	IgnoresNewLimit bool
+	// SharedObjects says that what is kept there (responses, conversations, files) may be
+	// named by every account, whoever made it.
+	SharedObjects bool
 }
 
 // A ModelRule lets an upstream serve models, under another name if Rename is set.
@@ -46,6 +49,8 @@ type upstream struct {
 	// credential is ours, as it stands in the header credentialIn; nil without one.
 	credentialIn string
 	credential   []string
+	// rows are those of the endpoint table that its kind serves.
+	rows []*meter.Endpoint
 	// What is learnt from its answers lasts as long as the routing: whether it refuses
 	// stream_options, and which models (by their labels) write more than they may.
 	refusesStreamOptions atomic.Bool
@@ -104,7 +109,7 @@ func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
 			}
 		}
 		in, credential := u.credential()
-		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base, credentialIn: in, credential: credential})
+		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base, credentialIn: in, credential: credential, rows: u.rows()})
 	}
 	return r, errors.Join(problems...)
 }
@@ -171,6 +176,26 @@ func (r *routing) candidates(model string) []candidate {
 	return found
 }
 
+// candidatesFor are the candidates that serve a request. One that names something
+// that is kept upstream goes only to those where that may be anybody's.
+func (r *routing) candidatesFor(request *meter.Request) []candidate {
+	return slices.DeleteFunc(r.candidates(request.Model), func(c candidate) bool {
+		return !c.servesRow(request.Endpoint) || request.Stored() != nil && !c.SharedObjects
+	})
+}
+
+// errNobody is why a request has no candidates.
+func (r *routing) errNobody(request *meter.Request) *apiError {
+	served := r.candidates(request.Model)
+	switch {
+	case len(served) == 0:
+		return errUnknownModel(request.Model)
+	case !slices.ContainsFunc(served, func(c candidate) bool { return c.servesRow(request.Endpoint) }):
+		return errNotServed(request.Model, request.Endpoint.Path, served[0].rows[0].Path)
+	}
+	return errStored(request.Stored())
+}
+
 func drawByWeight(equals []candidate) int {
 	total := 0
 	for _, c := range equals {
@@ -188,7 +213,7 @@ func drawByWeight(equals []candidate) int {
 // serves tells under what name the upstream has model, if it serves that.
 func (u *upstream) serves(model string) (name string, ok bool) {
 	rule, ok := u.rule(model)
-	return cmp.Or(rule.Rename, model), ok && u.servesOpenAIRoutes()
+	return cmp.Or(rule.Rename, model), ok && len(u.rows) > 0
 }
 
 // rule finds the rule for model: an exact one before a longer pattern before a shorter.
@@ -208,9 +233,14 @@ func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 	return found, best >= 0
 }
 
-// servesOpenAIRoutes is false for the kinds that speak another dialect: their
-// routes are rows of the endpoint table that are not there yet.
-func (u *upstream) servesOpenAIRoutes() bool { return u.Kind != "anthropic" && u.Kind != "gemini" }
+// rows are those of the endpoint table that an upstream of its kind serves.
+func (u *Upstream) rows() []*meter.Endpoint {
+	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool {
+		return !slices.Contains(e.Kinds, cmp.Or(u.Kind, "openai"))
+	})
+}
+
+func (u *upstream) servesRow(e *meter.Endpoint) bool { return slices.Contains(u.rows, e) }
 
 // ignoresNewLimit tells an upstream whose API has max_tokens, and no max_completion_tokens.
 func (u *upstream) ignoresNewLimit() bool { return u.Kind == "bigmodel" || u.IgnoresNewLimit }

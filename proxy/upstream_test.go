@@ -54,6 +54,35 @@ func TestCandidatesFollowPriorityAndPattern(t *testing.T) {
 	}
 }
 
+// A request goes to upstreams of a kind that has its endpoint, and one that names what is
+// kept upstream only where that is everybody's.
+func TestCandidatesServeTheRequest(t *testing.T) {
+	all := []ModelRule{{Pattern: "*"}}
+	r := routingOf(t,
+		Upstream{Name: "bm", Kind: "bigmodel", Models: all, Priority: 1, SharedObjects: true},
+		Upstream{Name: "oa", Models: all, Priority: 2},
+		Upstream{Name: "az", Kind: "azure", Models: all, Priority: 3, SharedObjects: true},
+	)
+	for _, tt := range []struct{ path, members, want string }{
+		{"/chat/completions", "", "bm oa az"},
+		{"/responses", "", "oa az"},
+		{"/responses", `,"previous_response_id":null`, "oa az"},
+		{"/responses", `,"previous_response_id":"resp_1"`, "az"},
+	} {
+		request, err := meter.FindEndpoint(tt.path).ReadRequest("application/json", []byte(`{"model":"m"`+tt.members+`}`), meter.ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range r.candidatesFor(request) {
+			got = append(got, c.Name)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s with %q goes to %v, want %s", tt.path, tt.members, got, tt.want)
+		}
+	}
+}
+
 func TestWeightSpreadsAmongEqualsOnly(t *testing.T) {
 	r := routingOf(t,
 		Upstream{Name: "heavy", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 3},

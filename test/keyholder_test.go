@@ -118,7 +118,7 @@ func TestWrongBaseURL(t *testing.T) {
 	_, p, key := acme(t)
 	for path, meant := range map[string]string{
 		"/chat/completions": chatPath, "/v1/v1/chat/completions": chatPath, "//v1/chat/completions": chatPath, "/v1/embeddings/": embeddingPath,
-		"/v1/responses": "", "/v2/chat/completions": "", "/": "",
+		"/v1/threads": "", "/v2/chat/completions": "", "/": "",
 	} {
 		message := p.post(path, key, chat("gpt-4o", "usage=1,1")).get("error.message").String()
 		if strings.Contains(message, "Did you mean "+meant+"?") != (meant != "") || strings.Contains(message, "Did you mean") != (meant != "") {

@@ -91,7 +91,7 @@ func TestLogSaysWhy(t *testing.T) {
 		{"a model of the key", p.post(embeddingPath, key, `{"model":"embedding-3","input":"x"}`), 403, []string{id, "key.models"}},
 		{"a wrong body", p.post(chatPath, key, `{"model":`), 400, []string{id, "not valid JSON"}},
 		{"a wrong key", p.post(chatPath, wrongKey(key), `{"model":`), 401, []string{`"account":"acme"`, "key_invalid"}},
-		{"a route that is not there", p.post("/v1/responses", key, `{}`), 404, []string{`"method":"POST"`, `"path":"/v1/responses"`, "unknown_url", id}},
+		{"a route that is not there", p.post("/v1/threads", key, `{}`), 404, []string{`"method":"POST"`, `"path":"/v1/threads"`, "unknown_url", id}},
 		{"a wrong key for a list", p.get("/v1/models", wrongKey(key)), 401, []string{`"path":"/v1/models"`, "key_invalid"}},
 		{"the upstream that failed first", p.post(chatPath, key, chat("gpt-4o", "usage=1,1", `"max_tokens":10`)), 200, []string{`"attempts":2`, "first: dial tcp", "connection refused"}},
 		{"an upstream's refusal in between", p.post(chatPath, key, chat("gpt-4o", "status=503", `"max_tokens":10`)), 503, []string{"first: dial tcp", `"upstream":"second"`}},

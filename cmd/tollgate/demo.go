@@ -154,7 +154,7 @@ func simulatedScene(ctx context.Context) (*scene, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- serveUpstream(ctx, listener, mockai.New(mockai.Options{})) }()
 	return &scene{
-		upstream: proxy.Upstream{Name: "simulated", Kind: "bigmodel", BaseURL: "http://" + listener.Addr().String() + "/v1", Models: []proxy.ModelRule{{Pattern: "*"}}},
+		upstream: proxy.Upstream{Name: "simulated", Kind: "openai", BaseURL: "http://" + listener.Addr().String() + "/v1", Models: []proxy.ModelRule{{Pattern: "*"}}},
 		tables:   []string{"bigmodel.yaml", "openai.yaml"}, currency: "CNY", exchange: map[string]string{"USD": "7.1"},
 		chat: "glm-4.5", embedding: "embedding-3", images: "cogview-4",
 		tokenPack: "glm-4*", imagePack: "cogview-*", simulated: true,

@@ -79,7 +79,7 @@ func TestDemoText(t *testing.T) {
 		t.Errorf("receipt line %q", line)
 	}
 	b.stdout.line(t, "404 model_not_found", 1)
-	response, err := http.Post(url+"/v1/responses", "application/json", strings.NewReader("{}"))
+	response, err := http.Post(url+"/v1/threads", "application/json", strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}

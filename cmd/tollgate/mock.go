@@ -19,9 +19,9 @@ func (p *program) mock() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "mock",
 		Short: "Run the simulated upstream alone",
-		Long: `Run a simulated upstream: OpenAI's and BigModel's chat, completions, embeddings,
-images, rankings, moderations, speech and transcriptions, with usage that can be
-foretold. A bare :PORT is the loopback; say 0.0.0.0:PORT for every network.
+		Long: `Run a simulated upstream: OpenAI's and BigModel's chat, completions, responses,
+embeddings, images, rankings, moderations, speech and transcriptions, with usage
+that can be foretold. A bare :PORT is the loopback; say 0.0.0.0:PORT for every network.
 
 It misbehaves if the request's user, or its prompt, begins with a directive such as
 "mock:status=429;retry-after=2 Hello": items separated by ; up to the first blank.

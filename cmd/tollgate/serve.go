@@ -220,6 +220,7 @@ func upstreams(cfg *config.Config) []proxy.Upstream {
 		list = append(list, proxy.Upstream{
 			Name: u.Name, Kind: u.Kind, BaseURL: u.BaseURL, APIKey: u.APIKey, Models: rules,
 			Priority: u.Priority, Weight: u.Weight, Timeout: u.Timeout, IgnoresNewLimit: u.IgnoresNewLimit,
+			SharedObjects: u.SharedObjects,
 		})
 	}
 	return list
