@@ -222,3 +222,42 @@ func TestGoSDKBadKey(t *testing.T) {
 	equal(t, "type", refused.Type, "invalid_request_error")
 	equal(t, "requests that reached the upstream", w.up.Stats().Requests, 0)
 }
+
+func TestGoSDKResponses(t *testing.T) {
+	w, p, key := acme(t)
+	request := openai.CreateResponseRequest{Model: "gpt-4o", Input: "Hello", User: "mock:usage=100,50;cached=40"}
+	answer, err := goClient(p, key).CreateResponse(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "total tokens", answer.Usage.TotalTokens, 150)
+	equal(t, "cost", answer.Header().Get("x-tollgate-cost"), "0.0023")
+	stream, err := goClient(p, key).CreateResponseStream(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	text, last := "", openai.ResponseStreamEvent{}
+	for {
+		event, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += event.Delta
+		last = event
+	}
+	equal(t, "text", text, answer.GetOutputText())
+	equal(t, "last event", last.Type, openai.ResponseStreamEventCompleted)
+	equal(t, "total tokens of the stream", last.Response.Usage.TotalTokens, 150)
+	request.PreviousResponseID = "resp_1"
+	_, err = goClient(p, key).CreateResponse(t.Context(), request)
+	var refused *openai.APIError
+	if !errors.As(err, &refused) || refused.HTTPStatusCode != 404 || refused.Code != "object_not_found" {
+		t.Errorf("got %v, want object_not_found", err)
+	}
+	w.requireSettled("acme")
+	equal(t, "balance", w.balance("acme"), "9.9954")
+}

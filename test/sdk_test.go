@@ -124,6 +124,7 @@ func testSDK(t *testing.T, s sdk) {
 		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
 		equal(t, "chunks without choices", r.Get("chunks_without_choices").Int(), 1)
 	})
+	testSDKResponses(t, s, w, c, key, broke)
 	t.Run("embedding", func(t *testing.T) {
 		r := s.run(t, w, c, "embedding", key).result
 		equal(t, "vectors", r.Get("vectors").Int(), 2)
@@ -135,8 +136,8 @@ func testSDK(t *testing.T, s sdk) {
 		equal(t, "images", r.Get("images").Int(), 1)
 	})
 	testSDKRefusals(t, s, w, c, key, broke)
-	// Chat 0.0023, two streams of 0.0025, an embedding of 0.0005, an image of 0.3.
-	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6922")
+	// Chat and a response 0.0023 each, four streams of 0.0025, an embedding of 0.0005, an image of 0.3.
+	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6849")
 	equal(t, "balance of the broke", w.requireSettled("broke").Get("wallets.recharge.balance").String(), "0.0001")
 	t.Run("timeout of the client", func(t *testing.T) {
 		run := s.run(t, w, c, "timeout", key)
@@ -145,6 +146,47 @@ func testSDK(t *testing.T, s sdk) {
 		w.up.Close() // lets go of the call that is being drained
 		w.requireSettled("acme")
 	})
+}
+
+// testSDKResponses is what an SDK must make of responses.
+func testSDKResponses(t *testing.T, s sdk, w *world, c *counter, key, broke string) {
+	t.Run("response", func(t *testing.T) {
+		r := s.run(t, w, c, "response", key).result
+		requireText(t, r)
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+		equal(t, "cached tokens", r.Get("cached_tokens").Int(), 40)
+		equal(t, "reasoning tokens", r.Get("reasoning_tokens").Int(), 20)
+		equal(t, "cost", r.Get("cost").String(), "0.0023")
+		requireRequestID(t, r)
+	})
+	t.Run("events of a response", func(t *testing.T) {
+		r := s.run(t, w, c, "response_events", key).result
+		equal(t, "last event", r.Get("last").String(), "response.completed")
+		equal(t, "arguments", r.Get("text").String(), `{"query":"weather in Beijing"}`)
+		equal(t, "function", r.Get("name").String(), "search")
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+	})
+	t.Run("response as a stream", func(t *testing.T) {
+		r := s.run(t, w, c, "response_stream", key).result
+		requireText(t, r)
+		equal(t, "the whole text", r.Get("whole").String(), r.Get("text").String())
+		equal(t, "status", r.Get("status").String(), "completed")
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+	})
+	for _, refused := range []struct {
+		name, key, class, code string
+		status                 int64
+	}{{"response_quota", broke, s.errors["quota"], "insufficient_quota", 429}, {"response_stored", key, "NotFoundError", "object_not_found", 404}} {
+		t.Run(refused.name, func(t *testing.T) {
+			run := s.run(t, w, c, refused.name, refused.key)
+			equal(t, "error", run.result.Get("error").String(), refused.class)
+			equal(t, "status", run.result.Get("status_code").Int(), refused.status)
+			equal(t, "code", run.result.Get("code").String(), refused.code)
+			requireRequestID(t, run.result)
+			equal(t, "requests sent", run.sent, 1)
+			equal(t, "requests upstream", run.upstream, 0)
+		})
+	}
 }
 
 // testSDKRefusals is what an SDK must make of our refusals.

@@ -1,6 +1,6 @@
 // One case of the official OpenAI Node SDK against BASE_URL, as JSON on stdout.
 //
-// usage: node sdk.mjs chat|stream|stream_usage|embedding|image|quota|bad_key|timeout
+// usage: node sdk.mjs CASE, one of the cases below
 //
 // The key is in API_KEY. An error of the SDK is a result too: its class,
 // status, code, type and request id.
@@ -47,6 +47,47 @@ const stream = async () => read(await ask(client(), "usage=100,50", { stream: tr
 const stream_usage = async () =>
   read(await ask(client(), "usage=100,50", { stream: true, stream_options: { include_usage: true } }));
 
+const respond = (directive, options = {}) =>
+  client().responses.create({ model: "gpt-4o", user: "mock:" + directive, input: "Hello", ...options });
+
+async function response() {
+  const { data, response } = await respond("usage=100,50;cached=40;reasoning=20").withResponse();
+  return {
+    text: data.output_text,
+    total_tokens: data.usage.total_tokens,
+    cached_tokens: data.usage.input_tokens_details.cached_tokens,
+    reasoning_tokens: data.usage.output_tokens_details.reasoning_tokens,
+    request_id: data._request_id,
+    cost: response.headers.get("x-tollgate-cost"),
+  };
+}
+
+async function response_events() {
+  let text = "";
+  let last;
+  for await (const event of await respond("usage=100,50;tool-call=search", { stream: true })) {
+    if (event.type === "response.function_call_arguments.delta") text += event.delta;
+    last = event;
+  }
+  return {
+    text,
+    last: last.type,
+    total_tokens: last.response.usage.total_tokens,
+    name: last.response.output[0].name,
+  };
+}
+
+async function response_stream() {
+  const stream = client().responses.stream({ model: "gpt-4o", user: "mock:usage=100,50", input: "Hello" });
+  let text = "";
+  for await (const event of stream) if (event.type === "response.output_text.delta") text += event.delta;
+  const answer = await stream.finalResponse();
+  return { text, whole: answer.output[0].content[0].text, total_tokens: answer.usage.total_tokens, status: answer.status };
+}
+
+const response_quota = () => respond("usage=1,1");
+const response_stored = () => respond("usage=1,1", { previous_response_id: "resp_1" });
+
 async function embedding() {
   const answer = await client().embeddings.create({
     model: "text-embedding-3-small",
@@ -69,7 +110,10 @@ const quota = () => ask(client(), "usage=1,1");
 const bad_key = () => ask(client(), "usage=1,1");
 const timeout = () => ask(client({ timeout: 500, maxRetries: 0 }), "hang");
 
-const cases = { chat, stream, stream_usage, embedding, image, quota, bad_key, timeout };
+const cases = {
+  chat, stream, stream_usage, response, response_events, response_stream, response_quota, response_stored,
+  embedding, image, quota, bad_key, timeout,
+};
 
 let result;
 try {

@@ -1,6 +1,6 @@
 """One case of the official OpenAI Python SDK against BASE_URL, as JSON on stdout.
 
-usage: sdk.py chat|stream|stream_usage|embedding|image|quota|bad_key|timeout
+usage: sdk.py CASE, one of CASES below
 
 The key is in API_KEY. An error of the SDK is a result too: its class, status,
 code, type and request id.
@@ -57,6 +57,50 @@ def stream_usage():
     return read(ask(client(), "usage=100,50", stream=True, stream_options={"include_usage": True}))
 
 
+def respond(directive, **options):
+    return client().responses.create(model="gpt-4o", user="mock:" + directive, input="Hello", **options)
+
+
+def response():
+    raw = client().responses.with_raw_response.create(
+        model="gpt-4o", user="mock:usage=100,50;cached=40;reasoning=20", input="Hello"
+    )
+    answer = raw.parse()
+    return {
+        "text": answer.output_text,
+        "total_tokens": answer.usage.total_tokens,
+        "cached_tokens": answer.usage.input_tokens_details.cached_tokens,
+        "reasoning_tokens": answer.usage.output_tokens_details.reasoning_tokens,
+        "request_id": answer._request_id,
+        "cost": raw.headers.get("x-tollgate-cost"),
+    }
+
+
+def response_events():
+    text, last = "", None
+    for event in respond("usage=100,50;tool-call=search", stream=True):
+        text += event.delta if event.type == "response.function_call_arguments.delta" else ""
+        last = event
+    return {"text": text, "last": last.type, "total_tokens": last.response.usage.total_tokens, "name": last.response.output[0].name}
+
+
+def response_stream():
+    text = ""
+    with client().responses.stream(model="gpt-4o", user="mock:usage=100,50", input="Hello") as stream:
+        for event in stream:
+            text += event.delta if event.type == "response.output_text.delta" else ""
+        answer = stream.get_final_response()
+    return {"text": text, "whole": answer.output_text, "total_tokens": answer.usage.total_tokens, "status": answer.status}
+
+
+def response_quota():
+    return respond("usage=1,1")
+
+
+def response_stored():
+    return respond("usage=1,1", previous_response_id="resp_1")
+
+
 def embedding():
     answer = client().embeddings.create(model="text-embedding-3-small", input=["one", "two"], user="mock:usage=1000,0")
     return {
@@ -83,7 +127,10 @@ def timeout():
     return ask(client(timeout=0.5, max_retries=0), "hang")
 
 
-CASES = [chat, stream, stream_usage, embedding, image, quota, bad_key, timeout]
+CASES = [
+    chat, stream, stream_usage, response, response_events, response_stream, response_quota, response_stored,
+    embedding, image, quota, bad_key, timeout,
+]
 
 
 def main():
