@@ -60,7 +60,14 @@ func (a *answer) head(status int, contentType string, length int) {
 		h["Content-Type"] = headerStream
 		h["Cache-Control"] = headerNoCache
 	}
-	if !a.request.bigModel {
+	switch {
+	case a.request.bigModel:
+	case a.request.anthropic:
+		h["Request-Id"] = []string{a.id()}
+		h["Anthropic-Organization-Id"] = headerOrg
+		h["Anthropic-Ratelimit-Requests-Limit"] = headerRequests
+		h["Anthropic-Ratelimit-Requests-Remaining"] = headerRequestsNow
+	default:
 		h["X-Request-Id"] = []string{a.id()}
 		h["Openai-Organization"] = headerOrg
 		h["Openai-Version"] = headerVersion

@@ -16,6 +16,8 @@ const directiveMark = "mock:"
 type plan struct {
 	prompt, completion int64
 	cached, reasoning  int64
+	cacheWrite         int64
+	cacheWriteHour     int64
 	total              int64
 	images             int64
 	toolResults        int64
@@ -53,7 +55,7 @@ const (
 // newPlan is the plan of a request without a directive.
 func newPlan(o Options) plan {
 	return plan{
-		prompt: -1, completion: -1, cached: -1, reasoning: -1, total: -1, images: -1, toolResults: -1,
+		prompt: -1, completion: -1, cached: -1, reasoning: -1, cacheWrite: -1, cacheWriteHour: -1, total: -1, images: -1, toolResults: -1,
 		dims: -1, bytes: -1, chunks: -1, retryAfter: -1,
 		latency: o.Latency, delay: o.Delay,
 	}
@@ -160,6 +162,10 @@ func (p *plan) number(name string) *int64 {
 		return &p.cached
 	case "reasoning":
 		return &p.reasoning
+	case "cache-write":
+		return &p.cacheWrite
+	case "cache-write-1h":
+		return &p.cacheWriteHour
 	case "total":
 		return &p.total
 	case "images":

@@ -1,6 +1,6 @@
 // Package mockai is a simulated upstream: an http.Handler that answers chat,
 // completions, responses, embeddings, images, rankings, moderations, speech and
-// transcripts as OpenAI and BigModel do, with usage
+// transcripts as OpenAI and BigModel do, and messages as Anthropic does, with usage
 // that can be foretold, and that misbehaves on request. The binary's `mock`
 // and `demo` serve it, tests and benchmarks drive it.
 //
@@ -8,7 +8,7 @@
 //
 // Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
-// audio/speech, audio/transcriptions, audio/translations, models, models/{id}.
+// audio/speech, audio/transcriptions, audio/translations, messages, models, models/{id}.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
 //
 // # Style
@@ -24,6 +24,8 @@
 //   - BigModel: usage comes in the last chunk, which has choices, unasked;
 //     request_id, reasoning_content, web_search, content_filter, and errors
 //     whose code is a string of digits.
+//   - Anthropic, on messages alone, whatever the model: named events, usage in the
+//     first and the last but one of them, content in blocks, x-api-key, request-id.
 //
 // # Usage
 //
@@ -44,6 +46,7 @@
 //     instructions and tools as texts; 1000 tokens for an earlier response or a
 //     conversation that is named. A web search is one call, of 500 prompt tokens.
 //     max_output_tokens cuts the reply (then the response is incomplete);
+//   - messages are counted alike; Anthropic's web search is one search of 3 results;
 //   - embeddings use the tokens of their inputs, completion 0;
 //   - images have no usage, but for gpt-image-*: the prompt's text, 40 tokens
 //     an image sent, and 272, 1056 or 4160 an image made, by quality low,
@@ -63,12 +66,14 @@
 //
 //	mock:usage=100,50;chunks=20;delay=10ms  the rest is an ordinary prompt
 //
-// It is looked for in the header x-mock, then in the body's `user`, then in
-// the last user message, the prompt, or the first input. Anything in it that
+// It is looked for in the header x-mock, then in the body's `user` (of messages:
+// metadata.user_id), then in the last user message, the prompt, or the first input. Anything in it that
 // is not listed here, or is listed twice, is answered 400.
 //
 //	usage=P,C        prompt and completion tokens (images: input and output)
 //	cached=N         prompt tokens that came from the cache
+//	cache-write=N    of messages: prompt tokens that were written to the cache
+//	cache-write-1h=N likewise, for an hour
 //	reasoning=N      completion tokens spent on reasoning
 //	total=N          total_tokens, right or wrong
 //	no-usage         no usage in the answer, asked for or not
@@ -99,7 +104,7 @@
 //	                 half way within a frame, before the last frame; clean: half way
 //	                 too, but as if that were all
 //	error-event      half way through a stream an error event, then the end
-//	no-done          no [DONE]
+//	no-done          no [DONE], no message_stop
 //	no-blank         no blank line after the last frame
 //	crlf             lines end in CRLF
 //	no-space         `data:` without a space

@@ -92,9 +92,12 @@ func errStatus(status int) *problem {
 	return p
 }
 
-// append writes the error's JSON. Messages are quoted as JSON, not as Go.
-func (p *problem) append(dst []byte, bigModel bool, requestID string) []byte {
-	if bigModel {
+// append writes the error's JSON, in the style of the request. Messages are quoted as JSON, not as Go.
+func (p *problem) append(dst []byte, r *request, requestID string) []byte {
+	if r.anthropic {
+		return p.appendAnthropic(dst, requestID)
+	}
+	if r.bigModel {
 		dst = append(dst, `{"error":{"code":`...)
 		dst = appendJSON(dst, p.bigModelCode)
 		dst = append(dst, `,"message":`...)
@@ -120,7 +123,7 @@ func (a *answer) refuse(p *problem) {
 	if a.request.bigModel && p.bigModelStatus != 0 {
 		status = p.bigModelStatus
 	}
-	body := p.append(nil, a.request.bigModel, a.id())
+	body := p.append(nil, &a.request, a.id())
 	a.head(status, "application/json", len(body))
 	if _, err := a.w.Write(body); err != nil {
 		a.server.counts.aborted.Add(1)

@@ -8,7 +8,7 @@ import (
 // modelNames are the models that the list names. Others are served as well.
 var modelNames = [...]string{
 	"gpt-4o", "gpt-4o-mini", "gpt-4.1", "text-embedding-3-small", "text-embedding-3-large", "dall-e-3", "gpt-image-1",
-	"glm-4.6", "glm-4.5-air", "embedding-3", "cogview-4",
+	"glm-4.6", "glm-4.5-air", "embedding-3", "cogview-4", "claude-sonnet-4-5",
 }
 
 // models answers GET models and models/{id}.

@@ -25,13 +25,15 @@ const (
 	familySpeech
 	familyTranscriptions
 	familyResponses
+	familyMessages
 )
 
 // request is what the simulated upstream understands of a body.
 type request struct {
-	bigModel bool
-	family   family
-	model    string
+	bigModel  bool
+	anthropic bool
+	family    family
+	model     string
 	// user and text may carry a directive: text is the last user message, the
 	// prompt, or the first input.
 	user, text string
@@ -79,6 +81,7 @@ var readers = map[string]reader{
 
 	"audio/transcriptions": readTranscription,
 	"audio/translations":   readTranscription,
+	messagesRoute:          readMessages,
 }
 
 // readFields walks the members of a JSON body, with those that all routes share.
@@ -111,7 +114,7 @@ func (r *request) readFields(body []byte, field func(name string, value gjson.Re
 
 // check refuses what no route accepts, and settles the style.
 func (r *request) check() *problem {
-	r.bigModel = r.bigModel || isBigModel(r.model)
+	r.bigModel = (r.bigModel || isBigModel(r.model)) && !r.anthropic
 	switch {
 	case r.model == "":
 		return errMissing("model")

@@ -16,7 +16,7 @@ type Options struct {
 	// Latency passes before the head of every answer, Delay before every chunk
 	// of a stream but the first, unless a directive says otherwise.
 	Latency, Delay time.Duration
-	// RequireKey is the bearer key that a request must carry; empty: none.
+	// RequireKey is the key that a request must carry, as its API has it; empty: none.
 	RequireKey string
 	// Keep is how many of the last requests Requests returns; 0: none.
 	Keep int
@@ -122,7 +122,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.kept.add(r, path, buffer.Bytes())
 
 	a := &answer{server: s, w: w, http: r, path: path, plan: newPlan(s.options), number: s.served.Add(1)}
-	a.request.bigModel = prefixed
+	a.request.bigModel, a.request.anthropic = prefixed, path == messagesRoute
 	a.serve(buffer.Bytes())
 }
 
@@ -140,7 +140,7 @@ func splitPrefix(path string) (bigModel bool, rest string) {
 // serve authorizes, reads, plans and answers one request.
 func (a *answer) serve(body []byte) {
 	path := a.path
-	if key := a.server.options.RequireKey; key != "" && a.http.Header.Get("Authorization") != "Bearer "+key {
+	if key := a.server.options.RequireKey; key != "" && !a.hasKey(key) {
 		a.refuse(errBadKey)
 		return
 	}
@@ -188,6 +188,10 @@ func (a *answer) serve(body []byte) {
 		a.responseStream()
 	case a.request.family == familyResponses:
 		a.responses()
+	case a.request.family == familyMessages && a.request.stream:
+		a.messageStream()
+	case a.request.family == familyMessages:
+		a.wholeMessage()
 	case a.request.stream:
 		a.chatStream()
 	default:

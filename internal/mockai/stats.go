@@ -46,7 +46,8 @@ type counts struct {
 
 // routeNames are the names under which requests are counted; the last is for all others.
 var routeNames = [...]string{
-	"chat/completions", "completions", "responses", "embeddings", "images/generations", "images/edits", "images/variations", "models", "other",
+	"chat/completions", "completions", "responses", "embeddings", "images/generations", "images/edits", "images/variations", "rerank", "moderations",
+	"audio/speech", "audio/transcriptions", "audio/translations", "messages", "models", "other",
 }
 
 func (c *counts) arrived(path string) {

@@ -58,9 +58,14 @@ func (a *answer) halfWay(frame []byte, number int) bool {
 		return false
 	case a.plan.errorEvent:
 		p := errStatus(http.StatusInternalServerError)
-		event := a.lineEnd(p.append(a.data(nil), a.request.bigModel, a.id()))
-		if a.request.family == familyResponses {
+		var event []byte
+		switch {
+		case a.request.family == familyResponses:
 			event = a.errorEvent(nil, p, number)
+		case a.request.anthropic:
+			event = a.lineEnd(p.append(a.data(a.lineEnd([]byte("event: error"))), &a.request, a.id()))
+		default:
+			event = a.lineEnd(p.append(a.data(nil), &a.request, a.id()))
 		}
 		if a.write(a.lineEnd(event)) {
 			a.finish(false)

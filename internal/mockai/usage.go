@@ -11,6 +11,7 @@ type usage struct {
 	prompt, completion, total int64
 	cached, reasoning         int64 // -1: not to be mentioned
 	sentImages                int64 // prompt tokens of pictures, for images
+	written, writtenForHour   int64 // prompt tokens that were written to a cache, for messages
 	images                    int64
 	absent                    bool // the answer has no usage at all
 	null, floats              bool
@@ -69,6 +70,8 @@ func (r *request) settle(p *plan) {
 		r.reply = reply{bytes: orElse(p.bytes, speechBytes*int64(utf8.RuneCountInString(r.text)))}
 	case familyTranscriptions:
 		r.used = usage{absent: r.bigModel, prompt: 10 * r.soundSeconds(), completion: replyBytes / 4}
+	case familyMessages:
+		r.settleMessage(p)
 	default:
 		r.settleReply(p)
 	}
