@@ -80,7 +80,7 @@ type Upstream struct {
 // is OpenAI's own, but for the credential; the older has the model in its paths.
 func (u Upstream) Pending() bool {
 	switch u.Kind {
-	case kindAnthropic, kindGemini:
+	case kindGemini:
 		return true
 	case kindAzure:
 		return !strings.HasSuffix(u.BaseURL, "/v1")

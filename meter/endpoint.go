@@ -16,8 +16,8 @@ type Endpoint struct {
 	Name string
 	// Class is what the `endpoints` of a price row call it.
 	Class string
-	// Kinds are the kinds of upstreams that serve it.
-	Kinds []string
+	// API is whose API it is a part of: an upstream serves all rows of an API, or none.
+	API API
 	// Limit is the parameter that bounds its output, as refusals name it; "" where none does.
 	Limit string
 
@@ -49,10 +49,23 @@ type dialect struct {
 	// results counts what is billed beside the upstream's counts, such as images.
 	results func(*answerFacts, *Quantities)
 	// describe notes the answer's own terms for the price rows.
-	describe func(*answerFacts, *Usage)
+	describe func(*Tap, *Usage)
 	// calls counts what hosted tools were called for; nil: there are none.
 	calls func(*Tap, *Usage)
+	// tellsEnd says that its streams tell their end, and their usage from the beginning on: one
+	// that comes to no end was cut.
+	tellsEnd bool
 }
+
+// An API is a family of endpoints that providers serve together.
+type API string
+
+// The APIs.
+const (
+	OpenAI    API = "openai"
+	Responses API = "responses" // OpenAI's, too, and not of all that are compatible with it
+	Anthropic API = "anthropic"
+)
 
 // FindEndpoint returns the row for a path after the client's prefix, such as
 // "/chat/completions", or nil.
@@ -108,69 +121,68 @@ func endpointTable() []*Endpoint {
 		without: measureRecording,
 		unit:    AudioMS, inTokens: (*Request).recordingInTokens,
 	}
-	compatible, azureToo := []string{"openai", "bigmodel", "azure"}, []string{"openai", "azure"}
 	limit := limitParameter("max_tokens")
 	common := append([]parameter{modelParameter(), streamParameter()}, otherModelsParameters()...)
 	recorded := join(recordingParameters(), otherModelsParameters()...)
 	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
-	return []*Endpoint{
+	return append([]*Endpoint{
 		{
-			Path: "/chat/completions", Name: "chat", Class: "chat", Kinds: compatible, Limit: "max_tokens",
+			Path: "/chat/completions", Name: "chat", Class: "chat", API: OpenAI, Limit: "max_tokens",
 			parameters: join(common, limit, limitParameter("max_completion_tokens"), choicesParameter(), streamOptionsParameter(),
 				attributeParameter("service_tier"), messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
-			Path: "/completions", Name: "completions", Class: "chat", Kinds: compatible, Limit: "max_tokens",
+			Path: "/completions", Name: "completions", Class: "chat", API: OpenAI, Limit: "max_tokens",
 			parameters: join(common, limit, choicesParameter(), bestOfParameter(), streamOptionsParameter(),
 				attributeParameter("service_tier"), promptsParameter(), echoParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
-			Path: "/responses", Name: "responses", Class: "chat", Kinds: azureToo, Limit: "max_output_tokens",
+			Path: "/responses", Name: "responses", Class: "chat", API: Responses, Limit: "max_output_tokens",
 			parameters: join(common, limitParameter("max_output_tokens"), attributeParameter("service_tier"), inputItemsParameter(),
 				hostedToolsParameter(), maxToolCallsParameter(), backgroundParameter(), storedParameter("previous_response_id", "a response", wholeInput),
 				storedParameter("conversation", "a conversation", wholeInput), storedParameter("prompt", "a prompt", "Send its text in 'instructions' or 'input'.")),
 			ceiling: responsesCeiling, dialect: responses,
 		},
 		{
-			Path: "/embeddings", Name: "embeddings", Class: "embeddings", Kinds: compatible,
+			Path: "/embeddings", Name: "embeddings", Class: "embeddings", API: OpenAI,
 			parameters: common, ceiling: embeddingsCeiling, dialect: embeddings,
 		},
 		{
-			Path: "/images/generations", Name: "images", Class: "images", Kinds: compatible,
+			Path: "/images/generations", Name: "images", Class: "images", API: OpenAI,
 			parameters: join(image, attributeParameter("style")), ceiling: imagesCeiling, dialect: images,
 		},
 		{
-			Path: "/images/edits", Name: "images", Class: "images", Kinds: compatible,
+			Path: "/images/edits", Name: "images", Class: "images", API: OpenAI,
 			parameters: edited, file: editedImage, ceiling: imagesCeiling, dialect: images,
 		},
 		{
-			Path: "/images/variations", Name: "images", Class: "images", Kinds: compatible,
+			Path: "/images/variations", Name: "images", Class: "images", API: OpenAI,
 			parameters: edited, file: editedImage, ceiling: imagesCeiling, dialect: images,
 		},
 		{
-			Path: "/rerank", Name: "rerank", Class: "rerank", Kinds: compatible,
+			Path: "/rerank", Name: "rerank", Class: "rerank", API: OpenAI,
 			parameters: join(common, queryParameter(), documentsParameter()), ceiling: rerankCeiling, dialect: ranked,
 		},
 		{
-			Path: "/moderations", Name: "moderations", Class: "moderations", Kinds: compatible,
+			Path: "/moderations", Name: "moderations", Class: "moderations", API: OpenAI,
 			parameters: common, ceiling: moderationCeiling, dialect: moderation,
 		},
 		{
-			Path: "/audio/speech", Name: "speech", Class: "speech", Kinds: compatible,
+			Path: "/audio/speech", Name: "speech", Class: "speech", API: OpenAI,
 			parameters: join(common, speechTextParameter(), speechFormatParameter()), ceiling: speechCeiling, dialect: speech,
 		},
 		{
-			Path: "/audio/transcriptions", Name: "transcriptions", Class: "transcriptions", Kinds: compatible,
+			Path: "/audio/transcriptions", Name: "transcriptions", Class: "transcriptions", API: OpenAI,
 			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
 		{
-			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions", Kinds: compatible,
+			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions", API: OpenAI,
 			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
-	}
+	}, messagesEndpoints(common)...)
 }
 
 // join returns a list of its own: rows share parameters, not slices.

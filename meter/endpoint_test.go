@@ -23,6 +23,7 @@ func TestEndpointTable(t *testing.T) {
 
 		"/audio/transcriptions": {"transcriptions", "transcriptions"},
 		"/audio/translations":   {"transcriptions", "transcriptions"},
+		"/messages":             {"messages", "chat"},
 	}
 	for _, e := range Endpoints() {
 		if got, known := want[e.Path]; !known || got != [2]string{e.Name, e.Class} {
@@ -53,7 +54,7 @@ func TestEndpointTable(t *testing.T) {
 
 func checkRow(t *testing.T, e *Endpoint) {
 	t.Helper()
-	if len(e.Kinds) == 0 || e.ceiling == nil || e.dialect.schema == nil || e.dialect.quantities == nil || e.dialect.without == nil {
+	if e.API == "" || e.ceiling == nil || e.dialect.schema == nil || e.dialect.quantities == nil || e.dialect.without == nil {
 		t.Errorf("%s: the row is incomplete", e.Path)
 	}
 	var names []string
@@ -74,7 +75,7 @@ func checkRow(t *testing.T, e *Endpoint) {
 func TestEndpointDimensions(t *testing.T) {
 	want := map[string][]string{
 		"chat": {"token"}, "completions": {"token"}, "responses": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
-		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"},
+		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"},
 	}
 	for _, e := range Endpoints() {
 		contentType, body := "application/json", []byte(`{"model":"m","input":"a"}`)

@@ -221,6 +221,7 @@ type textCollector struct {
 	text strings.Builder
 	// beyond counts bytes that did not fit, ids token ids that were given as such.
 	beyond, ids int64
+	inSource    bool
 }
 
 func (t *textCollector) add(s string) {
@@ -250,13 +251,28 @@ func (t *textCollector) read(body []byte) {
 	}
 	for c.open('{'); c.more('}'); {
 		switch string(c.key()) {
-		case "messages", "prompt", "suffix", "input", "instructions", "query", "documents":
+		case "messages", "system", "prompt", "suffix", "input", "instructions", "query", "documents":
 			t.value(&c)
 		case "tools", "functions", "response_format", "text":
 			t.add(string(c.raw()))
 		default:
 			c.skip()
 		}
+	}
+}
+
+// source gathers the text of a document, or where a text is from; not a payload, and
+// none that is inside of another.
+func (t *textCollector) source(c *cursor) {
+	raw := c.raw()
+	switch gjson.GetBytes(raw, "type").String() {
+	case "base64", "url", "file":
+		return
+	}
+	if !t.inSource {
+		t.inSource = true
+		t.value(&cursor{body: raw, depth: c.depth})
+		t.inSource = false
 	}
 }
 
@@ -275,10 +291,12 @@ func (t *textCollector) value(c *cursor) {
 		for c.open('{'); c.more('}'); {
 			switch string(c.key()) {
 			case "role", "type", "id", "tool_call_id", "image_url", "input_audio", "video_url", "file", "file_url",
-				"call_id", "status", "annotations", "file_data", "result":
+				"call_id", "status", "annotations", "file_data", "result", "tool_use_id", "cache_control", "media_type", "signature":
 				c.skip()
 			case "encrypted_content":
 				t.ids += int64(len(c.raw())) / lettersPerThought
+			case "source":
+				t.source(c)
 			default:
 				t.value(c)
 			}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
-	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -14,9 +12,12 @@ import (
 func FuzzTap(f *testing.F) {
 	for _, dir := range []string{"answers", "streams"} {
 		for _, file := range fixtures(f, dir) {
-			kind := byte(len(file)) &^ 16
-			if strings.HasPrefix(filepath.Base(file), "responses-") {
+			kind := byte(len(file)) &^ 48
+			switch fixtureEndpoint(f, file) {
+			case FindEndpoint("/responses"):
 				kind |= 16
+			case FindEndpoint("/messages"):
+				kind |= 32
 			}
 			f.Add(readFile(f, file), uint64(1), kind)
 		}
@@ -27,7 +28,8 @@ func FuzzTap(f *testing.F) {
 	} {
 		f.Add([]byte(s), uint64(i), byte(i))
 	}
-	chat, images, responses := FindEndpoint("/chat/completions"), FindEndpoint("/images/generations"), FindEndpoint("/responses")
+	chat, images := FindEndpoint("/chat/completions"), FindEndpoint("/images/generations")
+	responses, messages := FindEndpoint("/responses"), FindEndpoint("/messages")
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64, kind byte) {
 		e, body, contentType := chat, `{"model":"m","stream":true,"stream_options":{"include_usage":false}}`, "text/event-stream"
 		if kind&1 != 0 {
@@ -36,8 +38,11 @@ func FuzzTap(f *testing.F) {
 		if kind&2 != 0 {
 			e = images
 		}
-		if kind&16 != 0 {
+		switch {
+		case kind&16 != 0:
 			e = responses
+		case kind&32 != 0:
+			e = messages
 		}
 		if kind&12 == 12 {
 			contentType = "application/json"

@@ -19,6 +19,7 @@ type reading struct {
 	Choices        int64            `json:"choices"`
 	Attributes     Attributes       `json:"attributes,omitempty"`
 	Tools          []ToolUse        `json:"tools,omitempty"`
+	Object         string           `json:"object,omitempty"`
 	EstimatedInput int64            `json:"estimated_input"`
 	UpstreamBody   string           `json:"upstream_body"`
 }
@@ -33,7 +34,7 @@ func readingOf(t *testing.T, r *Request) reading {
 	return reading{
 		Model: r.Model, Stream: r.Stream, AskedUsage: r.AskedUsage, Ceiling: r.Ceiling.Map(),
 		OutputLimited: r.OutputLimited, WithOutput10: with.Map(), Choices: r.Choices, Attributes: r.Attributes,
-		Tools: r.Tools, EstimatedInput: r.EstimateInput(), UpstreamBody: string(body),
+		Tools: r.Tools, Object: storedParam(r), EstimatedInput: r.EstimateInput(), UpstreamBody: string(body),
 	}
 }
 
@@ -261,4 +262,12 @@ func TestOtherModelsThatAreNone(t *testing.T) {
 	if r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","models":null,"fallbacks":null,"max_tokens":7}`); r.Ceiling[Output] != 7 {
 		t.Errorf("ceiling %v", r.Ceiling)
 	}
+}
+
+// storedParam is the parameter that names what is kept upstream, "" if none does.
+func storedParam(r *Request) string {
+	if stored := r.Stored(); stored != nil {
+		return stored.Param
+	}
+	return ""
 }

@@ -88,11 +88,18 @@ func (s *scanner) feed(p []byte, f *answerFacts) {
 		case inScalar:
 			i = s.scalar(p, i, f)
 		case inSkipped:
-			i = s.skip(p, i)
+			fact, from := s.schema.at(s.node).fact, i
+			if i = s.skip(p, i); fact.isText() {
+				f.text(fact, p[from:i])
+			}
 		case inSkippedString:
 			var done bool
+			from := i
 			if i, done = s.stringEnd(p, i); done {
 				s.state = inSkipped
+			}
+			if fact := s.schema.at(s.node).fact; fact.isText() {
+				f.text(fact, p[from:i])
 			}
 		}
 	}

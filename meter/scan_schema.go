@@ -15,9 +15,11 @@ const (
 	factNestedUsage
 	// factNumber is a count inside a usage object.
 	factNumber
-	// factModel, factTier, factSize and factQuality are strings to be noted.
+	// factModel, factTier, factSpeed, factGeo, factSize and factQuality are strings to be noted.
 	factModel
 	factTier
+	factSpeed
+	factGeo
 	factSize
 	factQuality
 	// factType is the name of an event.
@@ -35,7 +37,7 @@ const (
 	factChoices
 	factImages
 	factSearches
-	// factAnnotation is the type of an annotation.
+	// factAnnotation is the type of an annotation, factBlock that of a block of content.
 	factAnnotation
 	// factOutput is the array of all items of a response, factItemOfAll one of them,
 	// factItem one that comes by itself. The others are members of either.
@@ -45,6 +47,9 @@ const (
 	factItemType
 	factItemStatus
 	factItemAction
+	factBlock
+	// factContainer is the id of a container that was used.
+	factContainer
 	// factError is null or absent when all is well.
 	factError
 	// factCode is absent, 0 or 200 when all is well.

@@ -13,8 +13,8 @@ import (
 // pieces, but for one thing: the usage-only chunk of a stream that the client
 // had not asked for. What is kept back:
 //
-//   - of a stream: the frames that may be its last (a choice has finished,
-//     [DONE], the usage-only chunk, an image or a response is complete, an error), until a
+//   - of a stream: the frames that may be its last (a choice or a message has
+//     finished, [DONE], the usage-only chunk, an image or a response is complete, an error), until a
 //     frame with more content shows that it goes on. Of a frame that does not
 //     say what it is, the line end that would make the client act on it is
 //     kept until the next. A frame of content that says it goes on passes at
@@ -204,8 +204,8 @@ func (t *Tap) finish() {
 	}
 }
 
-// Done reports whether a stream has said, by [DONE] or by a response's last event, that all of it has come,
-// whatever becomes of its connection.
+// Done reports whether a stream has said, by [DONE] or by the last of its events, that
+// all of it has come, whatever becomes of its connection.
 func (t *Tap) Done() bool { return t.frames.done }
 
 // Began reports whether anything of the answer has come. The comments with which
@@ -213,10 +213,11 @@ func (t *Tap) Done() bool { return t.frames.done }
 func (t *Tap) Began() bool { return t.frames.payload > 0 || !t.stream && t.size > 0 }
 
 // Cut reports, at the end of an answer that is no stream and says that it is
-// JSON, that a document has begun in it and has not come to its end. What the
-// connection tells is not enough: of some answers its end is the end.
+// JSON, that a document has begun in it and has not come to its end; of a stream, that
+// it lacks the end that its kind has, and has not failed. What the connection tells is
+// not enough: of some answers its end is the end.
 func (t *Tap) Cut() bool {
-	return t.json && t.facts.documentOpen && !t.facts.noise && !t.facts.failed
+	return t.lacksEnd() && !t.facts.failed || t.json && t.facts.documentOpen && !t.facts.noise && !t.facts.failed
 }
 
 // insertMembers puts members before the closing brace at body[brace].

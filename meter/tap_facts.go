@@ -8,8 +8,8 @@ type answerFacts struct {
 	frame frameFacts
 
 	usage upstreamUsage
-	// model, tier, size and quality are noted as the answer last said them.
-	model, tier, size, quality noted
+	// model, tier, speed, geo, size and quality are noted as the answer last said them.
+	model, tier, speed, geo, size, quality noted
 
 	// sample is the beginning of the text that the model wrote, still escaped
 	// as in JSON; textBytes is the length of all of it. What it thought is in both,
@@ -38,6 +38,11 @@ type answerFacts struct {
 	searchesSeen        bool
 	// calls are those of hosted tools.
 	calls callFacts
+	// found counts blocks of what searches found; container says that one was used.
+	found     int64
+	container bool
+	// finished is set when an answer, or a choice of it, has said why it ends.
+	finished bool
 	// failed is set by an error member, refused by the code of an error beside
 	// nothing else.
 	failed, refused bool
@@ -51,7 +56,7 @@ type frameFacts struct {
 	finish, failed bool
 	// told: it has told usage, wherever in it.
 	told bool
-	// event tells the named events of streams.
+	// event is what its name tells.
 	event event
 	// calls are those of hosted tools that the event tells of, one by one.
 	calls callCounts
@@ -59,7 +64,7 @@ type frameFacts struct {
 	counted bool
 }
 
-// event is the kind of an event in a stream that names them.
+// event is the kind of an event that has a name, in streams of images, responses and messages.
 type event uint8
 
 const (
@@ -67,19 +72,31 @@ const (
 	// eventGoesOn is not the last, nor is eventItemDone, which brings a whole item of a response.
 	eventGoesOn
 	eventItemDone
+	// eventAside is not, either, and does not show that those before it were not.
+	eventAside
+	// eventEnding tells how a message ends, eventEnd that it, or a response, has.
 	eventImageDone
-	// eventAnswerDone ends a response, well or not.
-	eventAnswerDone
+	eventEnding
+	eventEnd
 )
+
+// mayEnd reports whether it can be the last of a stream.
+func (e event) mayEnd() bool { return e >= eventImageDone }
 
 func parseEvent(name []byte) event {
 	switch string(name) {
+	case "message_start", "content_block_start", "content_block_delta", "content_block_stop", "ping":
+		return eventAside
+	case "message_delta":
+		return eventEnding
+	case "message_stop":
+		return eventEnd
 	case "image_generation.completed", "image_edit.completed":
 		return eventImageDone
 	case "image_generation.partial_image", "image_edit.partial_image":
 		return eventGoesOn
 	case "response.completed", "response.incomplete", "response.failed":
-		return eventAnswerDone
+		return eventEnd
 	case "response.output_item.done":
 		return eventItemDone
 	}
@@ -162,6 +179,10 @@ func (f *answerFacts) string(what fact, text []byte) {
 		f.model.set(text)
 	case factTier:
 		f.tier.set(text)
+	case factSpeed:
+		f.speed.set(text)
+	case factGeo:
+		f.geo.set(text)
 	case factSize:
 		f.size.set(text)
 	case factQuality:
@@ -171,10 +192,16 @@ func (f *answerFacts) string(what fact, text []byte) {
 	case factFinish:
 		// Some upstreams say "" where others say null.
 		if len(text) > 0 {
-			f.frame.finish = true
+			f.frame.finish, f.finished = true, true
 		}
 	case factItemType, factItemStatus, factItemAction:
 		f.calls.item.note(what, text)
+	case factBlock:
+		if string(text) == "web_search_tool_result" {
+			f.found++
+		}
+	case factContainer:
+		f.container = f.container || len(text) > 0
 	case factAnnotation:
 		if string(text) == "url_citation" {
 			f.citations++
@@ -207,7 +234,7 @@ func (f *answerFacts) scalar(what fact, field usageField, text []byte) {
 		f.code(text)
 	case factFinish:
 		if string(text) != "false" {
-			f.frame.finish = true
+			f.frame.finish, f.finished = true, true
 		}
 	case factError:
 		if string(text) != "false" {

@@ -253,7 +253,7 @@ func (t *Tap) endFrame(end int) int {
 	f := &t.frames
 	facts, frame, size := t.facts.frame, f.frame, f.size
 	start := max(f.start, 0)
-	f.done = f.done || facts.event == eventAnswerDone
+	f.done = f.done || facts.event == eventEnd
 	t.nextFrame(end)
 	switch {
 	case f.strip && facts.isUsageOnly() && size <= maxUndecided:
@@ -266,6 +266,7 @@ func (t *Tap) endFrame(end int) int {
 		}
 	case facts.goesOn():
 		f.hold = noHold
+	case facts.event == eventAside:
 	case frame.data && f.hold == noHold:
 		f.hold, f.soft = end-1, true
 	}
@@ -294,7 +295,7 @@ func (f *frameFacts) isUsageOnly() bool { return f.usage && !f.choices && !f.fai
 
 // mayEnd reports whether the frame can be the last of the answer.
 func (f *frameFacts) mayEnd() bool {
-	return f.finish || f.failed || f.isUsageOnly() || f.event >= eventImageDone
+	return f.finish || f.failed || f.isUsageOnly() || f.event.mayEnd()
 }
 
 // goesOn reports whether the frame says of itself that it is not the last.
@@ -310,7 +311,7 @@ func (t *Tap) freeFrames() int {
 	case f.hold != noHold:
 		return f.hold
 	case f.size == 0:
-	case f.frame.done, facts.finish, facts.failed, facts.event >= eventImageDone:
+	case f.frame.done, facts.finish, facts.failed, facts.event.mayEnd():
 		return max(f.start, 0)
 	case f.strip && f.frame.lines && !facts.choices && f.size <= maxUndecided:
 		return max(f.start, 0)

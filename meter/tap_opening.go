@@ -9,9 +9,10 @@ import "bytes"
 type opening struct {
 	text []byte
 	// scanner is the scanner at the end of text. The others are what it found:
-	// choices counts them, model and tier are those that text names, if any.
+	// choices counts them, event is the name's, model and tier are those that text names, if any.
 	scanner     scanner
 	choices     int64
+	event       event
 	model, tier noted
 	// credit is how many more openings may be learned; each use gives one
 	// back, so that events which never begin alike are not read twice for long.
@@ -31,6 +32,9 @@ func (o *opening) skip(p []byte, s *scanner, f *answerFacts) []byte {
 	f.documentOpen = true
 	f.choices += o.choices
 	f.frame.choices = f.frame.choices || o.choices > 0
+	if o.event != eventOther {
+		f.frame.event = o.event
+	}
 	if o.model.n > 0 {
 		f.model = o.model
 	}
@@ -52,15 +56,15 @@ func (o *opening) learn(text []byte, schema *answerSchema) {
 		return
 	}
 	o.text = append(o.text[:0], text...)
-	o.scanner, o.choices, o.model, o.tier = s, f.choices, f.model, f.tier
+	o.scanner, o.choices, o.event, o.model, o.tier = s, f.choices, f.frame.event, f.model, f.tier
 }
 
 // isPlainOpening reports whether nothing was found but a document that is
-// open, choices, a model and a tier.
+// open, choices, the name of the event, a model and a tier.
 func (f *answerFacts) isPlainOpening() bool {
 	return f.documentOpen && f.documents == 0 && !f.noise &&
-		f.usage == upstreamUsage{} && f.frame == frameFacts{choices: f.choices > 0} &&
-		f.size.n == 0 && f.quality.n == 0 && f.textBytes == 0 &&
+		f.usage == upstreamUsage{} && f.frame == frameFacts{choices: f.choices > 0, event: f.frame.event} &&
+		f.size.n == 0 && f.speed.n == 0 && f.geo.n == 0 && f.found == 0 && !f.container && !f.finished && f.quality.n == 0 && f.textBytes == 0 &&
 		f.images == 0 && !f.imagesSeen && f.searches == 0 && !f.searchesSeen && f.citations == 0 && !f.failed && !f.refused &&
 		f.again == 0 && f.calls == callFacts{}
 }

@@ -50,6 +50,20 @@ func (t *Tap) UsageOfPart() Usage {
 	return u
 }
 
+// UsageAtEnd is what an answer used that came to its end: of one that did not tell it,
+// though its kind does, what a part of it used.
+func (t *Tap) UsageAtEnd() Usage {
+	if t.lacksEnd() {
+		return t.UsageOfPart()
+	}
+	return t.Usage()
+}
+
+// lacksEnd reports a stream that would have told that it is at its end, and has not.
+func (t *Tap) lacksEnd() bool {
+	return t.stream && t.request.Endpoint.dialect.tellsEnd && !t.frames.done && !t.facts.finished
+}
+
 // Reported reports whether the upstream has said what it used: of an error that
 // is what tells one that costs from one that does not.
 func (t *Tap) Reported() bool {
@@ -95,7 +109,7 @@ func (t *Tap) describe(u *Usage) {
 		u.Anomalies = append(u.Anomalies, anomalyAbsurd)
 	}
 	if describe := t.request.Endpoint.dialect.describe; describe != nil {
-		describe(f, u)
+		describe(t, u)
 	}
 	if calls := t.request.Endpoint.dialect.calls; calls != nil {
 		calls(t, u)
@@ -124,11 +138,11 @@ func (t *Tap) search() ToolUse {
 	return ToolUse{Tool: webSearch, Dimension: Search, Count: 1}
 }
 
-func describeTier(f *answerFacts, u *Usage) { u.note("service_tier", &f.tier) }
+func describeTier(t *Tap, u *Usage) { u.note("service_tier", &t.facts.tier) }
 
-func describeImage(f *answerFacts, u *Usage) {
-	u.note("size", &f.size)
-	u.note("quality", &f.quality)
+func describeImage(t *Tap, u *Usage) {
+	u.note("size", &t.facts.size)
+	u.note("quality", &t.facts.quality)
 }
 
 func (u *Usage) note(attribute string, s *noted) {

@@ -30,6 +30,9 @@ const (
 	usageCompletionText
 	usageCalls
 	usageSeconds
+	usageCacheWrite5m
+	usageCacheWrite1h
+	usageSearches
 
 	numUsageFields = iota
 )

@@ -98,9 +98,7 @@ func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, []byt
 	if types := header["Content-Type"]; len(types) != 1 || types[0] != contentType { // as it was read here
 		header["Content-Type"] = []string{contentType}
 	}
-	if u.credential != nil {
-		header[u.credentialIn] = u.credential
-	}
+	u.prepare(header)
 	return &http.Request{Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header}, body, nil
 }
 

@@ -29,7 +29,7 @@ func TestTheUpstreamReadsTheBodyAsWeDid(t *testing.T) {
 				t.Fatal(err)
 			}
 			rt := routingOf(t, Upstream{Name: "a", APIKey: "ours", Models: []ModelRule{{Pattern: "*"}}})
-			got, _, err := (&call{r: r, request: request}).upstreamRequest(rt.candidates("m")[0], false)
+			got, _, err := (&call{r: r, request: request}).upstreamRequest(rt.candidates("m", meter.OpenAI)[0], false)
 			if err != nil {
 				t.Fatal(err)
 			}

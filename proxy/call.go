@@ -304,7 +304,7 @@ func (c *call) passUpstreamError() {
 	}
 	tap.Pass(nil, body)
 	h := c.client.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id)
+	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
 	if tap.Reported() {
 		if c.settle(tap.Usage()) != nil {
 			c.withhold()
@@ -367,7 +367,7 @@ func (c *call) passStream() {
 
 // endStream books the charge of a stream, and sends its end.
 func (c *call) endStream() {
-	if c.settle(c.tap.usage()) != nil {
+	if c.settle(c.tap.usageAtEnd()) != nil {
 		c.withhold()
 		return
 	}
@@ -409,7 +409,7 @@ func (c *call) withhold() {
 		panic(http.ErrAbortHandler)
 	}
 	c.refused = errUnbooked()
-	c.refused.write(c.client.w, c.id)
+	c.refused.write(c.client.w, c.id, c.endpoint.API)
 }
 
 // settle books the charge in one trip. With Redis away and a settlement log, the
@@ -457,7 +457,7 @@ func (c *call) observeHold() {
 func (c *call) refuse(e *apiError) {
 	c.refused = e
 	writeNoCharge(c.client.w.Header(), c.currency(), nil)
-	e.write(c.client.w, c.id)
+	e.write(c.client.w, c.id, c.endpoint.API)
 }
 
 // hideFromStrangers answers a bad request only to those who have a key: others

@@ -98,8 +98,10 @@ func (c *call) pump() error {
 		c.client.flushHead() // all that came with it is withheld
 		switch {
 		case err == nil:
-		case errors.Is(err, io.EOF), c.done: // how the connection ends after [DONE] is no matter of the answer's
+		case c.done: // how the connection ends after that is no matter of the answer's
 			return nil
+		case errors.Is(err, io.EOF):
+			return c.tap.atEnd()
 		default:
 			return err
 		}
@@ -140,7 +142,7 @@ func (c *call) write(p []byte) {
 // with the first bytes of the body if those came with it from the upstream.
 func (c *call) sendHead() {
 	h := c.client.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id)
+	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
 	h.Del("Content-Length")
 	writeHold(h, c.hold)
 	c.streaming = true
@@ -164,7 +166,7 @@ func (c *call) sendEnd() {
 func (c *call) sendWhole(body []byte) {
 	body = meter.PatchCost(body, c.costMembers())
 	h := c.client.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id)
+	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
 	c.writeReceipt(h)
 	c.sendBody(body)
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// apiError is an answer in OpenAI's error shape: {"error":{message,type,param,code}}.
+// apiError is an answer in OpenAI's error shape, {"error":{message,type,param,code}}, or
+// in that of the API whose route was asked (error_dialects.go).
 type apiError struct {
 	status         int
 	code, kind     string
@@ -39,11 +40,11 @@ type metadata struct {
 
 func (e *apiError) Error() string { return fmt.Sprintf("%d %s: %s", e.status, e.code, e.message) }
 
-// write sends the error. It is the only place where an error of ours becomes bytes.
-func (e *apiError) write(w http.ResponseWriter, requestID string) {
+// write sends the error, as an API has it. It is the only place where an error of ours becomes bytes.
+func (e *apiError) write(w http.ResponseWriter, requestID string, api meter.API) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("X-Request-Id", requestID)
+	writeRequestID(h, requestID, api)
 	if e.final {
 		h.Set("X-Should-Retry", "false")
 	}
@@ -54,7 +55,7 @@ func (e *apiError) write(w http.ResponseWriter, requestID string) {
 	if e.standing != nil {
 		writeStanding(h, e.standing)
 	}
-	body := e.body()
+	body := e.bodyFor(api, requestID)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.status)
 	_, _ = w.Write(body)

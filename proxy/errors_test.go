@@ -60,7 +60,7 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := refusing(t, 429)
 			w := httptest.NewRecorder()
-			c.asAPIError(tc.err).write(w, "req_1")
+			c.asAPIError(tc.err).write(w, "req_1", meter.OpenAI)
 			var body struct {
 				Error map[string]any `json:"error"`
 			}

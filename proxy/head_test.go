@@ -108,7 +108,8 @@ func streamingCall(t *testing.T, address string) (*call, *flushes) {
 	}
 	w := &flushes{httptest.NewRecorder(), make(chan string, 8)}
 	c := &call{
-		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody),
+		endpoint: meter.FindEndpoint("/chat/completions"),
+		proxy:    p, client: client{w: w, control: *http.NewResponseController(w)}, r: httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody),
 		upstream: candidate{upstream: &upstream{}}, request: request, hold: new(ledger.Hold),
 	}
 	if c.answer, err = post(t, &c.cut, p.transport, address, ""); err != nil {

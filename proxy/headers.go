@@ -64,11 +64,12 @@ var (
 		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
-		"Openai-Organization", "Openai-Project", "Idempotency-Key")
+		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Idempotency-Key")
 	// fromUpstream is what an upstream's answer says to us alone: cookies,
 	// redirections and protocol offers would lead clients past the meter, with the
 	// key that they have of us; the organisation is ours.
-	fromUpstream = privately(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project")
+	fromUpstream = privately(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project",
+		"Anthropic-Organization-Id")
 )
 
 // passHeaders copies all that may be passed on.
@@ -86,12 +87,30 @@ func passHeaders(to, from http.Header, not private) {
 }
 
 // copyAnswerHeaders takes over the upstream's headers, under our own request id.
-func copyAnswerHeaders(to, from http.Header, requestID string) {
+func copyAnswerHeaders(to, from http.Header, requestID string, api meter.API) {
 	passHeaders(to, from, fromUpstream)
-	if id := from["X-Request-Id"]; id != nil {
-		to["X-Upstream-Request-Id"] = id
+	for _, name := range requestIDs(api) {
+		if id := from[name]; id != nil {
+			to["X-Upstream-Request-Id"] = id
+		}
 	}
-	to["X-Request-Id"] = []string{requestID}
+	writeRequestID(to, requestID, api)
+}
+
+// requestIDs are the headers in which the clients of an API look for a request's id.
+func requestIDs(api meter.API) []string {
+	if api == meter.Anthropic {
+		return anthropicRequestIDs
+	}
+	return anthropicRequestIDs[:1]
+}
+
+var anthropicRequestIDs = []string{"X-Request-Id", "Request-Id"}
+
+func writeRequestID(h http.Header, id string, api meter.API) {
+	for _, name := range requestIDs(api) {
+		h[name] = []string{id}
+	}
 }
 
 // maxWritten is how many headers we write to an answer at most.

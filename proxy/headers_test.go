@@ -22,15 +22,15 @@ var hopByHop = http.Header{
 func TestClientsSecretsStayHere(t *testing.T) {
 	from := http.Header{
 		"Authorization": {"Bearer tg-a-b"}, "X-Api-Key": {"tg-a-b"}, "Cookie": {"c"}, "X-Forwarded-For": {"10.0.0.1"}, "Openai-Organization": {"theirs"},
-		"Api-Key": {"tg-a-b"}, "X-Goog-Api-Key": {"tg-a-b"}, "Openai-Project": {"theirs"},
+		"Api-Key": {"tg-a-b"}, "X-Goog-Api-Key": {"tg-a-b"}, "Openai-Project": {"theirs"}, "Anthropic-Organization-Id": {"theirs"},
 		"Content-Length": {"7"}, "Content-Encoding": {"identity"}, "Expect": {"100-continue"}, // of a body that is written anew
 		"Connection": {"keep-alive, X-Hop"}, "X-Hop": {"1"}, "X-Tollgate-Receipt": {"body"}, "Accept-Encoding": {"gzip"},
-		"User-Agent": {"sdk"}, "Openai-Beta": {"x"}, "Content-Type": {"application/json"},
+		"User-Agent": {"sdk"}, "Openai-Beta": {"x"}, "Content-Type": {"application/json"}, "Anthropic-Beta": {"y"}, "Anthropic-Version": {"z"},
 	}
 	maps.Copy(from, hopByHop)
 	to := http.Header{}
 	passHeaders(to, from, fromClient)
-	if want := (http.Header{"User-Agent": {"sdk"}, "Openai-Beta": {"x"}, "Content-Type": {"application/json"}}); !reflect.DeepEqual(to, want) {
+	if want := (http.Header{"User-Agent": {"sdk"}, "Openai-Beta": {"x"}, "Content-Type": {"application/json"}, "Anthropic-Beta": {"y"}, "Anthropic-Version": {"z"}}); !reflect.DeepEqual(to, want) {
 		t.Errorf("passed on: %v\nwant:      %v", to, want)
 	}
 }
@@ -61,13 +61,28 @@ func TestUpstreamCannotSpeakInOurName(t *testing.T) {
 	from := http.Header{
 		"X-Request-Id": {"theirs"}, "X-Tollgate-Cost": {"0"}, "Set-Cookie": {"c"}, "Alt-Svc": {"h3"}, "Openai-Processing-Ms": {"7"},
 		"Location": {"https://x"}, "Refresh": {"0; url=https://x"}, "Strict-Transport-Security": {"max-age=1"},
-		"Openai-Organization": {"ours"}, "Openai-Project": {"ours"}, "Connection": {"close, X-Hop"}, "X-Hop": {"1"},
+		"Openai-Organization": {"ours"}, "Openai-Project": {"ours"}, "Anthropic-Organization-Id": {"ours"}, "Connection": {"close, X-Hop"}, "X-Hop": {"1"},
 	}
 	maps.Copy(from, hopByHop)
 	to := http.Header{}
-	copyAnswerHeaders(to, from, "ours")
+	copyAnswerHeaders(to, from, "ours", meter.OpenAI)
 	if want := (http.Header{"X-Request-Id": {"ours"}, "X-Upstream-Request-Id": {"theirs"}, "Openai-Processing-Ms": {"7"}}); !reflect.DeepEqual(to, want) {
 		t.Errorf("got  %v\nwant %v", to, want)
+	}
+}
+
+// Anthropic's clients look for a request's id in a header of another name: it is ours there, too.
+func TestAnthropicsRequestIDIsOurs(t *testing.T) {
+	for _, from := range []http.Header{{"Request-Id": {"theirs"}}, {"X-Request-Id": {"theirs"}}, {}} {
+		to := http.Header{}
+		copyAnswerHeaders(to, from, "ours", meter.Anthropic)
+		want := http.Header{"Request-Id": {"ours"}, "X-Request-Id": {"ours"}}
+		if len(from) > 0 {
+			want["X-Upstream-Request-Id"] = []string{"theirs"}
+		}
+		if !reflect.DeepEqual(to, want) {
+			t.Errorf("got  %v\nwant %v", to, want)
+		}
 	}
 }
 

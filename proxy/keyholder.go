@@ -24,7 +24,7 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 		answer, err := c.askHolder(w.Header(), route)
 		if err != nil {
 			e := c.asAPIError(err)
-			e.write(w, c.id)
+			e.write(w, c.id, meter.OpenAI)
 			p.reportRefusal(r, c.id, e, err)
 			return
 		}
@@ -82,21 +82,26 @@ func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
 
 // describe is a model as a key sees it: served, priced, and allowed.
 func (r *routing) describe(name string, key *ledger.Key) (modelInfo, bool) {
-	candidates := r.candidates(name)
-	prices := usablePrices(r.book.Rates(name, time.Now()), func(e *meter.Endpoint) bool {
-		return meter.MatchAnyModel(key.Limits.Endpoints, e.Name) && slices.ContainsFunc(candidates, func(c candidate) bool { return c.servesRow(e) })
-	})
-	if len(candidates) == 0 || len(prices) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
+	served := r.endpointsOf(name)
+	prices := usablePrices(r.book.Rates(name, time.Now()), served, key.Limits.Endpoints)
+	if len(prices) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
 		return modelInfo{}, false
 	}
-	return modelInfo{ID: name, Object: "model", OwnedBy: candidates[0].Name, Pricing: prices}, true
+	return modelInfo{ID: name, Object: "model", OwnedBy: r.candidates(name, served[0].API)[0].Name, Pricing: prices}, true
 }
 
-// usablePrices are those of endpoints that there are, and that are usable.
-func usablePrices(prices []meter.ModelPrice, usable func(*meter.Endpoint) bool) []meter.ModelPrice {
+// endpointsOf are the endpoints by which an upstream serves the model.
+func (r *routing) endpointsOf(model string) []*meter.Endpoint {
+	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool {
+		return len(r.candidates(model, e.API)) == 0
+	})
+}
+
+// usablePrices are those of endpoints that are served, and that a key may use.
+func usablePrices(prices []meter.ModelPrice, served []*meter.Endpoint, allowed []string) []meter.ModelPrice {
 	return slices.DeleteFunc(prices, func(price meter.ModelPrice) bool {
-		return !slices.ContainsFunc(meter.Endpoints(), func(e *meter.Endpoint) bool {
-			return usable(e) && (len(price.Endpoints) == 0 || slices.Contains(price.Endpoints, e.Class))
+		return !slices.ContainsFunc(served, func(e *meter.Endpoint) bool {
+			return meter.MatchAnyModel(allowed, e.Name) && (len(price.Endpoints) == 0 || slices.Contains(price.Endpoints, e.Class))
 		})
 	})
 }

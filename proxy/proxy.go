@@ -9,7 +9,8 @@
 //	attempt.go    one upstream is asked
 //	delivery.go   its answer on the way to the client (client.go), through the tap (tap.go)
 //	settlement.go what the call used, as the charge to book
-//	errors.go     every refusal and failure as one HTTP answer
+//	errors.go     every refusal and failure as one HTTP answer, and in
+//	              error_dialects.go as the clients of other APIs read it
 //	affordable.go what a refused call could afford instead
 //	headers.go    the receipt as headers and trailers
 //	report.go     the end of a call for the log and the observer; metrics.go as metrics

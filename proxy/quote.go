@@ -89,18 +89,21 @@ func namedEndpoint(r *http.Request, body []byte) (*meter.Endpoint, error) {
 // endpointOf finds which endpoint a request is for, by its members.
 func (c *call) endpointOf(body []byte) *meter.Endpoint {
 	path := "/chat/completions"
-	switch {
+	switch model := gjson.GetBytes(body, "model").String(); {
 	case gjson.GetBytes(body, "documents").Exists():
 		path = "/rerank"
 	case gjson.GetBytes(body, "voice").Exists():
 		path = "/audio/speech"
 	case gjson.GetBytes(body, "input").Exists():
 		path = "/embeddings"
-		if c.onlyPriced("/responses", path, body) {
+		if c.onlyPriced(model, "/responses", path) {
 			path = "/responses"
 		}
 	case !gjson.GetBytes(body, "prompt").Exists():
-	case gjson.GetBytes(body, "max_tokens").Exists() || c.onlyPriced("/completions", "/images/generations", body):
+		if len(c.routing.candidates(model, meter.OpenAI)) == 0 && len(c.routing.candidates(model, meter.Anthropic)) > 0 {
+			path = "/messages"
+		}
+	case gjson.GetBytes(body, "max_tokens").Exists() || c.onlyPriced(model, "/completions", "/images/generations"):
 		path = "/completions"
 	default:
 		path = "/images/generations"
@@ -110,8 +113,7 @@ func (c *call) endpointOf(body []byte) *meter.Endpoint {
 
 // onlyPriced tells a model that is priced for one of two endpoints and not for the
 // other, where the body alone may be for either.
-func (c *call) onlyPriced(path, other string, body []byte) bool {
-	model := gjson.GetBytes(body, "model").String()
+func (c *call) onlyPriced(model, path, other string) bool {
 	priced := func(path string) bool {
 		return c.routing.book.Priced(model, meter.FindEndpoint(path).Class, c.at)
 	}

@@ -29,10 +29,11 @@ func (c *call) quoteUsage(body []byte, allowed []string) (quoted, error) {
 			return quoted{}, err
 		}
 	}
-	c.request, c.candidates = &meter.Request{Model: model, Attributes: when}, c.routing.candidates(model)
+	c.request = &meter.Request{Model: model, Attributes: when}
 	if err := c.findPriced(allowed); err != nil {
 		return quoted{}, err
 	}
+	c.candidates = c.routing.candidates(model, c.endpoint.API)
 	charge, err := c.chargeGiven(&used)
 	if err != nil {
 		return quoted{}, c.asAPIError(err)
@@ -62,14 +63,14 @@ func (c *call) chargeGiven(used *meter.Quantities) (most meter.Charge, err error
 // the key may use before others. What no upstream serves has no price to tell.
 func (c *call) findPriced(allowed []string) error {
 	prices := func(e *meter.Endpoint) bool { return c.routing.book.Priced(c.model(), e.Class, c.at) }
-	priced := slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return !prices(e) })
+	priced := slices.DeleteFunc(c.routing.endpointsOf(c.model()), func(e *meter.Endpoint) bool { return !prices(e) })
 	switch {
-	case len(priced) == 0 || len(c.candidates) == 0:
+	case len(priced) == 0:
 		return errUnknownModel(c.model())
 	case c.endpoint == nil:
 		usable := slices.IndexFunc(priced, func(e *meter.Endpoint) bool { return meter.MatchAnyModel(allowed, e.Name) })
 		c.endpoint = priced[max(usable, 0)]
-	case !prices(c.endpoint):
+	case !slices.Contains(priced, c.endpoint):
 		return c.errUnpriced()
 	}
 	return nil

@@ -74,8 +74,12 @@ func (p *Proxy) refuseMethod(allowed string) http.HandlerFunc {
 // refuse answers a request that never became a call.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, e *apiError) {
 	id := ledger.NewRequestID()
+	api := meter.OpenAI
+	if endpoint := p.endpoints[r.URL.Path]; endpoint != nil {
+		api = endpoint.API
+	}
 	writeNoCharge(w.Header(), p.routing.Load().book.Currency(), nil)
-	e.write(w, id)
+	e.write(w, id, api)
 	p.reportRefusal(r, id, e, nil)
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/tollgate/tollgate/meter"
 )
 
 // TestUpstreamThatRejectsStreamOptions plays upstreams that do not know
@@ -27,7 +29,7 @@ func TestUpstreamThatRejectsStreamOptions(t *testing.T) {
 		})
 		c, _ := streamingCall(t, s.URL)
 		c.r.URL.Path = "/v1/chat/completions"
-		u := routingOf(t, Upstream{Name: "strict", BaseURL: s.URL, Models: []ModelRule{{Pattern: "*"}}}).candidates("m")[0]
+		u := routingOf(t, Upstream{Name: "strict", BaseURL: s.URL, Models: []ModelRule{{Pattern: "*"}}}).candidates("m", meter.OpenAI)[0]
 		response, err := c.attempt(u)
 		if err != nil {
 			t.Fatal(err)

@@ -48,7 +48,8 @@ func (s *sharedTap) pass(dst, p []byte) (out []byte, done bool) {
 }
 
 // atEnd is what the end of the upstream's answer comes to: an error, if it
-// stopped in the middle of a document that has no other mark of its end.
+// stopped in the middle of a document that has no other mark of its end, or of a
+// stream that has one.
 func (s *sharedTap) atEnd() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,6 +64,13 @@ func (s *sharedTap) usage() meter.Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tap.Usage()
+}
+
+// usageAtEnd is what a stream used that came to its end.
+func (s *sharedTap) usageAtEnd() meter.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.UsageAtEnd()
 }
 
 // usageOfPart is what was used of an answer that came to no end.

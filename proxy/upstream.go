@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -49,8 +50,8 @@ type upstream struct {
 	// credential is ours, as it stands in the header credentialIn; nil without one.
 	credentialIn string
 	credential   []string
-	// rows are those of the endpoint table that its kind serves.
-	rows []*meter.Endpoint
+	// apis are those that its kind serves.
+	apis []meter.API
 	// What is learnt from its answers lasts as long as the routing: whether it refuses
 	// stream_options, and which models (by their labels) write more than they may.
 	refusesStreamOptions atomic.Bool
@@ -109,7 +110,7 @@ func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
 			}
 		}
 		in, credential := u.credential()
-		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base, credentialIn: in, credential: credential, rows: u.rows()})
+		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base, credentialIn: in, credential: credential, apis: APIsOf(u.Kind)})
 	}
 	return r, errors.Join(problems...)
 }
@@ -149,12 +150,12 @@ func (r *routing) learnExcess(u *upstream, model string) bool {
 	}
 }
 
-// candidates are the upstreams that serve model, in the order of the attempts:
-// by priority, and by chance according to weight among equals.
-func (r *routing) candidates(model string) []candidate {
+// candidates are the upstreams that serve model by that API, in the order of the
+// attempts: by priority, and by chance according to weight among equals.
+func (r *routing) candidates(model string, api meter.API) []candidate {
 	var found []candidate
 	for _, u := range r.upstreams {
-		if name, ok := u.serves(model); ok {
+		if name, ok := u.serves(model, api); ok {
 			found = append(found, candidate{u, name})
 		}
 	}
@@ -179,19 +180,21 @@ func (r *routing) candidates(model string) []candidate {
 // candidatesFor are the candidates that serve a request. One that names something
 // that is kept upstream goes only to those where that may be anybody's.
 func (r *routing) candidatesFor(request *meter.Request) []candidate {
-	return slices.DeleteFunc(r.candidates(request.Model), func(c candidate) bool {
-		return !c.servesRow(request.Endpoint) || request.Stored() != nil && !c.SharedObjects
-	})
+	candidates := r.candidates(request.Model, request.Endpoint.API)
+	if request.Stored() == nil {
+		return candidates
+	}
+	return slices.DeleteFunc(candidates, func(c candidate) bool { return !c.SharedObjects })
 }
 
 // errNobody is why a request has no candidates.
 func (r *routing) errNobody(request *meter.Request) *apiError {
-	served := r.candidates(request.Model)
+	served := r.endpointsOf(request.Model)
 	switch {
 	case len(served) == 0:
 		return errUnknownModel(request.Model)
-	case !slices.ContainsFunc(served, func(c candidate) bool { return c.servesRow(request.Endpoint) }):
-		return errNotServed(request.Model, request.Endpoint.Path, served[0].rows[0].Path)
+	case !slices.Contains(served, request.Endpoint):
+		return errNotServed(request.Model, request.Endpoint.Path, served[0].Path)
 	}
 	return errStored(request.Stored())
 }
@@ -210,10 +213,10 @@ func drawByWeight(equals []candidate) int {
 	return 0
 }
 
-// serves tells under what name the upstream has model, if it serves that.
-func (u *upstream) serves(model string) (name string, ok bool) {
+// serves tells under what name the upstream has model, if it serves that by the API.
+func (u *upstream) serves(model string, api meter.API) (name string, ok bool) {
 	rule, ok := u.rule(model)
-	return cmp.Or(rule.Rename, model), ok && len(u.rows) > 0
+	return cmp.Or(rule.Rename, model), ok && slices.Contains(u.apis, api)
 }
 
 // rule finds the rule for model: an exact one before a longer pattern before a shorter.
@@ -233,14 +236,18 @@ func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 	return found, best >= 0
 }
 
-// rows are those of the endpoint table that an upstream of its kind serves.
-func (u *Upstream) rows() []*meter.Endpoint {
-	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool {
-		return !slices.Contains(e.Kinds, cmp.Or(u.Kind, "openai"))
-	})
+// APIsOf are the APIs that upstreams of a kind serve: routes of another never go to them.
+func APIsOf(kind string) []meter.API {
+	switch kind {
+	case "anthropic":
+		return []meter.API{meter.Anthropic}
+	case "bigmodel":
+		return []meter.API{meter.OpenAI}
+	case "gemini": // its routes are rows of the endpoint table that are not there yet
+		return nil
+	}
+	return []meter.API{meter.OpenAI, meter.Responses}
 }
-
-func (u *upstream) servesRow(e *meter.Endpoint) bool { return slices.Contains(u.rows, e) }
 
 // ignoresNewLimit tells an upstream whose API has max_tokens, and no max_completion_tokens.
 func (u *upstream) ignoresNewLimit() bool { return u.Kind == "bigmodel" || u.IgnoresNewLimit }
@@ -252,9 +259,25 @@ func (u *Upstream) credential() (name string, value []string) {
 		return "", nil
 	case u.Kind == "azure":
 		return "Api-Key", []string{u.APIKey}
+	case u.Kind == "anthropic":
+		return "X-Api-Key", []string{u.APIKey}
 	}
 	return "Authorization", []string{"Bearer " + u.APIKey}
 }
+
+// prepare gives a client's headers what the upstream asks for: our credential, and of
+// Anthropic's API the version, where the client named none.
+func (u *upstream) prepare(header http.Header) {
+	if u.credential != nil {
+		header[u.credentialIn] = u.credential
+	}
+	if _, named := header["Anthropic-Version"]; u.Kind == "anthropic" && !named {
+		header["Anthropic-Version"] = oldestVersion
+	}
+}
+
+// oldestVersion is that of Anthropic's API by which all its clients can be answered.
+var oldestVersion = []string{"2023-06-01"}
 
 // url is the upstream's address of an endpoint: base_url plus what follows our prefix.
 func (u *upstream) url(path, rawQuery string) *url.URL {

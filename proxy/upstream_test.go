@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,10 +44,10 @@ func TestCandidatesFollowPriorityAndPattern(t *testing.T) {
 		"glm-4.5":   "first:four spare:glm-4.5",
 		"glm-5":     "spare:glm-5",
 		"gpt-4o":    "other:gpt-4o",
-		"claude-99": "", // a kind that does not serve these routes is no candidate
+		"claude-99": "", // a kind that does not serve this API is no candidate
 	} {
 		var got []string
-		for _, c := range r.candidates(model) {
+		for _, c := range r.candidates(model, meter.OpenAI) {
 			got = append(got, c.Name+":"+c.model)
 		}
 		if strings.Join(got, " ") != want {
@@ -83,6 +85,32 @@ func TestCandidatesServeTheRequest(t *testing.T) {
 	}
 }
 
+func TestCandidatesServeTheAPI(t *testing.T) {
+	r := routingOf(t,
+		Upstream{Name: "plain", Models: []ModelRule{{Pattern: "*"}}},
+		Upstream{Name: "bigmodel", Kind: "bigmodel", Models: []ModelRule{{Pattern: "*"}}},
+		Upstream{Name: "azure", Kind: "azure", Models: []ModelRule{{Pattern: "*"}}},
+		Upstream{Name: "claude", Kind: "anthropic", Models: []ModelRule{{Pattern: "*"}}},
+		Upstream{Name: "gemini", Kind: "gemini", Models: []ModelRule{{Pattern: "*"}}},
+	)
+	for api, want := range map[meter.API][]string{
+		meter.OpenAI: {"azure", "bigmodel", "plain"}, meter.Responses: {"azure", "plain"}, meter.Anthropic: {"claude"},
+	} {
+		var got []string
+		for _, c := range r.candidates("m", api) {
+			got = append(got, c.Name)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s is served by %v, want %v", api, got, want)
+		}
+	}
+	for _, e := range meter.Endpoints() {
+		if len(r.candidates("m", e.API)) == 0 {
+			t.Errorf("nobody serves %s", e.Path)
+		}
+	}
+}
+
 func TestWeightSpreadsAmongEqualsOnly(t *testing.T) {
 	r := routingOf(t,
 		Upstream{Name: "heavy", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 3},
@@ -91,7 +119,7 @@ func TestWeightSpreadsAmongEqualsOnly(t *testing.T) {
 	)
 	first := map[string]int{}
 	for range 4000 {
-		c := r.candidates("m")
+		c := r.candidates("m", meter.OpenAI)
 		if len(c) != 3 || c[2].Name != "spare" {
 			t.Fatalf("candidates = %v, want the spare last", c)
 		}
@@ -113,6 +141,29 @@ func TestRoutingSaysAllThatIsWrong(t *testing.T) {
 	for _, want := range []string{"needs a name", `upstream b: base_url "ftp://b"`, "upstream c: models is empty", "upstream d: weight"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)
+		}
+	}
+}
+
+// Each kind is told by its own header who asks, and Anthropic's which version is meant.
+func TestUpstreamsArePrepared(t *testing.T) {
+	for kind, want := range map[string]string{
+		"":          "authorization=Bearer sk anthropic-version=",
+		"bigmodel":  "authorization=Bearer sk anthropic-version=",
+		"azure":     "api-key=sk anthropic-version=",
+		"anthropic": "x-api-key=sk anthropic-version=2023-06-01",
+	} {
+		u := routingOf(t, Upstream{Name: "u", Kind: kind, APIKey: "sk", Models: []ModelRule{{Pattern: "*"}}}).upstreams[0]
+		h := http.Header{}
+		u.prepare(h)
+		header, version, _ := strings.Cut(want, " anthropic-version=")
+		name, value, _ := strings.Cut(header, "=")
+		if h.Get(name) != value || h.Get("Anthropic-Version") != version {
+			t.Errorf("%q: %v, want %s", kind, h, want)
+		}
+		h = http.Header{"Anthropic-Version": {"2099-01-01"}}
+		if u.prepare(h); h.Get("Anthropic-Version") != "2099-01-01" {
+			t.Errorf("%q: the client's version became %v", kind, h)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tollgate/tollgate/config"
 	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
+	"github.com/tollgate/tollgate/proxy"
 )
 
 // checked is what check found. OK is false if anything is wrong; Warnings are
@@ -173,9 +174,10 @@ func withoutKey(cfg *config.Config) (warnings []string) {
 // what the others answer is a 404 that seems to be about the client's request.
 func withoutPath(cfg *config.Config) (warnings []string) {
 	for _, u := range cfg.Upstreams {
-		if at, err := url.Parse(u.BaseURL); err == nil && at.Path == "" {
-			warnings = append(warnings, fmt.Sprintf("upstream %s has no path in its base_url: chats go to %s/chat/completions; most providers want %s/v1, or what their page says",
-				u.Name, u.BaseURL, u.BaseURL))
+		at, err := url.Parse(u.BaseURL)
+		if served := servedBy(u.Kind); err == nil && at.Path == "" && len(served) > 0 {
+			warnings = append(warnings, fmt.Sprintf("upstream %s has no path in its base_url: chats go to %s%s; most providers want %s/v1, or what their page says",
+				u.Name, u.BaseURL, served[0].Path, u.BaseURL))
 		}
 	}
 	return warnings
@@ -185,7 +187,7 @@ func withoutPath(cfg *config.Config) (warnings []string) {
 func withoutPrice(cfg *config.Config, book *meter.Book) (warnings []string) {
 	for _, u := range cfg.Upstreams {
 		for _, m := range u.Models {
-			if !strings.Contains(m.Pattern, "*") && !u.Pending() && !pricedAnywhere(book, m.Pattern) {
+			if !strings.Contains(m.Pattern, "*") && !u.Pending() && !pricedAnywhere(book, m.Pattern, u.Kind) {
 				warnings = append(warnings, fmt.Sprintf("upstream %s serves %s, which has no price: calls to it are refused", u.Name, m.Pattern))
 			}
 		}
@@ -193,13 +195,24 @@ func withoutPrice(cfg *config.Config, book *meter.Book) (warnings []string) {
 	return warnings
 }
 
-func pricedAnywhere(book *meter.Book, model string) bool {
-	for _, class := range billedClasses() {
-		if book.Priced(model, class, time.Now()) {
-			return true
-		}
+// pricedAnywhere tells whether the model has a price where upstreams of the kind may
+// serve it: not at endpoints of another API.
+func pricedAnywhere(book *meter.Book, model, kind string) bool {
+	elsewhere := make(map[string]bool) // by class
+	for _, e := range meter.Endpoints() {
+		elsewhere[e.Class] = true
 	}
-	return false
+	for _, e := range servedBy(kind) {
+		elsewhere[e.Class] = false
+	}
+	return slices.ContainsFunc(billedClasses(), func(class string) bool {
+		return !elsewhere[class] && book.Priced(model, class, time.Now())
+	})
+}
+
+// servedBy are the endpoints that upstreams of a kind serve.
+func servedBy(kind string) []*meter.Endpoint {
+	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return !slices.Contains(proxy.APIsOf(kind), e.API) })
 }
 
 // checkLedger looks at Redis, and at the places that the ledger needs beside it.

@@ -20,10 +20,11 @@ func (p *program) mock() *cobra.Command {
 		Use:   "mock",
 		Short: "Run the simulated upstream alone",
 		Long: `Run a simulated upstream: OpenAI's and BigModel's chat, completions, responses,
-embeddings, images, rankings, moderations, speech and transcriptions, with usage
-that can be foretold. A bare :PORT is the loopback; say 0.0.0.0:PORT for every network.
+embeddings, images, rankings, moderations, speech and transcriptions, and
+Anthropic's messages, with usage that can be foretold. A bare :PORT is the loopback;
+say 0.0.0.0:PORT for every network.
 
-It misbehaves if the request's user, or its prompt, begins with a directive such as
+It misbehaves if the request's user (metadata.user_id), or its prompt, begins with a directive such as
 "mock:status=429;retry-after=2 Hello": items separated by ; up to the first blank.
 
   usage=IN,OUT cached=N reasoning=N no-usage   what it says was used
