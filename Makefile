@@ -91,7 +91,7 @@ test-deps: ## Install what the tests need from the system, where it is missing a
 	@.ci/need postgres || echo "PostgreSQL is missing: the archive is tested on SQLite alone" >&2
 
 .PHONY: e2e-deps
-e2e-deps: ## Install the OpenAI SDKs into folders of their own under test/sdk
+e2e-deps: ## Install the official SDKs into folders of their own under test/sdk
 	.ci/need python-venv npm
 	sh test/sdk/setup.sh
 

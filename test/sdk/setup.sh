@@ -1,7 +1,6 @@
 #!/bin/sh
-# Installs the official OpenAI SDKs that the end-to-end tests drive, into
-# folders of their own here. Run again it does nothing, unless a pinned version
-# has changed.
+# Installs the official SDKs that the end-to-end tests drive, into folders of
+# their own here. Run again it does nothing, unless a pinned version has changed.
 set -eu
 cd "$(dirname "$0")"
 
