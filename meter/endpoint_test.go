@@ -21,9 +21,10 @@ func TestEndpointTable(t *testing.T) {
 		"/moderations":        {"moderations", "moderations"},
 		"/audio/speech":       {"speech", "speech"},
 
-		"/audio/transcriptions": {"transcriptions", "transcriptions"},
-		"/audio/translations":   {"transcriptions", "transcriptions"},
-		"/messages":             {"messages", "chat"},
+		"/audio/transcriptions":  {"transcriptions", "transcriptions"},
+		"/audio/translations":    {"transcriptions", "transcriptions"},
+		"/messages":              {"messages", "chat"},
+		"/messages/count_tokens": {"count_tokens", "tokenizer"},
 	}
 	for _, e := range Endpoints() {
 		if got, known := want[e.Path]; !known || got != [2]string{e.Name, e.Class} {
@@ -75,7 +76,7 @@ func checkRow(t *testing.T, e *Endpoint) {
 func TestEndpointDimensions(t *testing.T) {
 	want := map[string][]string{
 		"chat": {"token"}, "completions": {"token"}, "responses": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
-		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"},
+		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"}, "count_tokens": {"call"},
 	}
 	for _, e := range Endpoints() {
 		contentType, body := "application/json", []byte(`{"model":"m","input":"a"}`)

@@ -38,8 +38,18 @@ func messagesEndpoints(common []parameter) []*Endpoint {
 		dialect: &dialect{
 			schema: messagesSchema(), quantities: messageQuantities, without: estimateChat, describe: describeMessage, tellsEnd: true,
 		},
+	}, {
+		Path: "/messages/count_tokens", Name: "count_tokens", Class: "tokenizer", API: Anthropic,
+		parameters: conversation, ceiling: oneCall,
+		dialect: &dialect{
+			schema:     compileSchema([]schemaPath{{path: "type", fact: factType}, {path: "error", fact: factError}}),
+			quantities: func(*usageCounts) usageDraft { return usageDraft{} }, without: deriveCall,
+		},
 	}}
 }
+
+// oneCall is the most that is used by what costs by the call alone.
+func oneCall(r *requestReader) { r.request.Ceiling[Call] = 1 }
 
 // messagesCeiling holds for the limit, thoughts included. With interleaved thinking their budget may be
 // above it. Without a limit, which the API wants, the upstream decides what that means.

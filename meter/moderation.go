@@ -23,8 +23,6 @@ func moderationQuantities(c *usageCounts) usageDraft {
 	return d
 }
 
-func deriveCall(*Tap) (Quantities, Source) { return Quantities{Call: 1}, Derived }
-
 // inputTokens estimates what a call comes to in tokens.
 func inputTokens(r *Request, _ Quantities, _ Attributes) Quantities {
 	return Quantities{Input: max(r.EstimateInput(), 1)}

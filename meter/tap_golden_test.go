@@ -17,7 +17,8 @@ var updateGolden = flag.Bool("update", false, "rewrite the golden files of reque
 var fixtureEndpoints = map[string]string{
 	"chat": "/chat/completions", "completions": "/completions", "responses": "/responses", "embeddings": "/embeddings",
 	"generations": "/images/generations", "edits": "/images/edits", "variations": "/images/variations",
-	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech", "transcriptions": "/audio/transcriptions", "messages": "/messages",
+	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech", "transcriptions": "/audio/transcriptions",
+	"messages": "/messages", "count": "/messages/count_tokens",
 }
 
 func fixtureEndpoint(t testing.TB, file string) *Endpoint {

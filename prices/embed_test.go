@@ -46,6 +46,7 @@ func TestEveryModelCanBeQuoted(t *testing.T) {
 		"speech":         {meter.Character: 1000},
 		"transcriptions": {meter.AudioMS: 60_000},
 		"moderations":    {meter.Call: 1},
+		"tokenizer":      {meter.Call: 1},
 	}
 	at := time.Date(2026, time.October, 1, 0, 0, 0, 0, time.UTC)
 	for _, model := range book.Models() {

@@ -15,6 +15,9 @@ const messagesPath = "/v1/messages"
 
 // claudePrices are round: of claude-sonnet-4-5, 100 in and 50 out cost 0.0035.
 const claudePrices = testPrices + `  - models: [claude-sonnet-4-5]
+    endpoints: [tokenizer]
+    rates: {call: 0}
+  - models: [claude-sonnet-4-5]
     endpoints: [chat]
     rates: {input: 10/1M, cached_input: 1/1M, cache_write_5m: 12.5/1M, cache_write_1h: 20/1M, output: 50/1M}
   - tools: [web_search]
@@ -256,6 +259,23 @@ func TestMessagesRefusals(t *testing.T) {
 	equal(t, "status", r.status, 529)
 	equal(t, "the upstream's own error", r.body, string(w.up.lastSent()))
 	w.requireSettled("acme")
+}
+
+// Counting tokens is free: by a row of its own, and for whoever may do it.
+func TestCountingTokens(t *testing.T) {
+	w, p, key := claude(t, "")
+	body := `{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"Please say hello."}],"tools":[{"type":"code_execution_20250825","name":"code_execution"}]}`
+	r := p.message(key, body)
+	r.requireStatus(t, 404) // code execution has no price, and is not free
+	r = p.post(messagesPath+"/count_tokens", key, body)
+	r.requireStatus(t, 200)
+	equal(t, "body", r.body, string(w.up.lastSent()))
+	requireHeaders(t, r.header, "x-tollgate-cost", "0", "x-tollgate-usage-input", "0", "x-tollgate-balance-recharge", "10")
+	equal(t, "path upstream", w.up.Requests()[0].URL, "/v1/messages/count_tokens")
+	only, _ := w.key("acme", "--endpoints", "messages")
+	equal(t, "for a key of messages alone", p.post(messagesPath+"/count_tokens", only, body).get("error.type").String(), "permission_error")
+	equal(t, "what another made", p.post(messagesPath+"/count_tokens", key, strings.Replace(body, `"Please say hello."`, `[{"type":"document","source":{"type":"file","file_id":"file_1"}}]`, 1)).status, 404)
+	equal(t, "charged", w.onlyCharge("acme").Get("endpoint").String(), "count_tokens")
 }
 
 // An upstream that says so shares what is kept there.

@@ -8,7 +8,8 @@
 //
 // Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
-// audio/speech, audio/transcriptions, audio/translations, messages, models, models/{id}.
+// audio/speech, audio/transcriptions, audio/translations, messages,
+// messages/count_tokens, models, models/{id}.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
 //
 // # Style

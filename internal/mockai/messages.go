@@ -8,8 +8,28 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// messagesRoute is Anthropic's. Its answers and errors are in Anthropic's style, whatever the model.
-const messagesRoute = "messages"
+// messagesRoute and countRoute are Anthropic's. Their answers and errors are in Anthropic's style, whatever the model.
+const (
+	messagesRoute = "messages"
+	countRoute    = "messages/count_tokens"
+)
+
+func isAnthropic(path string) bool { return path == messagesRoute || path == countRoute }
+
+// readCount reads the body of a count of tokens: a message that has no limit.
+func readCount(r *request, contentType string, body []byte) *problem {
+	p := readMessages(r, contentType, body)
+	if r.family = familyCount; p != nil && p.param != "max_tokens" {
+		return p
+	}
+	return nil
+}
+
+// count answers a count of tokens.
+func (a *answer) count() {
+	dst := strconv.AppendInt([]byte(`{"input_tokens":`), a.request.used.prompt, 10)
+	a.json(append(dst, '}'))
+}
 
 // readMessages reads the body of Anthropic's Messages.
 func readMessages(r *request, _ string, body []byte) *problem {
@@ -45,10 +65,10 @@ func readMessages(r *request, _ string, body []byte) *problem {
 		return p
 	case messages == 0:
 		return errMissing("messages")
-	case r.maxTokens < 1:
+	}
+	if r.promptTokens += 3; r.maxTokens < 1 {
 		return errMissing("max_tokens")
 	}
-	r.promptTokens += 3
 	return nil
 }
 

@@ -34,6 +34,9 @@ func TestMessageShapes(t *testing.T) {
 	if h := response.Header; !strings.HasPrefix(h.Get("request-id"), "req_mock") || h.Get("x-request-id")+h.Get("openai-version") != "" || !gjson.Valid(body) {
 		t.Errorf("headers %v of %s", h, body)
 	}
+	if _, counted, _ := post(t, url+"/v1/messages/count_tokens", `{"model":"m","messages":[{"role":"user","content":"Good morning"}]}`); counted != `{"input_tokens":9}` {
+		t.Errorf("counted: %s", counted)
+	}
 	if _, short, _ := post(t, url+"/v1/messages", strings.Replace(message("chunks=1"), "1000", "5", 1)); gjson.Get(short, "stop_reason").Str != "max_tokens" || gjson.Get(short, "usage.output_tokens").Int() != 5 {
 		t.Errorf("with a limit: %s", short)
 	}

@@ -26,6 +26,7 @@ const (
 	familyTranscriptions
 	familyResponses
 	familyMessages
+	familyCount
 )
 
 // request is what the simulated upstream understands of a body.
@@ -82,6 +83,7 @@ var readers = map[string]reader{
 	"audio/transcriptions": readTranscription,
 	"audio/translations":   readTranscription,
 	messagesRoute:          readMessages,
+	countRoute:             readCount,
 }
 
 // readFields walks the members of a JSON body, with those that all routes share.

@@ -122,7 +122,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.kept.add(r, path, buffer.Bytes())
 
 	a := &answer{server: s, w: w, http: r, path: path, plan: newPlan(s.options), number: s.served.Add(1)}
-	a.request.bigModel, a.request.anthropic = prefixed, path == messagesRoute
+	a.request.bigModel, a.request.anthropic = prefixed, isAnthropic(path)
 	a.serve(buffer.Bytes())
 }
 
@@ -188,6 +188,8 @@ func (a *answer) serve(body []byte) {
 		a.responseStream()
 	case a.request.family == familyResponses:
 		a.responses()
+	case a.request.family == familyCount:
+		a.count()
 	case a.request.family == familyMessages && a.request.stream:
 		a.messageStream()
 	case a.request.family == familyMessages:

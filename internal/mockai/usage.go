@@ -56,6 +56,8 @@ func (r *request) settle(p *plan) {
 		r.tier = p.tier
 	}
 	switch r.family {
+	case familyCount:
+		r.used = usage{prompt: r.promptTokens, absent: true}
 	case familyEmbeddings:
 		r.used = usage{prompt: r.promptTokens}
 		r.dims = r.vectorLength(p)
