@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -83,7 +84,7 @@ func (p *program) runDemo(ctx context.Context, address string) (err error) {
 	}
 	show := &display{program: p, currency: book.Currency()}
 	px, err := proxy.New(proxy.Options{
-		Ledger: l, Book: book, Upstreams: []proxy.Upstream{scene.upstream}, Policy: policy(cfg), Logger: log,
+		Ledger: l, Book: book, Upstreams: scene.upstreams, Policy: policy(cfg), Logger: log,
 		Metrics: proxy.NewMetrics(prometheus.NewRegistry()), OnReceipt: show.receipt, OnRefusal: show.refusal,
 	})
 	if err != nil {
@@ -113,14 +114,15 @@ func demoListener(ctx context.Context, address string) (net.Listener, error) {
 	return l, err
 }
 
-// A scene is what the demo plays with: an upstream, its prices and the models
+// A scene is what the demo plays with: upstreams, their prices and the models
 // that the lines to paste name.
 type scene struct {
-	upstream                proxy.Upstream
+	upstreams               []proxy.Upstream // the first is shown
 	tables                  []string
 	currency                string
 	exchange                map[string]string
 	chat, embedding, images string
+	message                 string // of Anthropic's API; empty: none
 	tokenPack, imagePack    string // model patterns
 	simulated               bool
 	stop                    func() error // of the simulated upstream
@@ -135,8 +137,8 @@ func newScene(ctx context.Context, getenv func(string) string) (*scene, error) {
 		base = "https://api.openai.com/v1"
 	}
 	return &scene{
-		upstream: proxy.Upstream{Name: "openai", Kind: "openai", BaseURL: base, APIKey: key, Models: []proxy.ModelRule{{Pattern: "*"}}},
-		tables:   []string{"openai.yaml"}, currency: "USD",
+		upstreams: []proxy.Upstream{{Name: "openai", Kind: "openai", BaseURL: base, APIKey: key, Models: []proxy.ModelRule{{Pattern: "*"}}}},
+		tables:    []string{"openai.yaml"}, currency: "USD",
 		chat: "gpt-4o-mini", embedding: "text-embedding-3-small", images: "dall-e-3",
 		tokenPack: "gpt-4o*", imagePack: "dall-e-*",
 		stop: func() error { return nil },
@@ -153,10 +155,14 @@ func simulatedScene(ctx context.Context) (*scene, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- serveUpstream(ctx, listener, mockai.New(mockai.Options{})) }()
+	base := "http://" + listener.Addr().String() + "/v1"
 	return &scene{
-		upstream: proxy.Upstream{Name: "simulated", Kind: "openai", BaseURL: "http://" + listener.Addr().String() + "/v1", Models: []proxy.ModelRule{{Pattern: "*"}}},
-		tables:   []string{"bigmodel.yaml", "openai.yaml"}, currency: "CNY", exchange: map[string]string{"USD": "7.1"},
-		chat: "glm-4.5", embedding: "embedding-3", images: "cogview-4",
+		upstreams: []proxy.Upstream{
+			{Name: "simulated", Kind: "openai", BaseURL: base, Models: []proxy.ModelRule{{Pattern: "*"}}},
+			{Name: "simulated-claude", Kind: "anthropic", BaseURL: base, Models: []proxy.ModelRule{{Pattern: "claude-*"}}},
+		},
+		tables: []string{"anthropic.yaml", "bigmodel.yaml", "openai.yaml"}, currency: "CNY", exchange: map[string]string{"USD": "7.1"},
+		chat: "glm-4.5", embedding: "embedding-3", images: "cogview-4", message: "claude-haiku-4-5",
 		tokenPack: "glm-4*", imagePack: "cogview-*", simulated: true,
 		stop: func() error { cancel(); return <-ended },
 	}, nil
@@ -270,12 +276,12 @@ func (d *display) intro(s *scene, address, secret string) {
 	base := "http://" + reachable(address) + "/v1"
 	lines := s.curlLines(base, secret)
 	if d.asJSON {
-		d.line(map[string]any{"type": "demo", "base_url": base, "key": secret, "upstream": s.upstream.BaseURL, "simulated": s.simulated, "curl": lines}, "")
+		d.line(map[string]any{"type": "demo", "base_url": base, "key": secret, "upstream": s.upstreams[0].BaseURL, "simulated": s.simulated, "curl": lines}, "")
 		return
 	}
 	upstream := "simulated, in this process"
 	if !s.simulated {
-		upstream = s.upstream.BaseURL + " (real: calls cost real money there)"
+		upstream = s.upstreams[0].BaseURL + " (real: calls cost real money there)"
 	}
 	fmt.Fprintf(d.stdout, "Tollgate demo. The ledger is in memory: it is gone when this ends.\n\n%s\n", facts(
 		"base_url", base, "key", secret, "upstream", upstream,
@@ -299,11 +305,16 @@ func (s *scene) curlLines(base, secret string) []curlLine {
 		return strings.Join([]string{"curl", flags, base + path, "-H 'Authorization: Bearer " + secret + "'", "-H 'Content-Type: application/json'", "-d '" + body + "'"}, " ")
 	}
 	chat := `{"model":"` + s.chat + `","messages":[{"role":"user","content":"Say hello in five languages."}],"max_tokens":200%s}`
-	return []curlLine{
+	lines := []curlLine{
 		{"chat (-i shows what it cost in the x-tollgate-… headers)", line("-si", "/chat/completions", fmt.Sprintf(chat, ""))},
 		{"a stream", line("-sN", "/chat/completions", fmt.Sprintf(chat, `,"stream":true`))},
 		{"an embedding", line("-si", "/embeddings", `{"model":"`+s.embedding+`","input":"Prepaid is paid before.","dimensions":256}`)},
 		{"an image", line("-si", "/images/generations", `{"model":"`+s.images+`","prompt":"A toll gate at dawn","size":"1024x1024"}`)},
 		{"what is left", "curl -s " + base + "/credits -H 'Authorization: Bearer " + secret + "'"},
 	}
+	if s.message == "" {
+		return lines
+	}
+	message := `{"model":"` + s.message + `","messages":[{"role":"user","content":"Say hello."}],"max_tokens":200}`
+	return slices.Insert(lines, 2, curlLine{"a message of Anthropic's API", line("-si", "/messages", message)})
 }

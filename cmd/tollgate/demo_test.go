@@ -25,7 +25,7 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.stdout.line(t, `"type":"demo"`, 1)), &intro); err != nil {
 		t.Fatal(err)
 	}
-	if len(intro.Curl) != 5 {
+	if len(intro.Curl) != 6 {
 		t.Fatalf("lines to paste: %+v", intro.Curl)
 	}
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -37,7 +37,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("%s: %v\n%s", line.What, err, out)
 		}
 	}
-	endpoints := []string{"chat", "chat", "embeddings", "images"}
+	endpoints := []string{"chat", "chat", "messages", "embeddings", "images"}
 	for i, endpoint := range endpoints {
 		var receipt struct {
 			Endpoint, Fee string
@@ -61,7 +61,7 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.stdout.line(t, `"type":"summary"`, 1)), &summary); err != nil {
 		t.Fatal(err)
 	}
-	if summary.Requests != 4 || summary.Refused != 0 || !summary.Audit.OK {
+	if summary.Requests != 5 || summary.Refused != 0 || !summary.Audit.OK {
 		t.Errorf("summary = %+v", summary)
 	}
 }
