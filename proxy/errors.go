@@ -169,9 +169,13 @@ func errNoPrice(model, what string) *apiError {
 	return e
 }
 
-func errUnknownRoute(r *http.Request, meant string) *apiError {
+func errUnknownRoute(r *http.Request, meant string, api meter.API) *apiError {
 	why := "Unmetered routes are not passed on."
-	if meant != "" {
+	switch {
+	case meant == "":
+	case api == meter.Anthropic:
+		why = fmt.Sprintf("Did you mean %s? The base_url of Anthropic's SDKs is the address alone: they add %s themselves.", meant, prefixes[0])
+	default:
 		why = fmt.Sprintf("Did you mean %s? The base_url of an SDK ends in %s, once.", meant, prefixes[0])
 	}
 	return &apiError{

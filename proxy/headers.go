@@ -64,7 +64,7 @@ var (
 		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
-		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Idempotency-Key")
+		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id", "Idempotency-Key")
 	// fromUpstream is what an upstream's answer says to us alone: cookies,
 	// redirections and protocol offers would lead clients past the meter, with the
 	// key that they have of us; the organisation is ours.

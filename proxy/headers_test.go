@@ -23,6 +23,7 @@ func TestClientsSecretsStayHere(t *testing.T) {
 	from := http.Header{
 		"Authorization": {"Bearer tg-a-b"}, "X-Api-Key": {"tg-a-b"}, "Cookie": {"c"}, "X-Forwarded-For": {"10.0.0.1"}, "Openai-Organization": {"theirs"},
 		"Api-Key": {"tg-a-b"}, "X-Goog-Api-Key": {"tg-a-b"}, "Openai-Project": {"theirs"}, "Anthropic-Organization-Id": {"theirs"},
+		"Anthropic-Workspace-Id": {"theirs"}, "Anthropic-User-Profile-Id": {"theirs"},
 		"Content-Length": {"7"}, "Content-Encoding": {"identity"}, "Expect": {"100-continue"}, // of a body that is written anew
 		"Connection": {"keep-alive, X-Hop"}, "X-Hop": {"1"}, "X-Tollgate-Receipt": {"body"}, "Accept-Encoding": {"gzip"},
 		"User-Agent": {"sdk"}, "Openai-Beta": {"x"}, "Content-Type": {"application/json"}, "Anthropic-Beta": {"y"}, "Anthropic-Version": {"z"},

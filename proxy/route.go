@@ -49,7 +49,8 @@ func endpointsByPath() map[string]*meter.Endpoint {
 }
 
 func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {
-	p.refuse(w, r, errUnknownRoute(r, p.meant(r.URL.Path)))
+	meant := p.meant(r.URL.Path)
+	p.refuse(w, r, errUnknownRoute(r, meant, p.apiOf(meant)))
 }
 
 // meant is the route that an SDK would have asked for by the right base_url, if
@@ -74,13 +75,17 @@ func (p *Proxy) refuseMethod(allowed string) http.HandlerFunc {
 // refuse answers a request that never became a call.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, e *apiError) {
 	id := ledger.NewRequestID()
-	api := meter.OpenAI
-	if endpoint := p.endpoints[r.URL.Path]; endpoint != nil {
-		api = endpoint.API
-	}
 	writeNoCharge(w.Header(), p.routing.Load().book.Currency(), nil)
-	e.write(w, id, api)
+	e.write(w, id, p.apiOf(r.URL.Path))
 	p.reportRefusal(r, id, e, nil)
+}
+
+// apiOf is the API that a route is of: OpenAI's, if it is not of another.
+func (p *Proxy) apiOf(route string) meter.API {
+	if endpoint := p.endpoints[route]; endpoint != nil {
+		return endpoint.API
+	}
+	return meter.OpenAI
 }
 
 // credential finds the client's key, in any of the headers that SDKs use.

@@ -114,3 +114,19 @@ func TestUpstreamQuery(t *testing.T) {
 		}
 	}
 }
+
+// An SDK adds what its own vendor's base_url lacks: who gets it wrong is told by what they seem to use.
+func TestWrongBaseURLs(t *testing.T) {
+	p := routed(t)
+	for asked, want := range map[string]string{
+		"/v1/v1/chat/completions": "Did you mean /v1/chat/completions? The base_url of an SDK ends in /v1, once.",
+		"/v1/v1/messages":         "Did you mean /v1/messages? The base_url of Anthropic's SDKs is the address alone: they add /v1 themselves.",
+		"/v1/moon":                "Unmetered routes are not passed on.",
+	} {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, asked, http.NoBody))
+		if got := gjson.GetBytes(w.Body.Bytes(), "error.message").String(); w.Code != 404 || !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %d %q, want %q", asked, w.Code, got, want)
+		}
+	}
+}
