@@ -88,6 +88,9 @@ func textDelta(text string) string {
 	return namedEvent("content_block_delta", `,"index":0,"delta":{"type":"text_delta","text":"`+text+`"}`)
 }
 
+// unnamed is an event whose name stands in its data alone.
+func unnamed(event string) string { return event[strings.IndexByte(event, '\n')+1:] }
+
 // TestHoldMessages plays streams event by event: all goes out as it comes, but for the end.
 func TestHoldMessages(t *testing.T) {
 	type step struct{ in, out string }
@@ -105,6 +108,7 @@ func TestHoldMessages(t *testing.T) {
 		{"it goes on", []step{pass(messageStart), hold(messageDelta), {textDelta("a"), messageDelta + textDelta("a")}, hold(messageDelta)}, messageDelta},
 		{"an error", []step{pass(messageStart), hold(overloaded)}, overloaded},
 		{"the end in pieces", []step{pass(textDelta("a")), hold("event: message_delta\n"), hold(`data: {"type":"mess`), hold(`age_delta"}` + "\n"), hold("\n")}, "event: message_delta\ndata: {\"type\":\"message_delta\"}\n\n"},
+		{"deltas with names in the data alone", []step{pass(unnamed(textDelta("a"))), pass(unnamed(textDelta(""))), pass(unnamed(textDelta("b")))}, ""},
 		{"names in the data alone", []step{pass("data: {\"type\":\"ping\"}\n\n"), hold("data: {\"type\":\"message_stop\"}\n\n")}, "data: {\"type\":\"message_stop\"}\n\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
