@@ -305,9 +305,10 @@ func (w *archiver) word(ctx context.Context, shard int) (err error) {
 		return nil
 	}
 	at := w.at(shard)
+	var epoch int64
 	switch {
 	case w.vault.here():
-		err = w.archiveUpTo(ctx, shard, at.seq())
+		epoch, err = w.archiveUpTo(ctx, shard, at.seq())
 	case w.vault.identity != "":
 		err = fmt.Errorf("%w: the ledger has an archive, and none is configured here: name it as archive.url in the file of -c", ErrUnavailable)
 	}
@@ -315,36 +316,37 @@ func (w *archiver) word(ctx context.Context, shard int) (err error) {
 		word.said.Store(said)
 		return err
 	}
-	if w.vault.here() && at.epoch() > position(said).epoch() {
+	if max(at.epoch(), epoch) > position(said).epoch() {
 		return fmt.Errorf("%w: shard %d: Redis was recovered since it was booked, and may have lost it: look whether it is there", ErrUnavailable, shard)
 	}
 	return nil
 }
 
-// archiveUpTo archives a shard up to an entry, as the archiver would a moment later.
-func (w *archiver) archiveUpTo(ctx context.Context, shard int, seq int64) error {
+// archiveUpTo archives a shard up to a seq, as the archiver would a moment later. It returns the epoch under which the archive has
+// that: where it is a later one than the caller knows, the entry with this seq may be another.
+func (w *archiver) archiveUpTo(ctx context.Context, shard int, seq int64) (epoch int64, err error) {
 	a, err := w.vault.archive(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	head, err := a.Head(ctx, shard)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	for range wordBatches {
 		if int64(head.Seq) >= seq {
-			return nil
+			return head.Epoch, nil
 		}
 		next, err := w.archiveSome(ctx, a, head)
 		if err != nil {
-			return unavailable(fmt.Errorf("shard %d: %w", shard, err))
+			return 0, unavailable(fmt.Errorf("shard %d: %w", shard, err))
 		}
 		if next.Seq == head.Seq {
 			break
 		}
 		head = next
 	}
-	return fmt.Errorf("%w: shard %d: the archive is behind: it ends at %d-0", ErrUnavailable, shard, head.Seq)
+	return 0, fmt.Errorf("%w: shard %d: the archive is behind: it ends at %d-0", ErrUnavailable, shard, head.Seq)
 }
 
 // trim records the watermark and lets go of what is archived and old.

@@ -29,3 +29,23 @@ func TestWordThatIsLostIsNotTold(t *testing.T) {
 	f.archiveNow()
 	f.balances("acme", "15 0 0")
 }
+
+// Nor by who has not heard of the recovery: the archive has another entry under the id that the word had.
+func TestWordWhoseIDIsAnothersIsNotTold(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	l := f.open(Options{Shards: 1, Archive: f.ledger.vault.address})
+	before := f.snapshot()
+	_, err := l.TopUp(f.ctx(), Topup{Account: "acme", Amount: f.nano("5")})
+	f.must(err)
+	f.goBack(before)
+	f.must(f.ledger.scripts.close(f.ctx(), f.server.Client())) // as a server that has come up anew
+	f.topup("acme", Bonus, "1")
+	f.topup("acme", Bonus, "2")
+	f.archiveNow()
+	if err := l.ArchiveWord(f.ctx()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a word that is lost is told as archived: %v", err)
+	}
+	f.balances("acme", "10 3 0")
+}
