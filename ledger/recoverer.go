@@ -28,7 +28,21 @@ type recoverer struct {
 	vault *vault
 	turn  chan struct{} // held by whoever looks at a server whose library is closed
 	back  atomic.Int64  // entries that were put back
+	// failed is what the last recovery of a server came to, by its first shard, until one succeeds. Of who has the turn.
+	failed map[int]failure
 }
+
+// A failure is a recovery that failed beyond the raising of epochs, and until when the next one waits. Where a person must look,
+// every call, probe and sweep would begin another: each costs Redis a rewrite of its file and the archive an epoch of each shard, of
+// which there are not so many that they last for days (position).
+type failure struct {
+	err   error
+	pause time.Duration
+	until time.Time
+}
+
+// maxFailurePause bounds the pause, which doubles from recoveryPoll on.
+const maxFailurePause = 30 * time.Second
 
 // strangeError is why a shard is not what the caller knows, in the words of lua/trip.lua.
 type strangeError string
@@ -40,7 +54,7 @@ func (e strangeError) Error() string { return string(e) }
 const errBehind = strangeError("the shard has gone back in time")
 
 func newRecoverer(s *shards, v *vault) *recoverer {
-	return &recoverer{shards: s, vault: v, turn: make(chan struct{}, 1)}
+	return &recoverer{shards: s, vault: v, turn: make(chan struct{}, 1), failed: make(map[int]failure)}
 }
 
 // takeTurn waits until nobody else of this process looks at a server; then passTurn is to follow.
@@ -166,11 +180,21 @@ func (r *recoverer) recoverNode(ctx context.Context, n *node) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if library == libraryOpen {
+		last := r.failed[n.shards[0]]
+		switch {
+		case library == libraryOpen:
+			delete(r.failed, n.shards[0])
 			return nil
+		case time.Now().Before(last.until):
+			return last.err
 		}
-		begun, err := (&recovery{recoverer: r, node: n, library: library}).try(ctx)
+		next := &recovery{recoverer: r, node: n, library: library}
+		begun, err := next.try(ctx)
 		if !errors.Is(err, errLate) && (begun || err != nil) {
+			if err != nil && next.heads != nil && ctx.Err() == nil {
+				pause := min(max(recoveryPoll, 2*last.pause), maxFailurePause)
+				r.failed[n.shards[0]] = failure{err, pause, time.Now().Add(pause)}
+			}
 			return err
 		}
 		select {
