@@ -87,8 +87,10 @@ func (r *recovery) tell(back int64, took time.Duration) {
 }
 
 // takeLock takes the lock of the server's recovery, if nobody has it. A lock of
-// the server's earlier life, come back with its data, counts for nothing.
-// Whoever takes it lets a new append-only file begin first.
+// the server's earlier life, come back with its data, counts for nothing, and so
+// does one that would last longer than any is taken for: Redis's clock has been set
+// back since, and nobody alive has renewed it. Whoever takes it lets a new
+// append-only file begin first.
 func (r *recovery) takeLock(ctx context.Context) (locked bool, err error) {
 	r.lock = r.tags[r.node.shards[0]] + "recovery"
 	info, err := r.node.client.Info(ctx, "server").Result()
@@ -101,7 +103,11 @@ func (r *recovery) takeLock(ctx context.Context) (locked bool, err error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return false, err
 	}
-	if holder != "" && strings.HasPrefix(holder, life+" ") {
+	left, err := r.node.client.PTTL(ctx, r.lock).Result()
+	if err != nil {
+		return false, err
+	}
+	if strings.HasPrefix(holder, life+" ") && 0 < left && left <= recoveryLock {
 		return false, nil
 	}
 	if err := r.newAOF(ctx, r.node.client); err != nil {
