@@ -373,7 +373,7 @@ func (w *archiver) trim(ctx context.Context, shard int, upTo int64) error {
 }
 
 // measureLag measures how far the archive is behind, in the shards that can be asked, and tells admission and readiness.
-func (w *archiver) measureLag(ctx context.Context) (err error) {
+func (w *archiver) measureLag(ctx context.Context) error {
 	metas := w.eachArchiveMeta(ctx)
 	failures := failed(metas)
 	if !slices.ContainsFunc(metas, func(m archiveMeta) bool { return m.err == nil }) {
@@ -390,17 +390,19 @@ func (w *archiver) measureLag(ctx context.Context) (err error) {
 			w.state.Forked[shard] = m.fork
 		}
 	}
-	if w.state.Lag, err = w.oldestWaiting(ctx, metas); err != nil {
-		return err
+	lag, err := w.oldestWaiting(ctx, metas)
+	if err != nil { // what cannot be read has not come any later
+		lag = max(lag, w.state.Lag)
 	}
+	w.state.Lag = lag
 	w.tell()
-	return errors.Join(failures...)
+	return errors.Join(append(failures, err)...)
 }
 
-// oldestWaiting is the age of the oldest entry that is not archived.
-func (w *archiver) oldestWaiting(ctx context.Context, metas []archiveMeta) (time.Duration, error) {
-	waiting := make(map[int]*redis.Cmd)
-	_, err := w.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+// oldestWaiting is the age of the oldest entry that is not archived, among those that can be read.
+func (w *archiver) oldestWaiting(ctx context.Context, metas []archiveMeta) (lag time.Duration, err error) {
+	waiting := make([]*redis.Cmd, len(metas))
+	_, _ = w.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
 		for shard, m := range metas {
 			if m.err == nil && m.at.seq() > m.archived {
 				waiting[shard] = p.Do(ctx, "XRANGE", w.journalKey(shard), entryID(m.archived+1), "+", "COUNT", 1)
@@ -408,20 +410,20 @@ func (w *archiver) oldestWaiting(ctx context.Context, metas []archiveMeta) (time
 		}
 		return nil
 	})
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	lag := time.Duration(0)
+	var failures []error
 	for shard, answer := range waiting {
+		if answer == nil {
+			continue
+		}
 		entries, err := rawEntries(shard, answer)
 		if err != nil {
-			return 0, err
+			failures = append(failures, err)
 		}
 		if len(entries) > 0 {
 			lag = max(lag, w.now().Sub(entries[0].Time))
 		}
 	}
-	return lag, nil
+	return lag, onceEach(failures)
 }
 
 // tell sets what admission goes by.
