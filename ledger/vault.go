@@ -186,9 +186,19 @@ func (v *vault) claim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	// The first shard last: by its record the next start knows that all have theirs.
+	if err := v.record(ctx, 1, len(s.tags)); err != nil {
+		return err
+	}
+	return v.record(ctx, 0, 1)
+}
+
+// record writes the archive's identity into the shards from first up to last.
+func (v *vault) record(ctx context.Context, first, last int) error {
+	s := v.shards
 	recorded := make([]*redis.StringCmd, len(s.tags))
-	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for shard := range s.tags {
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := first; shard < last; shard++ {
 			p.HSetNX(ctx, s.metaKey(shard), metaArchive, v.identity)
 			recorded[shard] = p.HGet(ctx, s.metaKey(shard), metaArchive)
 		}
@@ -197,9 +207,9 @@ func (v *vault) claim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	for shard, there := range recorded {
-		if there.Val() != v.identity {
-			return fmt.Errorf("%w: shard %d is archived elsewhere (%s)", ErrInvalid, shard, there.Val())
+	for shard := first; shard < last; shard++ {
+		if there := recorded[shard].Val(); there != v.identity {
+			return fmt.Errorf("%w: shard %d is archived elsewhere (%s)", ErrInvalid, shard, there)
 		}
 	}
 	return nil
