@@ -29,7 +29,7 @@ const (
 	putBackKeep = 10_000
 )
 
-// errLate is met by a recovery that another process has overtaken, or taken the scripts from: it begins anew.
+// errLate is met by a recovery that another process has overtaken, or taken the scripts from, or whose server has fallen: it begins anew.
 var errLate = errors.New("another recovery has begun since")
 
 // A recovery is one attempt to bring a server up to the archive, under a lock.
@@ -398,11 +398,11 @@ func putBackAnswer(r *reply, e *archive.Entry) error {
 	case "LATE":
 		return errLate
 	case "PAST":
-		// The pipeline was sent again after its reply was lost: it is there.
-		if head := r.integer(1); r.err == nil && head >= int64(e.Seq) {
-			return nil
+		// The pipeline was sent again after its reply was lost: it is there. Or the server has fallen meanwhile, and lacks more now.
+		if head := r.integer(1); r.err == nil && head < int64(e.Seq) {
+			return errLate
 		}
-		return fmt.Errorf("%w: entry %d-0 does not follow %s-0", errDisagree, e.Seq, r.text(1))
+		return r.err
 	case "DIFFERS":
 		return fmt.Errorf("%w: entry %d-0 would leave %s at %s, and says %s", errDisagree, e.Seq, r.text(1), r.text(2), r.text(3))
 	}
