@@ -65,17 +65,21 @@ func TestNoCallsADayBehindRedis(t *testing.T) {
 	p.reserveOn(l, cost(t, "1"))
 }
 
-// A lease taken by a clock that stands ahead does not keep the others from archiving once its holder is dead.
+// A lease taken by a clock that stands ahead, by a time zone or by days, does not keep the others from archiving once its holder is
+// dead: not for so long that admission stops.
 func TestLeaseFromAClockAhead(t *testing.T) {
-	f := archived(t, Options{Shards: 1})
-	f.account("acme", "10", "0", AccountOptions{})
-	// The holder's clock is a day ahead; then it is killed.
-	_, err := f.store().Lease(f.ctx(), archiverLease, "archiver_dead", 24*time.Hour+f.ledger.archive.leaseTTL())
-	f.must(err)
-	w := f.ledger.archive
-	w.round(f.ctx())
-	if w.state.Archived == 0 {
-		t.Errorf("nothing is archived, for a day: %+v", w.state)
+	for _, ahead := range []time.Duration{staleAfter, time.Hour, 24 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			f := archived(t, Options{Shards: 1})
+			f.account("acme", "10", "0", AccountOptions{})
+			_, err := f.store().Lease(f.ctx(), archiverLease, "archiver_dead", ahead+f.ledger.archive.leaseTTL())
+			f.must(err)
+			w := f.ledger.archive
+			w.round(f.ctx())
+			if w.state.Archived == 0 {
+				t.Errorf("nothing is archived: %+v", w.state)
+			}
+		})
 	}
 }
 
