@@ -354,7 +354,7 @@ func TestBackpressure(t *testing.T) {
 	f.topup("acme", Bonus, "1")
 	f.topup("acme", Bonus, "1")
 	const hangs = "another" // that has the lease
-	_, err := f.store().Lease(f.ctx(), archiverLease, hangs, time.Hour)
+	_, err := f.store().Lease(f.ctx(), archiverLease, hangs, time.Minute)
 	f.must(err)
 	w := f.ledger.archive
 	w.round(f.ctx())

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -82,8 +83,10 @@ func TestEntriesComeBackAsTheyWere(t *testing.T) {
 		if got := archived(t, a, Query{Shard: 3, RequestID: "req_3"}); !slices.Equal(got, []uint64{3}) {
 			t.Errorf("by request id: %v", got)
 		}
-		if got := archived(t, a, Query{Shard: 3, Account: "other"}); got != nil {
-			t.Errorf("of another account: %v", got)
+		for _, q := range []Query{{Shard: 3, Account: "other"}, {Shard: 3, Account: "other", RequestID: "req_3"}, {Shard: 2, RequestID: "req_3"}} {
+			if got := archived(t, a, q); got != nil {
+				t.Errorf("of another account or shard: %v", got)
+			}
 		}
 	})
 }
@@ -174,7 +177,9 @@ func TestOtherContentUnderAnIdIsAFork(t *testing.T) {
 func TestGapIsRefused(t *testing.T) {
 	stores(t, func(t *testing.T, a *Archive) {
 		mustAppend(t, a, Head{Shard: 3}, run(1, 3))
-		for _, list := range [][]Entry{run(5, 6), {entry(4, "x"), entry(6, "x")}, {entry(0, "x")}} {
+		elsewhere := entry(4, "x")
+		elsewhere.Shard = 2
+		for _, list := range [][]Entry{run(5, 6), {entry(4, "x"), entry(6, "x")}, {entry(0, "x")}, {elsewhere}} {
 			if _, err := a.Append(t.Context(), Head{Shard: 3}, list); !errors.Is(err, ErrGap) {
 				t.Errorf("appending from %d: %v, want ErrGap", list[0].Seq, err)
 			}
@@ -195,26 +200,56 @@ func TestRecoveryShutsOutWhoReadBefore(t *testing.T) {
 			t.Errorf("an append under the old epoch: %v, want ErrEpoch", err)
 		}
 		mustAppend(t, a, raised[0], run(4, 5))
+		// Of several, each has its own, in the order of the shards.
+		if raised, err = a.RaiseEpochs(t.Context(), []int{7, 3}); err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(len(raised))
+		for _, h := range raised {
+			got += fmt.Sprint("; ", h.Shard, " ", h.Seq, " ", h.Epoch)
+		}
+		if want := "2; 3 5 2; 7 0 1"; got != want {
+			t.Errorf("raised: %s, want %s", got, want)
+		}
 	})
 }
 
 func TestTamperingIsNoticed(t *testing.T) {
-	for name, statement := range map[string]string{
-		"changed": `UPDATE entries SET fields = '["t","charge","v","cheaper"]' WHERE seq = 2`,
-		"removed": `DELETE FROM entries WHERE seq = 2`,
-		"cut":     `DELETE FROM entries WHERE seq = 5`,
+	for name, c := range map[string]struct {
+		statement string
+		damage    error
+		where     string
+	}{
+		"changed":         {`UPDATE entries SET fields = '["t","charge","v","cheaper"]' WHERE seq = 2`, ErrFork, "the hash of entry 2-0"},
+		"hash exchanged":  {`UPDATE entries SET hash = (SELECT hash FROM entries WHERE seq = 3) WHERE seq = 2`, ErrFork, "the hash of entry 2-0"},
+		"cannot be read":  {`UPDATE entries SET fields = '{' WHERE seq = 2`, ErrFork, "entry 2-0"},
+		"removed":         {`DELETE FROM entries WHERE seq = 2`, ErrGap, "has 3-0 where 2-0 should be"},
+		"first removed":   {`DELETE FROM entries WHERE seq = 1`, ErrGap, "has 2-0 where 1-0 should be"},
+		"cut":             {`DELETE FROM entries WHERE seq = 5`, ErrGap, "ends at 4-0"},
+		"head is another": {`UPDATE shards SET hash = (SELECT hash FROM entries WHERE seq = 4)`, ErrGap, "ends at 5-0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stores(t, func(t *testing.T, a *Archive) {
-				mustAppend(t, a, Head{Shard: 3}, run(1, 5))
-				if _, err := a.db.ExecContext(t.Context(), statement); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := a.Verify(t.Context(), 3); !errors.Is(err, ErrFork) && !errors.Is(err, ErrGap) {
-					t.Errorf("Verify = %v, want ErrFork or ErrGap", err)
-				}
-			})
+			a := openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db"))
+			mustAppend(t, a, Head{Shard: 3}, run(1, 5))
+			if _, err := a.db.ExecContext(t.Context(), c.statement); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.Verify(t.Context(), 3); !errors.Is(err, c.damage) || !strings.Contains(err.Error(), c.where) {
+				t.Errorf("Verify = %v, want %v: %s", err, c.damage, c.where)
+			}
 		})
+	}
+}
+
+// Each hash covers all entries before it: of two journals that differ in one entry, no later one has the same.
+func TestHashCoversAllBefore(t *testing.T) {
+	var heads [2]Head
+	for i, first := range []string{"entry 1", "another"} {
+		a := openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db"))
+		heads[i] = mustAppend(t, a, Head{Shard: 3}, append([]Entry{entry(1, first)}, run(2, 5)...))
+	}
+	if bytes.Equal(heads[0].hash, heads[1].hash) {
+		t.Error("the fifth entries have one hash")
 	}
 }
 
