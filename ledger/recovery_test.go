@@ -271,6 +271,10 @@ func TestRecoveryBrokenOff(t *testing.T) {
 	f.must(err)
 	f.topup("acme", Bonus, "1") // the scripts were there
 	f.archiveNow()
+	f.archiveNow()
+	if head, err := f.store().Head(f.ctx(), f.ledger.shardOf("acme")); err != nil || int64(head.Seq) != f.shardSeq(head.Shard) {
+		t.Errorf("archived up to %d of %d, %v", head.Seq, f.shardSeq(head.Shard), err)
+	}
 	f.balances("acme", "10 1 0")
 	f.audit()
 
