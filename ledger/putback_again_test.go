@@ -40,3 +40,36 @@ func TestPutBackAgain(t *testing.T) {
 	f.balances("acme", "10 10 0")
 	f.archiveNow()
 }
+
+// A pack that is put back pays like any other: what was known of the packs that fit a model, from before, does not leave it out.
+// Nor do outcomes that are remembered for longer anyway go sooner; and of the calls that the entries ended nothing is due.
+func TestPutBackPackPays(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	f.grant(Grant{Account: "acme", Quantity: 100})
+	f.settle(f.reserve(key, charge(t, "input 10 0.01")), charge(t, "input 10 0.01"))
+	hold := f.reserve(key, charge(t, "input 10 0.01"))
+	before := f.snapshot()
+	f.grant(Grant{Account: "acme", Quantity: 1000})
+	f.settle(hold, charge(t, "input 10 0.01"))
+	f.archiveNow()
+	f.goBack(before)
+	client := f.server.Client()
+	idMS, err := idMillis(hold.ID)
+	f.must(err)
+	bucket := f.ledger.markerKey(0, idMS)
+	f.must(client.Expire(f.ctx(), bucket, 2*markerLife).Err())
+	f.must(f.ledger.scripts.close(f.ctx(), client))
+	f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
+	if left := client.PTTL(f.ctx(), bucket).Val(); left <= markerLife {
+		t.Errorf("outcomes are remembered for %s, and were for %s", left, 2*markerLife)
+	}
+	if due := client.ZCard(f.ctx(), f.ledger.dueKey(0)).Val(); due != 0 {
+		t.Errorf("%d holds are due", due)
+	}
+	r := f.settle(f.reserve(key, charge(t, "input 500 0.01")), charge(t, "input 500 0.01"))
+	if got := paid(r.Paid); got != "pack:p1 80, pack:p2 420" {
+		t.Errorf("paid by %s", got)
+	}
+}
