@@ -157,3 +157,20 @@ func TestNoLedgerWithoutAskingTheArchive(t *testing.T) {
 		t.Errorf("the ledger has been given an archive: %q", there)
 	}
 }
+
+// The watermark only rises, never beyond the journal, and is that of the ledger's own archive.
+func TestWatermarkOnlyRises(t *testing.T) {
+	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Hour})
+	f.broken = true
+	f.account("acme", "10", "5", AccountOptions{})
+	f.archiveNow()
+	client, meta := f.server.Client(), f.ledger.metaKey(0)
+	for _, upTo := range []int64{1, 99} {
+		f.must(f.ledger.archive.trim(f.ctx(), 0, upTo))
+		if archived := client.HGet(f.ctx(), meta, metaArchived).Val(); archived != "3" {
+			t.Errorf("told %d, it is %s", upTo, archived)
+		}
+	}
+	f.must(client.HSet(f.ctx(), meta, metaArchive, "another").Err())
+	wants(t, f.ledger.archive.trim(f.ctx(), 0, 3), ErrUnavailable)
+}

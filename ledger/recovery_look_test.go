@@ -178,3 +178,46 @@ func TestRecoveryLooksOnceMore(t *testing.T) {
 	f.withoutLock()
 	f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
 }
+
+// A recovery that others have overtaken begins nothing, nor does one from another archive; and one from an archive that has gone back
+// leaves standing by what that is known, for the next to see.
+func TestRecoveryBeginsNothingWhereItMustNot(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.broken = true
+	f.account("acme", "10", "5", AccountOptions{})
+	f.archiveNow()
+	list, err := f.ledger.nodes(f.ctx())
+	f.must(err)
+	with := func(epochs int) *recovery {
+		r := &recovery{recoverer: f.ledger.recoverer, node: list[0], token: "mine", store: f.store()}
+		f.must(r.begin(f.ctx()))
+		for range epochs {
+			r.heads, err = r.store.RaiseEpochs(f.ctx(), r.node.shards)
+			f.must(err)
+		}
+		return r
+	}
+	older, newer := with(1), with(1)
+	_, err = newer.step(f.ctx(), "begin")
+	f.must(err)
+	_, err = older.step(f.ctx(), "begin")
+	wants(t, err, errLate)
+
+	client, meta := f.server.Client(), f.ledger.metaKey(0)
+	was := client.HGet(f.ctx(), meta, metaArchive).Val()
+	f.must(client.HSet(f.ctx(), meta, metaArchive, "another").Err())
+	if _, err = with(1).step(f.ctx(), "begin"); err == nil || !strings.Contains(err.Error(), "archived elsewhere") {
+		t.Errorf("error %v", err)
+	}
+	f.must(client.HSet(f.ctx(), meta, metaArchive, was).Err())
+
+	f.forget(0, 1)
+	f.must(f.ledger.scripts.close(f.ctx(), client))
+	for range 2 {
+		_, err := (&recovery{recoverer: f.ledger.recoverer, node: list[0]}).try(f.ctx())
+		wants(t, err, errDisagree)
+	}
+	if archived := client.HGet(f.ctx(), meta, metaArchived).Val(); archived != "3" {
+		t.Errorf("Redis had up to 3-0 archived, and says %s-0", archived)
+	}
+}
