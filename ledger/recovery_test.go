@@ -423,7 +423,7 @@ func TestCleanRestartIsQuick(t *testing.T) {
 	if n := logged.FilterMessageSnippet("Redis came up anew").Len(); n != 1 {
 		t.Errorf("%d times logged that Redis came up anew: %v", n, logged.All())
 	}
-	recovered, err := f.ledger.recoveredAt(f.ctx())
+	recovered, err := f.ledger.recoveredAt(f.ctx(), time.Now())
 	f.must(err)
 	if time.Since(recovered) > time.Minute {
 		t.Errorf("recovered at %s", recovered)

@@ -243,6 +243,11 @@ func TestSweeperWaitsAfterAnOutage(t *testing.T) {
 	if !waits(f.ledger) {
 		t.Error("swept at once after a recovery")
 	}
+	f.must(f.server.Client().HSet(f.ctx(), f.ledger.metaKey(2), metaRecovered, time.Now().Add(time.Hour).UnixMilli()).Err())
+	if !waits(f.ledger) {
+		t.Error("swept at once after a recovery, since another is said to come")
+	}
+	eventually(t, "a clock that was set back keeps nothing from being swept", func() bool { return !waits(f.ledger) })
 	young, err := Open(f.ctx(), Options{URL: f.server.URL(), HoldTTL: 24 * time.Hour})
 	f.must(err)
 	defer young.Close()

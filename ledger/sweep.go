@@ -172,7 +172,8 @@ func (l *Ledger) inGrace(ctx context.Context) (bool, error) {
 		}
 		return err
 	})
-	recovered, recoveredErr := l.recoveredAt(ctx)
+	// One that is yet to come was told by a clock that has been set back since: it would keep all from being swept until then.
+	recovered, recoveredErr := l.recoveredAt(ctx, time.Now().Add(l.holdTTL))
 	err = errors.Join(err, recoveredErr)
 	return grace || err != nil || time.Since(recovered) < l.holdTTL, err
 }
@@ -188,8 +189,8 @@ func uptime(info string) (time.Duration, bool) {
 // lifted the fence there, in ms since 1970.
 const metaRecovered = "recovered"
 
-// recoveredAt is when a shard was last recovered; long ago if none ever was.
-func (s *shards) recoveredAt(ctx context.Context) (latest time.Time, err error) {
+// recoveredAt is when a shard was last recovered before that; long ago if none ever was.
+func (s *shards) recoveredAt(ctx context.Context, before time.Time) (latest time.Time, err error) {
 	times := make([]*redis.StringCmd, len(s.tags))
 	_, err = s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for shard := range s.tags {
@@ -201,7 +202,7 @@ func (s *shards) recoveredAt(ctx context.Context) (latest time.Time, err error) 
 		return latest, err
 	}
 	for _, t := range times {
-		if ms, err := t.Int64(); err == nil && millis(ms).After(latest) {
+		if ms, err := t.Int64(); err == nil && millis(ms).After(latest) && millis(ms).Before(before) {
 			latest = millis(ms)
 		}
 	}
