@@ -3,12 +3,13 @@ package meter
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 	"math/bits"
 )
 
 // How long a recording plays is what a transcription costs where its upstream does
-// not say. It is counted where the samples can be: of WAV and MP3. Other formats tell
-// it in their heads, which whoever made the file could have written otherwise.
+// not say. It is counted where the samples can be: of WAV, unless it is packed, and MP3.
+// Others tell it in their heads, which whoever made the file could have written otherwise.
 
 // A soundReader returns how many samples a recording of its format has, and how many
 // of them a second; 0 of any other.
@@ -16,8 +17,9 @@ type soundReader func([]byte) (samples, rate uint64)
 
 const (
 	// mostPerMS and leastPerMS are how many bytes a millisecond of packed sound has at
-	// most (512 kbit/s) and at least (8 kbit/s).
-	mostPerMS, leastPerMS = 64, 1
+	// most (512 kbit/s) and at least (8 kbit/s); mostLosslessPerMS is at most for one of
+	// which nothing was lost: 96 kHz of 24 bits, on two channels.
+	mostPerMS, mostLosslessPerMS, leastPerMS = 64, 576, 1
 	// usualPerMS is for a recording of which nothing is known: 48 kbit/s.
 	usualPerMS = 6
 )
@@ -30,9 +32,19 @@ func soundLength(sound []byte) (ms, most int64, exact bool) {
 		return ms, ms, true
 	}
 	most = size / leastPerMS
-	if ms, ok := readLength(sound, flacLength, oggLength, mp4Length); ok {
-		ms = max(ms, size/mostPerMS)
-		return ms, max(ms, most), true
+	for _, told := range [...]struct {
+		read        soundReader
+		size, perMS int64
+	}{
+		{packedWAVLength, size, mostPerMS},
+		{flacLength, size, mostLosslessPerMS},
+		{oggLength, size, mostPerMS},
+		{mp4Length, mp4SoundSize(sound), mostPerMS}, // there may be pictures beside it
+	} {
+		if ms, ok := readLength(sound, told.read); ok {
+			ms = max(ms, told.size/told.perMS)
+			return ms, max(ms, most), true
+		}
 	}
 	return size/usualPerMS + 1, most + 1, false
 }
@@ -60,43 +72,78 @@ func lengthOf(samples, rate uint64) (ms int64, ok bool) {
 	return int64(n), n <= year
 }
 
-// wavLength goes by what the data chunk has, or the rest of a file whose header was
-// written before that was known.
+// wavLength goes by what the data chunks have, of samples whose size is known.
 func wavLength(b []byte) (samples, rate uint64) {
-	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
+	size, format := wavSound(b)
+	return size, wavRate(format)
+}
+
+// packedWAVLength goes by the rate that the header tells.
+func packedWAVLength(b []byte) (samples, rate uint64) {
+	size, format := wavSound(b)
+	if len(format) == 0 {
 		return 0, 0
 	}
-	var perSecond uint64
+	return size, uint64(binary.LittleEndian.Uint32(format[8:]))
+}
+
+// wavSound is the size of all data chunks, which players play one after the other, and
+// the format; or the rest of a file whose header was written before its size was known.
+// Of two formats, players take one or the other: there is none.
+func wavSound(b []byte) (data uint64, format []byte) {
+	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
+		return 0, nil
+	}
 	for b = b[12:]; len(b) >= 8; {
 		name, size := string(b[:4]), uint64(binary.LittleEndian.Uint32(b[4:]))
 		body := b[8:]
 		size = min(size, uint64(len(body)))
 		switch {
-		case name == "fmt " && size >= 16:
-			perSecond = wavRate(body[:size])
+		case name == "fmt " && (format != nil || size < 16):
+			return 0, nil
+		case name == "fmt ":
+			format = body[:size]
 		case name == "data" && size == 0: // it goes to the end
-			return uint64(len(body)), perSecond
+			return data + uint64(len(body)), format
 		case name == "data":
-			return size, perSecond
+			data += size
 		}
 		b = body[min(size+size%2, uint64(len(body))):]
 	}
-	return 0, 0
+	return data, format
 }
 
-// wavRate is how many bytes a second has: of plain samples by their size, of packed
-// ones as the header says.
+// wavRate is how many bytes a second has; 0 of samples that are packed in a way of which
+// the header alone tells it. What it tells of the others, players do not heed.
 func wavRate(format []byte) uint64 {
-	channels, rate := uint64(binary.LittleEndian.Uint16(format[2:])), uint64(binary.LittleEndian.Uint32(format[4:]))
-	size := uint64(binary.LittleEndian.Uint16(format[14:])) / 8
-	switch kind := binary.LittleEndian.Uint16(format); {
-	case kind == 1, kind == 3, kind == 6, kind == 7, kind == 0xfffe: // PCM, float, A-law, µ-law, and what an extension tells
-		return channels * rate * size
-	case (kind == 2 || kind == 0x11) && len(format) >= 20: // ADPCM, in blocks
-		block, samples := uint64(binary.LittleEndian.Uint16(format[12:])), uint64(binary.LittleEndian.Uint16(format[18:]))
-		return rate * block / max(samples, 1)
+	if len(format) == 0 {
+		return 0
 	}
-	return uint64(binary.LittleEndian.Uint32(format[8:]))
+	field := func(at int) uint64 { return uint64(binary.LittleEndian.Uint16(format[at:])) }
+	kind, channels, rate := field(0), field(2), uint64(binary.LittleEndian.Uint32(format[4:]))
+	if kind == 0xfffe && len(format) >= 26 { // an extension tells
+		kind = field(24)
+	}
+	switch kind {
+	case 1, 3: // PCM, float
+		return channels * rate * (field(14) / 8)
+	case 6, 7: // A-law, µ-law
+		return channels * rate
+	case 2: // ADPCM, in blocks that begin with two samples
+		return adpcmRate(rate, channels, field(12), 7, 2)
+	case 0x11:
+		return adpcmRate(rate, channels, field(12), 4, 1)
+	}
+	return 0
+}
+
+// adpcmRate is that of blocks in which, of each channel, so many samples come in a head of so many
+// bytes, and the others have four bits each.
+func adpcmRate(rate, channels, block, head, samples uint64) uint64 {
+	if channels == 0 || block <= head*channels {
+		return 0
+	}
+	return rate * block / ((block-head*channels)*2/channels + samples)
 }
 
 // flacLength goes by the stream info, which comes first.
@@ -146,25 +193,57 @@ func mp4Length(b []byte) (samples, rate uint64) {
 	return 0, 0
 }
 
+// mp4SoundSize is how many bytes the tracks of sound have; of a file that does not tell, all.
+func mp4SoundSize(b []byte) int64 {
+	whole, size := uint64(len(b)), uint64(0)
+	for name, track := range mp4Boxes(mp4Box(b, "moov")) {
+		media := mp4Box(track, "mdia")
+		if head := mp4Box(media, "hdlr"); name != "trak" || len(head) < 12 || string(head[8:12]) != "soun" {
+			continue
+		}
+		sizes := mp4Box(mp4Box(mp4Box(media, "minf"), "stbl"), "stsz")
+		if len(sizes) < 12 {
+			return int64(whole)
+		}
+		each, count := uint64(binary.BigEndian.Uint32(sizes[4:])), uint64(binary.BigEndian.Uint32(sizes[8:]))
+		size += min(each*count, whole)
+		for one := sizes[12:]; each == 0 && len(one) >= 4; one = one[4:] {
+			size += uint64(binary.BigEndian.Uint32(one))
+		}
+	}
+	if size == 0 || size > whole {
+		size = whole
+	}
+	return int64(size)
+}
+
 // mp4Box is the inside of the first box of that name, nil if there is none.
 func mp4Box(b []byte, name string) []byte {
-	for len(b) >= 8 {
-		size, head := uint64(binary.BigEndian.Uint32(b)), uint64(8)
-		switch {
-		case size == 0: // it goes to the end
-			size = uint64(len(b))
-		case size == 1 && len(b) >= 16:
-			size, head = binary.BigEndian.Uint64(b[8:]), 16
+	for found, inside := range mp4Boxes(b) {
+		if found == name {
+			return inside
 		}
-		if size < head || size > uint64(len(b)) {
-			return nil
-		}
-		if string(b[4:8]) == name {
-			return b[head:size]
-		}
-		b = b[size:]
 	}
 	return nil
+}
+
+// mp4Boxes are the names and the insides of the boxes, up to one that is none.
+func mp4Boxes(b []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for len(b) >= 8 {
+			size, head := uint64(binary.BigEndian.Uint32(b)), uint64(8)
+			switch {
+			case size == 0: // it goes to the end
+				size = uint64(len(b))
+			case size == 1 && len(b) >= 16:
+				size, head = binary.BigEndian.Uint64(b[8:]), 16
+			}
+			if size < head || size > uint64(len(b)) || !yield(string(b[4:8]), b[head:size]) {
+				return
+			}
+			b = b[size:]
+		}
+	}
 }
 
 // mp3Length counts the frames, as a player does. Two that follow each other make an MP3.
