@@ -41,8 +41,13 @@ func speechCeiling(r *requestReader) {
 	q.Ceiling[OutputAudio] = spokenTokensMost*q.Ceiling[Character] + leastSpokenTokens
 }
 
+// speechSchema covers errors, and sound in events: what came before an error is not undone by it.
 func speechSchema() *answerSchema {
-	return compileSchema([]schemaPath{{path: "error", fact: factError}, {path: "code", fact: factCode}})
+	return compileSchema([]schemaPath{
+		{path: "error", fact: factError}, {path: "code", fact: factCode},
+		{path: "choices.#.delta.content", fact: factText}, {path: "choices.#.finish_reason", fact: factFinish},
+		{path: "audio", fact: factText},
+	})
 }
 
 // deriveSpeech goes by the text that was asked for: whoever gets an answer gets all of it spoken.

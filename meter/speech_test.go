@@ -90,6 +90,35 @@ func TestSpeechThatFailed(t *testing.T) {
 	}
 }
 
+// Sound may come in events, as BigModel sends it: whoever has had some of it has had it spoken, though it failed
+// then. Its last event is kept back.
+func TestSpeechInEvents(t *testing.T) {
+	const (
+		sound  = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"UklGRg==\"}}]}\n\n"
+		last   = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}]}\n\n"
+		plain  = "data: {\"audio\":\"UklGRg==\"}\n\n"
+		failed = "data: {\"error\":{\"code\":\"1301\"}}\n\n"
+	)
+	for _, c := range []struct {
+		stream, out string
+		characters  int64
+	}{
+		{sound + sound + last, sound + sound, 5},
+		{sound + failed, sound, 5},
+		{plain + failed, plain, 5},
+		{failed, "", 0},
+	} {
+		tap := mustRead(t, FindEndpoint("/audio/speech"), `{"model":"m","input":"hello","stream":true}`).NewTap("text/event-stream")
+		out := string(tap.Pass(nil, []byte(c.stream)))
+		if all := out + string(tap.End()); out != c.out || all != c.stream {
+			t.Errorf("%s: %q went out, and then %q", c.stream, out, all[len(out):])
+		}
+		if u := tap.UsageAtEnd(); u.Quantities != (Quantities{Character: c.characters}) || tap.Failed() != (c.characters == 0) {
+			t.Errorf("%s: used %v, failed %t", c.stream, u.Map(), tap.Failed())
+		}
+	}
+}
+
 func TestBadSpeechRequests(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"model":"m"}`:                                   "You must provide an input",
