@@ -168,7 +168,7 @@ func endpointTable() []*Endpoint {
 		},
 		{
 			Path: "/moderations", Name: "moderations", Class: "moderations", API: OpenAI,
-			parameters: common, ceiling: moderationCeiling, dialect: moderation,
+			parameters: join(common, moderatedParameter()), ceiling: moderationCeiling, dialect: moderation,
 		},
 		{
 			Path: "/audio/speech", Name: "speech", Class: "speech", API: OpenAI,

@@ -164,8 +164,11 @@ func (r *Request) Unseen() Usage {
 	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
 	if d := r.Endpoint.dialect; d.inTokens != nil {
 		u.Quantities[d.unit] = r.Ceiling[d.unit]
-		if d.unit == AudioMS {
+		switch d.unit { // of these, more may be held for than is used
+		case AudioMS:
 			u.Quantities[AudioMS] = r.playsFor
+		case Call:
+			u.Quantities[Call] = 1
 		}
 		r.countInUnits(&u)
 	} else {

@@ -52,3 +52,20 @@ prices:
 		t.Errorf("unseen %v", u.Map())
 	}
 }
+
+// An upstream that counts each of a list for a call is held for.
+func TestModerationCeilingCountsTheList(t *testing.T) {
+	for input, calls := range map[string]int64{
+		`"x"`: 1, `[]`: 1, `["x"]`: 1, `["x","y","z"]`: 3, `[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":"https://a/b"}}]`: 2, `null`: 1,
+	} {
+		if r := mustRead(t, FindEndpoint("/moderations"), `{"model":"m","input":`+input+`}`); r.Ceiling[Call] != calls {
+			t.Errorf("%s: held for %d calls, want %d", input, r.Ceiling[Call], calls)
+		}
+	}
+	r := mustRead(t, FindEndpoint("/moderations"), `{"model":"m","input":["x","y"]}`)
+	if u := r.Unseen(); u.Quantities != (Quantities{Call: 1}) {
+		t.Errorf("unseen %v", u.Map())
+	}
+	checkRefused(t, "/moderations", `{"model":"m","input":["x"],"Input":["x","y"]}`, "input", "Did you mean")
+	checkRefused(t, "/moderations", `{"model":"m","input":"x","input":["x","y"]}`, "input", "more than once")
+}

@@ -179,7 +179,7 @@ type requestReader struct {
 	// hidden counts the bytes of the body that are not text, tools the tool
 	// definitions, images those in messages.
 	hidden, tools, images int64
-	// query is the length of what documents are ranked by.
+	// query is the length of what documents are ranked by; documents are those, or the texts to be moderated.
 	query, documents int64
 	// spoken says that the answer may be audio, drawn that it may have images.
 	spoken, drawn bool
