@@ -242,7 +242,7 @@ func thinkingParameter() parameter {
 	}}
 }
 
-// limit reads an integer up to most; null is as good as none.
+// limit reads an integer up to most. Null is as good as none, and so is 0, as in limitParameter.
 func (r *requestReader) limit(param string, most, none int64) int64 {
 	first := r.peek()
 	value := r.raw()
@@ -254,7 +254,9 @@ func (r *requestReader) limit(param string, most, none int64) int64 {
 		r.wrongType(param, "an integer", first)
 		return none
 	}
-	r.between(param, n, 0, most)
+	if r.between(param, n, 0, most); n == 0 {
+		return none
+	}
 	return n
 }
 

@@ -220,6 +220,19 @@ func TestMessagesStayWithinTheirQuote(t *testing.T) {
 	}
 }
 
+// A limit of 0 is none to some, as it is of the output: what has no price is refused with it, too.
+func TestMessagesLimitsOfZero(t *testing.T) {
+	for _, tool := range []string{`"type":"web_search_20250305","max_uses":`, `"type":"web_fetch_20250910","max_content_tokens":`} {
+		read := func(limit string) *Request {
+			return mustRead(t, FindEndpoint("/messages"), `{"model":"m","max_tokens":10,"tools":[{`+tool+limit+`}]}`)
+		}
+		zero, none := read("0   "), read("null")
+		if zero.Ceiling != none.Ceiling || len(zero.Tools) > 0 && zero.Tools[0].Count != usualUses {
+			t.Errorf("%s0: a ceiling of %v and %v, want %v", tool, zero.Ceiling.Map(), zero.Tools, none.Ceiling.Map())
+		}
+	}
+}
+
 // A hosted tool without a price is refused before the call.
 func TestMessagesToolsWithoutPrice(t *testing.T) {
 	book, err := NewBook(BookOptions{Currency: "USD", Files: []PriceFile{{Name: "p.yaml", Data: []byte(`
