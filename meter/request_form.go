@@ -84,7 +84,7 @@ func (r *requestReader) formPart(start, end int) {
 		return
 	}
 	content = content[:len(content)-2]
-	name, file, ok := r.disposition(header[2:])
+	name, file, typed, ok := r.disposition(header[2:])
 	if !ok {
 		r.notForm("a part has no name, or none that is plain")
 		return
@@ -101,8 +101,10 @@ func (r *requestReader) formPart(start, end int) {
 			r.request.rename = edit{start: contentStart, end: end - 2}
 		}
 		r.readField(p, string(content))
-	case file:
+	case file, typed:
 		r.endpoint.file(r, content)
+	case p != nil && len(content) > 0:
+		r.fail(name, "Invalid value for '%s': in a form it must be a file, with a file's name.", name)
 	}
 }
 
@@ -112,28 +114,32 @@ func editedImage(r *requestReader, image []byte) {
 	r.attach(InputImage, editImageTokens)
 }
 
-// disposition reads a part's header lines.
-func (r *requestReader) disposition(header []byte) (name string, file, ok bool) {
+// disposition reads a part's header lines: whether it has a file's name, or else a type that
+// makes some readers take it for a file.
+func (r *requestReader) disposition(header []byte) (name string, file, typed, ok bool) {
 	for line := range strings.SplitSeq(string(header), "\r\n") {
 		key, value, found := strings.Cut(line, ":")
 		if !found || !isHeaderName(key) || strings.ContainsFunc(value, unicode.IsControl) {
-			return "", false, false
+			return "", false, false, false
 		}
 		switch textproto.CanonicalMIMEHeaderKey(key) {
 		case "Content-Disposition":
 			kind, params, err := mime.ParseMediaType(value)
 			if err != nil || kind != "form-data" || params["name"] == "" || name != "" || namesTwice(value) {
-				return "", false, false
+				return "", false, false, false
 			}
 			name = params["name"]
 			_, file = params["filename"]
+		case "Content-Type":
+			kind := strings.ToLower(strings.TrimSpace(value))
+			typed = !strings.HasPrefix(kind, "text/") && !strings.HasPrefix(kind, "application/json")
 		case "Content-Transfer-Encoding":
 			if v := strings.ToLower(strings.TrimSpace(value)); v != "7bit" && v != "8bit" && v != "binary" {
-				return "", false, false
+				return "", false, false, false
 			}
 		}
 	}
-	return name, file, name != ""
+	return name, file, typed, name != ""
 }
 
 // namesTwice reports whether a disposition has a name in the extended form of

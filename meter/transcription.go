@@ -15,6 +15,7 @@ const (
 // recordingParameters refuses what would have another recording transcribed than the
 // one that is measured, or by events, of which the usage is not read.
 func recordingParameters() []parameter {
+	const itself = "send the recording itself, as 'file'."
 	refuse := func(name, why string) parameter {
 		return parameter{name: name, text: func(r *requestReader, _ string) {
 			r.fail(name, "Unsupported parameter: '%s': %s", name, why)
@@ -22,8 +23,11 @@ func recordingParameters() []parameter {
 	}
 	return []parameter{
 		modelParameter(),
-		refuse("url", "send the recording itself, as 'file'."),
-		refuse("file_base64", "send the recording itself, as 'file'."),
+		{name: "file", value: func(r *requestReader) { r.skip() }}, // see recording
+		refuse("url", itself),
+		refuse("file_url", itself),
+		refuse("file_id", itself),
+		refuse("file_base64", itself),
 		{name: "stream", boolean: func(r *requestReader, on bool) {
 			if on {
 				r.fail("stream", "Unsupported value for 'stream': transcripts come whole here.")

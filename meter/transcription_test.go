@@ -71,6 +71,25 @@ func TestTranscriptionCeiling(t *testing.T) {
 	}
 }
 
+// What some servers take for the file counts as one, though it has no file's name.
+func TestRecordingsByAnotherName(t *testing.T) {
+	wav := string(readFile(t, "testdata/sounds/wav-pcm.wav"))
+	form := string(testForm(t, "model", "m", "@file", wav))
+	const last = "\r\n--" + testBoundary + "--"
+	for header, ms := range map[string]int64{
+		"Content-Type: application/octet-stream":  1000,
+		"content-type: Audio/WAV":                 1000,
+		"Content-Type: text/plain; charset=UTF-8": 500,
+		"Content-Type: application/json":          500,
+		"X-Nothing: 1":                            500,
+	} {
+		part := "\r\n--" + testBoundary + "\r\nContent-Disposition: form-data; name=\"more\"\r\n" + header + "\r\n\r\n" + wav
+		if r := mustRead(t, FindEndpoint("/audio/transcriptions"), strings.Replace(form, last, part+last, 1)); r.playsFor != ms {
+			t.Errorf("%s: it plays for %d ms, want %d", header, r.playsFor, ms)
+		}
+	}
+}
+
 func TestBadTranscriptionRequests(t *testing.T) {
 	sound := "RIFF"
 	for want, body := range map[string]string{
@@ -78,6 +97,11 @@ func TestBadTranscriptionRequests(t *testing.T) {
 		"You must provide a recording: a file": `{"model":"m","file":"AAAA"}`,
 		"Unsupported parameter: 'file_base64'": string(testForm(t, "model", "m", "@file", sound, "file_base64", "AAAA")),
 		"Unsupported parameter: 'url'":         string(testForm(t, "model", "m", "@file", sound, "url", "https://a/b")),
+		"Unsupported parameter: 'file_url'":    string(testForm(t, "model", "m", "@file", sound, "file_url", "https://a/b")),
+		"Unsupported parameter: 'file_id'":     string(testForm(t, "model", "m", "@file", sound, "file_id", "file-1")),
+		"Invalid value for 'file': in a form":  string(testForm(t, "model", "m", "@sound", sound, "file", "AAAA")),
+		"given more than once":                 string(testForm(t, "model", "m", "file", "", "@file", sound)),
+		"Did you mean 'file'":                  string(testForm(t, "model", "m", "@file", sound, "File", "AAAA")),
 		"Unsupported value for 'stream'":       string(testForm(t, "model", "m", "@file", sound, "stream", "true")),
 		"You must provide a model":             string(testForm(t, "@file", sound)),
 	} {
