@@ -144,6 +144,10 @@ func TestUsageOfMessageStreams(t *testing.T) {
 		{"cut in its text", begun, 150, 250, true, false, estimated},
 		{"cut after its text", begun + blockStop + ping, 150, 250, true, false, estimated},
 		{"failed in its text", begun + overloaded, 150, 250, false, false, estimated},
+		{"failed in its text, and done", begun + overloaded + "data: [DONE]\n\n", 150, 250, false, true, estimated},
+		{"done in its text", begun + "data: [DONE]\n\n", 150, 250, false, true, estimated},
+		{"without its message_delta", begun + blockStop + messageStop, 150, 250, false, true, estimated},
+		{"no usage in its message_delta", begun + blockStop + namedEvent("message_delta", `,"delta":{"stop_reason":"end_turn"}`) + messageStop, 150, 250, false, true, estimated},
 		{"cut before its text", messageStart + blockStart, 1, 1, true, false, nil},
 		{"nothing", "", 0, 0, true, false, nil},
 	} {

@@ -37,7 +37,7 @@ func (t *Tap) UsageOfPart() Usage {
 	u, f := t.Usage(), &t.facts
 	untold := f.untold()
 	estimated := !t.Reported() || slices.Contains(u.Anomalies, anomalyOutputMissing) // all of the output
-	if estimated || untold == 0 || t.frames.done || t.request.echoes || u.Quantities[Unsplit] > 0 {
+	if estimated || untold == 0 || t.frames.done && !t.request.Endpoint.dialect.tellsEnd || t.request.echoes || u.Quantities[Unsplit] > 0 {
 		return u
 	}
 	output := (f.estimateText()*untold + f.textBytes - 1) / f.textBytes
@@ -50,10 +50,10 @@ func (t *Tap) UsageOfPart() Usage {
 	return u
 }
 
-// UsageAtEnd is what an answer used that came to its end: of one that did not tell it,
-// though its kind does, what a part of it used.
+// UsageAtEnd is what an answer used that came to its end: where its kind tells usage from
+// the beginning on, and this one did not tell it anew at its end, what a part of it used.
 func (t *Tap) UsageAtEnd() Usage {
-	if t.lacksEnd() {
+	if t.stream && t.request.Endpoint.dialect.tellsEnd {
 		return t.UsageOfPart()
 	}
 	return t.Usage()
