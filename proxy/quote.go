@@ -96,8 +96,10 @@ func (c *call) endpointOf(body []byte) *meter.Endpoint {
 		path = "/audio/speech"
 	case gjson.GetBytes(body, "input").Exists():
 		path = "/embeddings"
-		if c.onlyPriced(model, "/responses", path) {
-			path = "/responses"
+		for _, other := range []string{"/responses", "/moderations", "/audio/speech"} {
+			if c.onlyPriced(model, other, path) {
+				path = other
+			}
 		}
 	case !gjson.GetBytes(body, "prompt").Exists():
 		if len(c.routing.candidates(model, meter.OpenAI)) == 0 && len(c.routing.candidates(model, meter.Anthropic)) > 0 {
