@@ -50,7 +50,8 @@ func endpointsByPath() map[string]*meter.Endpoint {
 
 func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {
 	meant := p.meant(r.URL.Path)
-	p.refuse(w, r, errUnknownRoute(r, meant, p.apiOf(meant)))
+	api := p.apiOf(meant)
+	p.refuse(w, r, errUnknownRoute(r, meant, api), api)
 }
 
 // meant is the route that an SDK would have asked for by the right base_url, if
@@ -68,15 +69,15 @@ func (p *Proxy) meant(asked string) string {
 func (p *Proxy) refuseMethod(allowed string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allowed)
-		p.refuse(w, r, errMethod(r, allowed))
+		p.refuse(w, r, errMethod(r, allowed), p.apiOf(r.URL.Path))
 	}
 }
 
-// refuse answers a request that never became a call.
-func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, e *apiError) {
+// refuse answers a request that never became a call, as its API has it.
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, e *apiError, api meter.API) {
 	id := ledger.NewRequestID()
 	writeNoCharge(w.Header(), p.routing.Load().book.Currency(), nil)
-	e.write(w, id, p.apiOf(r.URL.Path))
+	e.write(w, id, api)
 	p.reportRefusal(r, id, e, nil)
 }
 

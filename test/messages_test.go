@@ -234,6 +234,7 @@ func TestMessagesRefusals(t *testing.T) {
 		"no money":          {p.message(broke, body), 429, "billing_error", "insufficient_quota", true},
 		"too often":         {p.message(slow, body), 429, "rate_limit_error", "rate_limit_exceeded", false},
 		"the wrong method":  {p.send(http.MethodGet, messagesPath, key, ""), 405, "invalid_request_error", "method_not_allowed", true},
+		"/v1 twice":         {p.post("/v1"+messagesPath, "", body, "x-api-key", key), 404, "not_found_error", "unknown_url", true},
 		"another's file":    {p.message(key, strings.Replace(body, `"Please say hello."`, `[{"type":"document","source":{"type":"file","file_id":"file_1"}}]`, 1)), 404, "not_found_error", "object_not_found", true},
 		"another's place":   {p.message(key, message("usage=1,1", `"container":"container_1"`)), 404, "not_found_error", "object_not_found", true},
 		"a thread":          {p.message(key, message("usage=1,1", `"thread":{"type":"create"}`)), 400, "invalid_request_error", "invalid_request", true},
