@@ -60,7 +60,7 @@ func transcriptionSchema() *answerSchema {
 	return compileSchema(
 		[]schemaPath{{path: "text", fact: factText}, {path: "model", fact: factModel}, {path: "error", fact: factError}, {path: "code", fact: factCode}},
 		usageObject("usage", []usageCount{
-			{"seconds", usageSeconds},
+			{"seconds", usageMS},
 			{"input_tokens", usagePrompt},
 			{"output_tokens", usageCompletion},
 			{"total_tokens", usageTotal},
@@ -70,8 +70,7 @@ func transcriptionSchema() *answerSchema {
 }
 
 func transcriptionQuantities(c *usageCounts) (d usageDraft) {
-	if seconds := c.value[usageSeconds]; seconds > 0 {
-		d.Quantities[AudioMS] = 1000 * seconds
+	if d.Quantities[AudioMS] = c.value[usageMS]; d.Quantities[AudioMS] > 0 {
 		return d
 	}
 	return tokenQuantities(c)

@@ -23,6 +23,9 @@ prices:
 		counted = `{"text":"a","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":5,"total_tokens":19}}`
 		silent  = `{"text":"a"}`
 		subs    = "1\n00:00:00,000 --> 00:00:00,500\na\n"
+		half    = `{"text":"a","usage":{"type":"duration","seconds":0.52}}`
+		huge    = `{"text":"a","usage":{"type":"duration","seconds":1e300}}`
+		less    = `{"text":"a","usage":{"type":"duration","seconds":-2}}`
 		failed  = `{"error":{"code":"1214"}}`
 	)
 	wav, webm := string(readFile(t, "testdata/sounds/wav-pcm.wav")), string(readFile(t, "testdata/sounds/webm-opus.webm"))
@@ -32,6 +35,9 @@ prices:
 		estimated                 bool
 	}{
 		{"time", wav, seconds, "0.01", FromUpstream, false},
+		{"time", wav, half, "0.0052", FromUpstream, false},
+		{"time", wav, huge, "0.005", Derived, false},
+		{"time", wav, less, "0.005", Derived, false},
 		{"time", wav, silent, "0.005", Derived, false},
 		{"time", wav, subs, "0.005", Derived, false},
 		{"time", wav, failed, "0", Estimated, false},

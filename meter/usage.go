@@ -29,7 +29,7 @@ const (
 	usageCompletionImage
 	usageCompletionText
 	usageCalls
-	usageSeconds
+	usageMS // told in seconds
 	usageCacheWrite5m
 	usageCacheWrite1h
 	usageSearches
@@ -65,6 +65,9 @@ func (u *upstreamUsage) begin() { u.pending = usageCounts{} }
 // number takes one count of the object that was begun.
 func (u *upstreamUsage) number(f usageField, text []byte) {
 	n, ok := parseCount(text)
+	if f == usageMS {
+		n, ok = parseSeconds(text)
+	}
 	switch {
 	case !ok:
 	case n < 0:
@@ -106,6 +109,15 @@ func parseCount(text []byte) (int64, bool) {
 	}
 	// Beyond any count, and safe to convert.
 	return int64(math.Ceil(min(max(x, -1), 2*maxUsageCount))), true
+}
+
+// parseSeconds reads a JSON number of seconds, as milliseconds.
+func parseSeconds(text []byte) (ms int64, ok bool) {
+	x, err := strconv.ParseFloat(string(text), 64)
+	if err != nil && !math.IsInf(x, 0) || math.IsNaN(x) {
+		return 0, false
+	}
+	return int64(math.Round(min(max(1000*x, -1), 2*maxUsageCount))), true
 }
 
 // parseDigits is the fast path of parseCount: digits alone, without allocation.
