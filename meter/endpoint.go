@@ -164,11 +164,11 @@ func endpointTable() []*Endpoint {
 		},
 		{
 			Path: "/rerank", Name: "rerank", Class: "rerank", API: OpenAI,
-			parameters: join(common, queryParameter(), documentsParameter()), ceiling: rerankCeiling, dialect: ranked,
+			parameters: join(common, queryParameter(), documentsParameter("documents"), documentsParameter("texts")), ceiling: rerankCeiling, dialect: ranked,
 		},
 		{
 			Path: "/moderations", Name: "moderations", Class: "moderations", API: OpenAI,
-			parameters: join(common, moderatedParameter()), ceiling: moderationCeiling, dialect: moderation,
+			parameters: join(common, documentsParameter("input")), ceiling: moderationCeiling, dialect: moderation,
 		},
 		{
 			Path: "/audio/speech", Name: "speech", Class: "speech", API: OpenAI,

@@ -254,7 +254,7 @@ func (t *textCollector) read(body []byte) {
 	}
 	for c.open('{'); c.more('}'); {
 		switch string(c.key()) {
-		case "messages", "system", "prompt", "suffix", "input", "instructions", "query", "documents":
+		case "messages", "system", "prompt", "suffix", "input", "instructions", "query", "documents", "texts":
 			t.value(&c)
 		case "tools", "functions", "response_format", "text":
 			t.add(string(c.raw()))

@@ -3,16 +3,6 @@ package meter
 // A moderation is billed by the call, if at all, or by the tokens of its input.
 // OpenAI says nothing of what it used; BigModel how many calls it was.
 
-// moderatedParameter counts the calls that a list may be taken for.
-func moderatedParameter() parameter {
-	return parameter{name: "input", value: func(r *requestReader) {
-		r.elements(func() {
-			r.documents++
-			r.skip()
-		})
-	}}
-}
-
 func moderationCeiling(r *requestReader) {
 	r.request.Ceiling[Call] = max(r.documents, 1)
 	r.request.Ceiling[Input] += r.inputBytes()

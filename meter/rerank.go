@@ -12,9 +12,9 @@ func queryParameter() parameter {
 	}}
 }
 
-// documentsParameter counts the documents.
-func documentsParameter() parameter {
-	return parameter{name: "documents", value: func(r *requestReader) {
+// documentsParameter counts the documents, by one of their names.
+func documentsParameter(name string) parameter {
+	return parameter{name: name, value: func(r *requestReader) {
 		r.elements(func() {
 			r.documents++
 			r.skip()

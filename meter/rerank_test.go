@@ -16,3 +16,21 @@ func TestRerankCeilingCountsTheQueryWithEachDocument(t *testing.T) {
 		t.Errorf("%d if the query comes last, %d if first", late, four)
 	}
 }
+
+// Hugging Face's server calls them texts, and tells no usage.
+func TestRerankOfTexts(t *testing.T) {
+	e := FindEndpoint("/rerank")
+	documents := mustRead(t, e, `{"model":"m","query":"a","documents":["one two three","four five six"]}`)
+	texts := mustRead(t, e, `{"model":"m","query":"a","texts":    ["one two three","four five six"]}`)
+	if texts.Ceiling != documents.Ceiling {
+		t.Errorf("held for texts: %v, for documents: %v", texts.Ceiling.Map(), documents.Ceiling.Map())
+	}
+	answer := func(r *Request) Quantities { return answered(r, "application/json", `[{"index":0,"score":0.5}]`).Quantities }
+	if answer(texts) != answer(documents) {
+		t.Errorf("estimated of texts: %v, of documents: %v", answer(texts), answer(documents))
+	}
+	both := mustRead(t, e, `{"model":"m","query":"a","documents":["one"],"texts":["one two three","four five six"]}`)
+	if q := answer(both); q[Input] <= answer(texts)[Input] {
+		t.Errorf("estimated of both: %v", q)
+	}
+}
