@@ -84,7 +84,7 @@ func runTap(r *Request, contentType string, in []byte, random *rand.Rand) (Usage
 // choice, as a simpler reader of frames sees them.
 func checkPassed(t *testing.T, r *Request, contentType string, in, out []byte) {
 	t.Helper()
-	if contentType != "text/event-stream" || !r.canAskUsage() {
+	if contentType != "text/event-stream" || !r.CanAskUsage() {
 		if !bytes.Equal(in, out) {
 			t.Errorf("%q became %q", in, out)
 		}

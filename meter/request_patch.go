@@ -31,14 +31,14 @@ func (r *Request) UpstreamBody(model string, askUsage bool) ([]byte, string, err
 		}
 		edits = append(edits, rename)
 	}
-	if askUsage && r.canAskUsage() {
+	if askUsage && r.CanAskUsage() {
 		edits = append(edits, r.ask)
 	}
 	return patch(r.body, edits), r.contentType, nil
 }
 
-// canAskUsage reports whether asking makes a difference.
-func (r *Request) canAskUsage() bool {
+// CanAskUsage reports whether asking for usage makes a difference: there are streams that tell it unasked.
+func (r *Request) CanAskUsage() bool {
 	return r.Stream && r.Endpoint.streamOptions && !r.AskedUsage
 }
 

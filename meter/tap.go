@@ -87,7 +87,7 @@ func (t *Tap) Reset(r *Request, contentType string) {
 	t.stream = strings.EqualFold(kind, "text/event-stream")
 	t.json = strings.EqualFold(kind, "application/json")
 	t.sound = len(kind) > len("audio/") && strings.EqualFold(kind[:len("audio/")], "audio/")
-	t.frames.strip = t.stream && r.canAskUsage()
+	t.frames.strip = t.stream && r.CanAskUsage()
 	t.frames.hold = noHold
 }
 

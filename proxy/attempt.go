@@ -17,9 +17,9 @@ import (
 // usage; an upstream that refuses the question is asked without it, and not
 // again if that was the reason.
 func (c *call) attempt(u candidate) (*http.Response, error) {
-	ask := c.request.Stream && !u.refusesStreamOptions.Load()
+	ask := c.request.CanAskUsage() && !u.refusesStreamOptions.Load()
 	response, err := c.send(u, ask)
-	if err != nil || !ask || c.request.AskedUsage || !refusesRequest(response.StatusCode) {
+	if err != nil || !ask || !refusesRequest(response.StatusCode) {
 		return response, err
 	}
 	if !namesStreamOptions(response) {
