@@ -25,7 +25,9 @@ func TestRerankOfTexts(t *testing.T) {
 	if texts.Ceiling != documents.Ceiling {
 		t.Errorf("held for texts: %v, for documents: %v", texts.Ceiling.Map(), documents.Ceiling.Map())
 	}
-	answer := func(r *Request) Quantities { return answered(r, "application/json", `[{"index":0,"score":0.5}]`).Quantities }
+	answer := func(r *Request) Quantities {
+		return answered(r, "application/json", `[{"index":0,"score":0.5}]`).Quantities
+	}
 	if answer(texts) != answer(documents) {
 		t.Errorf("estimated of texts: %v, of documents: %v", answer(texts), answer(documents))
 	}

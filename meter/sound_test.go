@@ -27,6 +27,10 @@ func TestSoundThatLies(t *testing.T) {
 	data, head := bytes.Index(wav, []byte("data"))+4, bytes.Index(movie, []byte("mvhd"))+4
 	pictures := riffChunk("mdat", 1<<20)
 	copy(pictures, "\x00\x10\x00\x08mdat")
+	longMovie := append(append([]byte("\x00\x00\x00\x08ftyp\x00\x00\x08\x30moov\x00\x00\x00\x28mvhd\x01\x00\x00\x00"), make([]byte, 16)...),
+		"\x00\x00\x03\xe8\x00\x00\x00\x00\x00\x00\x09\xc4"...) // 1000 a second, 2500 of them
+	longMovie = append(longMovie, "\x00\x00\x08\x00free"...)
+	longMovie = append(longMovie, make([]byte, 2040)...)
 	counted, _, _ := soundLength(mp3)
 	for name, c := range map[string]struct {
 		sound    []byte
@@ -39,6 +43,7 @@ func TestSoundThatLies(t *testing.T) {
 		"an MP3 with another tag":        {tagged(mp3), counted, counted, true},
 		"a movie of a millisecond":       {with(movie, head+16, 0, 0, 0, 1), mp4SoundSize(movie) / mostPerMS, int64(len(movie)), true},
 		"a movie with pictures":          {append(bytes.Clone(movie), pictures...), 1500, int64(len(movie) + len(pictures)), true},
+		"a movie of the longer head":     {longMovie, 2500, 2500, true},
 		"a movie of more than a year":    {with(movie, head+12, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff), int64(len(movie))/usualPerMS + 1, int64(len(movie)) + 1, false},
 		"no samples a second":            {with(wav, 24, 0, 0, 0, 0, 0, 0, 0, 0), int64(len(wav))/usualPerMS + 1, int64(len(wav)) + 1, false},
 		"two pieces of data":             {riff(riffFormat(1, 1, 8000, 0, 2, 16), riffChunk("data", 2), riffChunk("LIST", 3), riffChunk("data", 16000)), 1001, 1001, true},

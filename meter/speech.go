@@ -44,8 +44,10 @@ func speechCeiling(r *requestReader) {
 // speechSchema covers errors, and sound in events: what came before an error is not undone by it.
 func speechSchema() *answerSchema {
 	return compileSchema([]schemaPath{
-		{path: "error", fact: factError}, {path: "code", fact: factCode},
-		{path: "choices.#.delta.content", fact: factText}, {path: "choices.#.finish_reason", fact: factFinish},
+		{path: "error", fact: factError},
+		{path: "code", fact: factCode},
+		{path: "choices.#.delta.content", fact: factText},
+		{path: "choices.#.finish_reason", fact: factFinish},
 		{path: "audio", fact: factText},
 	})
 }
@@ -58,5 +60,5 @@ func deriveSpeech(t *Tap) (Quantities, Source) {
 // spokenInTokens estimates what speech comes to in tokens.
 func (r *Request) spokenInTokens(Quantities, Attributes) Quantities {
 	spoken := (r.Ceiling[Character]*spokenNumerator + spokenDenominator - 1) / spokenDenominator
-	return Quantities{Input: r.EstimateInput(), OutputAudio: min(spoken, r.Ceiling[OutputAudio])}
+	return Quantities{Input: r.EstimateInput(), OutputAudio: spoken}
 }

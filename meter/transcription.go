@@ -15,19 +15,18 @@ const (
 // recordingParameters refuses what would have another recording transcribed than the
 // one that is measured, or by events, of which the usage is not read.
 func recordingParameters() []parameter {
-	const itself = "send the recording itself, as 'file'."
-	refuse := func(name, why string) parameter {
+	refuse := func(name string) parameter {
 		return parameter{name: name, text: func(r *requestReader, _ string) {
-			r.fail(name, "Unsupported parameter: '%s': %s", name, why)
+			r.fail(name, "Unsupported parameter: '%s': send the recording itself, as 'file'.", name)
 		}}
 	}
 	return []parameter{
 		modelParameter(),
 		{name: "file", value: func(r *requestReader) { r.skip() }}, // see recording
-		refuse("url", itself),
-		refuse("file_url", itself),
-		refuse("file_id", itself),
-		refuse("file_base64", itself),
+		refuse("url"),
+		refuse("file_url"),
+		refuse("file_id"),
+		refuse("file_base64"),
 		{name: "stream", boolean: func(r *requestReader, on bool) {
 			if on {
 				r.fail("stream", "Unsupported value for 'stream': transcripts come whole here.")

@@ -77,6 +77,17 @@ func TestTranscriptionCeiling(t *testing.T) {
 	}
 }
 
+// Of two recordings, one of which the length is not known makes an estimate of both.
+func TestRecordingsOfAnyLength(t *testing.T) {
+	wav, unknown := string(readFile(t, "testdata/sounds/wav-pcm.wav")), strings.Repeat("?", 6000)
+	for _, files := range [][2]string{{wav, unknown}, {unknown, wav}} {
+		r := mustRead(t, FindEndpoint("/audio/transcriptions"), string(testForm(t, "model", "m", "@file", files[0], "@more", files[1])))
+		if u := answered(r, "application/json", `{"text":"a"}`); u.Quantities[AudioMS] != 500+1001 || u.Source != Estimated {
+			t.Errorf("used %v, %s", u.Map(), u.Source)
+		}
+	}
+}
+
 // What some servers take for the file counts as one, though it has no file's name.
 func TestRecordingsByAnotherName(t *testing.T) {
 	wav := string(readFile(t, "testdata/sounds/wav-pcm.wav"))
