@@ -84,6 +84,20 @@ func (r *requestReader) names(param string) {
 	r.refersTo(param, "a file, a container or a skill", "Send the content itself.")
 }
 
+// namesIfGiven passes over an id, which names something unless it is null.
+func (r *requestReader) namesIfGiven(param string) {
+	if r.given() {
+		r.names(param)
+	}
+}
+
+// given passes over a value, and reports whether there is one: null is as good as none.
+func (r *requestReader) given() bool {
+	given := r.peek() != 'n'
+	r.skip()
+	return given
+}
+
 // turnsParameter counts messages, as messagesParameter does, and finds what in them is not text.
 func turnsParameter() parameter {
 	return parameter{name: "messages", value: func(r *requestReader) {
@@ -94,23 +108,7 @@ func turnsParameter() parameter {
 	}}
 }
 
-func (r *requestReader) turn() {
-	if r.peek() != '{' {
-		r.skip()
-		return
-	}
-	var seen uint64
-	for r.open('{'); r.more('}'); {
-		key := r.key()
-		if string(key) != "content" {
-			r.refuseOddCase(key, "messages.", "content")
-			r.skip()
-			continue
-		}
-		r.once(&seen, 0, "messages.content")
-		r.blocks()
-	}
-}
+func (r *requestReader) turn() { r.members("messages.", member{"content", r.blocks}) }
 
 // blocks reads content: a text, a block, or a list of blocks.
 func (r *requestReader) blocks() {
@@ -125,37 +123,17 @@ func (r *requestReader) blocks() {
 }
 
 func (r *requestReader) block() {
-	if r.peek() != '{' {
-		r.skip()
-		return
-	}
 	const inside = "messages.content."
 	var (
-		seen  uint64
 		kind  string
 		from  source
 		names bool
 	)
-	for r.open('{'); r.more('}'); {
-		switch key := r.key(); string(key) {
-		case "type":
-			r.once(&seen, 0, inside+"type")
-			kind = r.word()
-		case "source":
-			r.once(&seen, 1, inside+"source")
-			from = r.source()
-		case "content": // of what a tool has found
-			r.once(&seen, 2, inside+"content")
-			r.blocks()
-		case "file_id":
-			r.once(&seen, 3, inside+"file_id")
-			names = r.peek() != 'n'
-			r.skip()
-		default:
-			r.refuseOddCase(key, inside, "type", "source", "content", "file_id")
-			r.skip()
-		}
-	}
+	r.members(inside,
+		member{"type", func() { kind = r.word() }},
+		member{"source", func() { from = r.source() }},
+		member{"content", r.blocks}, // of what a tool has found
+		member{"file_id", func() { names = r.given() }})
 	switch {
 	case kind == "tool_addition":
 		r.fail(inside+"type", "Unsupported content block: 'tool_addition': name all tools in 'tools', where it can be seen what they cost.")
@@ -178,32 +156,14 @@ func (r *requestReader) source() (s source) {
 	}
 	const inside = "messages.content.source."
 	var (
-		seen uint64
 		kind string
 		data int64
 	)
-	for r.open('{'); r.more('}'); {
-		switch key := r.key(); string(key) {
-		case "type":
-			r.once(&seen, 0, inside+"type")
-			kind = r.word()
-		case "data":
-			r.once(&seen, 1, inside+"data")
-			data = int64(len(r.raw()))
-		case "content":
-			r.once(&seen, 2, inside+"content")
-			r.blocks()
-		case "file_id":
-			r.once(&seen, 3, inside+"file_id")
-			if r.peek() != 'n' {
-				r.names(inside + "file_id")
-			}
-			r.skip()
-		default:
-			r.refuseOddCase(key, inside, "type", "data", "content", "file_id")
-			r.skip()
-		}
-	}
+	r.members(inside,
+		member{"type", func() { kind = r.word() }},
+		member{"data", func() { data = int64(len(r.raw())) }},
+		member{"content", r.blocks},
+		member{"file_id", func() { r.namesIfGiven(inside + "file_id") }})
 	if kind == "base64" {
 		r.hidden += data
 	}
@@ -223,22 +183,7 @@ func (r *requestReader) attachDocument() {
 // thinkingParameter learns how many tokens may be thought.
 func thinkingParameter() parameter {
 	return parameter{name: "thinking", value: func(r *requestReader) {
-		if r.peek() != '{' {
-			r.skip()
-			return
-		}
-		const name = "budget_tokens"
-		var seen uint64
-		for r.open('{'); r.more('}'); {
-			key := r.key()
-			if string(key) != name {
-				r.refuseOddCase(key, "thinking.", name)
-				r.skip()
-				continue
-			}
-			r.once(&seen, 0, "thinking."+name)
-			r.budget = r.limit("thinking."+name, maxOutput, 0)
-		}
+		r.members("thinking.", member{"budget_tokens", func() { r.budget = r.limit("thinking.budget_tokens", maxOutput, 0) }})
 	}}
 }
 
@@ -263,36 +208,14 @@ func (r *requestReader) limit(param string, most, none int64) int64 {
 // containerParameter finds a container, or a skill, that was made by an earlier call.
 func containerParameter() parameter {
 	return parameter{name: "container", value: func(r *requestReader) {
-		switch r.peek() {
-		case 'n':
-			r.skip()
-		case '{':
-			r.container()
-		default:
-			r.names("container")
-			r.skip()
+		if r.peek() != '{' {
+			r.namesIfGiven("container")
+			return
 		}
+		r.members("container.",
+			member{"id", func() { r.namesIfGiven("container.id") }},
+			member{"skills", func() { r.elements(r.skill) }})
 	}}
-}
-
-func (r *requestReader) container() {
-	var seen uint64
-	for r.open('{'); r.more('}'); {
-		switch key := r.key(); string(key) {
-		case "id":
-			r.once(&seen, 0, "container.id")
-			if r.peek() != 'n' {
-				r.names("container.id")
-			}
-			r.skip()
-		case "skills":
-			r.once(&seen, 1, "container.skills")
-			r.elements(r.skill)
-		default:
-			r.refuseOddCase(key, "container.", "id", "skills")
-			r.skip()
-		}
-	}
 }
 
 // skill reads one skill: those of the vendor are everybody's.
@@ -301,18 +224,8 @@ func (r *requestReader) skill() {
 		r.skip()
 		return
 	}
-	var seen uint64
 	kind := ""
-	for r.open('{'); r.more('}'); {
-		key := r.key()
-		if string(key) != "type" {
-			r.refuseOddCase(key, "container.skills.", "type")
-			r.skip()
-			continue
-		}
-		r.once(&seen, 0, "container.skills.type")
-		kind = r.word()
-	}
+	r.members("container.skills.", member{"type", func() { kind = r.word() }})
 	if kind != "anthropic" {
 		r.names("container.skills")
 	}
@@ -322,40 +235,16 @@ func (r *requestReader) skill() {
 // is a call of its own.
 func contextParameter() parameter {
 	return parameter{name: "context_management", value: func(r *requestReader) {
-		if r.peek() != '{' {
-			r.skip()
-			return
-		}
-		var seen uint64
-		for r.open('{'); r.more('}'); {
-			key := r.key()
-			if string(key) != "edits" {
-				r.refuseOddCase(key, "context_management.", "edits")
-				r.skip()
-				continue
-			}
-			r.once(&seen, 0, "context_management.edits")
-			r.elements(r.contextEdit)
-		}
+		r.members("context_management.", member{"edits", func() { r.elements(r.contextEdit) }})
 	}}
 }
 
 func (r *requestReader) contextEdit() {
-	if r.peek() != '{' {
-		r.skip()
-		return
-	}
-	for r.open('{'); r.more('}'); {
-		key := r.key()
-		if string(key) != "type" {
-			r.refuseOddCase(key, "context_management.edits.", "type")
-			r.skip()
-			continue
-		}
+	r.members("context_management.edits.", member{"type", func() {
 		if kind := r.word(); strings.HasPrefix(kind, "compact") {
 			r.fail("context_management", "Unsupported edit: '%s': its tokens are not in the usage of the answer.", kind)
 		}
-	}
+	}})
 }
 
 // mcpServersParameter counts servers whose tools are called upstream: what these find is input.
@@ -379,28 +268,11 @@ func declaredToolsParameter() parameter {
 }
 
 func (r *requestReader) declaredTool() {
-	if r.peek() != '{' {
-		r.skip()
-		return
-	}
-	var seen uint64
 	kind, uses, found := "", int64(usualUses), int64(documentTokens)
-	for r.open('{'); r.more('}'); {
-		switch key := r.key(); string(key) {
-		case "type":
-			r.once(&seen, 0, "tools.type")
-			kind = r.word()
-		case "max_uses":
-			r.once(&seen, 1, "tools.max_uses")
-			uses = r.limit("tools.max_uses", maxUses, uses)
-		case "max_content_tokens":
-			r.once(&seen, 2, "tools.max_content_tokens")
-			found = r.limit("tools.max_content_tokens", maxOutput, found)
-		default:
-			r.refuseOddCase(key, "tools.", "type", "max_uses", "max_content_tokens")
-			r.skip()
-		}
-	}
+	r.members("tools.",
+		member{"type", func() { kind = r.word() }},
+		member{"max_uses", func() { uses = r.limit("tools.max_uses", maxUses, uses) }},
+		member{"max_content_tokens", func() { found = r.limit("tools.max_content_tokens", maxOutput, found) }})
 	if r.err == nil {
 		r.addDeclared(kind, uses, found)
 	}

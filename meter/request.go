@@ -2,6 +2,7 @@ package meter
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -249,6 +250,40 @@ func (r *requestReader) once(seen *uint64, i int, param string) {
 		r.fail(param, "Duplicate parameter: '%s' is given more than once.", param)
 	}
 	*seen |= 1 << i
+}
+
+// A member is one that matters of an object, and what reads its value.
+type member struct {
+	name string
+	read func()
+}
+
+// members reads an object that stands inside of another: those that matter, each
+// given once and in this case alone. Any other value is passed over.
+func (r *requestReader) members(inside string, those ...member) {
+	if r.peek() != '{' {
+		r.skip()
+		return
+	}
+	var seen uint64
+	for r.open('{'); r.more('}'); {
+		key := r.key()
+		i := slices.IndexFunc(those, func(m member) bool { return m.name == string(key) })
+		if i >= 0 {
+			if seen&(1<<i) != 0 {
+				r.once(&seen, i, inside+those[i].name)
+			}
+			seen |= 1 << i
+			those[i].read()
+			continue
+		}
+		if oddCase(key) {
+			for _, m := range those {
+				r.refuseOddCase(key, inside, m.name)
+			}
+		}
+		r.skip()
+	}
 }
 
 // refuseOddCase refuses a key that is one of names but for its case. inside is
