@@ -326,7 +326,7 @@ func imagesCeiling(r *requestReader) {
 		q.unsaid = append(q.unsaid, "quality")
 	}
 	q.assume(q.Model)
-	q.Ceiling[Image] = q.Choices
+	q.units, q.Ceiling[Image] = q.Choices, q.Choices
 	q.Ceiling[Input] += r.inputBytes()
 	q.Ceiling[OutputImage] = imageOutputTokens * q.Choices
 }

@@ -163,13 +163,7 @@ func (r *Request) EstimateInput() int64 {
 func (r *Request) Unseen() Usage {
 	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
 	if d := r.Endpoint.dialect; d.inTokens != nil {
-		u.Quantities[d.unit] = r.Ceiling[d.unit]
-		switch d.unit { // of these, more may be held for than is used
-		case AudioMS:
-			u.Quantities[AudioMS] = r.playsFor
-		case Call:
-			u.Quantities[Call] = 1
-		}
+		u.Quantities[d.unit] = r.units
 		r.countInUnits(&u)
 	} else {
 		u.Quantities[Input] = r.EstimateInput()

@@ -4,7 +4,7 @@ package meter
 // OpenAI says nothing of what it used; BigModel how many calls it was.
 
 func moderationCeiling(r *requestReader) {
-	r.request.Ceiling[Call] = max(r.documents, 1)
+	r.request.units, r.request.Ceiling[Call] = 1, max(r.documents, 1)
 	r.request.Ceiling[Input] += r.inputBytes()
 }
 

@@ -99,10 +99,11 @@ type Request struct {
 	rename, ask edit
 	// prompt is the prompt of an image, or the text of speech.
 	prompt string
-	// recordings are how many are to be transcribed; playsFor how long they play, in ms,
-	// playsAbout if that is not certain.
-	recordings, playsFor int64
-	playsAbout           bool
+	// units is how many images, characters, ms of a recording or calls are asked for, of
+	// endpoints that have such a unit. recordings are counted; playsAbout says that how long
+	// they play is not certain.
+	units, recordings int64
+	playsAbout        bool
 	// estimate is the estimated input, plus one; 0: not counted yet.
 	estimate atomic.Int64
 }

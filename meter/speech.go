@@ -18,7 +18,8 @@ const (
 func speechTextParameter() parameter {
 	return parameter{name: "input", text: func(r *requestReader, text string) {
 		r.request.prompt = text
-		r.request.Ceiling[Character] = int64(utf8.RuneCountInString(text))
+		r.request.units = int64(utf8.RuneCountInString(text))
+		r.request.Ceiling[Character] = r.request.units
 	}}
 }
 
@@ -34,11 +35,11 @@ func speechFormatParameter() parameter {
 // speechCeiling holds what a price by the character needs, and what one by the token does.
 func speechCeiling(r *requestReader) {
 	q := r.request
-	if q.Ceiling[Character] == 0 {
+	if q.units == 0 {
 		r.fail("input", "You must provide an input: the text that is to be spoken.")
 	}
 	q.Ceiling[Input] += r.inputBytes()
-	q.Ceiling[OutputAudio] = spokenTokensMost*q.Ceiling[Character] + leastSpokenTokens
+	q.Ceiling[OutputAudio] = spokenTokensMost*q.units + leastSpokenTokens
 }
 
 // speechSchema covers errors, and sound in events: what came before an error is not undone by it.
@@ -54,11 +55,11 @@ func speechSchema() *answerSchema {
 
 // deriveSpeech goes by the text that was asked for: whoever gets an answer gets all of it spoken.
 func deriveSpeech(t *Tap) (Quantities, Source) {
-	return Quantities{Character: t.request.Ceiling[Character]}, Derived
+	return Quantities{Character: t.request.units}, Derived
 }
 
 // spokenInTokens estimates what speech comes to in tokens.
 func (r *Request) spokenInTokens(Quantities, Attributes) Quantities {
-	spoken := (r.Ceiling[Character]*spokenNumerator + spokenDenominator - 1) / spokenDenominator
+	spoken := (r.units*spokenNumerator + spokenDenominator - 1) / spokenDenominator
 	return Quantities{Input: r.EstimateInput(), OutputAudio: spoken}
 }

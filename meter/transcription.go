@@ -40,7 +40,7 @@ func recording(r *requestReader, sound []byte) {
 	q := r.request
 	ms, most, exact := soundLength(sound)
 	r.hidden += int64(len(sound))
-	q.recordings, q.playsFor, q.playsAbout = q.recordings+1, q.playsFor+ms, q.playsAbout || !exact
+	q.recordings, q.units, q.playsAbout = q.recordings+1, q.units+ms, q.playsAbout || !exact
 	q.Ceiling[AudioMS] += most + 1000 // who bills whole seconds rounds up
 }
 
@@ -81,7 +81,7 @@ func measureRecording(t *Tap) (Quantities, Source) {
 	if t.request.playsAbout {
 		source = Estimated
 	}
-	return Quantities{AudioMS: t.request.playsFor}, source
+	return Quantities{AudioMS: t.request.units}, source
 }
 
 // recordingInTokens estimates what a recording comes to in tokens.

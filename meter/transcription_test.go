@@ -58,7 +58,7 @@ prices:
 			t.Errorf("%s, %.40s: fee %s by %s, tokens estimated %t, %v; want %s by %s, %t, within %s",
 				c.model, c.answer, charge.Fee, u.Source, charge.TokensEstimated, err, c.fee, c.source, c.estimated, quote.Fee)
 		}
-		if unseen := r.Unseen(); unseen.Quantities[AudioMS] != r.playsFor || unseen.Quantities[Input] != 0 {
+		if unseen := r.Unseen(); unseen.Quantities[AudioMS] != r.units || unseen.Quantities[Input] != 0 {
 			t.Errorf("%s: unseen %v", c.model, unseen.Map())
 		}
 	}
@@ -101,8 +101,8 @@ func TestRecordingsByAnotherName(t *testing.T) {
 		"X-Nothing: 1":                            500,
 	} {
 		part := "\r\n--" + testBoundary + "\r\nContent-Disposition: form-data; name=\"more\"\r\n" + header + "\r\n\r\n" + wav
-		if r := mustRead(t, FindEndpoint("/audio/transcriptions"), strings.Replace(form, last, part+last, 1)); r.playsFor != ms {
-			t.Errorf("%s: it plays for %d ms, want %d", header, r.playsFor, ms)
+		if r := mustRead(t, FindEndpoint("/audio/transcriptions"), strings.Replace(form, last, part+last, 1)); r.units != ms {
+			t.Errorf("%s: it plays for %d ms, want %d", header, r.units, ms)
 		}
 	}
 }
