@@ -11,6 +11,18 @@
 //	usage := tap.Usage()
 //	charge, err := book.Charge(query, &usage)                 // what it did cost
 //
+// Its files, in that order:
+//
+//	endpoint.go    the endpoint table; what one family alone has stands in a file of its own:
+//	               responses.go, messages.go (Anthropic's), rerank.go, moderation.go, speech.go,
+//	               transcription.go with sound.go (how long a recording plays)
+//	request*.go    how a request is read, from JSON or a form, and patched
+//	scan*.go       how an answer is searched in passing, and tap*.go what becomes of it
+//	usage.go       the upstream's counts as disjoint quantities; estimate.go where it has none
+//	price*.go      price tables, from YAML or LiteLLM's (litellm.go); rate.go one rate
+//	book*.go       which row prices a call, its quote and its charge; reprice.go once more
+//	dimension.go, charge.go, money.go, moment.go, pattern.go: the words of all of them
+//
 // Money is a Nano (1e-9 of a currency unit), a price is a Rate (exact to
 // 1e-12), usage is a vector of Quantities by Dimension. No float holds money.
 package meter
