@@ -93,8 +93,8 @@ func endpointTable() []*Endpoint {
 		schema: responsesSchema(), quantities: tokenQuantities,
 		without: estimateChat, describe: describeTier, calls: responsesCalls,
 	}
-	embeddings := &dialect{
-		schema: embeddingsSchema(), quantities: embeddingQuantities,
+	inputOnly := &dialect{ // of embeddings, and of rankings
+		schema: inputSchema(tokenCounts()), quantities: embeddingQuantities,
 		without: estimateEmbeddings,
 	}
 	images := &dialect{
@@ -102,12 +102,8 @@ func endpointTable() []*Endpoint {
 		without: deriveImages, results: countImages, describe: describeImage,
 		unit: Image, inTokens: (*Request).imagesInTokens,
 	}
-	ranked := &dialect{
-		schema: embeddingsSchema(), quantities: embeddingQuantities,
-		without: estimateEmbeddings,
-	}
 	moderation := &dialect{
-		schema: moderationSchema(), quantities: moderationQuantities,
+		schema: inputSchema(moderationCounts()), quantities: moderationQuantities,
 		without: deriveCall,
 		unit:    Call, inTokens: inputTokens,
 	}
@@ -148,7 +144,7 @@ func endpointTable() []*Endpoint {
 		},
 		{
 			Path: "/embeddings", Name: "embeddings", Class: "embeddings", API: OpenAI,
-			parameters: common, ceiling: embeddingsCeiling, dialect: embeddings,
+			parameters: common, ceiling: embeddingsCeiling, dialect: inputOnly,
 		},
 		{
 			Path: "/images/generations", Name: "images", Class: "images", API: OpenAI,
@@ -164,7 +160,7 @@ func endpointTable() []*Endpoint {
 		},
 		{
 			Path: "/rerank", Name: "rerank", Class: "rerank", API: OpenAI,
-			parameters: join(common, queryParameter(), documentsParameter("documents"), documentsParameter("texts")), ceiling: rerankCeiling, dialect: ranked,
+			parameters: join(common, queryParameter(), documentsParameter("documents"), documentsParameter("texts")), ceiling: rerankCeiling, dialect: inputOnly,
 		},
 		{
 			Path: "/moderations", Name: "moderations", Class: "moderations", API: OpenAI,

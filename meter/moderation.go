@@ -8,11 +8,8 @@ func moderationCeiling(r *requestReader) {
 	r.request.Ceiling[Input] += r.inputBytes()
 }
 
-func moderationSchema() *answerSchema {
-	return compileSchema(
-		[]schemaPath{{path: "model", fact: factModel}, {path: "error", fact: factError}, {path: "code", fact: factCode}},
-		usageObject("usage", append(tokenCounts(), usageCount{"moderation_text.call_count", usageCalls})),
-	)
+func moderationCounts() []usageCount {
+	return append(tokenCounts(), usageCount{"moderation_text.call_count", usageCalls})
 }
 
 // moderationQuantities reads the tokens as those of embeddings; more calls than

@@ -250,10 +250,11 @@ func chatSchema() *answerSchema {
 	)
 }
 
-func embeddingsSchema() *answerSchema {
+// inputSchema covers answers of which no text is billed: embeddings, rankings, moderations.
+func inputSchema(counts []usageCount) *answerSchema {
 	return compileSchema(
 		[]schemaPath{{path: "model", fact: factModel}, {path: "error", fact: factError}, {path: "code", fact: factCode}},
-		usageObject("usage", tokenCounts()),
+		usageObject("usage", counts),
 	)
 }
 
