@@ -92,9 +92,7 @@ func (r *routing) describe(name string, key *ledger.Key) (modelInfo, bool) {
 
 // endpointsOf are the endpoints by which an upstream serves the model.
 func (r *routing) endpointsOf(model string) []*meter.Endpoint {
-	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool {
-		return len(r.candidates(model, e.API)) == 0
-	})
+	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return !r.serves(model, e.API) })
 }
 
 // usablePrices are those of endpoints that are served, and that a key may use.

@@ -102,7 +102,7 @@ func (c *call) endpointOf(body []byte) *meter.Endpoint {
 			}
 		}
 	case !gjson.GetBytes(body, "prompt").Exists():
-		if len(c.routing.candidates(model, meter.OpenAI)) == 0 && len(c.routing.candidates(model, meter.Anthropic)) > 0 {
+		if !c.routing.serves(model, meter.OpenAI) && c.routing.serves(model, meter.Anthropic) {
 			path = "/messages"
 		}
 	case gjson.GetBytes(body, "max_tokens").Exists() || c.onlyPriced(model, "/completions", "/images/generations"):

@@ -177,6 +177,14 @@ func (r *routing) candidates(model string, api meter.API) []candidate {
 	return found
 }
 
+// serves reports whether any upstream serves the model by that API.
+func (r *routing) serves(model string, api meter.API) bool {
+	return slices.ContainsFunc(r.upstreams, func(u *upstream) bool {
+		_, ok := u.serves(model, api)
+		return ok
+	})
+}
+
 // candidatesFor are the candidates that serve a request. One that names something
 // that is kept upstream goes only to those where that may be anybody's.
 func (r *routing) candidatesFor(request *meter.Request) []candidate {
