@@ -68,22 +68,28 @@ type request struct {
 // A reader reads one route's body.
 type reader func(r *request, contentType string, body []byte) *problem
 
-var readers = map[string]reader{
-	"chat/completions":   readChat,
-	"completions":        readCompletions,
-	"responses":          readResponses,
-	"embeddings":         readEmbeddings,
-	"images/generations": readImages,
-	"images/edits":       readImages,
-	"images/variations":  readImages,
-	"rerank":             readRerank,
-	"moderations":        readModerations,
-	"audio/speech":       readSpeech,
+// A route is how its bodies are read, and how they are answered: whole, and as a stream, where there is one.
+type route struct {
+	read          reader
+	whole, stream func(*answer)
+}
 
-	"audio/transcriptions": readTranscription,
-	"audio/translations":   readTranscription,
-	messagesRoute:          readMessages,
-	countRoute:             readCount,
+// routes is the table of them. It is never changed.
+var routes = map[string]route{
+	"chat/completions":     {readChat, (*answer).chat, (*answer).chatStream},
+	"completions":          {readCompletions, (*answer).chat, (*answer).chatStream},
+	"responses":            {readResponses, (*answer).responses, (*answer).responseStream},
+	"embeddings":           {readEmbeddings, (*answer).embeddings, nil},
+	"images/generations":   {readImages, (*answer).images, (*answer).imageStream},
+	"images/edits":         {readImages, (*answer).images, (*answer).imageStream},
+	"images/variations":    {readImages, (*answer).images, (*answer).imageStream},
+	"rerank":               {readRerank, (*answer).rerank, nil},
+	"moderations":          {readModerations, (*answer).moderations, nil},
+	"audio/speech":         {readSpeech, (*answer).speech, nil},
+	"audio/transcriptions": {readTranscription, (*answer).transcription, nil},
+	"audio/translations":   {readTranscription, (*answer).transcription, nil},
+	messagesRoute:          {readMessages, (*answer).wholeMessage, (*answer).messageStream},
+	countRoute:             {readCount, (*answer).count, nil},
 }
 
 // readFields walks the members of a JSON body, with those that all routes share.

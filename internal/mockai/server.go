@@ -148,7 +148,7 @@ func (a *answer) serve(body []byte) {
 		a.models(strings.TrimPrefix(strings.TrimPrefix(path, "models"), "/"))
 		return
 	}
-	read, known := readers[path]
+	route, known := routes[path]
 	if !known {
 		a.refuse(errNoRoute(a.http.Method, a.http.URL.Path))
 		return
@@ -157,7 +157,7 @@ func (a *answer) serve(body []byte) {
 		a.refuse(errMethod(a.http.Method))
 		return
 	}
-	if problem := read(&a.request, a.http.Header.Get("Content-Type"), body); problem != nil {
+	if problem := route.read(&a.request, a.http.Header.Get("Content-Type"), body); problem != nil {
 		a.refuse(problem)
 		return
 	}
@@ -169,36 +169,11 @@ func (a *answer) serve(body []byte) {
 	if !a.stumble() {
 		return
 	}
-	switch {
-	case a.request.family == familyEmbeddings:
-		a.embeddings()
-	case a.request.family == familyRerank:
-		a.rerank()
-	case a.request.family == familyModerations:
-		a.moderations()
-	case a.request.family == familySpeech:
-		a.speech()
-	case a.request.family == familyTranscriptions:
-		a.transcription()
-	case a.request.family == familyImages && a.request.stream:
-		a.imageStream()
-	case a.request.family == familyImages:
-		a.images()
-	case a.request.family == familyResponses && a.request.stream:
-		a.responseStream()
-	case a.request.family == familyResponses:
-		a.responses()
-	case a.request.family == familyCount:
-		a.count()
-	case a.request.family == familyMessages && a.request.stream:
-		a.messageStream()
-	case a.request.family == familyMessages:
-		a.wholeMessage()
-	case a.request.stream:
-		a.chatStream()
-	default:
-		a.chat()
+	respond := route.whole
+	if a.request.stream && route.stream != nil {
+		respond = route.stream
 	}
+	respond(a)
 }
 
 // direct lays the request's directive, and then the server's fault, over the plan.
