@@ -115,9 +115,9 @@ func (l *Ledger) Accounts(ctx context.Context, q AccountQuery) ([]*Account, erro
 func (l *Ledger) accountIDs(ctx context.Context, q AccountQuery) (map[int][]string, error) {
 	var ids []string
 	for shard := range l.tags {
-		own, err := l.client.SMembers(ctx, l.accountsKey(shard)).Result()
+		own, err := l.accountsOf(ctx, shard)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return nil, err
 		}
 		ids = append(ids, own...)
 	}
@@ -298,12 +298,21 @@ func (l *Ledger) eachState(ctx context.Context, shard int, ids []string, each fu
 	return l.eachSnapshot(ctx, shard, ids, false, each)
 }
 
+// accountsOf lists the ids of a shard's accounts, in no order.
+func (l *Ledger) accountsOf(ctx context.Context, shard int) ([]string, error) {
+	ids, err := l.client.SMembers(ctx, l.accountsKey(shard)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return ids, nil
+}
+
 // eachSnapshot is eachState, with what is remembered of refunds or without.
 func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, refunds bool, each func(*accountState) error) error {
 	if ids == nil {
 		var err error
-		if ids, err = l.client.SMembers(ctx, l.accountsKey(shard)).Result(); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		if ids, err = l.accountsOf(ctx, shard); err != nil {
+			return err
 		}
 		slices.Sort(ids)
 	}
