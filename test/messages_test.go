@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"context"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -144,33 +141,10 @@ func TestMessagesTellTheirCost(t *testing.T) {
 // P3: the end of a message is not delivered before its charge is booked, though a ping comes within it.
 func TestEndOfAMessageIsWithheldUntilBooked(t *testing.T) {
 	w, p, key := claude(t, "")
-	reached, release := w.up.stallBefore(5)
-	response, err := p.call(t.Context(), http.MethodPost, messagesPath, key, message("usage=100,50;chunks=5", streamed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	got := &growing{ended: make(chan struct{})}
-	go got.read(response)
-	<-reached
-	if err := w.redis.Client().Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err(); err != nil {
-		t.Fatal(err)
-	}
-	resume := sync.OnceFunc(func() { _ = w.redis.Client().Do(context.Background(), "CLIENT", "UNPAUSE").Err() })
-	defer resume()
-	release()
-	eventually(t, "the upstream has sent all", func() bool { return w.up.Stats().Completed == 1 })
-	eventually(t, "the text has come", func() bool { return strings.Contains(got.String(), "content_block_stop") })
-	time.Sleep(300 * time.Millisecond) // time enough for an end that is not withheld
-	if body := got.String(); strings.Contains(body, "message_delta\"") || strings.Contains(body, "message_stop") {
-		t.Errorf("the end was delivered before it could be booked:\n%s", body)
-	}
-	resume()
-	<-got.ended
-	if !strings.Contains(got.String(), "message_stop") || got.err != nil {
-		t.Errorf("the end never came: %v\n%s", got.err, got)
-	}
-	w.onlyCharge("acme")
+	requireEndWithheld(t, w, p, key, stalled{
+		before: 5, path: messagesPath, body: message("usage=100,50;chunks=5", streamed),
+		here: "content_block_stop", end: "message_stop", early: []string{`message_delta"`, "message_stop"},
+	})
 }
 
 // A message tells its usage at its beginning: one that is cut is charged for what was delivered after that, and

@@ -6,9 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 )
 
 const responsesPath = "/v1/responses"
@@ -71,33 +69,11 @@ func TestResponsesEndIsWithheldUntilBooked(t *testing.T) {
 	for _, c := range []struct{ last, more string }{{"response.completed", ""}, {"response.incomplete", `,"max_output_tokens":8`}} {
 		t.Run(c.last, func(t *testing.T) {
 			w, p, key := acme(t)
-			reached, release := w.up.stallBefore(5)
-			answer, err := p.call(t.Context(), http.MethodPost, responsesPath, key, response("gpt-4o", "usage=100,50", streamed+c.more))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer answer.Body.Close()
-			got := &growing{ended: make(chan struct{})}
-			go got.read(answer)
-			<-reached
-			if err := w.redis.Client().Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err(); err != nil {
-				t.Fatal(err)
-			}
-			resume := sync.OnceFunc(func() { _ = w.redis.Client().Do(context.Background(), "CLIENT", "UNPAUSE").Err() })
-			defer resume()
-			release()
-			eventually(t, "the upstream has sent all", func() bool { return w.up.Stats().Completed == 1 })
-			eventually(t, "all but the end is here", func() bool { return strings.Contains(got.String(), `"type":"response.output_item.done"`) })
-			time.Sleep(300 * time.Millisecond) // time enough for an end that is not withheld
-			if body := got.String(); strings.Contains(body, c.last) {
-				t.Errorf("the end was delivered before it could be booked:\n%s", body)
-			}
-			resume()
-			<-got.ended
-			if !strings.Contains(got.String(), c.last) || got.err != nil {
-				t.Errorf("the end never came: %v\n%s", got.err, got)
-			}
-			equal(t, "fee", w.onlyCharge("acme").Get("fee").String(), "0.0025")
+			charge := requireEndWithheld(t, w, p, key, stalled{
+				before: 5, path: responsesPath, body: response("gpt-4o", "usage=100,50", streamed+c.more),
+				here: `"type":"response.output_item.done"`, end: c.last, early: []string{c.last},
+			})
+			equal(t, "fee", charge.Get("fee").String(), "0.0025")
 		})
 	}
 }

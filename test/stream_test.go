@@ -137,34 +137,58 @@ func TestEndIsWithheldUntilBooked(t *testing.T) {
 	for _, model := range []string{"gpt-4o", "glm-4.6"} {
 		t.Run(model, func(t *testing.T) {
 			w, p, key := acme(t)
-			reached, release := w.up.stallBefore(3)
-			response, err := p.call(t.Context(), http.MethodPost, chatPath, key, chat(model, "usage=100,50;chunks=5", streamed))
-			if err != nil {
-				t.Fatal(err)
+			early := []string{"[DONE]"}
+			if model == "glm-4.6" {
+				early = append(early, `"finish_reason":"stop"`)
 			}
-			defer response.Body.Close()
-			got := &growing{ended: make(chan struct{})}
-			go got.read(response)
-			<-reached
-			if err := w.redis.Client().Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err(); err != nil {
-				t.Fatal(err)
-			}
-			resume := sync.OnceFunc(func() { _ = w.redis.Client().Do(context.Background(), "CLIENT", "UNPAUSE").Err() })
-			defer resume()
-			release()
-			eventually(t, "the upstream has sent all", func() bool { return w.up.Stats().Completed == 1 })
-			time.Sleep(300 * time.Millisecond) // time enough for an end that is not withheld
-			if body := got.String(); strings.Contains(body, "[DONE]") || strings.Contains(body, `"finish_reason":"stop"`) && model == "glm-4.6" {
-				t.Errorf("the end was delivered before it could be booked:\n%s", body)
-			}
-			resume()
-			<-got.ended
-			if !strings.Contains(got.String(), "[DONE]") || got.err != nil {
-				t.Errorf("the end never came: %v\n%s", got.err, got)
-			}
-			w.onlyCharge("acme")
+			requireEndWithheld(t, w, p, key, stalled{
+				before: 3, path: chatPath, body: chat(model, "usage=100,50;chunks=5", streamed), end: "[DONE]", early: early,
+			})
 		})
 	}
+}
+
+// stalled is a stream whose upstream stalls before a chunk of it, until Redis books nothing.
+type stalled struct {
+	before     int // which chunk
+	path, body string
+	// here is there when all but the end has come, "" if nothing tells; end when all has, and none of early before that.
+	here, end string
+	early     []string
+}
+
+// requireEndWithheld demands that the end of a stream comes when Redis books again, and is booked once. It returns the charge.
+func requireEndWithheld(t *testing.T, w *world, p *process, key string, s stalled) gjson.Result {
+	t.Helper()
+	reached, release := w.up.stallBefore(s.before)
+	response, err := p.call(t.Context(), http.MethodPost, s.path, key, s.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	got := &growing{ended: make(chan struct{})}
+	go got.read(response)
+	<-reached
+	if err := w.redis.Client().Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	resume := sync.OnceFunc(func() { _ = w.redis.Client().Do(context.Background(), "CLIENT", "UNPAUSE").Err() })
+	defer resume()
+	release()
+	eventually(t, "the upstream has sent all", func() bool { return w.up.Stats().Completed == 1 })
+	eventually(t, "all but the end has come", func() bool { return strings.Contains(got.String(), s.here) })
+	time.Sleep(300 * time.Millisecond) // time enough for an end that is not withheld
+	for _, early := range s.early {
+		if body := got.String(); strings.Contains(body, early) {
+			t.Errorf("the end was delivered before it could be booked (%s):\n%s", early, body)
+		}
+	}
+	resume()
+	<-got.ended
+	if !strings.Contains(got.String(), s.end) || got.err != nil {
+		t.Errorf("the end never came: %v\n%s", got.err, got)
+	}
+	return w.onlyCharge("acme")
 }
 
 // growing is an answer while it comes in.
