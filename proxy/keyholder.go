@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -13,8 +14,14 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// holderRoute answers a key holder with one JSON object.
+// holderRoute answers a key holder with one JSON object, or a document.
 type holderRoute func(*http.Request, *ledger.Holder) (any, error)
+
+// A document is an answer that is not JSON.
+type document struct {
+	contentType string
+	write       func(io.Writer) error
+}
 
 // forHolder lets only valid keys through to a route. Nothing here is charged.
 func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
@@ -28,9 +35,13 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 			p.reportRefusal(r, c.id, e, err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Request-Id", c.id)
-		_ = json.NewEncoder(w).Encode(answer)
+		page, is := answer.(document)
+		if !is {
+			page = document{"application/json", func(w io.Writer) error { return json.NewEncoder(w).Encode(answer) }}
+		}
+		w.Header().Set("Content-Type", page.contentType)
+		_ = page.write(w) // it has all it tells: only the client can fail
 	}
 }
 

@@ -15,7 +15,8 @@
 //	headers.go    the receipt as headers and trailers
 //	report.go     the end of a call for the log and the observer; metrics.go as metrics
 //	keyholder.go  what a key holder may ask: models, key, credits, receipts;
-//	              quote.go and quote_usage.go: what a call would cost
+//	              bill.go: what a month came to; quote.go and quote_usage.go:
+//	              what a call would cost
 //	heartbeat.go  keeps the holds of long calls alive
 //	patrol.go     looks after silent upstreams and clients that left
 //	transport.go  the way to the upstreams, idle.go the connections that wait for
@@ -104,6 +105,7 @@ type Proxy struct {
 	taps      sync.Pool                  // *meter.Tap
 	buffers   sync.Pool                  // *streamBuffers
 	logFields sync.Pool                  // *[]zap.Field
+	billing   chan struct{}              // has room for each bill that is added up
 
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]
@@ -126,6 +128,7 @@ func New(o Options) (*Proxy, error) {
 	p := &Proxy{
 		ledger: o.Ledger, policy: policy, log: o.Logger, metrics: o.Metrics,
 		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(), began: time.Now(),
+		billing: make(chan struct{}, billsAtOnce),
 	}
 	p.bodies.New = func() any { return new([]byte) }
 	p.answers.New = func() any { b := make([]byte, 0, readSize); return &b }

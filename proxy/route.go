@@ -26,6 +26,7 @@ func (p *Proxy) routes() *http.ServeMux {
 			"/key":            p.showKey,
 			"/credits":        p.showCredits,
 			"/receipts/{id}":  p.showReceipt,
+			"/bills/{month}":  p.showBill,
 		} {
 			mux.HandleFunc("GET "+prefix+path, p.forHolder(ask))
 			mux.HandleFunc(prefix+path, p.refuseMethod("GET"))
