@@ -98,9 +98,6 @@ const whatIsHere = "this is the operator's listener, with GET /healthz, /readyz 
 
 // gate lets who has the token into the admin API.
 func (h *handler) gate(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		boundBody(w, time.Now().Add(bodyTimeout))
-	}
 	if h.authorized(r) {
 		h.api.ServeHTTP(w, r)
 		return

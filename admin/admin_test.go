@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -159,38 +158,6 @@ func TestOptionsAreChecked(t *testing.T) {
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("New with %s must fail", name)
-		}
-	}
-}
-
-// deadlines is an answer of a connection whose reading can be bounded.
-type deadlines struct {
-	*httptest.ResponseRecorder
-	until []time.Time
-}
-
-func (d *deadlines) SetReadDeadline(t time.Time) error { d.until = append(d.until, t); return nil }
-
-// A body that does not come keeps no connection: not that of a stranger, whose body nobody reads, nor an operator's.
-func TestWaitForABodyIsBounded(t *testing.T) {
-	h := newHandler(t, "secret", ready)
-	for _, tt := range []struct {
-		name, authorization, body string
-		bounded, freed            bool
-	}{
-		{"a stranger's", "", `{"id": "acme"}`, true, false},
-		{"an operator's, until it has come", "Bearer secret", `{"id": "acme"}`, true, true},
-		{"none", "Bearer secret", "", false, true},
-	} {
-		r := httptest.NewRequest(http.MethodPost, "/admin/v1/accounts", strings.NewReader(tt.body))
-		r.Header.Set("Authorization", tt.authorization)
-		d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-		h.ServeHTTP(d, r)
-		if bounded := len(d.until) > 0 && !d.until[0].IsZero(); bounded != tt.bounded {
-			t.Errorf("%s: deadlines %v", tt.name, d.until)
-		}
-		if freed := len(d.until) > 0 && d.until[len(d.until)-1].IsZero(); freed != tt.freed {
-			t.Errorf("%s: deadlines %v", tt.name, d.until)
 		}
 	}
 }

@@ -21,12 +21,8 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-const (
-	// maxBody bounds what an operator sends: a key with its lists is a few KiB.
-	maxBody = 1 << 20
-	// bodyTimeout is how long it may take to come: who sends nothing would keep a connection for ever.
-	bodyTimeout = 30 * time.Second
-)
+// maxBody bounds what an operator sends: a key with its lists is a few KiB.
+const maxBody = 1 << 20
 
 // call is one request of an operator.
 type call struct {
@@ -44,16 +40,10 @@ func invalid(format string, args ...any) error {
 
 var errTooLarge = fmt.Errorf("the body is larger than %d bytes", maxBody)
 
-// boundBody bounds the wait for a body, also where nobody reads it: the server does, at the end. The zero time: it has come.
-func boundBody(w http.ResponseWriter, until time.Time) {
-	_ = http.NewResponseController(w).SetReadDeadline(until) // what has no deadlines is no server
-}
-
 // read takes the body, a JSON object, into what into points at. No body is an empty one. What it does not know, or is told
 // twice, it refuses: who misspells a limit must not get a key without it.
 func (c *call) read(into any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
-	boundBody(c.w, time.Time{})
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

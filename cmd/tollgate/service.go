@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -51,17 +52,11 @@ type service struct {
 // and are settled. A signal on cut ends the drain; what was delivered until then is charged.
 func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 	failed, errorLog := make(chan error, 2), zap.NewStdLog(s.log.Named("http"))
-	public := &http1.Server{
-		Handler: s.proxy, HeadTimeout: headTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHead: maxHead,
-		ErrorLog: errorLog,
-	}
+	public := newServer(s.proxy, errorLog)
 	serve(public, s.public, failed)
 	defer public.Close() // after Shutdown there is nothing left to close
 	if s.admin != nil {
-		admin := &http.Server{
-			Handler: s.adminHandler, ReadHeaderTimeout: headTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHead,
-			ErrorLog: errorLog,
-		}
+		admin := newServer(s.adminHandler, errorLog)
 		// The admin side stays up during the drain: it tells that there is one.
 		serve(admin, s.admin, failed)
 		defer s.closeAdmin(context.WithoutCancel(ctx), admin)
@@ -74,8 +69,15 @@ func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 	return errors.Join(failure, s.drain(context.WithoutCancel(ctx), public, cut))
 }
 
+func newServer(handler http.Handler, errorLog *log.Logger) *http1.Server {
+	return &http1.Server{
+		Handler: handler, HeadTimeout: headTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, MaxHead: maxHead,
+		ErrorLog: errorLog,
+	}
+}
+
 // closeAdmin lets what operators have asked for end: whoever is cut off does not know whether it is booked.
-func (s *service) closeAdmin(ctx context.Context, admin *http.Server) {
+func (s *service) closeAdmin(ctx context.Context, admin *http1.Server) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	if err := admin.Shutdown(ctx); err != nil {
