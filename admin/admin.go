@@ -1,6 +1,7 @@
 // Package admin is the operator's HTTP side, on a listener of its own: whether
-// the process lives, whether it is ready, its metrics, and behind a bearer
-// token the admin API (api.go). It knows nothing of the data plane.
+// the process lives, whether it is ready, its metrics, behind a bearer token the
+// admin API (api.go), and the console (console.go), pages that use what else is
+// there. It knows nothing of the data plane.
 package admin
 
 import (
@@ -33,6 +34,9 @@ type Options struct {
 	Token string
 	// Ledger is what the admin API works on. Required with a token.
 	Ledger *ledger.Ledger
+	// Calls is the data plane, for the console's playground and what it shows to
+	// key holders. Without it the console is the operator's alone.
+	Calls http.Handler
 	// Logger may be nil.
 	Logger *zap.Logger
 }
@@ -44,8 +48,9 @@ type handler struct {
 	api   http.Handler
 }
 
-// New returns the handler: /healthz, /readyz and /metrics are open to whoever
-// reaches the listener, everything else asks for the token.
+// New returns the handler: /healthz, /readyz, /metrics and the console's pages
+// are open to whoever reaches the listener, what these ask for takes a key, and
+// everything else the token.
 func New(o Options) (http.Handler, error) {
 	if o.Ready == nil || o.Gatherer == nil {
 		return nil, errors.New("admin: Ready and Gatherer are required")
@@ -64,6 +69,7 @@ func New(o Options) (http.Handler, error) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(o.Logger), ErrorHandling: promhttp.ContinueOnError,
 	}))
+	mux.Handle(consolePrefix+"/", console(o.Calls))
 	mux.HandleFunc("/", h.gate)
 	return mux, nil
 }
@@ -94,10 +100,14 @@ func reasons(err error) []string { return strings.Split(err.Error(), "\n") }
 
 // whatIsHere is for who has taken this listener for that of the data plane, too.
 const whatIsHere = "this is the operator's listener, with GET /healthz, /readyz and /metrics, and the admin API under " + prefix +
-	" (GET " + prefix + "/openapi.yaml describes it); API calls of clients go to the address of `listen` in the configuration"
+	" (GET " + prefix + "/openapi.yaml describes it), and a console for the browser at " + consolePrefix + "/; API calls of clients go to the address of `listen` in the configuration"
 
-// gate lets who has the token into the admin API.
+// gate lets who has the token into the admin API, and shows browsers the console.
 func (h *handler) gate(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, consolePrefix+"/", http.StatusSeeOther)
+		return
+	}
 	if h.authorized(r) {
 		h.api.ServeHTTP(w, r)
 		return

@@ -174,6 +174,11 @@ type ModelPrice struct {
 	Until       *time.Time        `json:"until,omitempty"`
 }
 
+// For reports whether it is the price of an endpoint's calls.
+func (p ModelPrice) For(e *Endpoint) bool {
+	return len(p.Endpoints) == 0 || slices.Contains(p.Endpoints, e.Class)
+}
+
 // ModelTier is the rates for one size of request. Input and Output are ranges
 // such as "[0,32000)", empty where any size will do.
 type ModelTier struct {

@@ -62,13 +62,15 @@ func (c *call) askHolder(h http.Header, route holderRoute) (any, error) {
 	return route(c.r, holder)
 }
 
-// modelInfo is a model of GET /v1/models, in OpenAI's form, with its prices.
+// modelInfo is a model of GET /v1/models, in OpenAI's form, with its prices and
+// the routes that serve it.
 type modelInfo struct {
-	ID      string             `json:"id"`
-	Object  string             `json:"object"`
-	Created int64              `json:"created"`
-	OwnedBy string             `json:"owned_by"`
-	Pricing []meter.ModelPrice `json:"pricing"`
+	ID        string             `json:"id"`
+	Object    string             `json:"object"`
+	Created   int64              `json:"created"`
+	OwnedBy   string             `json:"owned_by"`
+	Endpoints []string           `json:"endpoints"`
+	Pricing   []meter.ModelPrice `json:"pricing"`
 }
 
 func (p *Proxy) listModels(r *http.Request, h *ledger.Holder) (any, error) {
@@ -94,25 +96,28 @@ func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
 // describe is a model as a key sees it: served, priced, and allowed.
 func (r *routing) describe(name string, key *ledger.Key) (modelInfo, bool) {
 	served := r.endpointsOf(name)
-	prices := usablePrices(r.book.Rates(name, time.Now()), served, key.Limits.Endpoints)
-	if len(prices) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
+	usable := slices.DeleteFunc(slices.Clone(served), func(e *meter.Endpoint) bool { return !meter.MatchAnyModel(key.Limits.Endpoints, e.Name) })
+	info := modelInfo{ID: name, Object: "model", Endpoints: []string{}}
+	for _, price := range r.book.Rates(name, time.Now()) {
+		if slices.ContainsFunc(usable, price.For) {
+			info.Pricing = append(info.Pricing, price)
+		}
+	}
+	for _, e := range usable {
+		if slices.ContainsFunc(info.Pricing, func(price meter.ModelPrice) bool { return price.For(e) }) {
+			info.Endpoints = append(info.Endpoints, prefixes[0]+e.Path)
+		}
+	}
+	if len(info.Pricing) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
 		return modelInfo{}, false
 	}
-	return modelInfo{ID: name, Object: "model", OwnedBy: r.candidates(name, served[0].API)[0].Name, Pricing: prices}, true
+	info.OwnedBy = r.candidates(name, served[0].API)[0].Name
+	return info, true
 }
 
 // endpointsOf are the endpoints by which an upstream serves the model.
 func (r *routing) endpointsOf(model string) []*meter.Endpoint {
 	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return !r.serves(model, e.API) })
-}
-
-// usablePrices are those of endpoints that are served, and that a key may use.
-func usablePrices(prices []meter.ModelPrice, served []*meter.Endpoint, allowed []string) []meter.ModelPrice {
-	return slices.DeleteFunc(prices, func(price meter.ModelPrice) bool {
-		return !slices.ContainsFunc(served, func(e *meter.Endpoint) bool {
-			return meter.MatchAnyModel(allowed, e.Name) && (len(price.Endpoints) == 0 || slices.Contains(price.Endpoints, e.Class))
-		})
-	})
 }
 
 // keyInfo is GET /v1/key: what the key may do, has done, and what is left of each limit.

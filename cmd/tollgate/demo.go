@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/tollgate/tollgate/admin"
 	"github.com/tollgate/tollgate/config"
 	"github.com/tollgate/tollgate/internal/mockai"
 	"github.com/tollgate/tollgate/ledger"
@@ -27,8 +29,9 @@ func (p *program) demo() *cobra.Command {
 		Use:   "demo",
 		Short: "Everything in one process, to try it out",
 		Long: `Run the proxy with an embedded ledger and a simulated upstream: nothing else is
-needed. It makes an account with money, packs and a key, prints lines to paste,
-and then each request's receipt as it happens. Ctrl-C ends it; nothing is kept.
+needed. It makes an account with money, packs and a key, prints lines to paste
+and where the console is, and then each request's receipt as it happens. Ctrl-C
+ends it; nothing is kept.
 
 With OPENAI_API_KEY set, calls go to OpenAI; TOLLGATE_UPSTREAM is another base
 URL to send them to (with OPENAI_API_KEY as its key, if set). With --json each
@@ -82,36 +85,53 @@ func (p *program) runDemo(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return err
 	}
-	show := &display{program: p, currency: book.Currency()}
+	show, registry := &display{program: p, currency: book.Currency()}, prometheus.NewRegistry()
 	px, err := proxy.New(proxy.Options{
 		Ledger: l, Book: book, Upstreams: scene.upstreams, Policy: policy(cfg), Logger: log,
-		Metrics: proxy.NewMetrics(prometheus.NewRegistry()), OnReceipt: show.receipt, OnRefusal: show.refusal,
+		Metrics: proxy.NewMetrics(registry), OnReceipt: show.receipt, OnRefusal: show.refusal,
 	})
 	if err != nil {
 		return err
 	}
-	listener, err := demoListener(ctx, address)
-	if err != nil {
+	s := &service{log: log, proxy: px}
+	office := admin.Options{Ready: s.readiness(l), Gatherer: registry, Ledger: l, Token: rand.Text(), Calls: px, Logger: log}
+	if err := openDemo(ctx, s, address, office); err != nil {
 		return err
 	}
-	show.intro(scene, listener.Addr().String(), secret)
+	show.intro(scene, s, secret, office.Token)
 	stopSweeper := background(context.WithoutCancel(ctx), func(ctx context.Context) { l.RunSweeper(ctx, sweepEvery(cfg.Ledger.HoldTTL)) })
-	err = (&service{log: log, proxy: px, public: listener}).run(ctx, caught.cut)
+	err = s.run(ctx, caught.cut)
 	stopSweeper()
 	return errors.Join(err, show.summary(context.WithoutCancel(ctx), l))
 }
 
-// demoListener takes the usual port, or a free one if nobody asked for it by name.
-func demoListener(ctx context.Context, address string) (net.Listener, error) {
-	if address != "" {
-		return listen(ctx, address, "--listen")
-	}
+// usualListener listens at a usual address of this machine, or at a free port if that is taken.
+func usualListener(ctx context.Context, address string) (net.Listener, error) {
 	var listener net.ListenConfig
-	l, err := listener.Listen(ctx, "tcp", "127.0.0.1:8080")
+	l, err := listener.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return listener.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	return l, err
+}
+
+// openDemo listens for calls, by the address if there is one, and for whoever looks at the console.
+func openDemo(ctx context.Context, s *service, address string, office admin.Options) (err error) {
+	if s.adminHandler, err = admin.New(office); err != nil {
+		return err
+	}
+	if address != "" {
+		s.public, err = listen(ctx, address, "--listen")
+	} else {
+		s.public, err = usualListener(ctx, "127.0.0.1:8080")
+	}
+	if err != nil {
+		return err
+	}
+	if s.admin, err = usualListener(ctx, "127.0.0.1:8081"); err != nil {
+		return errors.Join(err, s.public.Close())
+	}
+	return nil
 }
 
 // A scene is what the demo plays with: upstreams, their prices and the models
@@ -272,11 +292,12 @@ func (d *display) summary(ctx context.Context, l *ledger.Ledger) error {
 }
 
 // intro says where it is and what to paste.
-func (d *display) intro(s *scene, address, secret string) {
-	base := "http://" + reachable(address) + "/v1"
+func (d *display) intro(s *scene, at *service, secret, token string) {
+	address := at.public.Addr().String()
+	base, console := "http://"+reachable(address)+"/v1", "http://"+at.admin.Addr().String()+"/console/"
 	lines := s.curlLines(base, secret)
 	if d.asJSON {
-		d.line(map[string]any{"type": "demo", "base_url": base, "key": secret, "upstream": s.upstreams[0].BaseURL, "simulated": s.simulated, "curl": lines}, "")
+		d.line(map[string]any{"type": "demo", "base_url": base, "key": secret, "upstream": s.upstreams[0].BaseURL, "simulated": s.simulated, "console": console, "admin_token": token, "curl": lines}, "")
 		return
 	}
 	upstream := "simulated, in this process"
@@ -287,6 +308,7 @@ func (d *display) intro(s *scene, address, secret string) {
 		"base_url", base, "key", secret, "upstream", upstream,
 		"account", fmt.Sprintf("%s, with %s recharge and %s bonus", demoAccount, money(demoRecharge, s.currency), money(demoBonus, s.currency)),
 		"packs", fmt.Sprintf("%d tokens for %s, %d images for %s", demoTokens, s.tokenPack, demoImages, s.imagePack),
+		"console", console+": sign in with the key, or as the operator with "+token,
 	))
 	for _, l := range lines {
 		fmt.Fprintf(d.stdout, "# %s\n%s\n\n", l.What, l.Line)

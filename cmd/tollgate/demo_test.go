@@ -20,6 +20,8 @@ func TestDemo(t *testing.T) {
 	var intro struct {
 		BaseURL string `json:"base_url"`
 		Key     string
+		Console string
+		Token   string `json:"admin_token"`
 		Curl    []curlLine
 	}
 	if err := json.Unmarshal([]byte(b.stdout.line(t, `"type":"demo"`, 1)), &intro); err != nil {
@@ -35,6 +37,11 @@ func TestDemo(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", line.Line+" --fail").CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v\n%s", line.What, err, out)
+		}
+	}
+	for path, secret := range map[string]string{"": "", "v1/key": intro.Key, "../admin/v1/accounts/demo": intro.Token} {
+		if out, err := exec.CommandContext(t.Context(), "curl", "-sf", intro.Console+path, "-H", "Authorization: Bearer "+secret).CombinedOutput(); err != nil {
+			t.Errorf("the console's %s: %v\n%s", path, err, out)
 		}
 	}
 	endpoints := []string{"chat", "chat", "messages", "embeddings", "images"}

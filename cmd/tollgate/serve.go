@@ -109,7 +109,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 		return err
 	}
 	s := &service{log: log, proxy: px}
-	office := admin.Options{Ready: s.readiness(l), Gatherer: registry, Ledger: l, Token: cfg.Admin.Token, Logger: log}
+	office := admin.Options{Ready: s.readiness(l), Gatherer: registry, Ledger: l, Token: cfg.Admin.Token, Calls: px, Logger: log}
 	if err := p.openListeners(ctx, s, cfg, office); err != nil {
 		return err
 	}

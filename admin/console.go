@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+)
+
+// consolePrefix is all that the console needs of the listener: its files, and
+// the calls that it makes for key holders.
+const consolePrefix = "/console"
+
+// consoleFiles are the console as the browser gets it. Nothing builds them.
+//
+//go:embed console
+var consoleFiles embed.FS
+
+// consolePolicy lets the console's own files in and nothing else: whoever signs
+// in types a secret. Pictures may also come from where an upstream keeps them.
+const consolePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: https:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// console serves the console's files, and under /v1 the data plane: what is
+// tried in the playground is a call like any other, and charged like it.
+func console(calls http.Handler) http.Handler {
+	files, err := fs.Sub(consoleFiles, "console")
+	if err != nil {
+		panic(err) // the name of the folder above is wrong
+	}
+	mux := http.NewServeMux()
+	mux.Handle(consolePrefix+"/", http.StripPrefix(consolePrefix, withPolicy(http.FileServerFS(files))))
+	if calls != nil {
+		mux.Handle(consolePrefix+"/v1/", http.StripPrefix(consolePrefix, calls))
+	}
+	return mux
+}
+
+// withPolicy has the browser ask again each time, as the files of the next
+// version have the same names, and keep the page to itself.
+func withPolicy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", consolePolicy)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,101 @@
+// The console: who signs in, and which page is shown.
+//
+//   app.js         signing in, and the pages by their addresses
+//   holder.js      what a key holder sees
+//   playground.js  where models are tried; plays.js, how each kind of them is
+//   operator.js    what an operator sees and does; form.js, how that is asked
+//   bill.js        a month's bill, the same for both
+//   api.js dom.js  the server, and what pages are made of
+
+import { API } from "./api.js";
+import { button, el, problem } from "./dom.js";
+import { holderPages } from "./holder.js";
+import { operatorPages } from "./operator.js";
+
+const stored = "tollgate-secret"; // for this tab alone, until it is closed
+const header = document.getElementById("top");
+const page = document.getElementById("page");
+
+let session = null; // {who, pages, links}
+let turn = 0; // of pages that are shown: one that comes late is not
+
+/** open signs in: a key of an account begins with tg-, all else is the operator's token. */
+async function open(secret) {
+  if (secret.startsWith("tg-")) {
+    const api = new API("v1", secret);
+    const key = await api.get("/key");
+    session = { who: key.name ? `${key.account} · ${key.name}` : key.account, ...holderPages(api) };
+  } else {
+    const api = new API("../admin/v1", secret);
+    await api.get("/accounts?limit=1");
+    session = { who: "operator", ...operatorPages(api) };
+  }
+  sessionStorage.setItem(stored, secret);
+}
+
+function leave() {
+  sessionStorage.removeItem(stored);
+  session = null;
+  location.hash = "";
+  show();
+}
+
+/** show draws the page of the address. */
+async function show() {
+  const mine = ++turn;
+  header.replaceChildren(...head());
+  let content;
+  try {
+    content = session ? await pageAt(location.hash.slice(1) || "/") : entrance();
+  } catch (error) {
+    content = problem(error);
+  }
+  if (mine !== turn) return;
+  page.replaceChildren(content);
+  page.querySelector("[data-first]")?.focus();
+}
+
+function head() {
+  const name = el("a", { class: "name", href: "#/" }, "Tollgate");
+  if (!session) return [name];
+  const at = location.hash || "#/";
+  const links = session.links.map(([text, href]) => el("a", { href, class: at === href || (href !== "#/" && at.startsWith(href)) ? "here" : "" }, text));
+  return [name, el("nav", {}, links), el("span", { class: "who" }, session.who), button("Sign out", leave, "quiet")];
+}
+
+/** pageAt draws the first page whose pattern the address has: with the parts that the pattern catches, and how to draw it again. */
+function pageAt(address) {
+  for (const [pattern, draw] of session.pages) {
+    const found = pattern.exec(address);
+    if (found) return draw(found.slice(1).map((part) => (part === undefined ? undefined : decodeURIComponent(part))), show);
+  }
+  return el("p", { class: "empty" }, "There is no such page.");
+}
+
+function entrance() {
+  const secret = el("input", { type: "password", name: "secret", autocomplete: "off", required: true, "data-first": true, "aria-label": "Key or admin token" });
+  const wrong = el("div");
+  const submit = async (event) => {
+    event.preventDefault();
+    wrong.replaceChildren();
+    try {
+      await open(secret.value.trim());
+      show();
+    } catch (error) {
+      wrong.replaceChildren(problem(error));
+    }
+  };
+  return el("form", { class: "entrance", submit },
+    el("h1", {}, "Sign in"),
+    el("p", {}, "With an API key (tg-…) you see your account's balance, packs and bills, and can try models. With the admin token you run the house."),
+    secret, el("button", { type: "submit" }, "Sign in"), wrong);
+}
+
+async function begin() {
+  const secret = sessionStorage.getItem(stored);
+  if (secret) await open(secret).catch(() => sessionStorage.removeItem(stored));
+  addEventListener("hashchange", show);
+  show();
+}
+
+begin();
