@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Changes compares a running configuration with the next one. Live are
@@ -33,6 +34,7 @@ func (c *Config) Changes(next *Config) (live, restart []string) {
 		{"policy.max_body", c.Policy.MaxBody, next.Policy.MaxBody},
 		{"policy.max_kept_answer", c.Policy.MaxKept, next.Policy.MaxKept},
 		{"policy.timezone", c.Policy.Timezone.String(), next.Policy.Timezone.String()},
+		{"policy.cors_origins", strings.Join(c.Policy.CORSOrigins, " "), strings.Join(next.Policy.CORSOrigins, " ")},
 	} {
 		if setting.old != setting.new {
 			restart = append(restart, setting.name)

@@ -8,14 +8,14 @@ import (
 func TestChanges(t *testing.T) {
 	base := "listen: 127.0.0.1:1\npricing: {currency: CNY, exchange: {USD: 7}, files: [a.yaml]}\nupstreams:\n" +
 		"- {name: a, base_url: 'http://a', models: [m]}\n- {name: b, base_url: 'http://b', models: [m]}\n"
-	next := "listen: 127.0.0.1:2\nledger: {hold_ttl: 1m}\npolicy: {timezone: Asia/Tokyo, quota_status: 402}\npricing: {currency: USD, exchange: {USD: 8}, files: [a.yaml, b.yaml]}\nupstreams:\n" +
+	next := "listen: 127.0.0.1:2\nledger: {hold_ttl: 1m}\npolicy: {timezone: Asia/Tokyo, quota_status: 402, cors_origins: [\"*\"]}\npricing: {currency: USD, exchange: {USD: 8}, files: [a.yaml, b.yaml]}\nupstreams:\n" +
 		"- {name: c, base_url: 'http://c', models: [m]}\n- {name: a, base_url: 'http://a', models: [m, n]}\n"
 	old, now := mustParse(t, base), mustParse(t, next)
 	live, restart := old.Changes(now)
 	if want := []string{"upstream c added", "upstream a changed", "upstream b removed", "pricing.exchange changed", "pricing.files changed"}; !reflect.DeepEqual(live, want) {
 		t.Errorf("live = %q, want %q", live, want)
 	}
-	if want := []string{"listen", "ledger.hold_ttl", "pricing.currency", "policy.quota_status", "policy.timezone"}; !reflect.DeepEqual(restart, want) {
+	if want := []string{"listen", "ledger.hold_ttl", "pricing.currency", "policy.quota_status", "policy.timezone", "policy.cors_origins"}; !reflect.DeepEqual(restart, want) {
 		t.Errorf("restart = %q, want %q", restart, want)
 	}
 
@@ -33,7 +33,7 @@ func TestChanges(t *testing.T) {
 
 // A setting that Changes forgets would be ignored by a reload without a word.
 func TestChangesKnowsEverySetting(t *testing.T) {
-	known := map[string]int{"Config": 9, "Admin": 2, "Ledger": 5, "Archive": 3, "Pricing": 4, "Policy": 8}
+	known := map[string]int{"Config": 9, "Admin": 2, "Ledger": 5, "Archive": 3, "Pricing": 4, "Policy": 9}
 	for _, v := range []any{Config{}, Admin{}, Ledger{}, Archive{}, Pricing{}, Policy{}} {
 		typ := reflect.TypeOf(v)
 		fields := typ.NumField()

@@ -116,6 +116,7 @@ type Policy struct {
 	MaxBody          int64         // bytes of a request
 	MaxKept          int64         // bytes of an answer that is read whole before its head goes out
 	Timezone         *time.Location
+	CORSOrigins      []string // of web pages whose scripts may call; "*" is any
 }
 
 const (

@@ -295,6 +295,14 @@ func (c *Config) readPolicy(s *section) {
 	set(s, "max_body", &p.MaxBody, size(1<<10, 1<<30))
 	set(s, "max_kept_answer", &p.MaxKept, size(64<<10, 1<<30))
 	set(s, "timezone", &p.Timezone, timezone)
+	if e, ok := s.get("cors_origins"); ok {
+		for _, item := range e.value.items() {
+			var page string
+			if assign(item, &page, webOrigin) {
+				p.CORSOrigins = append(p.CORSOrigins, page)
+			}
+		}
+	}
 }
 
 func quotaStatus(s string) (int, error) {

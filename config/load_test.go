@@ -103,7 +103,7 @@ upstreams:
     shared_objects: true
     ignores_max_completion_tokens: true
     weight: 3
-policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body: 512KiB, max_kept_answer: 16MiB, timezone: UTC}
+policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body: 512KiB, max_kept_answer: 16MiB, timezone: UTC, cors_origins: ["https://a.example", "http://localhost:3000"]}
 `)
 	if c.Listen != "127.0.0.1:9000" {
 		t.Errorf("a bare port must be the loopback, got %s", c.Listen)
@@ -116,7 +116,8 @@ policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body:
 		t.Errorf("upstream %+v", u)
 	}
 	p := c.Policy
-	if p.QuotaStatus != 402 || p.OnDisconnect != "cancel" || p.OnAbandoned != "hold" || p.MaxBody != 512<<10 || p.MaxKept != 16<<20 || p.Timezone != time.UTC {
+	if p.QuotaStatus != 402 || p.OnDisconnect != "cancel" || p.OnAbandoned != "hold" || p.MaxBody != 512<<10 || p.MaxKept != 16<<20 || p.Timezone != time.UTC ||
+		!reflect.DeepEqual(p.CORSOrigins, []string{"https://a.example", "http://localhost:3000"}) {
 		t.Errorf("policy %+v", p)
 	}
 }

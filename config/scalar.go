@@ -229,6 +229,15 @@ func baseURL(s string) (string, error) {
 
 var nameForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$`)
 
+// webOrigin is where a web page is from, as browsers write it: https://chat.example.com, or "*" for anywhere.
+func webOrigin(s string) (string, error) {
+	u, err := url.Parse(s)
+	if s == "*" || (err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && s == u.Scheme+"://"+strings.ToLower(u.Host)) {
+		return s, nil
+	}
+	return "", fmt.Errorf("%q: want where a page is from as browsers write it, in lower case and without a path: https://chat.example.com, or \"*\" for any", s)
+}
+
 func name(s string) (string, error) {
 	if !nameForm.MatchString(s) {
 		return "", fmt.Errorf("%q: want a name of letters, digits, '.', '_' and '-', up to 64", s)

@@ -67,8 +67,8 @@ var (
 		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id", "Idempotency-Key")
 	// fromUpstream is what an upstream's answer says to us alone: cookies,
 	// redirections and protocol offers would lead clients past the meter, with the
-	// key that they have of us; the organisation is ours.
-	fromUpstream = privately(nil, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project",
+	// key that they have of us; which web pages may read is ours to say; the organisation is ours.
+	fromUpstream = privately([]string{"Access-Control-"}, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project",
 		"Anthropic-Organization-Id")
 )
 

@@ -18,6 +18,7 @@
 //	              bill.go: what a month came to; quote.go and quote_usage.go:
 //	              what a call would cost
 //	heartbeat.go  keeps the holds of long calls alive
+//	cors.go       lets the scripts of web pages in
 //	patrol.go     looks after silent upstreams and clients that left
 //	transport.go  the way to the upstreams, idle.go the connections that wait for
 //	              their next request; cut.go interrupts it
@@ -65,6 +66,8 @@ type Policy struct {
 	MaxKept int
 	// Timezone is where bare dates and days of the key holder's routes are. Default UTC.
 	Timezone *time.Location
+	// CORSOrigins are the origins of web pages whose scripts may call, "*" for any. Default none.
+	CORSOrigins []string
 }
 
 // Options are the proxy's parts. Ledger, Book and Logger are required.
@@ -194,6 +197,10 @@ func (p *Proxy) Reload(book *meter.Book, upstreams []Upstream) error {
 
 // ServeHTTP answers one request of a client.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.crossOrigin(w.Header(), r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	if path.Clean(r.URL.Path) != r.URL.Path || r.RequestURI == "*" {
 		p.refuseRoute(w, r) // the mux would redirect: no SDK follows that with its body; or answer without an id
 		return

@@ -230,6 +230,7 @@ func policy(cfg *config.Config) proxy.Policy {
 	return proxy.Policy{
 		QuotaStatus: cfg.Policy.QuotaStatus, OnDisconnect: cfg.Policy.OnDisconnect, Drain: cfg.Policy.Drain,
 		DefaultMaxOutput: cfg.Policy.DefaultMaxOutput, MaxBody: cfg.Policy.MaxBody, MaxKept: int(cfg.Policy.MaxKept), Timezone: cfg.Policy.Timezone,
+		CORSOrigins: cfg.Policy.CORSOrigins,
 	}
 }
 
