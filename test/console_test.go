@@ -100,6 +100,15 @@ func TestPlaygroundIsChargedLikeTheAPI(t *testing.T) {
 	equal(t, "the books balance", w.verb("audit").Get("ok").Bool(), true)
 }
 
+// An answer that is stopped is charged for what the upstream says it used, and the receipt comes when that is known.
+func TestPlaygroundIsStopped(t *testing.T) {
+	w, p, key := acme(t)
+	seen := atConsole(t, p, "stopped", key)
+	requireSeen(t, "what was stopped", seen.Get("said"), "Stopped. What was generated until then is charged.", "Fee 0.0025 CNY")
+	requireSeen(t, "what came after it", seen.Get("afterwards"), "And now a short one.", "Hello")
+	equal(t, "fee of the stopped call", w.verb("journal", "acme", "--type", "charge").Get("0.fee").String(), "0.0025")
+}
+
 // A name or a reason that looks like HTML is shown as it is.
 func TestConsoleShowsMarkupAsText(t *testing.T) {
 	w, p, _ := acme(t)

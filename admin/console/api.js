@@ -31,7 +31,7 @@ export class API {
         body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch (error) {
-      if (error.name === "AbortError") throw error;
+      if (signal?.aborted) throw error;
       throw new Failure("Tollgate cannot be reached.");
     }
     if (!answer.ok) throw await failure(answer);

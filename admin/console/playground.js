@@ -95,18 +95,19 @@ class Playground {
     const answered = el("div", { class: "answer", "aria-live": "polite" });
     const receipt = el("div");
     this.said.append(el("div", { class: "asked" }, text), answered, receipt);
-    this.running = new AbortController();
+    const stop = new AbortController();
+    this.running = stop;
     this.text.value = "";
     this.most.replaceChildren();
     this.busy(true);
     let id = null;
     try {
-      const answer = await this.api.send("POST", this.path.slice("/v1".length), body, { signal: this.running.signal });
+      const answer = await this.api.send("POST", this.path.slice("/v1".length), body, { signal: stop.signal });
       id = answer.headers.get("x-request-id");
       if (play.show) answered.append(play.show(await answer.json()));
       else turns.push({ role: "user", content: text }, { role: "assistant", content: await this.follow(answer, play, answered) });
     } catch (error) {
-      answered.append(error.name === "AbortError" ? el("p", { class: "note" }, "Stopped. What was generated until then is charged.") : problem(error));
+      answered.append(stop.signal.aborted ? el("p", { class: "note" }, "Stopped. What was generated until then is charged.") : problem(error));
     }
     if (this.turns === turns) this.busy(false); // else it was begun anew
     if (id) receipt.append(await this.receipt(id));

@@ -114,6 +114,18 @@ const cases = {
     return { account, quote, talk, picture, vector, bill: seen("main") };
   },
 
+  async stopped() {
+    await signIn(process.env.SECRET);
+    await go("#/playground");
+    const sent = tryModel("gpt-4o", "mock:usage=100,50;chunks=20;delay=50ms tell me a long story");
+    while (seen(".answer") === "") await new Promise((resolve) => { setTimeout(resolve, 10); });
+    all(".playground button").find((b) => b.textContent === "Stop").click();
+    await sent;
+    const said = seen(".said");
+    await tryModel("gpt-4o", "And now a short one.");
+    return { said, afterwards: seen(".said") };
+  },
+
   /** What comes from elsewhere is text, whatever it looks like. */
   async markup() {
     await signIn(process.env.SECRET);
