@@ -254,11 +254,11 @@ func (l *Ledger) RevokeKey(ctx context.Context, account, id string) error {
 	return r.notFound("key " + id)
 }
 
-// Authenticate tells whose a credential is, for the key holder's own routes.
-// A *Refusal is returned for what Reserve would refuse whatever the request:
-// unknown, revoked or expired key, suspended account, other network. Nor is a
-// Redis asked that is known to be away: ErrUnavailable.
-func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Addr) (*Holder, error) {
+// Authenticate checks a credential, in one trip, and returns what is left to its
+// holder. A *Refusal is returned for what Reserve would refuse whatever the
+// request: unknown, revoked or expired key, suspended account, other network. Nor
+// is a Redis asked that is known to be away: ErrUnavailable.
+func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Addr) (*Standing, error) {
 	if !c.valid() {
 		return nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
 	}
@@ -274,6 +274,18 @@ func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Ad
 	if r.text(0) == "NO" {
 		return nil, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
 	}
+	standing := r.standing(2)
+	standing.OfNoModel = true
+	return &standing, r.problem()
+}
+
+// Holder authenticates a credential and reads whose it is: the key and its
+// account, for the key holder's own routes. Its errors are those of Authenticate.
+func (l *Ledger) Holder(ctx context.Context, c Credential, client netip.Addr) (*Holder, error) {
+	standing, err := l.Authenticate(ctx, c, client)
+	if err != nil {
+		return nil, err
+	}
 	s, err := l.state(ctx, c.Account)
 	if err != nil {
 		return nil, err
@@ -283,10 +295,11 @@ func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Ad
 		return nil, err
 	}
 	account, err := s.account()
-	h := &Holder{Key: key, Account: account, Standing: r.standing(2)}
-	h.Standing.OfNoModel = true
-	key.Requests, key.Tokens = h.Standing.Requests, h.Standing.Tokens
-	return h, errors.Join(err, r.problem())
+	if err != nil {
+		return nil, err
+	}
+	key.Requests, key.Tokens = standing.Requests, standing.Tokens
+	return &Holder{Key: key, Account: account, Standing: *standing}, nil
 }
 
 // key reads one key; see lua/use.lua for the fields.

@@ -370,7 +370,7 @@ func TestKeysAreListed(t *testing.T) {
 		t.Errorf("keys %+v", keys)
 	}
 	credential, _ := ParseCredential(secret)
-	holder, err := f.ledger.Authenticate(f.ctx(), credential, netip.MustParseAddr("10.9.9.9"))
+	holder, err := f.ledger.Holder(f.ctx(), credential, netip.MustParseAddr("10.9.9.9"))
 	f.must(err)
 	if holder.Key.ID != made.ID || holder.Account.ID != "acme" {
 		t.Errorf("authenticated as %+v of %+v", holder.Key, holder.Account)

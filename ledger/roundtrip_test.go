@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -45,7 +46,10 @@ func TestOneRoundTripEach(t *testing.T) {
 	count.are(t, "fcall")
 	_ = f.refused(key, cost(f, "100"))
 	count.are(t, "fcall")
-	if want := []string{"reserve", "settle", "reserve", "extend", "release", "reserve"}; !slices.Equal(observed, want) {
+	_, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{}) // of a long body, before the rest of it is taken
+	f.must(err)
+	count.are(t, "fcall")
+	if want := []string{"reserve", "settle", "reserve", "extend", "release", "reserve", "authenticate"}; !slices.Equal(observed, want) {
 		t.Errorf("observed %v, want %v", observed, want)
 	}
 }

@@ -288,12 +288,12 @@ func (r *requestReader) addDeclared(kind string, uses, found int64) {
 	case "computer_toolset", "browser_toolset", "mcp_toolset":
 		q.Ceiling[Input] += toolsetTokens
 	case webSearch:
-		q.Tools = append(q.Tools, ToolUse{Tool: webSearch, Dimension: Search, Count: uses})
+		q.addTool(ToolUse{Tool: webSearch, Dimension: Search, Count: uses})
 		q.Ceiling[Input] += builtInTokens + uses*searchTokens
 	case "web_fetch":
 		q.Ceiling[Input] += builtInTokens + uses*found
 	case codeExecution:
-		q.Tools = append(q.Tools, ToolUse{Tool: codeExecution, Dimension: SessionMS, Count: containerMS})
+		q.addTool(ToolUse{Tool: codeExecution, Dimension: SessionMS, Count: containerMS})
 		q.Ceiling[Input] += builtInTokens + usualUses*searchTokens
 	default:
 		r.fail("tools", "Unsupported tool type: '%.100s': what it costs is not known here.", kind)

@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"strings"
 	"unicode"
 )
@@ -385,8 +386,20 @@ func (r *Request) addSearch(engine string) {
 	if engine != "" {
 		use.Attributes = Attributes{"engine": bounded(engine)}
 	}
-	r.Tools = append(r.Tools, use)
+	r.addTool(use)
 	r.Ceiling[Input] += searchTokens
+}
+
+// addTool notes what a hosted tool may be called for. One that is declared twice is one with
+// both counts: a quote has a line for each, and so many lines as are declared cannot be booked.
+func (r *Request) addTool(use ToolUse) {
+	for i := range r.Tools {
+		if other := &r.Tools[i]; other.Tool == use.Tool && other.Dimension == use.Dimension && maps.Equal(other.Attributes, use.Attributes) {
+			other.Count += use.Count
+			return
+		}
+	}
+	r.Tools = append(r.Tools, use)
 }
 
 // webSearch is the hosted tool's name in the price tables.

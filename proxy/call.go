@@ -467,17 +467,15 @@ func (c *call) hideFromStrangers(err error) *apiError {
 	if e.code == codeInvalidKey || e.status == http.StatusServiceUnavailable {
 		return e
 	}
-	holder, err := c.authenticate()
-	if err != nil {
+	if e.standing, err = c.authenticate(); err != nil {
 		c.trouble = err
 		return c.asAPIError(err)
 	}
-	e.standing = &holder.Standing
 	return e
 }
 
 // authenticate asks the ledger for the key alone.
-func (c *call) authenticate() (*ledger.Holder, error) {
+func (c *call) authenticate() (*ledger.Standing, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
 	return c.proxy.ledger.Authenticate(ctx, c.credential, clientAddr(c.r))

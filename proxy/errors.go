@@ -253,6 +253,8 @@ func (c *call) asAPIError(err error) *apiError {
 		return c.errUnpriced()
 	case errors.Is(err, meter.ErrAmountRange):
 		return errInvalidRequest("", "The request could cost more than one request can be charged; lower "+c.limitName()+" or the number of choices.")
+	case errors.Is(err, ledger.ErrInvalid):
+		return errInvalidRequest("", "The request cannot be paid for as it is: "+err.Error()+".")
 	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrClock):
 		return errMetering()
 	}

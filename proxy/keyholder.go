@@ -54,7 +54,7 @@ func (c *call) askHolder(h http.Header, route holderRoute) (any, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
 	c.r = c.r.WithContext(ctx)
-	holder, err := c.authenticate()
+	holder, err := c.proxy.ledger.Holder(ctx, c.credential, clientAddr(c.r))
 	if err != nil {
 		return nil, err
 	}

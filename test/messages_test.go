@@ -104,6 +104,18 @@ func TestMessagesWithSearch(t *testing.T) {
 	w.requireSettled("acme")
 }
 
+// Tools that are declared many times over are one line of the quote: a line for each could not be booked.
+func TestMessagesWithManyTools(t *testing.T) {
+	w, p, key := claude(t, "")
+	w.verb("topup", "acme", "100")
+	tools := strings.Repeat(`,{"type":"web_search_20250305","name":"web_search","max_uses":1}`, 70)
+	r := p.message(key, message("usage=100,50", `"tools":[`+tools[1:]+`]`))
+	requireHeaders(t, r.header, "x-tollgate-cost", "0.1035")
+	quote := p.post("/v1/quote?endpoint="+messagesPath, key, message("usage=100,50", `"tools":[`+tools[1:]+`]`))
+	equal(t, "searches held", quote.get(`lines.#(dimension=="search").quantity`).Int(), 70)
+	w.requireSettled("acme")
+}
+
 // P7, and P6: the bytes of a stream are the upstream's, and its last word is billed.
 func TestMessageStreams(t *testing.T) {
 	w, p, key := claude(t, "")
