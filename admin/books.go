@@ -36,7 +36,11 @@ func (a *api) journal(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return document{"application/json", func(w io.Writer) error { return a.ledger.WriteJournal(c.Context(), c.account(), q, w) }}, nil
+	return document{"application/json", func(w io.Writer) error {
+		ctx, done := c.attended()
+		defer done()
+		return a.ledger.WriteJournal(ctx, c.account(), q, w)
+	}}, nil
 }
 
 func (a *api) journalQuery(c *call) (q ledger.JournalQuery, err error) {
@@ -70,7 +74,9 @@ func (a *api) bill(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	bill, err := a.ledger.Bill(c.Context(), c.account(), month)
+	ctx, done := c.attended()
+	defer done()
+	bill, err := a.ledger.Bill(ctx, c.account(), month)
 	switch format := c.given["format"]; {
 	case err != nil:
 		return nil, err
@@ -84,4 +90,8 @@ func (a *api) bill(c *call) (any, error) {
 }
 
 // audit is of an account or of all. Books that do not balance are an answer, not an error.
-func (a *api) audit(c *call) (any, error) { return a.ledger.Audit(c.Context(), c.account()) }
+func (a *api) audit(c *call) (any, error) {
+	ctx, done := c.attended()
+	defer done()
+	return a.ledger.Audit(ctx, c.account())
+}

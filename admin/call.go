@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,8 +22,12 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// maxBody bounds what an operator sends: a key with its lists is a few KiB.
-const maxBody = 1 << 20
+const (
+	// maxBody bounds what an operator sends: a key with its lists is a few KiB.
+	maxBody = 1 << 20
+	// lookEvery is how often a walk through a journal looks whether somebody still waits for it.
+	lookEvery = 250 * time.Millisecond
+)
 
 // call is one request of an operator.
 type call struct {
@@ -32,6 +37,32 @@ type call struct {
 }
 
 func (c *call) account() string { return c.PathValue("account") }
+
+// attended is the request's context while its client waits: whoever reloads a
+// page, or gives up, must not leave a walk through the whole journal behind.
+func (c *call) attended() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(c.Context())
+	server, asks := c.w.(interface{ ClientGone() bool })
+	if !asks {
+		return ctx, cancel // net/http's ends the context itself
+	}
+	go func() {
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+				if server.ClientGone() {
+					cancel()
+					return
+				}
+			}
+		}
+	}()
+	return ctx, cancel
+}
 
 // invalid is an error of what was sent, which says what would be right.
 func invalid(format string, args ...any) error {

@@ -416,9 +416,9 @@ func (c *call) withhold() {
 // ledger's word is a receipt that is pending. Without one, a ledger that is away
 // is tried for a while; after that the hold is the sweeper's.
 func (c *call) settle(usage meter.Usage) (err error) {
+	settlement := c.settlement(usage) // what panics in here is not resolved yet
 	c.resolved.Store(true)
 	defer c.observeHold()
-	settlement := c.settlement(usage)
 	c.learnExcess(&usage)
 	began, pause := time.Now(), 50*time.Millisecond
 	for {

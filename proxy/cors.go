@@ -15,7 +15,7 @@ func (p *Proxy) crossOrigin(h http.Header, r *http.Request) (preflight bool) {
 	if len(allowed) == 0 || origin == "" {
 		return false
 	}
-	h.Add("Vary", "Origin")
+	h.Set("Vary", "Origin")
 	if !slices.Contains(allowed, origin) && !slices.Contains(allowed, "*") {
 		return false
 	}
@@ -25,7 +25,7 @@ func (p *Proxy) crossOrigin(h http.Header, r *http.Request) (preflight bool) {
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
-	h.Add("Vary", "Access-Control-Request-Headers")
+	h.Set("Vary", "Origin, Access-Control-Request-Headers")
 	h.Set("Access-Control-Allow-Methods", "GET, POST")
 	h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers")) // "*" would not let Authorization in
 	h.Set("Access-Control-Max-Age", "7200")

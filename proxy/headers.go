@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,7 +89,11 @@ func passHeaders(to, from http.Header, not private) {
 
 // copyAnswerHeaders takes over the upstream's headers, under our own request id.
 func copyAnswerHeaders(to, from http.Header, requestID string, api meter.API) {
+	ours := to["Vary"]
 	passHeaders(to, from, fromUpstream)
+	if ours != nil { // it is the one header that both have a say in
+		to["Vary"] = slices.Concat(ours, from["Vary"])
+	}
 	for _, name := range requestIDs(api) {
 		if id := from[name]; id != nil {
 			to["X-Upstream-Request-Id"] = id

@@ -62,13 +62,27 @@ func TestUpstreamCannotSpeakInOurName(t *testing.T) {
 	from := http.Header{
 		"X-Request-Id": {"theirs"}, "X-Tollgate-Cost": {"0"}, "Set-Cookie": {"c"}, "Alt-Svc": {"h3"}, "Openai-Processing-Ms": {"7"},
 		"Location": {"https://x"}, "Refresh": {"0; url=https://x"}, "Strict-Transport-Security": {"max-age=1"},
-		"Openai-Organization": {"ours"}, "Openai-Project": {"ours"}, "Anthropic-Organization-Id": {"ours"}, "Connection": {"close, X-Hop"}, "X-Hop": {"1"},
+		"Openai-Organization": {"ours"}, "Openai-Project": {"ours"}, "Anthropic-Organization-Id": {"ours"}, "Access-Control-Allow-Origin": {"*"}, "Connection": {"close, X-Hop"}, "X-Hop": {"1"},
 	}
 	maps.Copy(from, hopByHop)
 	to := http.Header{}
 	copyAnswerHeaders(to, from, "ours", meter.OpenAI)
 	if want := (http.Header{"X-Request-Id": {"ours"}, "X-Upstream-Request-Id": {"theirs"}, "Openai-Processing-Ms": {"7"}}); !reflect.DeepEqual(to, want) {
 		t.Errorf("got  %v\nwant %v", to, want)
+	}
+}
+
+// What an answer varies by, of two that know of something.
+func TestVaryIsOursAndTheUpstreams(t *testing.T) {
+	for _, ours := range [][]string{nil, {"Origin"}} {
+		to := http.Header{}
+		if ours != nil {
+			to["Vary"] = ours
+		}
+		copyAnswerHeaders(to, http.Header{"Vary": {"Accept-Encoding"}}, "ours", meter.OpenAI)
+		if want := append(ours, "Accept-Encoding"); !reflect.DeepEqual(to["Vary"], want) {
+			t.Errorf("%q, want %q", to["Vary"], want)
+		}
 	}
 }
 

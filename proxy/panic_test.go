@@ -62,6 +62,15 @@ func TestAPanicAtTheEnd(t *testing.T) {
 	}
 }
 
+// What could not be priced is not settled yet: the end of the call still has to see to its hold.
+func TestAPanicInPricingLeavesTheHoldToTheEnd(t *testing.T) {
+	c := brokenCall(idleProxy())
+	panics(t, "settling without prices", func() { _ = c.settle(meter.Usage{}) })
+	if c.resolved.Load() {
+		t.Error("the hold counts as settled or released, and is neither")
+	}
+}
+
 func TestOneCallsFaultIsNoOthers(t *testing.T) {
 	p := idleProxy()
 	for range 10 {

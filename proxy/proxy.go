@@ -198,6 +198,7 @@ func (p *Proxy) Reload(book *meter.Book, upstreams []Upstream) error {
 // ServeHTTP answers one request of a client.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.crossOrigin(w.Header(), r) {
+		w.Header().Set("X-Request-Id", ledger.NewRequestID())
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -16,6 +16,9 @@ func TestPagesThatMayCall(t *testing.T) {
 	equal(t, "who may", preflight.header.Get("Access-Control-Allow-Origin"), page)
 	equal(t, "with which headers", preflight.header.Get("Access-Control-Allow-Headers"), "authorization,content-type,x-stainless-lang")
 	equal(t, "by which methods", preflight.header.Get("Access-Control-Allow-Methods"), "GET, POST")
+	if preflight.header.Get("x-request-id") == "" {
+		t.Error("a preflight's answer has no id")
+	}
 	for name, r := range map[string]reply{
 		"an answer":  p.post(chatPath, key, chat("gpt-4o", "usage=100,50"), "Origin", page),
 		"a stream":   p.post(chatPath, key, chat("gpt-4o", "usage=100,50", streamed), "Origin", page),

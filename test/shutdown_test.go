@@ -74,20 +74,30 @@ func TestSecondSignalCutsACallThatWaits(t *testing.T) {
 	w.requireNoCharge("acme")
 }
 
-// A client that takes nothing of its stream does not keep the process, or its own hold.
+// A client that takes nothing of its stream does not keep the process, or its own hold: wherever it called.
 func TestSecondSignalWithAClientThatDoesNotRead(t *testing.T) {
-	w, p, key := acme(t)
-	conn := p.dial()
-	body := chat("gpt-4o", "usage=100,50;bytes=40000000;chunks=400", streamed)
-	say(t, conn, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		chatPath, key, len(body), body))
-	eventually(t, "the upstream cannot go on", w.up.stuck())
-	p.signal(syscall.SIGTERM)
-	eventually(t, "readyz fails", func() bool { return p.adminStatus("/readyz") != 200 })
-	p.signal(syscall.SIGTERM)
-	equal(t, "exit code", p.wait(), 0)
-	w.requireSettled("acme")
-	equal(t, "charges", len(w.entries("acme", "charge")), 1)
+	for name, at := range map[string]struct {
+		listener func(*process) *process
+		path     string
+	}{
+		"a client":                 {func(p *process) *process { return p }, chatPath},
+		"the console's playground": {(*process).office, "/console" + chatPath},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, p, key := acme(t)
+			conn := at.listener(p).dial()
+			body := chat("gpt-4o", "usage=100,50;bytes=40000000;chunks=400", streamed)
+			say(t, conn, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+				at.path, key, len(body), body))
+			eventually(t, "the upstream cannot go on", w.up.stuck())
+			p.signal(syscall.SIGTERM)
+			eventually(t, "readyz fails", func() bool { return p.adminStatus("/readyz") != 200 })
+			p.signal(syscall.SIGTERM)
+			equal(t, "exit code", p.wait(), 0)
+			w.requireSettled("acme")
+			equal(t, "charges", len(w.entries("acme", "charge")), 1)
+		})
+	}
 }
 
 // A client that sends its request byte by byte does not keep the process.

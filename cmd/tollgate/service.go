@@ -55,18 +55,20 @@ func (s *service) run(ctx context.Context, cut <-chan struct{}) error {
 	public := newServer(s.proxy, errorLog)
 	serve(public, s.public, failed)
 	defer public.Close() // after Shutdown there is nothing left to close
+	expire := public.Expire
 	if s.admin != nil {
 		admin := newServer(s.adminHandler, errorLog)
 		// The admin side stays up during the drain: it tells that there is one.
 		serve(admin, s.admin, failed)
 		defer s.closeAdmin(context.WithoutCancel(ctx), admin)
+		expire = func() { public.Expire(); admin.Expire() } // the console's playground is served there
 	}
 	var failure error
 	select {
 	case <-ctx.Done():
 	case failure = <-failed:
 	}
-	return errors.Join(failure, s.drain(context.WithoutCancel(ctx), public, cut))
+	return errors.Join(failure, s.drain(context.WithoutCancel(ctx), public, expire, cut))
 }
 
 func newServer(handler http.Handler, errorLog *log.Logger) *http1.Server {
@@ -81,8 +83,14 @@ func (s *service) closeAdmin(ctx context.Context, admin *http1.Server) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	if err := admin.Shutdown(ctx); err != nil {
-		s.log.Warn("requests to the admin API were cut off", zap.Error(err))
+		s.log.Warn("requests to the admin side were cut off", zap.Error(err))
 		_ = admin.Close()
+	}
+	s.proxy.Abort() // a call of the console may have been on its way in when the others had ended
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cutTimeout)
+	defer cancel()
+	if err := s.proxy.Wait(ctx); err != nil {
+		s.log.Error("calls of the console did not end: their holds are left to the sweeper", zap.Error(err))
 	}
 }
 
@@ -95,7 +103,9 @@ func serve(server interface{ Serve(net.Listener) error }, l net.Listener, failed
 	}()
 }
 
-func (s *service) drain(ctx context.Context, public *http1.Server, cut <-chan struct{}) error {
+// drain lets the calls end. If that is cut, clients that have not read what they
+// were told by then are given up by expire.
+func (s *service) drain(ctx context.Context, public *http1.Server, expire func(), cut <-chan struct{}) error {
 	s.log.Info("draining: no new calls, those in flight end; a second signal cuts them")
 	s.draining.Store(true)
 	s.proxy.SetDraining(true)
@@ -110,7 +120,7 @@ func (s *service) drain(ctx context.Context, public *http1.Server, cut <-chan st
 	}
 	s.log.Warn("the drain is cut: calls in flight are charged for what was delivered, or released")
 	s.proxy.Abort()
-	defer time.AfterFunc(tellTimeout, public.Expire).Stop() // a call may be waiting for its client
+	defer time.AfterFunc(tellTimeout, expire).Stop() // a call may be waiting for its client
 	select {
 	case err := <-drained:
 		return err
