@@ -69,7 +69,11 @@ func New(o Options) (http.Handler, error) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		ErrorLog: zap.NewStdLog(o.Logger), ErrorHandling: promhttp.ContinueOnError,
 	}))
-	mux.Handle(consolePrefix+"/", console(o.Calls))
+	what := about{Timezone: "UTC"}
+	if o.Ledger != nil {
+		what = about{o.Ledger.Timezone().String(), o.Ledger.Currency()}
+	}
+	mux.Handle(consolePrefix+"/", console(what, o.Calls))
 	mux.HandleFunc("/", h.gate)
 	return mux, nil
 }

@@ -20,15 +20,23 @@ var consoleFiles embed.FS
 const consolePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: https:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// console serves the console's files, and under /v1 the data plane: what is
-// tried in the playground is a call like any other, and charged like it.
-func console(calls http.Handler) http.Handler {
+// about is what the console has to know before anybody signs in, and also
+// while Redis is away.
+type about struct {
+	Timezone string `json:"timezone"` // in which days and months are, here and in what it asks for
+	Currency string `json:"currency"`
+}
+
+// console serves the console's files, what it has to know, and under /v1 the data
+// plane: what is tried in the playground is a call like any other, and charged like it.
+func console(a about, calls http.Handler) http.Handler {
 	files, err := fs.Sub(consoleFiles, "console")
 	if err != nil {
 		panic(err) // the name of the folder above is wrong
 	}
 	mux := http.NewServeMux()
 	mux.Handle(consolePrefix+"/", http.StripPrefix(consolePrefix, withPolicy(http.FileServerFS(files))))
+	mux.HandleFunc("GET "+consolePrefix+"/about", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, a) })
 	if calls != nil {
 		mux.Handle(consolePrefix+"/v1/", http.StripPrefix(consolePrefix, calls))
 	}

@@ -7,8 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tollgate/tollgate/ledger"
 )
 
 // withCalls is the handler with a data plane that says what it was asked.
@@ -91,6 +94,26 @@ func TestConsoleCallsTheDataPlane(t *testing.T) {
 	}
 	if got := get(withCalls(t, nil), "/console/v1/models", ""); got.Code != http.StatusNotFound {
 		t.Errorf("without a data plane: %d", got.Code)
+	}
+}
+
+// Days and months are the ledger's, wherever the browser is; that is known to whoever asks, also while Redis is away.
+func TestConsoleKnowsTheLedgersDays(t *testing.T) {
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.Open(t.Context(), ledger.Options{URL: ledger.Embedded, Currency: "CNY", Timezone: zone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	h, err := New(Options{Ready: ready, Gatherer: prometheus.NewRegistry(), Ledger: l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := get(h, "/console/about", "").Body.String(); got != `{"timezone":"Asia/Shanghai","currency":"CNY"}`+"\n" {
+		t.Error(got)
 	}
 }
 

@@ -64,6 +64,17 @@ func TestOperatorAtTheConsole(t *testing.T) {
 	}
 }
 
+// While Redis is away an operator gets in all the same, and reads what is the matter.
+func TestConsoleInAnOutage(t *testing.T) {
+	w, p, _ := acme(t)
+	w.redis.Stop()
+	eventually(t, "readyz fails", func() bool { return p.adminStatus("/readyz") != 200 })
+	seen := atConsole(t, p, "outage", "operator")
+	requireSeen(t, "the accounts", seen.Get("accounts"), "ledger unavailable")
+	requireSeen(t, "the audit", seen.Get("audit"), "ledger unavailable")
+	requireSeen(t, "where else to look", seen.Get("links"), "Overdue holds")
+}
+
 // A charge is refunded from the journal, an account suspended, the books audited.
 func TestCorrectionsAtTheConsole(t *testing.T) {
 	w, p, key := acme(t)
@@ -104,7 +115,7 @@ func TestPlaygroundIsChargedLikeTheAPI(t *testing.T) {
 func TestPlaygroundIsStopped(t *testing.T) {
 	w, p, key := acme(t)
 	seen := atConsole(t, p, "stopped", key)
-	requireSeen(t, "what was stopped", seen.Get("said"), "Stopped. What was generated until then is charged.", "Fee 0.0025 CNY")
+	requireSeen(t, "what was stopped", seen.Get("said"), "Stopped here.", "Fee 0.0025 CNY")
 	requireSeen(t, "what came after it", seen.Get("afterwards"), "And now a short one.", "Hello")
 	equal(t, "fee of the stopped call", w.verb("journal", "acme", "--type", "charge").Get("0.fee").String(), "0.0025")
 }

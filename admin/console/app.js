@@ -5,12 +5,14 @@
 //   playground.js  where models are tried; plays.js, how each kind of them is
 //   operator.js    what an operator sees and does; form.js, how that is asked
 //   bill.js        a month's bill, the same for both
+//   place.js       the ledger's days, months and currency
 //   api.js dom.js  the server, and what pages are made of
 
 import { API } from "./api.js";
 import { button, el, problem } from "./dom.js";
 import { holderPages } from "./holder.js";
 import { operatorPages } from "./operator.js";
+import { learnPlace } from "./place.js";
 
 const stored = "tollgate-secret"; // for this tab alone, until it is closed
 const header = document.getElementById("top");
@@ -27,7 +29,7 @@ async function open(secret) {
     session = { who: key.name ? `${key.account} · ${key.name}` : key.account, ...holderPages(api) };
   } else {
     const api = new API("../admin/v1", secret);
-    await api.get("/accounts?limit=1");
+    await api.text("/openapi.yaml"); // needs the token and no Redis: an operator gets in when it is away, above all
     session = { who: "operator", ...operatorPages(api) };
   }
   sessionStorage.setItem(stored, secret);
@@ -40,19 +42,29 @@ function leave() {
   show();
 }
 
-/** show draws the page of the address. */
-async function show() {
+/** show draws the page of the address; for whoever is not signed in the entrance, and why they are not. */
+async function show(why) {
   const mine = ++turn;
   header.replaceChildren(...head());
   let content;
   try {
-    content = session ? await pageAt(location.hash.slice(1) || "/") : entrance();
+    content = session ? await pageAt(location.hash.slice(1) || "/") : entrance(why);
   } catch (error) {
-    content = problem(error);
+    content = el("div", {}, problem(error), error.status === 503 ? await whatIsAway() : null);
   }
   if (mine !== turn) return;
   page.replaceChildren(content);
   page.querySelector("[data-first]")?.focus();
+}
+
+/** whatIsAway is why the process does not take calls, where it may be asked. */
+async function whatIsAway() {
+  try {
+    const { reasons = [] } = await (await fetch("../readyz")).json();
+    return el("ul", {}, reasons.map((reason) => el("li", {}, reason)));
+  } catch {
+    return null;
+  }
 }
 
 function head() {
@@ -67,14 +79,15 @@ function head() {
 function pageAt(address) {
   for (const [pattern, draw] of session.pages) {
     const found = pattern.exec(address);
-    if (found) return draw(found.slice(1).map((part) => (part === undefined ? undefined : decodeURIComponent(part))), show);
+    if (found) return draw(found.slice(1).map((part) => (part === undefined ? undefined : decodeURIComponent(part))), () => show());
   }
   return el("p", { class: "empty" }, "There is no such page.");
 }
 
-function entrance() {
+/** entrance asks who it is, and may say why that was not to be known. */
+function entrance(error) {
   const secret = el("input", { type: "password", name: "secret", autocomplete: "off", required: true, "data-first": true, "aria-label": "Key or admin token" });
-  const wrong = el("div");
+  const wrong = el("div", {}, error ? problem(error) : null);
   const submit = async (event) => {
     event.preventDefault();
     wrong.replaceChildren();
@@ -92,10 +105,17 @@ function entrance() {
 }
 
 async function begin() {
+  await learnPlace();
+  addEventListener("hashchange", () => show());
   const secret = sessionStorage.getItem(stored);
-  if (secret) await open(secret).catch(() => sessionStorage.removeItem(stored));
-  addEventListener("hashchange", show);
-  show();
+  let why;
+  try {
+    if (secret) await open(secret);
+  } catch (error) {
+    why = error;
+    if (error.status === 401) sessionStorage.removeItem(stored); // else it is good, and something is away
+  }
+  show(why);
 }
 
 begin();

@@ -1,25 +1,16 @@
 // A month's bill, as the operator and the key holder see it.
 
 import { button, count, el, facts, quantities, save, section, table } from "./dom.js";
+import { months } from "./place.js";
 
 const monthsBack = 12;
 
-/** thisMonth is such as 2026-11. */
-export function thisMonth(now = new Date()) {
-  return `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}`;
-}
-
-function lastMonths() {
-  const now = new Date();
-  return Array.from({ length: monthsBack }, (_, back) => thisMonth(new Date(now.getFullYear(), now.getMonth() - back, 1)));
-}
-
-/** billPage asks api for the bill at path; addressOf is the console's page of another month. */
-export async function billPage(api, path, month, addressOf) {
+/** billPage asks api for the bill at path, of this month if none is named; addressOf is the console's page of another. */
+export async function billPage(api, path, month = months(1)[0], addressOf) {
   const bill = await api.get(`${path}/${month}`);
-  const months = [...new Set([bill.month, ...lastMonths()])].sort().reverse();
+  const choices = [...new Set([bill.month, ...months(monthsBack)])].sort().reverse();
   const choose = el("select", { "aria-label": "Month", change: () => { location.hash = addressOf(choose.value); } },
-    months.map((m) => el("option", { value: m, selected: m === bill.month }, m)));
+    choices.map((m) => el("option", { value: m, selected: m === bill.month }, m)));
   const download = async () => save(`${bill.account}-${bill.month}.csv`, "text/csv", await api.text(`${path}/${month}?format=csv`));
   const money = (amount) => `${amount} ${bill.currency}`;
   return section(`Bill of ${bill.account}`, [choose, button("CSV", download, "quiet")],

@@ -52,11 +52,6 @@ export function quantities(usage) {
   return Object.keys(usage ?? {}).sort().map((name) => `${name} ${count(usage[name])}`).join(", ");
 }
 
-/** moment is a time as people near the browser write it. */
-export function moment(text) {
-  return text ? new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }) : "";
-}
-
 /** save hands the browser a file. */
 export function save(name, type, text) {
   const url = URL.createObjectURL(new Blob([text], { type }));

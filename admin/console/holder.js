@@ -1,11 +1,12 @@
 // What a key holder sees: what is left, the bills, and a place to try models.
 
-import { billPage, thisMonth } from "./bill.js";
-import { count, el, facts, moment, section, table } from "./dom.js";
+import { billPage } from "./bill.js";
+import { count, el, facts, section, table } from "./dom.js";
+import { moment } from "./place.js";
 import { playground } from "./playground.js";
 
 export function holderPages(api) {
-  const bill = ([month]) => billPage(api, "/bills", month ?? thisMonth(), (m) => `#/bills/${m}`);
+  const bill = ([month]) => billPage(api, "/bills", month, (m) => `#/bills/${m}`);
   return {
     links: [["Account", "#/"], ["Bills", "#/bills"], ["Playground", "#/playground"]],
     pages: [

@@ -1,9 +1,10 @@
 // What an operator sees and does. Each action is one of the admin API's.
 
-import { billPage, thisMonth } from "./bill.js";
-import { button, count, el, facts, moment, quantities, section, table } from "./dom.js";
+import { billPage } from "./bill.js";
+import { button, count, el, facts, quantities, section, table } from "./dom.js";
 import { ask, tell } from "./form.js";
 import { packTable, walletTable } from "./holder.js";
+import { moment, place, today } from "./place.js";
 
 const pageSize = 50; // accounts
 const journalSize = 500; // entries
@@ -38,8 +39,8 @@ async function accounts(api, after, refresh) {
     table([
       { title: "Account", cell: (a) => linkTo(a.id) },
       { title: "Status", cell: (a) => a.status },
-      { title: "Recharge, free", number: true, cell: (a) => a.wallets.recharge.free },
-      { title: "Bonus, free", number: true, cell: (a) => a.wallets.bonus.free },
+      { title: `Recharge free, ${place.currency}`, number: true, cell: (a) => a.wallets.recharge.free },
+      { title: `Bonus free, ${place.currency}`, number: true, cell: (a) => a.wallets.bonus.free },
       { title: "Held", number: true, cell: (a) => a.held },
       { title: "Packs", number: true, cell: (a) => count(a.packs.filter((p) => p.status === "active").length) },
       { title: "Since", cell: (a) => moment(a.created_at) },
@@ -58,7 +59,7 @@ async function account(api, id, refresh) {
       about.status === "active" ? button("Suspend", () => act.withReason("Suspend", "suspend"), "danger") : button("Resume", () => act.withReason("Resume", "resume")),
       el("a", { href: `#${of(id)}/bills` }, "Bills"), el("a", { href: `#${of(id)}/journal` }, "Journal"), el("a", { href: `#/audit/${encodeURIComponent(id)}` }, "Audit"),
     ], facts([["Status", about.status], ["A fee falls on the wallets", about.split.replaceAll("_", " ")], ["Overdraft", about.overdraft], ["Held", about.held]]),
-    walletTable(about)),
+    walletTable(about, place.currency)),
     section("Packs", button("Grant pack", () => act.grant()),
       packTable(about.packs, (p) => (p.status === "active" ? button("Revoke", () => act.withReason(`Revoke pack ${p.id}`, `packs/${p.id}/revoke`), "danger") : ""))),
     section("Keys", button("Create key", () => act.createKey()), keyTable(keys, act)),
@@ -109,7 +110,7 @@ class AccountActions {
 
   topUp() {
     ask(`Top up ${this.id}`, [
-      { name: "amount", label: "Amount", required: true, hint: "50" },
+      { name: "amount", label: `Amount, ${place.currency}`, required: true, hint: "50" },
       { name: "wallet", label: "Wallet", choices: ["recharge", "bonus"] },
       { name: "ref", label: "Reference", hint: "such as an invoice: booked once" },
     ], (values, headers) => this.post("topups", values, values.ref ? {} : headers), "Top up");
@@ -167,16 +168,10 @@ function showSecret(key) {
 }
 
 function bill(api, id, month) {
-  return billPage(api, `${of(id)}/bills`, month ?? thisMonth(), (m) => `#${of(id)}/bills/${m}`);
+  return billPage(api, `${of(id)}/bills`, month, (m) => `#${of(id)}/bills/${m}`);
 }
 
-/** today is such as 2026-11-30, near the browser. */
-function today() {
-  const now = new Date();
-  return `${thisMonth(now)}-${String(now.getDate()).padStart(2, "0")}`;
-}
-
-/** journal is one day of it, the latest entry first. */
+/** journal is one day of it, in the ledger's time zone, the latest entry first. */
 async function journal(api, id, day = today(), type = "", refresh) {
   const query = `since=${day}&until=${day}&limit=${journalSize}${type && `&type=${type}`}`;
   const entries = await api.get(`${of(id)}/journal?${query}`);

@@ -107,7 +107,7 @@ class Playground {
       if (play.show) answered.append(play.show(await answer.json()));
       else turns.push({ role: "user", content: text }, { role: "assistant", content: await this.follow(answer, play, answered) });
     } catch (error) {
-      answered.append(stop.signal.aborted ? el("p", { class: "note" }, "Stopped. What was generated until then is charged.") : problem(error));
+      answered.append(stop.signal.aborted ? el("p", { class: "note" }, "Stopped here. The provider may finish the answer all the same; the receipt says what is charged.") : problem(error));
     }
     if (this.turns === turns) this.busy(false); // else it was begun anew
     if (id) receipt.append(await this.receipt(id));

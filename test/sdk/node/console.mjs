@@ -80,6 +80,13 @@ const cases = {
     return { accounts, refused, misspelt, secret, account: seen("main"), dialogs: all("dialog").length };
   },
 
+  async outage() {
+    await signIn(process.env.SECRET);
+    const accounts = seen("main");
+    await go("#/audit");
+    return { accounts, audit: seen("main"), links: seen("nav") };
+  },
+
   async corrections() {
     await signIn(process.env.SECRET);
     await go("#/accounts/acme/journal");
