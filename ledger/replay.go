@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,9 @@ type replay struct {
 	// request has been charged (TypeCharge, TypeAbandon, "" if not); nil without an
 	// archive. It is asked for requests that are older than what Redis remembers.
 	everCharged func(ctx context.Context, account, requestID string) (string, error)
-	brought     map[string]bool // request ids that were waiting
-	failed      map[string]bool // accounts: one that cannot be booked on keeps no other from it
+	brought     map[string]bool       // request ids that were waiting
+	failed      map[string]bool       // accounts: one that cannot be booked on keeps no other from it
+	later       map[string]*logRecord // by request id, see laterNotes; nil: not read yet
 	done        Replayed
 }
 
@@ -130,12 +132,7 @@ func (r *replay) segment(ctx context.Context, number uint64) (failures []error, 
 		r.log.answered(number)
 		return nil, nil
 	}
-	// The note of who paid goes with a later write, at most a second later.
-	err = r.read(number+1, func(rec *logRecord) {
-		if rec.kind == noteBooked {
-			told[rec.id] = rec
-		}
-	})
+	later, err := r.laterNotes()
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +142,7 @@ func (r *replay) segment(ctx context.Context, number uint64) (failures []error, 
 			owing = true
 			continue
 		}
-		if err := r.bringMissing(ctx, rec, told[rec.id], number); err != nil {
+		if err := r.bringMissing(ctx, rec, cmp.Or(later[rec.id], told[rec.id]), number); err != nil {
 			if ctx.Err() != nil || r.ledger.circuits.stillAway(r.ledger.shardOf(rec.account)) {
 				return failures, err
 			}
@@ -187,6 +184,31 @@ func (r *replay) stands(ctx context.Context, rec *logRecord, seq int64, segment 
 		r.log.found(segment, shard, seq)
 	}
 	return found, err
+}
+
+// laterNotes are the notes that Redis has booked a call, the last of each, which stand in a later segment than its end: that of a
+// caller goes with a later write, at most a second later; that of a replay, whenever it was.
+func (r *replay) laterNotes() (map[string]*logRecord, error) {
+	if r.later != nil {
+		return r.later, nil
+	}
+	later := make(map[string]*logRecord)
+	for _, number := range r.log.wal.Segments() {
+		here := make(map[string]bool)
+		err := r.read(number, func(rec *logRecord) {
+			switch {
+			case rec.ends():
+				here[rec.id] = true
+			case rec.kind == noteBooked && !here[rec.id]:
+				later[rec.id] = rec
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.later = later
+	return later, nil
 }
 
 func (r *replay) read(number uint64, visit func(*logRecord)) error {

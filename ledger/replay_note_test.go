@@ -46,3 +46,25 @@ func TestAbandonInTheChargesPlaceIsNotTheCharge(t *testing.T) {
 	p.charges(1)
 	p.balances("acme", "9 0 0")
 }
+
+// ONCE: what a replay has booked long after its record was written, and Redis has forgotten, is found at the id that the replay noted.
+func TestReplayFindsANoteOfLongAfter(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	hold := p.reserveOn(l, cost(t, "1"))
+	b, err := l.bookingOf(ptr(settlement(hold, cost(t, "1"))))
+	p.must(err)
+	_, err = l.log.end(recordSettle, b) // with Redis away: it is a promise
+	p.must(err)
+	for range 3 {
+		p.must(l.log.wal.Rotate())
+		p.reserveOn(l, cost(t, "0.01"))
+	}
+	p.die(l)
+	again := p.start(Options{})
+	p.must(again.log.flush())
+	p.die(again)
+	p.must(p.server.Client().Del(p.ctx(), p.markerOf(hold)).Err()) // its clock stood ahead for a moment
+	p.start(Options{})
+	p.charges(1)
+	p.balances("acme", "9 0 0")
+}
