@@ -50,13 +50,12 @@ func (p *program) operateOn(ctx context.Context, open opener, do func(context.Co
 		return err
 	}
 	defer l.Close() // a one-shot verb has nothing left to lose
-	if err := do(ctx, &operator{Ledger: l, cfg: cfg, zone: l.Timezone()}); err != nil {
-		return err
-	}
-	if err := l.ArchiveWord(ctx); err != nil {
+	failed := do(ctx, &operator{Ledger: l, cfg: cfg, zone: l.Timezone()})
+	// What failed may have booked something all the same, and then said so.
+	if err := l.ArchiveWord(ctx); err != nil && failed == nil {
 		fmt.Fprintf(p.stderr, "tollgate: it is booked, but not archived yet, so a loss in Redis could still undo it: %s\n", oneLine(err))
 	}
-	return nil
+	return failed
 }
 
 // openLedger opens the configuration's ledger; o adds what only a server has.

@@ -136,7 +136,6 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 	switch {
 	case err != nil && report.Repriced > 0 && !q.DryRun:
 		_ = p.print(report, human)
-		_ = o.ArchiveWord(ctx) // as is done for what went well; what is lacking now, whoever serves archives
 		return fmt.Errorf("%w: %s by then: run it again for the rest, which books nothing twice", err, done)
 	case err != nil:
 		return noAccount(err, f.account)

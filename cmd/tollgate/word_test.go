@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,5 +46,30 @@ func TestUnsure(t *testing.T) {
 		if err := unsure(tt.err, "acme", tt.ref); !strings.HasSuffix(err.Error(), tt.want) || !errors.Is(err, ledger.ErrUnavailable) {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
+	}
+}
+
+// What was booked is archived before a verb ends, also if that could not be told.
+func TestWordThatCannotBeToldIsArchived(t *testing.T) {
+	server := redistest.Start(t)
+	archive := "sqlite:" + t.TempDir() + "/archive.db"
+	foundArchived(t, server.URL(), archive)
+	config := writeFile(t, t.TempDir(), "c.yaml", "ledger: {redis: '"+server.URL()+"'}\narchive: {url: '"+archive+"'}\npricing: {currency: CNY}\n")
+	verb := func(args string) (exit int, stderr string) {
+		var said bytes.Buffer
+		exit = run(t.Context(), append(strings.Fields(args), "-c", config), fullDisk{}, &said, getenv(nil))
+		return exit, said.String()
+	}
+	for _, args := range []string{"account create acme", "topup acme 5"} {
+		if exit, said := verb(args); exit != exitFailed || !strings.Contains(said, "no space left on device") {
+			t.Errorf("%s: exit %d, %s", args, exit, said)
+		}
+	}
+	server.Flush()
+	if r := runWith(t, nil, "rebuild", "-c", config); r.exit != exitOK {
+		t.Fatalf("rebuild: exit %d, %s", r.exit, r.stderr)
+	}
+	if r := runWith(t, nil, "account", "show", "acme", "-c", config); !strings.Contains(strings.Join(strings.Fields(r.stdout), " "), "recharge 5 5 CNY") {
+		t.Errorf("after a loss: exit %d, %s%s", r.exit, r.stdout, r.stderr)
 	}
 }
