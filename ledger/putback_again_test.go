@@ -1,10 +1,32 @@
 package ledger
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tollgate/tollgate/ledger/archive"
 )
+
+// halfRecovered begins a recovery of a server that lacks entries, and returns those that it is to put back.
+func (f *fixture) halfRecovered() (r *recovery, lacking []*archive.Entry) {
+	f.Helper()
+	f.must(f.ledger.scripts.close(f.ctx(), f.server.Client()))
+	list, err := f.ledger.nodes(f.ctx())
+	f.must(err)
+	r = &recovery{recoverer: f.ledger.recoverer, node: list[0], lock: f.ledger.tags[0] + "recovery", token: "mine", store: f.store()}
+	f.must(r.begin(f.ctx()))
+	r.heads, err = r.store.RaiseEpochs(f.ctx(), r.node.shards)
+	f.must(err)
+	found, err := r.step(f.ctx(), "begin")
+	f.must(err)
+	f.must(r.store.Entries(f.ctx(), archive.Query{AfterSeq: uint64(found[0].seq)}, func(e *archive.Entry) error {
+		lacking = append(lacking, e)
+		return nil
+	}))
+	return r, lacking
+}
 
 // What is put back twice, since the first reply was lost, is there once. A server that has fallen between two batches, and now lacks
 // the first, is looked at anew: the archive and Redis do not disagree, and archiving does not stop.
@@ -17,21 +39,8 @@ func TestPutBackAgain(t *testing.T) {
 	}
 	f.archiveNow()
 	f.goBack(before)
-	f.must(f.ledger.scripts.close(f.ctx(), f.server.Client()))
-	list, err := f.ledger.nodes(f.ctx())
-	f.must(err)
-	r := &recovery{recoverer: f.ledger.recoverer, node: list[0], lock: f.ledger.tags[0] + "recovery", token: "mine", store: f.store()}
-	f.must(r.begin(f.ctx()))
-	r.heads, err = r.store.RaiseEpochs(f.ctx(), r.node.shards)
-	f.must(err)
-	found, err := r.step(f.ctx(), "begin")
-	f.must(err)
+	r, some := f.halfRecovered()
 	begun := f.dump()
-	var some []*archive.Entry
-	f.must(r.store.Entries(f.ctx(), archive.Query{AfterSeq: uint64(found[0].seq)}, func(e *archive.Entry) error {
-		some = append(some, e)
-		return nil
-	}))
 	for range 2 {
 		f.must(r.putBackBatch(f.ctx(), r.heads[0].Epoch, some[:5]))
 	}
@@ -39,6 +48,52 @@ func TestPutBackAgain(t *testing.T) {
 	wants(t, r.putBackBatch(f.ctx(), r.heads[0].Epoch, some[5:]), errLate)
 	f.balances("acme", "10 10 0")
 	f.archiveNow()
+}
+
+// Into a server that is emptied, or becomes another ledger's, while entries are put back, nothing more is written, and the error says why.
+func TestPutBackIntoAnothersShard(t *testing.T) {
+	for why, become := range map[string]func(f *fixture) error{
+		"the shard is empty": func(f *fixture) error { return f.server.Client().FlushAll(f.ctx()).Err() },
+		"the shard belongs to another ledger": func(f *fixture) error {
+			return f.server.Client().HSet(f.ctx(), f.ledger.metaKey(0), "id", "ledger_another").Err()
+		},
+	} {
+		t.Run(why, func(t *testing.T) {
+			f := archived(t, Options{Shards: 1})
+			f.broken = true
+			f.account("acme", "10", "0", AccountOptions{})
+			before := f.snapshot()
+			f.topup("acme", Bonus, "1")
+			f.archiveNow()
+			f.goBack(before)
+			r, lacking := f.halfRecovered()
+			f.must(become(f))
+			then := f.dump()
+			err := r.putBackBatch(f.ctx(), r.heads[0].Epoch, lacking)
+			if err == nil || !strings.Contains(err.Error(), why) {
+				t.Errorf("error %v", err)
+			}
+			if !maps.Equal(then, f.dump()) {
+				t.Errorf("it has written %q", slices.Sorted(maps.Keys(f.dump())))
+			}
+		})
+	}
+}
+
+// A server that becomes full while entries are put back takes them.
+func TestPutBackIntoAFullRedis(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	f.broken = true
+	f.account("acme", "10", "0", AccountOptions{})
+	before := f.snapshot()
+	f.topup("acme", Bonus, "1")
+	f.archiveNow()
+	f.goBack(before)
+	r, lacking := f.halfRecovered()
+	f.must(f.server.Client().ConfigSet(f.ctx(), "maxmemory", "1").Err())
+	f.must(r.putBackBatch(f.ctx(), r.heads[0].Epoch, lacking))
+	f.must(f.server.Client().ConfigSet(f.ctx(), "maxmemory", "0").Err())
+	f.balances("acme", "10 1 0")
 }
 
 // A pack that is put back pays like any other: what was known of the packs that fit a model, from before, does not leave it out.

@@ -19,6 +19,7 @@ func TestPutBackEndsTheHold(t *testing.T) {
 	f.grant(Grant{Account: "acme", Quantity: 100})
 	key := f.key("acme", KeyLimits{})
 	hold := f.reserve(key, charge(t, "input 150 0.01"))
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, charge(t, "input 20 0.01"))}))
 	f.archiveNow()
 	there := f.dump()
 	f.settle(hold, charge(t, "input 120 0.01"))
@@ -30,6 +31,9 @@ func TestPutBackEndsTheHold(t *testing.T) {
 	f.pack("acme", "p1", 0, 0)
 	if use := f.keyUse(key); use.SpendTotal != f.nano("0.2") || use.SpendHeld != 0 || use.Parallel != 0 {
 		t.Errorf("use %+v", use)
+	}
+	if left := f.server.Client().HGetAll(f.ctx(), f.ledger.accountKey(0, "acme")+":holds").Val(); len(left) != 0 {
+		t.Errorf("of the hold is left %v", left)
 	}
 	f.sameBooks(before, f.books())
 }

@@ -44,11 +44,9 @@ local function end_hold()
   local hold = read_hold(text)
   change(ACCOUNT, 'held', str(-hold.cash))
   for _, part in ipairs(hold.packs) do change(PACKS, part[1] .. ':h', str(-part[2])) end
-  if call('HEXISTS', KEYRING, hold.key) == 1 then
-    change(KEYRING, hold.key .. ':sh', str(-hold.cash))
-    change(KEYRING, hold.key .. ':th', str(-hold.tokens))
-    change(KEYRING, hold.key .. ':p', '-1')
-  end
+  change(KEYRING, hold.key .. ':sh', str(-hold.cash))
+  change(KEYRING, hold.key .. ':th', str(-hold.tokens))
+  change(KEYRING, hold.key .. ':p', '-1')
 end
 
 -- roll counts an amount into the key's spend of a day and month, where those are still the key's at the entry's time.
@@ -99,8 +97,6 @@ local function work_out(from)
       dues[#dues + 1] = {key, field, value}
     elseif what == 'expire' then
       expiries[#expiries + 1] = {key, value}
-    else
-      return nil, {'DIFFERS', what, '', 'a change'}
     end
   end
   return joins, expiries, dues
