@@ -271,11 +271,11 @@ func (l *Ledger) everCharged(ctx context.Context, account, request string) (stan
 	return found.Type, nil
 }
 
-// fromArchive reads an archived entry.
+// fromArchive reads an entry as the archive keeps it.
 func fromArchive(e *archive.Entry) (*Entry, error) {
 	out, err := entryOf(e.Shard, fmt.Sprint(e.Seq), fieldMap(e.Fields))
 	if err != nil {
-		return nil, fmt.Errorf("%w: archive: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -106,6 +107,12 @@ type Repriced struct {
 	Entry *Entry
 	// Left says why the charge is left as it is; nil when it is not.
 	Left error
+}
+
+// Damaged reports whether it was left since its entry cannot be read, and then Charge
+// names it and no more, or since its account is damaged or gone: a person must look.
+func (r *Repriced) Damaged() bool {
+	return errors.Is(r.Left, ErrUnavailable) || errors.Is(r.Left, ErrNotFound)
 }
 
 // RepricedSum is what a repricing came to.

@@ -23,7 +23,8 @@ import (
 // makes another fee of.
 //
 // It leaves alone what has been refunded, in part or whole, and abandoned calls:
-// those may still be settled. It is safe to run again, and to run after it was
+// those may still be settled. What is damaged it leaves alone, too, see
+// Repriced.Damaged. It is safe to run again, and to run after it was
 // broken off: what has the right price stays. The end of ctx breaks it off between
 // two charges. ErrInvalid, ErrNotFound, ErrUnavailable.
 func (l *Ledger) Reprice(ctx context.Context, q Repricing, price func(*Entry) (meter.Charge, error), each func(*Repriced)) (RepricedSum, error) {
@@ -84,14 +85,23 @@ func (r *repricing) walk(ctx context.Context) error {
 			return nil
 		}
 		e, err := fromArchive(raw)
-		if err != nil {
-			return err
+		if err != nil { // whenever its call came: it has to be looked at
+			r.leave(&Entry{ID: entryID(int64(raw.Seq)), Shard: raw.Shard, Type: raw.Type, Account: raw.Account, RequestID: raw.RequestID}, err)
+			return nil
 		}
 		if e.At.Before(r.Since) || !r.Until.IsZero() && !e.At.Before(r.Until) {
 			return nil
 		}
 		return r.look(ctx, raw, e)
 	})
+}
+
+// leave leaves a charge alone that cannot be read.
+func (r *repricing) leave(e *Entry, err error) {
+	r.sum.Charges++
+	out := &Repriced{Charge: e, Left: err}
+	r.sum.add(out)
+	r.each(out)
 }
 
 // look prices one charge.
@@ -131,7 +141,7 @@ func (r *repricing) look(ctx context.Context, raw *archive.Entry, e *Entry) erro
 // ofOneAlone reports whether an error is of one charge, or of one account, which is damaged in Redis if the script itself fails:
 // others can still be priced anew.
 func ofOneAlone(err error) bool {
-	return errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalid) || redis.HasErrorPrefix(err, "user_function") || redis.HasErrorPrefix(err, "WRONGTYPE")
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrNotFound) || redis.HasErrorPrefix(err, "user_function") || redis.HasErrorPrefix(err, "WRONGTYPE")
 }
 
 // atPrice is what a charge comes to at another price, where packs have paid what they paid: its lines, and the fee.
@@ -159,7 +169,7 @@ func atPrice(e *Entry, price *meter.Charge) (lines []ChargeLine, fee meter.Nano,
 	return lines, fee, nil
 }
 
-// book has the script do it. ErrConflict: the charge is not any more what it was.
+// book has the script do it. ErrConflict: the charge is not any more what it was. ErrNotFound: nor is its account.
 func (r *repricing) book(ctx context.Context, raw *archive.Entry, out *Repriced, price *meter.Charge, lines []ChargeLine) error {
 	l, e := r.ledger, out.Charge
 	b, err := l.bookingOf(&Settlement{
@@ -189,7 +199,7 @@ func (r *repricing) book(ctx context.Context, raw *archive.Entry, out *Repriced,
 	case "OTHER":
 		return fmt.Errorf("%w: %s", ErrConflict, reply.text(2))
 	case "LOST":
-		return fmt.Errorf("%w: there is no such account", ErrConflict)
+		return fmt.Errorf("%w: account %s", ErrNotFound, e.Account)
 	case "RANGE":
 		return errTooMuch()
 	default:

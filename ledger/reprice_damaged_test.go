@@ -34,11 +34,32 @@ func (f *fixture) repriceBeside(damage func(bad string) error) {
 		f.settle(f.reserve(f.key(id, KeyLimits{}), charge(f, "input 1 1")), charge(f, "input 1 1"))
 	}
 	f.must(damage(f.ledger.accountKey(0, "bad")))
-	left := make(map[string]error)
+	left := make(map[string]*Repriced)
 	sum, err := f.ledger.Reprice(f.ctx(), Repricing{Reason: "x"}, func(*Entry) (meter.Charge, error) { return charge(f, "input 1 2"), nil },
-		func(r *Repriced) { left[r.Charge.Account] = r.Left })
-	if err != nil || sum.Repriced != 1 || sum.Left != 1 || left["bad"] == nil {
-		f.Errorf("%+v, left %v: %v", sum, left, err)
+		func(r *Repriced) { left[r.Charge.Account] = r })
+	if err != nil || sum.Repriced != 1 || sum.Left != 1 || left["bad"] == nil || !left["bad"].Damaged() || left["acme"].Damaged() {
+		f.Errorf("%+v, left %+v: %v", sum, left["bad"], err)
 	}
 	f.balances("acme", "8 0 0")
+}
+
+// An entry that cannot be read is left alone, and told of as such; the charges behind it are priced anew.
+func TestRepriceGoesOnAfterADamagedEntry(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.broken = true
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	once := charge(t, "input 1 1")
+	first := f.settle(f.reserve(key, once), once)
+	damaged := f.repeat(first.seq(), map[string]string{"f": "damaged", "r": "req_damaged"})
+	f.settle(f.reserve(key, once), once)
+	list, sum := f.reprice(Repricing{}, at(t, "input 1 2"))
+	if len(list) != 3 || sum.Charges != 3 || sum.Repriced != 2 || sum.Left != 1 {
+		t.Fatalf("%d repriced, %+v", len(list), sum)
+	}
+	f.says(list[1].Left, ErrUnavailable, "journal entry "+entryID(damaged))
+	if c := list[1].Charge; !list[1].Damaged() || c.Account != "acme" || c.RequestID != "req_damaged" || c.ID != entryID(damaged) {
+		t.Errorf("told of %+v", c)
+	}
+	f.balances("acme", "6 0 0")
 }

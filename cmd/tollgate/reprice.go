@@ -42,9 +42,10 @@ on the bill of the month in which it is booked; for the limits of its key a char
 stays one of its own day.
 
 Charges that were refunded, in part or whole, are left alone, and so are abandoned
-calls; what else cannot be put right is listed. Run twice, or again after it was
-broken off, it books nothing twice: what has the right price stays. Run with the
-old tables, it makes the fees what they were, but for calls that these do not price.`,
+calls; what else cannot be put right is listed. If that is because it is damaged, a
+person must look, and the exit code is 1. Run twice, or again after it was broken
+off, it books nothing twice: what has the right price stays. Run with the old
+tables, it makes the fees what they were, but for calls that these do not price.`,
 		Example: "  tollgate reprice --since 2026-11-01 --prices prices/bigmodel.yaml --dry-run\n  tollgate reprice --since 2026-11-01 --until 2026-11-15 --prices prices/bigmodel.yaml --account acme",
 		Args:    positional(),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -85,6 +86,8 @@ type repricedReport struct {
 	Models       []repricedModel `json:"models"`
 	LeftAlone    []leftAlone     `json:"left_alone"`
 
+	damaged bool // one of those that were left alone
+
 	at map[[2]string]int // of each account and model, in Models
 }
 
@@ -102,6 +105,7 @@ type leftAlone struct {
 	Account   string `json:"account"`
 	RequestID string `json:"request_id"`
 	Reason    string `json:"reason"`
+	Damaged   bool   `json:"damaged,omitempty"` // a person must look
 }
 
 func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlags) error {
@@ -140,9 +144,12 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 	case err != nil:
 		return noAccount(err, f.account)
 	case q.DryRun:
-		return p.print(report, human)
+		return p.printFound(!report.damaged, report, human)
 	}
-	return p.printDone(done, report, human)
+	if err := p.printDone(done, report, human); err != nil || !report.damaged {
+		return err
+	}
+	return errFailed
 }
 
 // repriceBook reads the tables as those who serve read theirs, whose time zone the
@@ -191,7 +198,8 @@ func priceBy(book *meter.Book) func(*ledger.Entry) (meter.Charge, error) {
 func (r *repricedReport) add(one *ledger.Repriced) {
 	e := one.Charge
 	if one.Left != nil {
-		r.LeftAlone = append(r.LeftAlone, leftAlone{e.Account, e.RequestID, one.Left.Error()})
+		r.LeftAlone = append(r.LeftAlone, leftAlone{e.Account, e.RequestID, one.Left.Error(), one.Damaged()})
+		r.damaged = r.damaged || one.Damaged()
 		return
 	}
 	i, known := r.at[[2]string{e.Account, e.Model}]
@@ -221,6 +229,9 @@ func repricedText(o *operator, r *repricedReport) string {
 		fmt.Fprintf(&text, "%s\n", t)
 	}
 	for _, l := range r.LeftAlone {
+		if l.Damaged {
+			text.WriteString("DAMAGED, ")
+		}
 		fmt.Fprintf(&text, "left as it is: request %s of %s: %s\n", l.RequestID, l.Account, l.Reason)
 	}
 	done := "priced anew"

@@ -13,6 +13,11 @@ import (
 // past books a call of acme's, in cash, as it was charged by a table.
 func (o *office) past(l *ledger.Ledger, q meter.PriceQuery, endpoint string, u meter.Usage, table string) *ledger.Receipt {
 	o.t.Helper()
+	return o.pastOf(l, "acme", q, endpoint, u, table)
+}
+
+func (o *office) pastOf(l *ledger.Ledger, account string, q meter.PriceQuery, endpoint string, u meter.Usage, table string) *ledger.Receipt {
+	o.t.Helper()
 	book, err := meter.NewBook(meter.BookOptions{Currency: "CNY", Files: []meter.PriceFile{{Name: "t.yaml", Data: []byte(table)}}})
 	if err != nil {
 		o.t.Fatal(err)
@@ -22,7 +27,7 @@ func (o *office) past(l *ledger.Ledger, q meter.PriceQuery, endpoint string, u m
 		o.t.Fatal(err)
 	}
 	r, err := l.Settle(o.t.Context(), ledger.Settlement{
-		ID: ledger.NewRequestID(), Account: "acme", Model: q.Model, Endpoint: endpoint, Upstream: q.Upstream, At: q.At, Source: u.Source, Anomalies: u.Anomalies,
+		ID: ledger.NewRequestID(), Account: account, Model: q.Model, Endpoint: endpoint, Upstream: q.Upstream, At: q.At, Source: u.Source, Anomalies: u.Anomalies,
 		Attributes: q.Attributes, AnswerAttributes: u.Attributes, Charge: charge,
 	})
 	if err != nil {
