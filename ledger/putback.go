@@ -240,9 +240,6 @@ func (p *putback) charge() error {
 	if p.Type == TypeCharge {
 		return p.mark(fmt.Sprintf("c %d %s", p.seq(), cmp.Or(p.fields["d"], "-")))
 	}
-	if p.fields["k"] == "" {
-		day, month = 0, 0
-	}
 	return p.mark(fmt.Sprintf("a %d %d %d %d %d %s %s %s", p.seq(), int64(p.FeeDue()), p.tokens(), day, month,
 		cmp.Or(p.fields["k"], "-"), cmp.Or(p.fields["p"], "-"), cmp.Or(p.fields["c"], "-")))
 }

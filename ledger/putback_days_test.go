@@ -5,6 +5,20 @@ import (
 	"time"
 )
 
+// anotherDay is a time zone where it is another day than in UTC.
+func anotherDay(t *testing.T) *time.Location {
+	t.Helper()
+	name := "Etc/GMT-14" // which is ahead of UTC
+	if time.Now().UTC().Hour() < 11 {
+		name = "Etc/GMT+12"
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
 // What is put back counts for the day and month for which it was booked: another day's spend is not added to, whichever way the clock went.
 func TestPutBackTurnsTheDay(t *testing.T) {
 	const day = 24 * time.Hour
@@ -21,7 +35,7 @@ func TestPutBackTurnsTheDay(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := archived(t, Options{Shards: 1, ArchiveKeep: time.Hour})
+			f := archived(t, Options{Shards: 1, ArchiveKeep: time.Hour, Timezone: anotherDay(t)})
 			f.account("acme", "10", "0", AccountOptions{})
 			key := f.key("acme", KeyLimits{SpendDaily: f.nano("9")})
 			once := charge(t, "input 1 1")

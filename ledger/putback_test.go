@@ -1,8 +1,12 @@
 package ledger
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/ledger/archive"
 )
 
 // lose takes Redis back to what it was, closed as a server that has come up anew is.
@@ -59,5 +63,41 @@ func TestPutBackWantsTheBalancesOfTheEntry(t *testing.T) {
 			wants(t, err, errDisagree)
 			f.says(err, ErrUnavailable, "would leave "+c.field)
 		})
+	}
+}
+
+// What an operator has said of an account is put back as it was left, and not as it was at some time.
+func TestPutBackOfWhatAnAccountMay(t *testing.T) {
+	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Hour})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	f.archiveNow()
+	there := f.dump()
+	overdraft := f.nano("5")
+	_, err := f.ledger.SetAccount(f.ctx(), "acme", AccountChange{Split: ptr(BonusFirst), Overdraft: &overdraft})
+	f.must(err)
+	f.must(f.ledger.SuspendAccount(f.ctx(), "acme", "pause"))
+	f.account("bolt", "1", "0", AccountOptions{Split: Equal})
+	for _, do := range []func(context.Context, string, string) error{f.ledger.SuspendAccount, f.ledger.ResumeAccount} {
+		f.must(do(f.ctx(), "bolt", "x"))
+	}
+	f.archiveNow()
+	before := f.books()
+	f.lose(there)
+	f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
+	f.sameBooks(before, f.books())
+	if no := f.refused(key, charge(t, "input 1 1")); no.Reason != AccountSuspended {
+		t.Errorf("refused as %s", no.Reason)
+	}
+	f.must(f.ledger.ResumeAccount(f.ctx(), "acme", "go on"))
+	f.reserve(key, charge(t, "input 14 1"))
+}
+
+// An archive that a later version has written may have entries of which this one does not know what they booked.
+func TestPutBackOfAnUnknownType(t *testing.T) {
+	f := archived(t, Options{Shards: 1})
+	e := &archive.Entry{Seq: 7, Fields: []string{"t", "gift", "m", "1", "a", "acme"}}
+	if _, _, err := f.ledger.recoverer.putBackArgs(1, e); err == nil || !strings.Contains(err.Error(), `entry 7-0 of shard 0: its type "gift" is not known here`) {
+		t.Errorf("error %v", err)
 	}
 }
