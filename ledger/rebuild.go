@@ -143,6 +143,7 @@ func (s *shards) foundRebuilt(ctx context.Context, archived string) error {
 		err := atOnce(ctx, s.client, func(p redis.Pipeliner) error {
 			p.HSet(ctx, key, metaRebuilding, archived, metaRecovering, metaRebuilding)
 			p.HSetNX(ctx, key, metaArchive, archived)
+			p.HDel(ctx, key, metaFork) // of an earlier try, of which the archive lacked something: this one finds out anew
 			return nil
 		})
 		if err != nil {

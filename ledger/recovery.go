@@ -313,10 +313,18 @@ func (r *recovery) compare(ctx context.Context, head archive.Head, s shardFound)
 	if err != nil {
 		return err
 	}
-	if archived == nil || !slices.Equal(archived.Fields, s.fields) {
+	if archived == nil {
+		return lacking(s.shared)
+	}
+	if !slices.Equal(archived.Fields, s.fields) {
 		return fmt.Errorf("%w: entry %d-0 has other content here than there", errDisagree, s.shared)
 	}
 	return nil
+}
+
+// lacking is a disagreement over an entry that the archive must have had.
+func lacking(seq int64) error {
+	return fmt.Errorf("%w: the archive lacks entry %d-0, which it must have had: put that back from a backup of the archive", errDisagree, seq)
 }
 
 // disagree makes a disagreement known to everybody, by the shard's meta.
@@ -343,7 +351,7 @@ func (r *recovery) putBack(ctx context.Context, head archive.Head, from int64) e
 	query := archive.Query{Shard: head.Shard, AfterSeq: uint64(from), UntilSeq: head.Seq}
 	err := r.store.Entries(ctx, query, func(e *archive.Entry) error {
 		if next++; e.Seq != next {
-			return fmt.Errorf("%w: the archive lacks entry %d-0", errDisagree, next)
+			return lacking(int64(next))
 		}
 		if batch = append(batch, e); len(batch) < putBackBatch {
 			return nil
@@ -354,7 +362,7 @@ func (r *recovery) putBack(ctx context.Context, head archive.Head, from int64) e
 		return err
 	}
 	if next != head.Seq {
-		return fmt.Errorf("%w: the archive lacks entry %d-0", errDisagree, next+1)
+		return lacking(int64(next + 1))
 	}
 	return flush()
 }

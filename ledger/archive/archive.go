@@ -401,7 +401,9 @@ func appendOne(ctx context.Context, tx *sql.Tx, insert *sql.Stmt, head Head, e *
 // compare refuses an entry whose id is taken by another.
 func compare(ctx context.Context, tx *sql.Tx, e *Entry, fields []byte) error {
 	var archived string
-	if err := tx.QueryRowContext(ctx, `SELECT fields FROM entries WHERE shard = $1 AND seq = $2`, e.Shard, int64(e.Seq)).Scan(&archived); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT fields FROM entries WHERE shard = $1 AND seq = $2`, e.Shard, int64(e.Seq)).Scan(&archived); errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("shard %d: it lacks entry %d-0, which it must have had: put that back from a backup of it", e.Shard, e.Seq)
+	} else if err != nil {
 		return err
 	}
 	if archived != string(fields) {

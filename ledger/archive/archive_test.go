@@ -174,6 +174,20 @@ func TestOtherContentUnderAnIdIsAFork(t *testing.T) {
 	})
 }
 
+// An entry that is offered again, and that the archive has lost since, is named.
+func TestLostEntryIsNamed(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		mustAppend(t, a, Head{Shard: 3}, run(1, 3))
+		if _, err := a.db.ExecContext(t.Context(), `DELETE FROM entries WHERE seq = 3`); err != nil {
+			t.Fatal(err)
+		}
+		_, err := a.Append(t.Context(), Head{Shard: 3}, run(3, 4))
+		if err == nil || !strings.Contains(err.Error(), "shard 3: it lacks entry 3-0") || !strings.Contains(err.Error(), "backup") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
 func TestGapIsRefused(t *testing.T) {
 	stores(t, func(t *testing.T, a *Archive) {
 		mustAppend(t, a, Head{Shard: 3}, run(1, 3))
