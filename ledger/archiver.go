@@ -147,11 +147,8 @@ func (w *archiver) round(ctx context.Context) {
 
 // archiveAll archives every shard, if the lease is this process's.
 func (w *archiver) archiveAll(ctx context.Context) error {
-	a, err := w.vault.archive(ctx)
+	a, err := w.vault.current(ctx)
 	if err != nil {
-		return err
-	}
-	if err := w.vault.recheck(ctx, a); err != nil {
 		return err
 	}
 	mine, err := a.Lease(ctx, archiverLease, w.holder, w.leaseTTL())
@@ -325,7 +322,7 @@ func (w *archiver) word(ctx context.Context, shard int) (err error) {
 // archiveUpTo archives a shard up to a seq, as the archiver would a moment later. It returns the epoch under which the archive has
 // that: where it is a later one than the caller knows, the entry with this seq may be another.
 func (w *archiver) archiveUpTo(ctx context.Context, shard int, seq int64) (epoch int64, err error) {
-	a, err := w.vault.archive(ctx)
+	a, err := w.vault.current(ctx)
 	if err != nil {
 		return 0, err
 	}

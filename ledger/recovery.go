@@ -161,7 +161,7 @@ func (r *recovery) hasLock(ctx context.Context) bool {
 
 // bringUp compares, puts back and lifts. It returns how many entries were put back.
 func (r *recovery) bringUp(ctx context.Context) (back int64, err error) {
-	if r.store, err = r.vault.archive(ctx); err != nil {
+	if r.store, err = r.vault.current(ctx); err != nil {
 		return 0, err
 	}
 	if err = r.begin(ctx); err != nil {

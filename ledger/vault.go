@@ -91,6 +91,18 @@ func (v *vault) check(ctx context.Context, a *archive.Archive) error {
 	return err
 }
 
+// current is archive for those who write to it, or decide by it: it looks whether the one that is open is still in its place.
+func (v *vault) current(ctx context.Context) (*archive.Archive, error) {
+	a, err := v.archive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = v.recheck(ctx, a); errors.Is(err, archive.ErrMissing) {
+		return v.archive(ctx)
+	}
+	return a, err
+}
+
 // recheck looks whether what is behind the connection is still the archive.
 func (v *vault) recheck(ctx context.Context, a *archive.Archive) error {
 	if err := a.Refresh(ctx); err != nil {
