@@ -122,3 +122,27 @@ func TestConvoysAtOnce(t *testing.T) {
 	group.Wait()
 	f.idle()
 }
+
+// Those who wait are patient with each convoy from when that has left.
+func TestConvoyPatienceBeginsAnew(t *testing.T) {
+	f := newConvoyFixture(t)
+	f.shut()
+	var group sync.WaitGroup
+	f.occupy(&group) // as if it had left in the future
+	outcomes := f.send(t.Context(), &group, 1)
+	f.gate.open <- struct{}{}
+	eventually(t, "the next is on its way", func() bool { return f.gate.sent() == 2 })
+	v := f.convoy()
+	v.mu.Lock()
+	left := v.left
+	v.mu.Unlock()
+	if left.After(time.Now()) {
+		t.Errorf("it left at %s, it is said", left)
+	}
+	close(f.gate.open)
+	group.Wait()
+	if outcomes[0] != nil {
+		t.Error(outcomes[0])
+	}
+	f.idle()
+}
