@@ -124,7 +124,7 @@ func (v *convoy) turnBack() {
 func (v *convoy) lead(ctx context.Context, leader *scriptCall) {
 	v.mu.Lock()
 	n := min(len(v.waiting), convoySize-1)
-	others := v.waiting[:n:n]
+	others := v.waiting[:n]
 	v.waiting = v.waiting[n:]
 	v.mu.Unlock()
 	if n == 0 {
