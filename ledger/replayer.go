@@ -27,6 +27,11 @@ type replayer struct {
 	// unfinished says that the replay at the start did not come to its end.
 	unfinished bool
 	purged     time.Time // when the log last was
+	// whole says that all of the log is to be looked at, not only what waits; in vain, not before next. Where a person must look, at a
+	// damaged account, it would all be read and asked for every second, for days: the pause doubles.
+	whole bool
+	pause time.Duration
+	next  time.Time
 }
 
 const (
@@ -60,22 +65,17 @@ func (r *replayer) loop(ctx context.Context) {
 	defer circuits.watched.Store(false)
 	tick := time.NewTicker(replayTick)
 	defer tick.Stop()
-	whole := r.unfinished // look at all of the log, not only at what waits
+	r.whole = r.unfinished
 	for {
 		if !r.awaitRedis(ctx) {
 			return
 		}
-		switch {
-		case whole:
-			whole = r.all(ctx) != nil
-		case r.log.hasPending():
-			whole = r.waiting(ctx) != nil
-		}
+		r.replay(ctx, time.Now())
 		select {
 		case <-ctx.Done():
 			return
 		case <-circuits.suspected:
-			whole = true
+			r.whole, r.next = true, time.Time{}
 			continue
 		case <-tick.C:
 		}
@@ -86,6 +86,21 @@ func (r *replayer) loop(ctx context.Context) {
 		if err := r.tidy(time.Now()); err != nil {
 			r.ledger.logger.Error("the settlement log cannot be written or purged", zap.Error(err))
 		}
+	}
+}
+
+// replay books what waits, or whatever of the log Redis may lack.
+func (r *replayer) replay(ctx context.Context, now time.Time) {
+	switch {
+	case r.whole && !now.Before(r.next):
+		if r.whole = r.all(ctx) != nil; !r.whole {
+			r.pause = 0
+			return
+		}
+		r.pause = min(max(replayTick, 2*r.pause), maxFailurePause)
+		r.next = now.Add(r.pause)
+	case r.log.hasPending():
+		r.whole = r.waiting(ctx) != nil || r.whole
 	}
 }
 
