@@ -34,10 +34,9 @@ type putback struct {
 	*Entry
 	fields  map[string]string
 	zone    *time.Location
-	now     time.Time // markers that have died by now are not made again
-	idMS    int64     // time in the request id: where its marker is
-	madeUp  int64     // likewise of a reference that nobody gave
-	request string    // whose hold the entry ended
+	idMS    int64  // time in the request id: where its marker is
+	madeUp  int64  // likewise of a reference that nobody gave
+	request string // whose hold the entry ended
 	changes []any
 }
 
@@ -48,14 +47,14 @@ func (r *recoverer) putBackArgs(epoch int64, e *archive.Entry) (keys []string, a
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &putback{Entry: entry, fields: fields, zone: r.timezone, now: r.now()}
+	p := &putback{Entry: entry, fields: fields, zone: r.timezone}
 	if err := p.workOut(); err != nil {
 		return nil, nil, fmt.Errorf("entry %s of shard %d: %w", entry.ID, entry.Shard, err)
 	}
 	keys = append(r.keysOf(e.Shard, entry.Account, p.idMS), r.accountsKey(e.Shard), r.refsKey(e.Shard, entry.Account),
 		r.refundsKey(e.Shard, entry.Account), r.expiryKey(e.Shard), r.markerKey(e.Shard, p.madeUp))
 	args = make([]any, 0, 7+len(e.Fields)+len(p.changes))
-	args = append(args, r.identity, epoch, 0, e.Seq, entry.Account, p.request, len(e.Fields))
+	args = append(args, r.identity, epoch, r.clockOffset.Load(), e.Seq, entry.Account, p.request, len(e.Fields))
 	for _, f := range e.Fields {
 		args = append(args, f)
 	}
@@ -312,17 +311,16 @@ func (p *putback) mark(answer string) error {
 	if p.idMS, err = idMillis(p.RequestID); err != nil {
 		return err
 	}
-	p.remember(keyMarker, p.RequestID, answer)
+	p.remember(keyMarker, p.idMS, p.RequestID, answer)
 	return nil
 }
 
-func (p *putback) remember(key int, field, value string) {
-	death := p.Time.Add(markerLife)
-	if !death.After(p.now) {
-		return
-	}
-	p.change("set", key, field, value)
-	p.change("expire", key, "", strconv.FormatInt(death.UnixMilli(), 10))
+// remember lives as long as lua/trip.lua lets it live: from the entry on, or from the end of the hour of the id, whose clock may
+// have stood ahead. Whether that is over is decided by Redis's clock.
+func (p *putback) remember(key int, idMS int64, field, value string) {
+	hourEnds := (idMS/markerBucketMS + 1) * markerBucketMS
+	death := max(p.Time.UnixMilli(), hourEnds) + markerLife.Milliseconds()
+	p.change("remember", key, field, strconv.FormatInt(death, 10)+" "+value)
 }
 
 // reference writes down under which reference the entry was booked.
@@ -334,7 +332,7 @@ func (p *putback) reference() (err error) {
 		p.change("set", keyRefs, p.Ref, value)
 	case p.fields["i"] != "":
 		if p.madeUp, err = idMillis(p.fields["i"]); err == nil {
-			p.remember(keyMadeUp, p.fields["i"], value)
+			p.remember(keyMadeUp, p.madeUp, p.fields["i"], value)
 		}
 	}
 	return err

@@ -8,13 +8,13 @@
 --
 -- KEYS: [1] meta … [9] marker, see lib.lua and account.lua; [10] accounts; [11] refs; [12] refunds;
 --       [13] expiry; [14] the bucket of a made-up reference
--- ARGV: [1] the ledger's identity; [2] epoch; [3] unused; [4] the entry's seq; [5] account; [6] request id whose hold it ended, or '';
+-- ARGV: [1] the ledger's identity; [2] epoch; [3] clock offset, ms, as for all scripts; [4] the entry's seq; [5] account; [6] request id whose hold it ended, or '';
 --       [7] number of fields and values of the entry, and then these; then changes, four each: what, index of the key, field, value
 --         set    field = value                    unset  field = value, if it is not there
 --         add    field + value, exactly           is     after all of that, field must be value
 --         roll   "<key>" "<today> <this month> <day> <month> <amount>": the key's spend of day and month; today and this month are
 --                '-' where no day is turned by it
---         join   a member of a set                expire the key's time of death, ms, if that is later
+--         join   a member of a set                remember "<time of death, ms> <value>" of a marker, if it would be alive
 --         due    member of a sorted set, score    given  the marker "a <seq> …" of the request, of which "<seq> <cash> <left>"
 -- Output: OK, seq     AWAY, 0, why     LATE, epoch     PAST, seq (the head is not just before)     DIFFERS, field, is, should be
 
@@ -76,6 +76,7 @@ end
 
 local function work_out(from)
   local joins, expiries, dues = {}, {}, {}
+  local clock = tonumber(call('TIME')[1]) * 1000 + tonumber(ARGV[3])
   for i = from, #ARGV, 4 do
     local what, key, field, value = ARGV[i], KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], ARGV[i + 3]
     if what == 'set' then
@@ -95,8 +96,12 @@ local function work_out(from)
       given(field, value)
     elseif what == 'due' then
       dues[#dues + 1] = {key, field, value}
-    elseif what == 'expire' then
-      expiries[#expiries + 1] = {key, value}
+    elseif what == 'remember' then
+      local death, answer = match(value, '^(%d+) (.*)$')
+      if tonumber(death) > clock then
+        let(key, field, answer)
+        expiries[#expiries + 1] = {key, death}
+      end
     end
   end
   return joins, expiries, dues
