@@ -146,3 +146,63 @@ func TestConvoyPatienceBeginsAnew(t *testing.T) {
 	}
 	f.idle()
 }
+
+// answeredInPart is a client's hook: of calls that go one by one, together on their way, all are executed and only some are answered.
+type answeredInPart int
+
+func (answeredInPart) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (answeredInPart) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (n answeredInPart) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		err := next(ctx, commands)
+		if commands[0].Name() != "fcall" {
+			return err
+		}
+		for _, command := range commands[n:] {
+			command.SetErr(io.EOF)
+		}
+		return io.EOF
+	}
+}
+
+// ONCE: of calls whose trip was refused, and then only some of which were answered, each has its own outcome; asked again, the others
+// learn that they were booked.
+func TestConvoyThatIsAnsweredInPart(t *testing.T) {
+	const answered = 3
+	f := newConvoyFixture(t)
+	f.broken = true
+	bad := f.payer("bad")
+	refuses := f.reservation(bad, cost(f, "1"))
+	f.must(f.server.Client().HSet(f.ctx(), f.ledger.accountKey(f.ledger.shardOf("bad"), "bad"), "recharge", "damaged").Err())
+	var held []*Hold
+	for range 5 {
+		held = append(held, f.reserve(f.key, cost(f, "1")))
+	}
+	f.shut()
+	f.ledger.client.AddHook(answeredInPart(answered))
+	var group sync.WaitGroup
+	f.occupy(&group)
+	outcomes := make([]error, len(held))
+	for i, h := range held {
+		call := f.settleCall(settlement(h, cost(f, "1")))
+		group.Go(func() { outcomes[i] = f.convoy().send(t.Context(), call) })
+		eventually(t, "it waits", func() bool { return f.convoy().queue() == i+1 })
+	}
+	last := f.reserveCall(refuses)
+	group.Go(func() { _ = f.convoy().send(t.Context(), last) })
+	eventually(t, "it waits", func() bool { return f.convoy().queue() == len(held)+1 })
+	close(f.gate.open)
+	group.Wait()
+	f.idle()
+	for i, h := range held {
+		if want := i >= answered; errors.Is(outcomes[i], io.EOF) != want || !want && outcomes[i] != nil {
+			t.Errorf("call %d: %v", i, outcomes[i])
+		}
+		if r := f.settle(h, cost(t, "1")); !r.Repeated {
+			t.Errorf("call %d is booked again", i)
+		}
+	}
+	f.balances("acme", "995 0 1")
+}
