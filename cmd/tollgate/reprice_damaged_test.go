@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -49,5 +50,34 @@ func TestRepriceBesideADamagedAccount(t *testing.T) {
 	// What is left alone by the rules is no failure.
 	if said := o.run("reprice --dry-run --account acme --since 2026-01-01 --prices " + right); said.exit != exitOK {
 		t.Errorf("of acme: exit %d, %s%s", said.exit, said.stdout, said.stderr)
+	}
+}
+
+// A repricing that cannot go on says what it has booked by then, and that it may be run again.
+func TestRepriceThatCannotGoOn(t *testing.T) {
+	server := redistest.Start(t)
+	o := &office{t, []string{"TOLLGATE_REDIS=" + server.URL(), "TOLLGATE_CURRENCY=CNY"}}
+	o.do("account create acme")
+	l, err := ledger.Open(t.Context(), ledger.Options{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	used := meter.Usage{Quantities: meter.Quantities{meter.Input: 1_000_000}, Source: meter.FromUpstream}
+	r := o.past(l, meter.PriceQuery{Model: "glm-4", Class: "chat", At: time.Now()}, "chat", used, wrongTable)
+	right := writeFile(t, t.TempDir(), "right.yaml", rightTable)
+	next := fmt.Sprintf("{tg%d}:", r.Shard+1)
+	for _, set := range [][]any{{"DEL", next + "journal"}, {"SET", next + "journal", "damaged"}, {"HSET", next + "meta", "seq", 3}} {
+		if err := server.Client().Do(t.Context(), set...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := o.run("reprice --since 2026-01-01 --prices " + right)
+	if said.exit != exitFailed || !strings.Contains(said.stdout, "1 of 1 charge priced anew") ||
+		!strings.Contains(said.stderr, "1 charge priced anew by then: run it again for the rest") {
+		t.Errorf("exit %d: %s%s", said.exit, said.stdout, said.stderr)
+	}
+	if said := o.run("reprice --dry-run --since 2026-01-01 --prices " + right); said.exit != exitFailed || strings.Contains(said.stderr, "by then") {
+		t.Errorf("a dry run: exit %d: %s%s", said.exit, said.stdout, said.stderr)
 	}
 }

@@ -142,6 +142,22 @@ func TestRepriceOfWhatStaysFree(t *testing.T) {
 	}
 }
 
+// What the table prices of a call is priced anew, though it does not price all of it; and of a model that it does not price nothing is
+// said, whatever was odd about the call.
+func TestRepriceOfWhatIsPricedInPart(t *testing.T) {
+	o, l := ledgerOffice(t)
+	chat := meter.PriceQuery{Model: "glm-4", Class: "chat", At: time.Now()}
+	o.past(l, chat, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1_000_000, meter.Image: 1}, Source: meter.FromUpstream}, wrongTable)
+	other := chat
+	other.Model = "other"
+	o.past(l, other, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1}, Anomalies: []string{meter.UsageOutOfRange}}, wrongTable)
+	right := writeFile(t, t.TempDir(), "right.yaml", rightTable)
+	r := decode[repricedReport](t, o.do("reprice --json --since 2026-01-01 --prices "+right))
+	if r.Charges != 2 || r.Repriced != 1 || r.After.String() != "1.5" || len(r.LeftAlone) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestRepriceIsUsedWrongly(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create acme")

@@ -89,12 +89,12 @@ local function book()
   return {'OK', str(seq), str(n), unpack(entry_at(str(n)))}
 end
 
--- booked_so returns the entry's seq when the charge that stands is the very one that is to be: the answer to the call that booked
--- it was lost, and this is that call once more.
+-- booked_so returns the entry's seq when the charge that stands is the one that is to be: the answer to the call that booked it was
+-- lost, and this is that call once more; or somebody else has done the same.
 local function booked_so(marker)
   local n = match(marker or '', '^c (%d+) ')
   local entry = n and n ~= ARGV[10] and fields_at(n)
-  return entry and entry.s == ARGV[20] and entry.v == ARGV[8] and n
+  return entry and entry.s == ARGV[20] and n
 end
 
 local function reprice()
