@@ -41,7 +41,6 @@ type RebuildReport struct {
 // the proxies' settlement logs, or costs nothing.
 func Rebuild(ctx context.Context, o Options) (*RebuildReport, error) {
 	start := time.Now()
-	o.Log = ""
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -47,9 +47,20 @@ func TestRepriceBesideADamagedAccount(t *testing.T) {
 	if again.exit != exitFailed || !strings.Contains(again.stdout, `"damaged": true`) || !strings.Contains(again.stdout, `"repriced": 0`) {
 		t.Errorf("again: exit %d, %s%s", again.exit, again.stdout, again.stderr)
 	}
-	// What is left alone by the rules is no failure.
-	if said := o.run("reprice --dry-run --account acme --since 2026-01-01 --prices " + right); said.exit != exitOK {
+	dry := "reprice --dry-run --account acme --since 2026-01-01 --prices " + right
+	if said := o.run(dry); said.exit != exitOK {
 		t.Errorf("of acme: exit %d, %s%s", said.exit, said.stdout, said.stderr)
+	}
+	shard := fmt.Sprintf("{tg%d}:", r.Shard)
+	seq, err := server.Client().HIncrBy(t.Context(), shard+"meta", "seq", 1).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Client().Do(t.Context(), "XADD", shard+"journal", fmt.Sprintf("%d-0", seq), "t", "charge", "m", time.Now().UnixMilli(), "a", "acme", "f", "damaged").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if said := o.run(dry); said.exit != exitFailed || !strings.Contains(said.stdout, "DAMAGED") {
+		t.Errorf("with a damaged entry: exit %d, %s%s", said.exit, said.stdout, said.stderr)
 	}
 }
 

@@ -97,7 +97,8 @@ func TestRepriceVerb(t *testing.T) {
 		t.Errorf("by the same tables: %+v", r)
 	}
 	r := decode[repricedReport](t, o.do("reprice --json --dry-run --since "+since+" --prices "+right))
-	if !r.DryRun || r.Charges != 5 || r.Repriced != 2 || r.Before.String() != "4.1" || r.After.String() != "5.12" || r.Difference.String() != "1.02" || r.Currency != "CNY" {
+	if !r.DryRun || r.Charges != 5 || r.Repriced != 2 || r.Before.String() != "4.1" || r.After.String() != "5.12" || r.Difference.String() != "1.02" || r.Currency != "CNY" ||
+		len(r.Models) != 2 || r.Models[0].Model != "cogview-4" || r.Models[1].Model != "glm-4" {
 		t.Errorf("dry run: %+v", r)
 	}
 	if text := o.do("account show acme").stdout; !strings.Contains(text, "2.809999") {
@@ -154,6 +155,19 @@ func TestRepriceOfWhatIsPricedInPart(t *testing.T) {
 	right := writeFile(t, t.TempDir(), "right.yaml", rightTable)
 	r := decode[repricedReport](t, o.do("reprice --json --since 2026-01-01 --prices "+right))
 	if r.Charges != 2 || r.Repriced != 1 || r.After.String() != "1.5" || len(r.LeftAlone) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A call is priced by the upstream that answered it.
+func TestRepriceGoesByTheUpstream(t *testing.T) {
+	o, l := ledgerOffice(t)
+	used := meter.Usage{Quantities: meter.Quantities{meter.Input: 1_000_000}, Source: meter.FromUpstream}
+	for _, upstream := range []string{"bigmodel", "other"} {
+		o.past(l, meter.PriceQuery{Model: "glm-4", Class: "chat", Upstream: upstream, At: time.Now()}, "chat", used, wrongTable)
+	}
+	table := writeFile(t, t.TempDir(), "t.yaml", "currency: CNY\nprices: [{models: [glm-4], rates: {input: 1/1M}}, {models: [glm-4], upstreams: [bigmodel], rates: {input: 3/1M}}]\n")
+	if r := decode[repricedReport](t, o.do("reprice --json --since 2026-01-01 --prices "+table)); r.Charges != 2 || r.Repriced != 1 || r.Difference.String() != "2" {
 		t.Errorf("%+v", r)
 	}
 }
