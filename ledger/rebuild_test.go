@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/redistest"
+	"github.com/tollgate/tollgate/ledger/archive"
 )
 
 // A rebuilt ledger is the one that was, to the nano: balances, packs, keys with
@@ -19,6 +21,13 @@ func TestRebuild(t *testing.T) {
 			tr.finish()
 			f.archiveNow()
 			before, journal := f.books(), f.journals(f.ledger)
+			var last time.Time
+			f.must(f.ledger.Journal(f.ctx(), "", JournalQuery{}, func(e *Entry) error {
+				if e.Time.After(last) {
+					last = e.Time
+				}
+				return nil
+			}))
 			if where == "emptied" {
 				f.must(f.server.Client().FlushAll(f.ctx()).Err())
 			} else {
@@ -27,7 +36,8 @@ func TestRebuild(t *testing.T) {
 			o := Options{URL: f.server.URL(), Archive: f.ledger.vault.address}
 			report, err := Rebuild(f.ctx(), o)
 			f.must(err)
-			if !report.Audit.OK || report.Entries != int64(len(journal)) || report.Audit.Accounts != 4 || report.Last == nil {
+			if !report.Audit.OK || report.Entries != int64(len(journal)) || report.Audit.Accounts != 4 || report.Took <= 0 ||
+				report.Last == nil || !report.Last.Equal(last) {
 				t.Errorf("report %+v, audit %+v", report, report.Audit)
 			}
 			f.sameBooks(before, f.books())
@@ -88,8 +98,61 @@ func TestRebuildRefuses(t *testing.T) {
 	wants(t, err, ErrUnavailable) // there is none
 	_, err = Rebuild(f.ctx(), Options{URL: other.URL(), Archive: o.Archive, Shards: 8})
 	wants(t, err, ErrInvalid)
+	_, err = Rebuild(f.ctx(), Options{URL: other.URL(), Archive: o.Archive, Currency: "USD"})
+	wants(t, err, ErrInvalid)
+	empty := sqlite(t)
+	a, err := archive.Open(f.ctx(), empty)
+	f.must(err)
+	f.must(a.Close())
+	_, err = Rebuild(f.ctx(), Options{URL: other.URL(), Archive: empty})
+	wants(t, err, ErrNotFound)
+	_, err = f.archiveFile().ExecContext(f.ctx(), `UPDATE ledger SET format = 'later'`)
+	f.must(err)
+	_, err = Rebuild(f.ctx(), Options{URL: other.URL(), Archive: o.Archive})
+	f.says(err, ErrInvalid, `has format "later"`)
 	if n, err := other.Client().DBSize(f.ctx()).Result(); err != nil || n != 0 {
 		t.Errorf("a refused rebuild left %d keys", n)
+	}
+}
+
+// What is in a Redis decides whether a rebuild may begin there: not beside a ledger, nor on the marks of another rebuild; but on its own,
+// and beside the lock of a proxy that is about to find out that there is nothing to recover.
+func TestRebuildGoesByWhatIsThere(t *testing.T) {
+	f := archived(t, Options{Shards: 2})
+	f.broken = true // a rebuild audits it
+	f.account("acme", "10", "5", AccountOptions{})
+	f.archiveNow()
+	before, mine := f.books(), f.ledger.vault.identity
+	for name, c := range map[string]struct {
+		there [][]any
+		err   error
+	}{
+		"the mark of another rebuild":  {[][]any{{"HSET", f.ledger.metaKey(0), metaRebuilding, "another"}}, ErrConflict},
+		"another ledger with its mark": {[][]any{{"HSET", f.ledger.metaKey(0), metaRebuilding, mine, "id", "ledger_another"}}, ErrConflict},
+		"another ledger in a later shard": {[][]any{
+			{"HSET", f.ledger.metaKey(0), metaRebuilding, mine}, {"HSET", f.ledger.metaKey(1), "id", "ledger_another", "seq", "0"},
+		}, ErrConflict},
+		"somebody's account": {[][]any{{"HSET", f.ledger.accountKey(1, "bolt"), "recharge", "1"}}, ErrConflict},
+		"its own mark":       {[][]any{{"HSET", f.ledger.metaKey(0), metaRebuilding, mine}}, nil},
+		"a lock":             {[][]any{{"SET", f.ledger.tags[0] + "recovery", "x"}}, nil},
+		"others' keys":       {[][]any{{"SET", "session:1", "x"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.must(f.server.Client().FlushAll(f.ctx()).Err())
+			for _, command := range c.there {
+				f.must(f.server.Client().Do(f.ctx(), command...).Err())
+			}
+			_, err := Rebuild(f.ctx(), Options{URL: f.server.URL(), Archive: f.ledger.vault.address})
+			if !errors.Is(err, c.err) {
+				t.Fatalf("error %v, want %v", err, c.err)
+			}
+			if err == nil {
+				f.sameBooks(before, f.books())
+				if mark := f.server.Client().HGet(f.ctx(), f.ledger.metaKey(1), metaRebuilding).Val(); mark != "" {
+					t.Errorf("the mark stays: %s", mark)
+				}
+			}
+		})
 	}
 }
 
