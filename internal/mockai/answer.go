@@ -30,6 +30,7 @@ var (
 	headerOrg         = []string{"mockai"}
 	headerVersion     = []string{"2020-10-01"}
 	headerMS          = []string{"1"}
+	headerTiming      = []string{"gfet4t7; dur=1"}
 	headerRequests    = []string{"10000"}
 	headerRequestsNow = []string{"9999"}
 	headerRequestsIn  = []string{"6ms"}
@@ -62,6 +63,8 @@ func (a *answer) head(status int, contentType string, length int) {
 	}
 	switch {
 	case a.request.bigModel:
+	case a.request.gemini:
+		h["Server-Timing"] = headerTiming
 	case a.request.anthropic:
 		h["Request-Id"] = []string{a.id()}
 		h["Anthropic-Organization-Id"] = headerOrg

@@ -1,7 +1,7 @@
 // Package mockai is a simulated upstream: an http.Handler that answers chat,
 // completions, responses, embeddings, images, rankings, moderations, speech and
-// transcripts as OpenAI and BigModel do, and messages as Anthropic does, with usage
-// that can be foretold, and that misbehaves on request. The binary's `mock`
+// transcripts as OpenAI and BigModel do, messages as Anthropic does, and contents as
+// Gemini does, with usage that can be foretold, and that misbehaves on request. The binary's `mock`
 // and `demo` serve it, tests and benchmarks drive it.
 //
 // # Routes
@@ -9,7 +9,8 @@
 // Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
 // audio/speech, audio/transcriptions, audio/translations, messages,
-// messages/count_tokens, models, models/{id}.
+// messages/count_tokens, models, models/{id}. Under /v1beta: models/{model}: and one of
+// generateContent, streamGenerateContent, embedContent, batchEmbedContents, countTokens; models.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
 //
 // # Style
@@ -25,6 +26,8 @@
 //   - BigModel: usage comes in the last chunk, which has choices, unasked;
 //     request_id, reasoning_content, web_search, content_filter, and errors
 //     whose code is a string of digits.
+//   - Gemini, under /v1beta alone: usageMetadata on every chunk, a stream of events with
+//     ?alt=sse and else one array, both without a mark of their end, x-goog-api-key.
 //   - Anthropic, on messages alone, whatever the model: named events, usage in the
 //     first and the last but one of them, content in blocks, x-api-key, request-id.
 //
@@ -48,6 +51,9 @@
 //     conversation that is named. A web search is one call, of 500 prompt tokens.
 //     max_output_tokens cuts the reply (then the response is incomplete);
 //   - messages are counted alike; Anthropic's web search is one search of 3 results;
+//   - contents are counted alike, 258 tokens for each part that is no text. Google's search is one
+//     query, of 500 tokens beside the prompt; a model with "image" in its name makes one, of 1290
+//     tokens. Reasoning is beside the candidates; embeddings tell no usage unless usage= does;
 //   - embeddings use the tokens of their inputs, completion 0;
 //   - images have no usage, but for gpt-image-*: the prompt's text, 40 tokens
 //     an image sent, and 272, 1056 or 4160 an image made, by quality low,
@@ -83,7 +89,7 @@
 //	cumulative       usage so far on every chunk of a stream
 //	tier=NAME        the service_tier that is returned
 //	model=NAME       the model that is returned
-//	finish=REASON    finish_reason: content_filter, sensitive, network_error, …; of
+//	finish=REASON    of contents: blocked (no candidates), or a finishReason; finish_reason: content_filter, sensitive, network_error, …; of
 //	                 responses: content_filter (incomplete), failed (without output, and
 //	                 with no usage but that of usage=)
 //	tool-call=NAME   the answer calls this function instead of talking
@@ -105,7 +111,7 @@
 //	                 half way within a frame, before the last frame; clean: half way
 //	                 too, but as if that were all
 //	error-event      half way through a stream an error event, then the end
-//	no-done          no [DONE], no message_stop
+//	no-done          no [DONE], no message_stop, no bracket that closes an array
 //	no-blank         no blank line after the last frame
 //	crlf             lines end in CRLF
 //	no-space         `data:` without a space

@@ -94,8 +94,13 @@ func errStatus(status int) *problem {
 
 // append writes the error's JSON, in the style of the request. Messages are quoted as JSON, not as Go.
 func (p *problem) append(dst []byte, r *request, requestID string) []byte {
-	if r.anthropic {
+	switch {
+	case r.anthropic:
 		return p.appendAnthropic(dst, requestID)
+	case r.array:
+		return append(p.appendGemini(append(dst, '[')), ']')
+	case r.gemini:
+		return p.appendGemini(dst)
 	}
 	if r.bigModel {
 		dst = append(dst, `{"error":{"code":`...)

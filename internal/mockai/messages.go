@@ -317,8 +317,11 @@ func (s *messageStream) addBlock(index int, block *messageBlock) {
 
 // hasKey reports whether a request carries the key, as its API has it.
 func (a *answer) hasKey(key string) bool {
-	if a.request.anthropic {
+	switch {
+	case a.request.anthropic:
 		return a.http.Header.Get("X-Api-Key") == key
+	case a.request.gemini:
+		return a.http.Header.Get("X-Goog-Api-Key") == key
 	}
 	return a.http.Header.Get("Authorization") == "Bearer "+key
 }

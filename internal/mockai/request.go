@@ -27,12 +27,17 @@ const (
 	familyResponses
 	familyMessages
 	familyCount
+	familyGenerate
+	familyEmbed
+	familyCountTokens
 )
 
 // request is what the simulated upstream understands of a body.
 type request struct {
 	bigModel  bool
 	anthropic bool
+	gemini    bool
+	array     bool // a stream of Gemini's that is no events
 	family    family
 	model     string
 	// user and text may carry a directive: text is the last user message, the
@@ -90,6 +95,12 @@ var routes = map[string]route{
 	"audio/translations":   {readTranscription, (*answer).transcription, nil},
 	messagesRoute:          {readMessages, (*answer).wholeMessage, (*answer).messageStream},
 	countRoute:             {readCount, (*answer).count, nil},
+
+	"generateContent":       {readGenerate, (*answer).generate, nil},
+	"streamGenerateContent": {readGenerate, (*answer).generateStream, nil},
+	"embedContent":          {readEmbed, (*answer).embedOne, nil},
+	"batchEmbedContents":    {readEmbedBatch, (*answer).embedMany, nil},
+	"countTokens":           {readCountTokens, (*answer).countTokens, nil},
 }
 
 // readFields walks the members of a JSON body, with those that all routes share.
@@ -122,7 +133,7 @@ func (r *request) readFields(body []byte, field func(name string, value gjson.Re
 
 // check refuses what no route accepts, and settles the style.
 func (r *request) check() *problem {
-	r.bigModel = (r.bigModel || isBigModel(r.model)) && !r.anthropic
+	r.bigModel = (r.bigModel || isBigModel(r.model)) && !r.anthropic && !r.gemini
 	switch {
 	case r.model == "":
 		return errMissing("model")

@@ -110,6 +110,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	prefixed, path := splitPrefix(r.URL.Path)
+	model, method, gemini := splitGemini(r.URL.Path)
+	if gemini {
+		path = method
+	}
 	s.counts.arrived(path)
 	defer s.counts.inFlight.Add(-1)
 
@@ -122,7 +126,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.kept.add(r, path, buffer.Bytes())
 
 	a := &answer{server: s, w: w, http: r, path: path, plan: newPlan(s.options), number: s.served.Add(1)}
-	a.request.bigModel, a.request.anthropic = prefixed, isAnthropic(path)
+	a.request.bigModel, a.request.anthropic, a.request.gemini = prefixed, isAnthropic(path), gemini
+	a.request.model, a.request.array = model, path == "streamGenerateContent" && r.URL.Query().Get("alt") != "sse"
 	a.serve(buffer.Bytes())
 }
 
@@ -149,7 +154,7 @@ func (a *answer) serve(body []byte) {
 		return
 	}
 	route, known := routes[path]
-	if !known {
+	if !known || a.request.gemini != (a.request.model != "") {
 		a.refuse(errNoRoute(a.http.Method, a.http.URL.Path))
 		return
 	}

@@ -8,7 +8,11 @@ type frameWriter func(dst []byte, i int) []byte
 
 // stream sends frames one by one, and plays the faults that happen on the way.
 func (a *answer) stream(frames int, frame frameWriter, usageGiven bool) {
-	a.head(http.StatusOK, "text/event-stream", -1)
+	contentType := "text/event-stream"
+	if a.request.array {
+		contentType = "application/json"
+	}
+	a.head(http.StatusOK, contentType, -1)
 	a.flush()
 	if a.plan.cut == atHead {
 		a.sever()
@@ -23,7 +27,7 @@ func (a *answer) stream(frames int, frame frameWriter, usageGiven bool) {
 			buffer = a.lineEnd(a.lineEnd(append(buffer, ": keep-alive"...)))
 		}
 		buffer = frame(buffer, i)
-		if i < frames-1 || !a.plan.noBlank {
+		if !a.request.array && (i < frames-1 || !a.plan.noBlank) {
 			buffer = a.lineEnd(buffer)
 		}
 		if i == frames/2 && !a.halfWay(buffer, i) {
@@ -62,6 +66,8 @@ func (a *answer) halfWay(frame []byte, number int) bool {
 		switch {
 		case a.request.family == familyResponses:
 			event = a.errorEvent(nil, p, number)
+		case a.request.array:
+			event = append(p.appendGemini([]byte("\n,\r\n")), "\n]\n"...)
 		case a.request.anthropic:
 			event = a.lineEnd(p.append(a.data(a.lineEnd([]byte("event: error"))), &a.request, a.id()))
 		default:

@@ -74,6 +74,13 @@ func (r *request) settle(p *plan) {
 		r.used = usage{absent: r.bigModel, prompt: 10 * r.soundSeconds(), completion: replyBytes / 4}
 	case familyMessages:
 		r.settleMessage(p)
+	case familyGenerate:
+		r.settleGenerate(p)
+	case familyEmbed:
+		r.used = usage{prompt: r.promptTokens, absent: p.prompt < 0}
+		r.dims = r.vectorLength(p)
+	case familyCountTokens:
+		r.used = usage{prompt: r.promptTokens, absent: true}
 	default:
 		r.settleReply(p)
 	}
