@@ -79,13 +79,7 @@ type Upstream struct {
 // such an upstream is read and checked, but not used. Of Azure's two the v1 API
 // is OpenAI's own, but for the credential; the older has the model in its paths.
 func (u Upstream) Pending() bool {
-	switch u.Kind {
-	case kindGemini:
-		return true
-	case kindAzure:
-		return !strings.HasSuffix(u.BaseURL, "/v1")
-	}
-	return false
+	return u.Kind == kindAzure && !strings.HasSuffix(u.BaseURL, "/v1")
 }
 
 // ModelRule lets an upstream serve models, under another name if Rename is set.

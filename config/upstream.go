@@ -17,12 +17,8 @@ func (c *Config) readUpstreams(v value) {
 			s.fail("name %q is taken by an upstream above: want another", u.Name)
 		}
 		seen[u.Name] = true
-		switch {
-		case !u.Pending():
-		case u.Kind == kindAzure:
+		if u.Pending() {
 			c.later("upstreams: %s is not used: of Azure the v1 API is built, whose base_url ends in /openai/v1.", u.Name)
-		default:
-			c.later("upstreams: %s is of kind %s, which is not built yet; it is not used.", u.Name, u.Kind)
 		}
 		c.Upstreams = append(c.Upstreams, u)
 	}

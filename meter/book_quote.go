@@ -239,6 +239,9 @@ func (w *quoteWork) addFamily(lines []Line, t *pricedTier, f *tokenFamily) ([]Li
 			parts += 3
 		}
 		rate := dearestRate(t.rates[d], f.dearest.dimensionRate)
+		if d == InputVideo { // it has sound, and may be a document of pictures
+			rate = dearestRate(dearestRate(rate, t.rates[InputAudio]), t.rates[InputImage])
+		}
 		line, err := rate.quoteLine(d, w.ceiling[d], f.span.clip(w.ceiling[d]), parts)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,9 @@
 package meter
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // An Endpoint is one row of the endpoint table: how a request is read, how
 // usage is found in the answer, what to do without, and so what is billed.
@@ -9,7 +12,8 @@ import "strings"
 // Another endpoint, or another provider's dialect of one, is another row and
 // its fixtures. The proxy knows no row by name.
 type Endpoint struct {
-	// Path is what follows the client's prefix: "/chat/completions".
+	// Path is what follows the client's prefix: "/chat/completions". A row that has its
+	// model there has {model} in its place.
 	Path string
 	// Name is what key limits, the journal and metrics call it. Endpoints that
 	// are limited together share one.
@@ -20,7 +24,16 @@ type Endpoint struct {
 	API API
 	// Limit is the parameter that bounds its output, as refusals name it; "" where none does.
 	Limit string
+	// Query lists what of the client's query goes upstream, with the values that it may have; nil:
+	// whatever is no credential and no model.
+	Query map[string][]string
 
+	// protobuf says that its JSON is protobuf's, of whose names there are two spellings; parameters have
+	// the one in camel case.
+	protobuf bool
+	// streams says that its answers are streams, whatever the body says: of events or, to who
+	// has not asked for them, one JSON array.
+	streams bool
 	// parameters are the members of the request that decide about money.
 	parameters []parameter
 	// file is told of each file of a multipart form; nil where a request is no form.
@@ -55,6 +68,11 @@ type dialect struct {
 	// tellsEnd says that its streams tell their end, and their usage from the beginning on: one
 	// that comes to no end was cut.
 	tellsEnd bool
+	// endsInText says that the event which tells the end brings text, too: none goes out
+	// before it is whole.
+	endsInText bool
+	// usage is what a whole answer calls its usage object; "" is "usage".
+	usage string
 }
 
 // An API is a family of endpoints that providers serve together.
@@ -65,10 +83,10 @@ const (
 	OpenAI    API = "openai"
 	Responses API = "responses" // OpenAI's, too, and not of all that are compatible with it
 	Anthropic API = "anthropic"
+	Gemini    API = "gemini"
 )
 
-// FindEndpoint returns the row for a path after the client's prefix, such as
-// "/chat/completions", or nil.
+// FindEndpoint returns the row of a Path, such as "/chat/completions", or nil.
 func FindEndpoint(path string) *Endpoint {
 	for _, e := range endpoints {
 		if e.Path == path {
@@ -122,7 +140,7 @@ func endpointTable() []*Endpoint {
 	recorded := join(recordingParameters(), otherModelsParameters()...)
 	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
-	return append([]*Endpoint{
+	return slices.Concat([]*Endpoint{
 		{
 			Path: "/chat/completions", Name: "chat", Class: "chat", API: OpenAI, Limit: "max_tokens",
 			parameters: join(common, limit, limitParameter("max_completion_tokens"), choicesParameter(), streamOptionsParameter(),
@@ -178,7 +196,7 @@ func endpointTable() []*Endpoint {
 			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions", API: OpenAI,
 			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
-	}, messagesEndpoints(common)...)
+	}, messagesEndpoints(common), geminiEndpoints())
 }
 
 // join returns a list of its own: rows share parameters, not slices.
@@ -227,6 +245,7 @@ func (r *Request) MayGoTo(model string) {
 	if decidesLooks(model) {
 		r.assume(model)
 	}
+	r.mayGenerate(model)
 	if !r.chats {
 		return
 	}
@@ -271,6 +290,7 @@ func (r *Request) ExceedsLimit(u *Usage) bool {
 
 // GoesTo says by which name the upstream knows the model that the request is sent to.
 func (r *Request) GoesTo(model string) {
+	r.grounded = isGroundedByPrompt(model)
 	r.searches = r.chats && alwaysSearches(model)
 	r.assume(model)
 }

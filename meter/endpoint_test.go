@@ -25,6 +25,12 @@ func TestEndpointTable(t *testing.T) {
 		"/audio/translations":    {"transcriptions", "transcriptions"},
 		"/messages":              {"messages", "chat"},
 		"/messages/count_tokens": {"count_tokens", "tokenizer"},
+
+		"/models/{model}:generateContent":       {"generateContent", "chat"},
+		"/models/{model}:streamGenerateContent": {"generateContent", "chat"},
+		"/models/{model}:embedContent":          {"embedContent", "embeddings"},
+		"/models/{model}:batchEmbedContents":    {"embedContent", "embeddings"},
+		"/models/{model}:countTokens":           {"countTokens", "tokenizer"},
 	}
 	for _, e := range Endpoints() {
 		if got, known := want[e.Path]; !known || got != [2]string{e.Name, e.Class} {
@@ -77,6 +83,7 @@ func TestEndpointDimensions(t *testing.T) {
 	want := map[string][]string{
 		"chat": {"token"}, "completions": {"token"}, "responses": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
 		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"}, "count_tokens": {"call"},
+		"generateContent": {"token"}, "embedContent": {"token"}, "countTokens": {"call"},
 	}
 	for _, e := range Endpoints() {
 		contentType, body := "application/json", []byte(`{"model":"m","input":"a"}`)

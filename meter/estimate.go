@@ -248,7 +248,8 @@ func (t *textCollector) read(body []byte) {
 	}
 	for c.open('{'); c.more('}'); {
 		switch string(c.key()) {
-		case "messages", "system", "prompt", "suffix", "input", "instructions", "query", "documents", "texts":
+		case "messages", "system", "prompt", "suffix", "input", "instructions", "query", "documents", "texts",
+			"contents", "content", "systemInstruction", "system_instruction", "requests":
 			t.value(&c)
 		case "tools", "functions", "response_format", "text":
 			t.add(string(c.raw()))
@@ -288,7 +289,8 @@ func (t *textCollector) value(c *cursor) {
 		for c.open('{'); c.more('}'); {
 			switch string(c.key()) {
 			case "role", "type", "id", "tool_call_id", "image_url", "input_audio", "video_url", "file", "file_url",
-				"call_id", "status", "annotations", "file_data", "result", "tool_use_id", "cache_control", "media_type", "signature":
+				"call_id", "status", "annotations", "file_data", "result", "tool_use_id", "cache_control", "media_type", "signature",
+				"inlineData", "inline_data", "fileData", "thoughtSignature", "thought_signature", "model":
 				c.skip()
 			case "encrypted_content":
 				t.ids += int64(len(c.raw())) / lettersPerThought

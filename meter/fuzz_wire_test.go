@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +14,9 @@ func FuzzTap(f *testing.F) {
 	for _, dir := range []string{"answers", "streams"} {
 		for _, file := range fixtures(f, dir) {
 			kind := byte(len(file)) &^ 48
+			if fixtureEndpoint(f, file).API == Gemini {
+				kind |= 48
+			}
 			switch fixtureEndpoint(f, file) {
 			case FindEndpoint("/responses"):
 				kind |= 16
@@ -29,7 +33,7 @@ func FuzzTap(f *testing.F) {
 		f.Add([]byte(s), uint64(i), byte(i))
 	}
 	chat, images := FindEndpoint("/chat/completions"), FindEndpoint("/images/generations")
-	responses, messages := FindEndpoint("/responses"), FindEndpoint("/messages")
+	responses, messages, generated := FindEndpoint("/responses"), FindEndpoint("/messages"), FindEndpoint("/models/{model}:streamGenerateContent")
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64, kind byte) {
 		e, body, contentType := chat, `{"model":"m","stream":true,"stream_options":{"include_usage":false}}`, "text/event-stream"
 		if kind&1 != 0 {
@@ -39,6 +43,8 @@ func FuzzTap(f *testing.F) {
 			e = images
 		}
 		switch {
+		case kind&16 != 0 && kind&32 != 0:
+			e = generated
 		case kind&16 != 0:
 			e = responses
 		case kind&32 != 0:
@@ -148,6 +154,9 @@ func checkReading(t *testing.T, r *Request, body []byte, model string) {
 	}
 	if err := json.Unmarshal(body, &want); err != nil {
 		t.Fatalf("%q is accepted: %v", body, err)
+	}
+	if r.Endpoint.API == Gemini { // its model may be a name in a folder, and its path says whether it streams
+		want.Model, want.Stream = strings.TrimPrefix(want.Model, "models/"), r.Endpoint.streams
 	}
 	if r.Model != model || want.Model != model || r.Stream != want.Stream {
 		t.Errorf("%q: read %q %t, the standard library reads %q %t", body, r.Model, r.Stream, want.Model, want.Stream)

@@ -9,8 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// ReadOptions are the proxy's policy for reading requests.
+// ReadOptions are what is not in the body of a request: the proxy's policy, and its path.
 type ReadOptions struct {
+	// Model is what the path names, of a row that has it there. Where it is empty, the
+	// body's is taken, as for a quote.
+	Model string
+
 	// DefaultMaxOutput is the output, in tokens a choice, that is held for a
 	// request that sets no limit itself; 4096 if it is not positive.
 	DefaultMaxOutput int64
@@ -83,6 +87,8 @@ type Request struct {
 	// citesSearch says that a search shows in the answer's annotations only,
 	// searches that every answer is one, hidesSearch that the answer does not tell.
 	citesSearch, searches, hidesSearch bool
+	// generates says that the request is one of Gemini's, grounded that its searches are one.
+	generates, grounded bool
 	// newLimit says that the output is limited by max_completion_tokens alone, usualOutput
 	// what is held for each output without a limit.
 	newLimit    bool
@@ -95,8 +101,9 @@ type Request struct {
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.
 	unsaid []string
-	// rename and ask are the places to patch for another model name and to ask for usage.
-	rename, ask edit
+	// renames and ask are the places to patch for another model name and to ask for usage.
+	renames []edit
+	ask     edit
 	// prompt is the prompt of an image, or the text of speech.
 	prompt string
 	// units is how many images, characters, ms of a recording or calls are asked for, of
@@ -119,7 +126,7 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 		cursor:    cursor{body: body},
 		options:   o,
 		endpoint:  e,
-		request:   &Request{Endpoint: e, Choices: 1, body: body, contentType: contentType},
+		request:   &Request{Endpoint: e, Model: o.Model, Stream: e.streams, Choices: 1, body: body, contentType: contentType},
 		prompts:   1,
 		maxTokens: -1,
 	}
@@ -145,20 +152,26 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 // limitBytes is what a body grows by when a limit is said that was not.
 const limitBytes = int64(len(`, "max_completion_tokens": 2147483647`))
 
+// nestedLimitBytes is that where limits stand in an object of their own.
+const nestedLimitBytes = int64(len(`, "generationConfig": {"maxOutputTokens": 2147483647}`))
+
 // CanLimitOutput reports whether a client can limit the output, as of the chat family.
 func (r *Request) CanLimitOutput() bool { return r.outputs > 0 }
 
 // WithOutput returns the ceiling as it would be if the client limited the
 // output to n tokens a choice, if it can.
 func (r *Request) WithOutput(n int64) Quantities {
-	q := r.Ceiling
+	q, more := r.Ceiling, limitBytes
+	if r.generates {
+		more = nestedLimitBytes
+	}
 	for _, d := range [...]Dimension{Output, OutputAudio} {
 		if q[d] == 0 || !r.CanLimitOutput() {
 			continue
 		}
 		q[d] = outputCeiling(n, r.outputs)
 		if !r.OutputLimited {
-			q[Input] += limitBytes * max(r.turns, 1)
+			q[Input] += more * max(r.turns, 1)
 		}
 	}
 	return q
@@ -237,7 +250,7 @@ func (r *requestReader) parameter(key []byte) *parameter {
 			return p
 		}
 	}
-	if oddCase(key) { // once for all of them
+	if r.mayDiffer(key) { // once for all of them
 		for i := range r.endpoint.parameters {
 			r.refuseOddCase(key, "", r.endpoint.parameters[i].name)
 		}
@@ -262,7 +275,11 @@ type member struct {
 // members reads an object that stands inside of another: those that matter, each
 // given once and in this case alone. Any other value is passed over.
 func (r *requestReader) members(inside string, those ...member) {
-	if r.peek() != '{' {
+	switch first := r.peek(); {
+	case first == '[' && r.endpoint.protobuf: // some of its readers take a list of one for the one
+		r.elements(func() { r.members(inside, those...) })
+		return
+	case first != '{':
 		r.skip()
 		return
 	}
@@ -278,7 +295,7 @@ func (r *requestReader) members(inside string, those ...member) {
 			those[i].read()
 			continue
 		}
-		if oddCase(key) {
+		if r.mayDiffer(key) {
 			for _, m := range those {
 				r.refuseOddCase(key, inside, m.name)
 			}
@@ -290,11 +307,11 @@ func (r *requestReader) members(inside string, those ...member) {
 // refuseOddCase refuses a key that is one of names but for its case. inside is
 // where it stands, for the message.
 func (r *requestReader) refuseOddCase(key []byte, inside string, names ...string) {
-	if !oddCase(key) {
+	if !r.mayDiffer(key) {
 		return
 	}
 	for _, name := range names {
-		if strings.EqualFold(string(key), name) {
+		if strings.EqualFold(r.spelled(key), name) {
 			r.fail(inside+name, "Unknown parameter: '%s%s'. Did you mean '%s'?", inside, key, name)
 		}
 	}
@@ -325,7 +342,7 @@ func (r *requestReader) read(p *parameter) {
 	switch {
 	case p.text != nil && first == '"':
 		if p.name == "model" {
-			r.request.rename = edit{start: start, end: r.pos, quoted: true}
+			r.request.renames = append(r.request.renames, edit{start: start, end: r.pos, quoted: true})
 		}
 		r.takeText(p, unescape(value[1:len(value)-1]))
 	case p.text != nil:

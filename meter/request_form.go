@@ -98,7 +98,7 @@ func (r *requestReader) formPart(start, end int) {
 		r.fail(name, "Invalid value for '%s': it is a file.", name)
 	case p != nil && p.value == nil:
 		if name == "model" {
-			r.request.rename = edit{start: contentStart, end: end - 2}
+			r.request.renames = append(r.request.renames, edit{start: contentStart, end: end - 2})
 		}
 		r.readField(p, string(content))
 	case file, typed:

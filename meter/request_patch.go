@@ -1,16 +1,20 @@
 package meter
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // An edit replaces the bytes [start, end) of a body.
 type edit struct {
 	start, end int
 	text       string
-	// quoted says that the place is that of a JSON string, quotes included.
+	// quoted says that the place is that of a JSON string, quotes included; prefix
+	// stands in it before the text.
 	quoted bool
+	prefix string
 }
 
 // UpstreamBody returns the body to be sent upstream, and its content type: the
@@ -20,16 +24,17 @@ type edit struct {
 func (r *Request) UpstreamBody(model string, askUsage bool) ([]byte, string, error) {
 	var edits []edit
 	if model != r.Model {
-		rename := r.rename
-		rename.text = model
-		if rename.quoted {
-			quoted, err := json.Marshal(model)
-			if err != nil {
-				return nil, "", fmt.Errorf("model name %q: %w", model, err)
+		for _, rename := range r.renames {
+			rename.text = rename.prefix + model
+			if rename.quoted {
+				quoted, err := json.Marshal(rename.text)
+				if err != nil {
+					return nil, "", fmt.Errorf("model name %q: %w", model, err)
+				}
+				rename.text = string(quoted)
 			}
-			rename.text = string(quoted)
+			edits = append(edits, rename)
 		}
-		edits = append(edits, rename)
 	}
 	if askUsage && r.CanAskUsage() {
 		edits = append(edits, r.ask)
@@ -42,14 +47,12 @@ func (r *Request) CanAskUsage() bool {
 	return r.Stream && r.Endpoint.streamOptions && !r.AskedUsage
 }
 
-// patch applies at most two edits, which do not overlap.
+// patch applies edits, which do not overlap.
 func patch(body []byte, edits []edit) []byte {
 	if len(edits) == 0 {
 		return body
 	}
-	if len(edits) == 2 && edits[0].start > edits[1].start {
-		edits[0], edits[1] = edits[1], edits[0]
-	}
+	slices.SortFunc(edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
 	size := len(body)
 	for _, e := range edits {
 		size += len(e.text) - (e.end - e.start)

@@ -83,14 +83,21 @@ func responsesCeiling(r *requestReader) {
 		for i := range q.Tools {
 			q.Tools[i].Count = calls // the limit is of all tools together, and each may take it up
 		}
-		q.turns = 1 + calls
-		for _, d := range inputModes {
-			q.Ceiling[d] *= q.turns
-		}
-		r.images *= q.turns
-		q.Ceiling[Input] += calls*(r.inputBytes()+r.outputLimit()) + searchTokens*calls*(calls+1)/2
+		r.rereads(calls)
 	}
 	chatCeiling(r)
+}
+
+// rereads holds for the input that is read again after each of so many calls, with
+// what was written and found until then.
+func (r *requestReader) rereads(calls int64) {
+	q := r.request
+	q.turns = 1 + calls
+	for _, d := range inputModes {
+		q.Ceiling[d] *= q.turns
+	}
+	r.images *= q.turns
+	q.Ceiling[Input] += calls*(r.inputBytes()+r.outputLimit()) + searchTokens*calls*(calls+1)/2
 }
 
 func maxToolCallsParameter() parameter {

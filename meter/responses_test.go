@@ -160,7 +160,7 @@ func TestResponsesCost(t *testing.T) {
 			t.Errorf("%s: %s", file, out[len(out)-400:])
 		}
 	}
-	whole := PatchCost(readFile(t, "testdata/answers/responses-openai.json"), []byte(cost))
+	whole := patchCost(readFile(t, "testdata/answers/responses-openai.json"), []byte(cost), "usage")
 	if !bytes.Contains(whole, []byte(cost+`}`)) {
 		t.Errorf("a whole response: %s", whole)
 	}

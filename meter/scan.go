@@ -148,6 +148,12 @@ func (s *scanner) value(p []byte, i int, f *answerFacts) int {
 func (s *scanner) enter(array bool, at int, f *answerFacts) {
 	n := s.schema.at(s.node)
 	f.enter(n.fact, array)
+	switch {
+	case n.fact == factDetails && array:
+		f.usage.beginDetails(n.field)
+	case n.fact == factDetail && !array:
+		f.usage.beginDetail()
+	}
 	if n.fact.isUsage() && !array {
 		s.usageOpen = at
 	}
@@ -180,6 +186,8 @@ func (s *scanner) close(at int, f *answerFacts) {
 		f.frame.told = f.usage.commit() || f.frame.told
 	case fact == factItem, fact == factItemOfAll:
 		f.itemEnd(fact)
+	case fact == factDetail:
+		f.usage.endDetail(s.schema.at(c.node).field)
 	}
 	if s.depth == 0 && !c.array {
 		f.documentEnd()
@@ -232,7 +240,7 @@ func (s *scanner) stringText(p []byte, i int, f *answerFacts) int {
 		text--
 	}
 	switch fact := s.schema.at(s.node).fact; {
-	case fact.isText():
+	case fact.isPassed():
 		f.text(fact, p[i:text])
 	case fact != factNone:
 		s.keep(p[i:text])

@@ -50,6 +50,18 @@ const (
 	factBlock
 	// factContainer is the id of a container that was used.
 	factContainer
+	// factDetails is a list of counts by modality, factDetail an entry of it, factModality what that is of.
+	factDetails
+	factDetail
+	factModality
+	// factQuery is what was searched for, factPage a page that was read, factMap a place that was
+	// found, factRun code that was run; factInline is data of another kind than text, factData itself.
+	factQuery
+	factPage
+	factMap
+	factRun
+	factInline
+	factData
 	// factError is null or absent when all is well.
 	factError
 	// factCode is absent, 0 or 200 when all is well.
@@ -64,6 +76,11 @@ func (f fact) isUsage() bool { return f == factUsage || f == factNestedUsage }
 
 // isText reports whether it is text that the model wrote.
 func (f fact) isText() bool { return f >= factText && f <= factTextAgain }
+
+// isPassed reports whether its pieces are told as they come, however long it is.
+func (f fact) isPassed() bool {
+	return f.isText() || f == factQuery || f == factPage || f == factData
+}
 
 type nodeID int16
 

@@ -19,6 +19,8 @@ import (
 //     say what it is, the line end that would make the client act on it is
 //     kept until the next. A frame of content that says it goes on passes at
 //     once. At most maxHeld bytes are kept; beyond, the earlier part goes out.
+//   - of a stream that is one JSON array: the elements that may be its last, likewise, and
+//     any other until it is whole.
 //   - of sound: its last soundHeld bytes.
 //   - of any other body: its last maxHeld bytes.
 //
@@ -41,6 +43,8 @@ type Tap struct {
 
 	stream, json, sound bool // what the answer says it is
 	frames              frames
+	array               array
+	isArray             bool // a stream that is one JSON array
 	ended               bool
 	// input is the estimate of the request's input, once it was needed.
 	input int64
@@ -87,11 +91,13 @@ func (t *Tap) Reset(r *Request, contentType string) {
 	t.stream = strings.EqualFold(kind, "text/event-stream")
 	t.json = strings.EqualFold(kind, "application/json")
 	t.sound = len(kind) > len("audio/") && strings.EqualFold(kind[:len("audio/")], "audio/")
+	t.isArray = r.Endpoint.streams && !t.stream
+	t.stream = t.stream || t.isArray
 	t.frames.strip = t.stream && r.CanAskUsage()
 	t.frames.hold = noHold
 }
 
-// IsStream reports whether the answer is events.
+// IsStream reports whether the answer is events, or an array of what is as much.
 func (t *Tap) IsStream() bool { return t.stream }
 
 // IsSound reports whether the answer is sound, which may be heard while it is made.
@@ -108,6 +114,9 @@ func (t *Tap) Pass(dst, p []byte) []byte {
 	t.held = append(t.held, p...)
 	free := 0 // of a JSON answer, only what is beyond the bound
 	switch {
+	case t.isArray:
+		t.readArray(from)
+		free = t.freeArray()
 	case t.stream:
 		t.readFrames(from)
 		free = t.freeFrames()
@@ -199,7 +208,7 @@ func (t *Tap) finish() {
 		return
 	}
 	t.ended = true
-	if t.stream {
+	if t.stream && !t.isArray {
 		t.finishFrames()
 	}
 }

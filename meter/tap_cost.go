@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 )
 
@@ -9,7 +10,12 @@ import (
 // usage object of a whole JSON answer, keeping every other byte. Members of
 // these names that the upstream had put there are replaced. An answer without
 // a usage object gets one; what is not a JSON object is returned as it is.
-func PatchCost(body, cost []byte) []byte {
+func (r *Request) PatchCost(body, cost []byte) []byte {
+	return patchCost(body, cost, cmp.Or(r.Endpoint.dialect.usage, "usage"))
+}
+
+// patchCost is PatchCost for a usage object of that name.
+func patchCost(body, cost []byte, name string) []byte {
 	if len(cost) == 0 {
 		return body
 	}
@@ -22,7 +28,7 @@ func PatchCost(body, cost []byte) []byte {
 	}
 	usage, last := edit{start: -1}, 0
 	for c.open('{'); c.more('}'); {
-		isUsage := string(c.key()) == "usage"
+		isUsage := string(c.key()) == name
 		c.peek()
 		start := c.pos
 		c.skip()
@@ -36,9 +42,9 @@ func PatchCost(body, cost []byte) []byte {
 	}
 	switch {
 	case usage.start < 0 && last == 0: // An empty object.
-		return patch(body, []edit{{start: bytes.IndexByte(body, '{') + 1, end: bytes.IndexByte(body, '{') + 1, text: `"usage":{` + string(cost) + `}`}})
+		return patch(body, []edit{{start: bytes.IndexByte(body, '{') + 1, end: bytes.IndexByte(body, '{') + 1, text: `"` + name + `":{` + string(cost) + `}`}})
 	case usage.start < 0:
-		return patch(body, []edit{{start: last, end: last, text: `,"usage":{` + string(cost) + `}`}})
+		return patch(body, []edit{{start: last, end: last, text: `,"` + name + `":{` + string(cost) + `}`}})
 	case body[usage.start] != '{':
 		usage.text = "{" + string(cost) + "}"
 		return patch(body, []edit{usage})

@@ -30,10 +30,10 @@ func TestPatchCost(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if got := PatchCost([]byte(c.in), []byte(costMembers)); string(got) != c.want {
+			if got := patchCost([]byte(c.in), []byte(costMembers), "usage"); string(got) != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			if got := PatchCost([]byte(c.in), nil); string(got) != c.in {
+			if got := patchCost([]byte(c.in), nil, "usage"); string(got) != c.in {
 				t.Errorf("no cost made %s", got)
 			}
 		})
@@ -81,7 +81,7 @@ func FuzzPatchCost(f *testing.F) {
 	f.Add(`{"a":1,"usage":{"prompt_tokens":1}}`)
 	f.Add(`{"usage":{"cost":{"a":"}"},"b":2}}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		out := PatchCost([]byte(body), []byte(costMembers))
+		out := patchCost([]byte(body), []byte(costMembers), "usage")
 		var before, after map[string]json.RawMessage
 		if !utf8.ValidString(body) || json.Unmarshal([]byte(body), &before) != nil || before == nil {
 			return

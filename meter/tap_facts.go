@@ -41,6 +41,8 @@ type answerFacts struct {
 	// found counts blocks of what searches found; container says that one was used.
 	found     int64
 	container bool
+	// made is what Gemini's answers have beside text.
+	made madeFacts
 	// finished is set when an answer, or a choice of it, has said why it ends.
 	finished bool
 	// failed is set by an error member, refused by the code of an error beside
@@ -131,6 +133,12 @@ func (f *answerFacts) enter(what fact, array bool) {
 		}
 	case factError:
 		f.failed, f.frame.failed = true, true
+	case factRun:
+		f.made.runs++
+	case factMap:
+		f.made.maps++
+	case factInline:
+		f.made.images++
 	}
 }
 
@@ -150,6 +158,18 @@ func (f *answerFacts) element(array fact) {
 // text is told of the pieces of what the model wrote, still escaped.
 func (f *answerFacts) text(what fact, p []byte) {
 	if len(p) == 0 {
+		return
+	}
+	switch what {
+	case factQuery:
+		f.made.queries.add(p)
+		return
+	case factPage:
+		f.made.pages.add(p)
+		return
+	case factData:
+		f.made.bytes += int64(len(p))
+		f.frame.text = true
 		return
 	}
 	if what == factTextAgain {
@@ -196,6 +216,12 @@ func (f *answerFacts) string(what fact, text []byte) {
 		}
 	case factItemType, factItemStatus, factItemAction:
 		f.calls.item.note(what, text)
+	case factModality:
+		f.usage.modality(text)
+	case factQuery:
+		f.made.queries.end()
+	case factPage:
+		f.made.pages.end()
 	case factBlock:
 		if string(text) == "web_search_tool_result" {
 			f.found++

@@ -311,6 +311,8 @@ func (t *Tap) freeFrames() int {
 	case f.hold != noHold:
 		return f.hold
 	case f.size == 0:
+	case t.request.Endpoint.dialect.endsInText && f.frame.lines:
+		return max(f.start, 0)
 	case f.frame.done, facts.finish, facts.failed, facts.event.mayEnd():
 		return max(f.start, 0)
 	case f.strip && f.frame.lines && !facts.choices && f.size <= maxUndecided:

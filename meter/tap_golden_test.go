@@ -19,6 +19,8 @@ var fixtureEndpoints = map[string]string{
 	"generations": "/images/generations", "edits": "/images/edits", "variations": "/images/variations",
 	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech", "transcriptions": "/audio/transcriptions",
 	"messages": "/messages", "count": "/messages/count_tokens",
+	"generate": "/models/{model}:generateContent", "stream": "/models/{model}:streamGenerateContent", "embed": "/models/{model}:embedContent",
+	"batch": "/models/{model}:batchEmbedContents", "counted": "/models/{model}:countTokens",
 }
 
 func fixtureEndpoint(t testing.TB, file string) *Endpoint {

@@ -66,5 +66,5 @@ func (f *answerFacts) isPlainOpening() bool {
 		f.usage == upstreamUsage{} && f.frame == frameFacts{choices: f.choices > 0, event: f.frame.event} &&
 		f.size.n == 0 && f.speed.n == 0 && f.geo.n == 0 && f.found == 0 && !f.container && !f.finished && f.quality.n == 0 && f.textBytes == 0 &&
 		f.images == 0 && !f.imagesSeen && f.searches == 0 && !f.searchesSeen && f.citations == 0 && !f.failed && !f.refused &&
-		f.again == 0 && f.calls == callFacts{}
+		f.again == 0 && f.made == madeFacts{} && f.calls == callFacts{}
 }

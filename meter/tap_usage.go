@@ -61,7 +61,7 @@ func (t *Tap) UsageAtEnd() Usage {
 
 // lacksEnd reports a stream that would have told that it is at its end, and has not.
 func (t *Tap) lacksEnd() bool {
-	return t.stream && t.request.Endpoint.dialect.tellsEnd && !t.frames.done && !t.facts.finished
+	return t.stream && t.request.Endpoint.dialect.tellsEnd && !t.frames.done && (t.array.opened || !t.facts.finished)
 }
 
 // Reported reports whether the upstream has said what it used: of an error that

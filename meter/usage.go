@@ -33,8 +33,19 @@ const (
 	usageCacheWrite5m
 	usageCacheWrite1h
 	usageSearches
+	usageToolInput
+	usageCachedAudio
+	usageCachedImage
+	usageCachedVideo
 
 	numUsageFields = iota
+)
+
+// usageDetail is the count in a list by modality. Of audio, images and video, modalities in all, each
+// of these lists has a field, in this order; a completion has none of video.
+const (
+	usageDetail usageField = numUsageFields
+	modalities             = 3
 )
 
 // maxUsageCount bounds a believable count. A larger one is not usage but a
@@ -57,6 +68,12 @@ type upstreamUsage struct {
 	pending usageCounts
 	// negative and absurd are set when a count had to be ignored.
 	negative, absurd bool
+	// detail is the entry of a list by modality that is being read: modality is the place
+	// of its kind, -1 of none that is counted apart.
+	detail struct {
+		modality int8
+		count    int64
+	}
 }
 
 // begin starts a new usage object.
@@ -74,8 +91,40 @@ func (u *upstreamUsage) number(f usageField, text []byte) {
 		u.negative = true
 	case n > maxUsageCount:
 		u.absurd = true
+	case f == usageDetail:
+		u.detail.count = n
 	default:
 		u.pending.set(f, n)
+	}
+}
+
+// beginDetails starts a list by modality, whose fields begin with first: what it does not name is none.
+func (u *upstreamUsage) beginDetails(first usageField) {
+	for i := range usageField(modalities) {
+		if first+i != usageCompletionText {
+			u.pending.set(first+i, 0)
+		}
+	}
+}
+
+// beginDetail starts an entry of it, endDetail adds it to its field.
+func (u *upstreamUsage) beginDetail() { u.detail.modality, u.detail.count = -1, 0 }
+
+func (u *upstreamUsage) endDetail(first usageField) {
+	if m := u.detail.modality; m >= 0 && first+usageField(m) != usageCompletionText {
+		u.pending.value[first+usageField(m)] += u.detail.count
+	}
+}
+
+// modality is told what an entry is of.
+func (u *upstreamUsage) modality(name []byte) {
+	switch string(name) {
+	case "AUDIO":
+		u.detail.modality = 0
+	case "IMAGE":
+		u.detail.modality = 1
+	case "VIDEO":
+		u.detail.modality = 2
 	}
 }
 

@@ -22,7 +22,7 @@ func TestEveryTableLoadsWithoutWarning(t *testing.T) {
 		t.Errorf("warnings: %q", w)
 	}
 	for _, f := range files {
-		currency := map[string]string{"bigmodel.yaml": "CNY", "openai.yaml": "USD", "anthropic.yaml": "USD"}[f.Name]
+		currency := map[string]string{"bigmodel.yaml": "CNY", "openai.yaml": "USD", "anthropic.yaml": "USD", "gemini.yaml": "USD"}[f.Name]
 		if currency == "" {
 			t.Errorf("%s: this test does not know its currency", f.Name)
 		}

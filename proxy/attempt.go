@@ -92,14 +92,14 @@ func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, []byt
 	if err != nil {
 		return nil, nil, err
 	}
-	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
 	header := make(http.Header, len(c.r.Header)+2)
 	passHeaders(header, c.r.Header, fromClient)
 	if types := header["Content-Type"]; len(types) != 1 || types[0] != contentType { // as it was read here
 		header["Content-Type"] = []string{contentType}
 	}
 	u.prepare(header)
-	return &http.Request{Method: c.r.Method, URL: u.url(path, upstreamQuery(c.r)), Header: header}, body, nil
+	e := c.request.Endpoint
+	return &http.Request{Method: c.r.Method, URL: u.url(e.PathFor(u.model), upstreamQuery(c.r, e)), Header: header}, body, nil
 }
 
 // choose says who serves the call.

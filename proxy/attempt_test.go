@@ -48,6 +48,7 @@ func TestCredentialsGoInTheWayOfTheKind(t *testing.T) {
 		{"", "k", "Authorization", []string{"Bearer k"}},
 		{"bigmodel", "k", "Authorization", []string{"Bearer k"}},
 		{"azure", "k", "Api-Key", []string{"k"}},
+		{"gemini", "k", "X-Goog-Api-Key", []string{"k"}},
 		{"openai", "", "", nil},
 	} {
 		name, value := (&Upstream{Kind: c.kind, APIKey: c.key}).credential()

@@ -23,6 +23,7 @@ type call struct {
 	id       string
 	at       time.Time
 	endpoint *meter.Endpoint
+	named    string // the model in the path, of an endpoint that has it there
 	routing  *routing
 
 	credential ledger.Credential
@@ -59,9 +60,9 @@ type call struct {
 
 // serveCall is the path of one request. Between admit and end exactly one of
 // settle and release happens, whatever comes in between.
-func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpoint) {
+func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpoint, model string) {
 	c := &call{
-		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e,
+		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e, named: model,
 		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(),
 	}
 	defer c.end()
@@ -90,8 +91,11 @@ func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpo
 // readRequest takes the body in, bounded, and learns from its raw bytes what is asked for.
 func (c *call) readRequest() error {
 	var known bool
-	if c.credential, known = credential(c.r); !known {
+	if c.credential, known = credential(c.r, c.endpoint.API); !known {
 		return errNoKey()
+	}
+	if err := checkQuery(c.r, c.endpoint); err != nil {
+		return err
 	}
 	if c.proxy.draining.Load() {
 		return errDraining()
@@ -135,7 +139,7 @@ func (c *call) takeBody() error {
 // most that it can cost.
 func (c *call) understand(body []byte) (err error) {
 	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), body,
-		meter.ReadOptions{DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
+		meter.ReadOptions{Model: c.named, DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
 	if err != nil {
 		return err
 	}

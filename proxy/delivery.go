@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/tollgate/tollgate/meter"
 )
 
 const (
@@ -164,7 +162,7 @@ func (c *call) sendEnd() {
 
 // sendWhole sends a JSON answer with its receipt in the headers.
 func (c *call) sendWhole(body []byte) {
-	body = meter.PatchCost(body, c.costMembers())
+	body = c.request.PatchCost(body, c.costMembers())
 	h := c.client.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
 	c.writeReceipt(h)

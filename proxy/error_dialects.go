@@ -2,17 +2,91 @@ package proxy
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/tollgate/tollgate/meter"
 )
 
 // bodyFor is the error as the clients of an API read it.
 func (e *apiError) bodyFor(api meter.API, requestID string) []byte {
-	if api == meter.Anthropic {
+	switch api {
+	case meter.Anthropic:
 		return e.anthropicBody(requestID)
+	case meter.Gemini:
+		return e.geminiBody()
+	case meter.OpenAI, meter.Responses:
 	}
 	return e.body()
+}
+
+// geminiBody is Gemini's shape, with our code as the reason of its one detail, and our metadata as
+// its, all of it text.
+func (e *apiError) geminiBody() []byte {
+	type detail struct {
+		Type     string            `json:"@type"`
+		Reason   string            `json:"reason"`
+		Domain   string            `json:"domain"`
+		Metadata map[string]string `json:"metadata,omitempty"`
+	}
+	type inner struct {
+		Code    int      `json:"code"`
+		Message string   `json:"message"`
+		Status  string   `json:"status"`
+		Details []detail `json:"details"`
+	}
+	body, err := json.Marshal(map[string]inner{"error": {e.status, e.message, e.geminiStatus(), []detail{{
+		"type.googleapis.com/google.rpc.ErrorInfo", e.code, "tollgate", e.metadata.texts(),
+	}}}})
+	if err != nil {
+		return []byte(`{"error":{"code":500,"message":"internal error","status":"INTERNAL","details":[{"reason":"internal_error"}]}}`)
+	}
+	return append(body, '\n')
+}
+
+// texts are the members as text.
+func (m *metadata) texts() map[string]string {
+	if m == nil {
+		return nil
+	}
+	texts := map[string]string{"limit": m.Limit, "required": fmt.Sprint(m.Required), "available": fmt.Sprint(m.Available)}
+	if m.Held != nil {
+		texts["held"] = fmt.Sprint(m.Held)
+	}
+	if m.AffordableOutputTokens != nil {
+		texts["affordable_output_tokens"] = strconv.FormatInt(*m.AffordableOutputTokens, 10)
+	}
+	if m.ResetsAt != nil {
+		texts["resets_at"] = m.ResetsAt.Format(time.RFC3339)
+	}
+	return texts
+}
+
+// geminiStatus is what Google's APIs call an error of this status.
+func (e *apiError) geminiStatus() string {
+	if e.kind == kindQuota {
+		return "RESOURCE_EXHAUSTED"
+	}
+	switch e.status {
+	case http.StatusUnauthorized:
+		return "UNAUTHENTICATED"
+	case http.StatusForbidden:
+		return "PERMISSION_DENIED"
+	case http.StatusNotFound:
+		return "NOT_FOUND"
+	case http.StatusTooManyRequests:
+		return "RESOURCE_EXHAUSTED"
+	case http.StatusInternalServerError:
+		return "INTERNAL"
+	case http.StatusGatewayTimeout:
+		return "DEADLINE_EXCEEDED"
+	}
+	if e.status < http.StatusInternalServerError {
+		return "INVALID_ARGUMENT"
+	}
+	return "UNAVAILABLE"
 }
 
 // anthropicBody is Anthropic's shape, with our code and metadata in its error.

@@ -70,3 +70,53 @@ func TestErrorsAsAnthropicHasThem(t *testing.T) {
 		})
 	}
 }
+
+// Google's clients are told by status, and by our code as the reason.
+func TestErrorsAsGoogleHasThem(t *testing.T) {
+	refusal := func(r ledger.Reason) error { return &ledger.Refusal{Reason: r} }
+	for name, tc := range map[string]struct {
+		err          error
+		google, code string
+	}{
+		"no key":          {errNoKey(), "UNAUTHENTICATED", "invalid_api_key"},
+		"suspended":       {refusal(ledger.AccountSuspended), "PERMISSION_DENIED", "account_suspended"},
+		"unknown model":   {errUnknownModel("m"), "NOT_FOUND", "model_not_found"},
+		"another's file":  {errStored(&meter.RequestError{Param: "fileData"}), "NOT_FOUND", "object_not_found"},
+		"funds":           {refusal(ledger.InsufficientFunds), "RESOURCE_EXHAUSTED", "insufficient_quota"},
+		"key spend":       {refusal(ledger.KeySpendExhausted), "RESOURCE_EXHAUSTED", "key_quota_exceeded"},
+		"in flight":       {refusal(ledger.InFlight), "RESOURCE_EXHAUSTED", "in_flight_quota_exhausted"},
+		"rate":            {&ledger.Refusal{Reason: ledger.RateLimited, Limit: "key.tpm", RetryAfter: time.Second}, "RESOURCE_EXHAUSTED", "rate_limit_exceeded"},
+		"bad request":     {&meter.RequestError{Param: "tools", Message: "no"}, "INVALID_ARGUMENT", "invalid_request"},
+		"too large":       {&http.MaxBytesError{Limit: 1}, "INVALID_ARGUMENT", "request_too_large"},
+		"ledger away":     {ledger.ErrUnavailable, "UNAVAILABLE", "metering_unavailable"},
+		"upstream away":   {errUpstreamAway("x"), "UNAVAILABLE", "upstream_unavailable"},
+		"upstream silent": {errUpstreamSlow(), "DEADLINE_EXCEEDED", "upstream_timeout"},
+		"a fault of ours": {errors.New("x"), "INTERNAL", "internal_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := refusing(t, 402).asAPIError(tc.err)
+			w := httptest.NewRecorder()
+			e.write(w, "req_1", meter.Gemini)
+			var body struct {
+				Error struct {
+					Code            int
+					Message, Status string
+					Details         []struct {
+						Reason   string
+						Metadata map[string]string
+					}
+				}
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+				t.Fatal(err)
+			}
+			if in := body.Error; in.Code != e.status || w.Code != e.status || in.Status != tc.google || in.Message != e.message || len(in.Details) != 1 || in.Details[0].Reason != tc.code ||
+				len(in.Details[0].Metadata) > 0 != (e.metadata != nil) {
+				t.Errorf("%d: got %s", w.Code, w.Body)
+			}
+			if w.Header().Get("X-Request-Id") != "req_1" || w.Header().Get("Request-Id") != "" {
+				t.Errorf("headers %v", w.Header())
+			}
+		})
+	}
+}

@@ -122,11 +122,14 @@ func errUnknownModel(model string) *apiError {
 	}
 }
 
-func errNotServed(model, path, served string) *apiError {
+func errNotServed(model string, asked, served *meter.Endpoint) *apiError {
 	e := errUnknownModel(model)
-	e.message = fmt.Sprintf("The model '%s' is not served at %s here: its provider has %s.", model, prefixes[0]+path, prefixes[0]+served)
+	e.message = fmt.Sprintf("The model '%s' is not served at %s here: its provider has %s.", model, routeOf(asked, model), routeOf(served, model))
 	return e
 }
+
+// routeOf is where clients find an endpoint.
+func routeOf(e *meter.Endpoint, model string) string { return prefixesOf(e.API)[0] + e.PathFor(model) }
 
 // errStored is about an object that is not known to be the account's: it is
 // answered like one that does not exist.
@@ -172,6 +175,11 @@ func errNoPrice(model, what string) *apiError {
 func errUnknownRoute(r *http.Request, meant string, api meter.API) *apiError {
 	why := "Unmetered routes are not passed on."
 	switch {
+	case api == meter.Gemini && meant != "":
+		why = fmt.Sprintf("Did you mean %s? The base_url of Google's SDKs is the address alone: they add %s themselves.", meant, geminiPrefixes[0])
+	case api == meter.Gemini:
+		why = "Of the Gemini API there are POST " + geminiPrefixes[0] + "/models/{model}:generateContent, :streamGenerateContent, :embedContent, :batchEmbedContents and " +
+			":countTokens, for models by their names alone, and GET " + geminiPrefixes[0] + "/models. " + why
 	case meant == "":
 	case api == meter.Anthropic:
 		why = fmt.Sprintf("Did you mean %s? The base_url of Anthropic's SDKs is the address alone: they add %s themselves.", meant, prefixes[0])

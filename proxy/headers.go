@@ -60,9 +60,10 @@ var (
 	// address and where it was on the way, as it or what stands before us wrote it;
 	// its organisation at a provider where we have our own. An Idempotency-Key is
 	// one among all who use our credential: two clients with the same could get
-	// each other's answer.
-	fromClient = privately([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-"},
-		"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
+	// each other's answer. Google's own make answers without their usage, of another
+	// project, or of another method.
+	fromClient = privately([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-", "X-Goog-"},
+		"Authorization", "X-Api-Key", "Api-Key", "Cookie", "X-Http-Method-Override", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
 		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id", "Idempotency-Key")

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -28,10 +29,11 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{proxy: p, r: r, routing: p.routing.Load(), id: ledger.NewRequestID(), at: time.Now()}
 		writeNoCharge(w.Header(), c.currency(), nil)
-		answer, err := c.askHolder(w.Header(), route)
+		api := p.apiOf(r.URL.Path)
+		answer, err := c.askHolder(w.Header(), route, api)
 		if err != nil {
 			e := c.asAPIError(err)
-			e.write(w, c.id, meter.OpenAI)
+			e.write(w, c.id, api)
 			p.reportRefusal(r, c.id, e, err)
 			return
 		}
@@ -46,9 +48,9 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 }
 
 // askHolder asks a route, once it is known who asks, and writes what is left to them.
-func (c *call) askHolder(h http.Header, route holderRoute) (any, error) {
+func (c *call) askHolder(h http.Header, route holderRoute, api meter.API) (any, error) {
 	var known bool
-	if c.credential, known = credential(c.r); !known {
+	if c.credential, known = credential(c.r, api); !known {
 		return nil, errNoKey()
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
@@ -91,6 +93,50 @@ func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
 		return nil, errUnknownModel(name)
 	}
 	return info, nil
+}
+
+// geminiModel is a model of GET /v1beta/models, in the Gemini API's form. What it costs is told by
+// GET /v1/models: there are clients of this API that take no member which they do not know.
+type geminiModel struct {
+	Name    string   `json:"name"`
+	Title   string   `json:"displayName"`
+	Methods []string `json:"supportedGenerationMethods"`
+}
+
+func (p *Proxy) listGeminiModels(r *http.Request, h *ledger.Holder) (any, error) {
+	models := []geminiModel{}
+	routing := p.routing.Load()
+	for _, name := range slices.Sorted(maps.Keys(routing.named)) {
+		if model, ok := routing.describeGemini(name, h.Key); ok {
+			models = append(models, model)
+		}
+	}
+	return map[string]any{"models": models}, nil
+}
+
+func (p *Proxy) showGeminiModel(r *http.Request, h *ledger.Holder) (any, error) {
+	name := r.PathValue("id")
+	model, ok := p.routing.Load().describeGemini(name, h.Key)
+	if !ok {
+		return nil, errUnknownModel(name)
+	}
+	return model, nil
+}
+
+// describeGemini is a model as a key sees it, if it may use it by the Gemini API.
+func (r *routing) describeGemini(name string, key *ledger.Key) (geminiModel, bool) {
+	model := geminiModel{Name: "models/" + name, Title: name}
+	if _, ok := r.describe(name, key); !ok || !r.serves(name, meter.Gemini) {
+		return geminiModel{}, false
+	}
+	prices := r.book.Rates(name, time.Now())
+	for _, e := range meter.Endpoints() {
+		if e.API == meter.Gemini && len(usablePrices(slices.Clone(prices), []*meter.Endpoint{e}, key.Limits.Endpoints)) > 0 {
+			_, method, _ := strings.Cut(e.Path, ":")
+			model.Methods = append(model.Methods, method)
+		}
+	}
+	return model, len(model.Methods) > 0
 }
 
 // describe is a model as a key sees it: served, priced, and allowed.

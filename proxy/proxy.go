@@ -93,22 +93,23 @@ type Refused struct {
 
 // Proxy is the data plane's http.Handler.
 type Proxy struct {
-	ledger    *ledger.Ledger
-	policy    Policy
-	log       *zap.Logger
-	metrics   *Metrics
-	onReceipt func(*ledger.Receipt)
-	onRefusal func(Refused)
-	transport *transport
-	began     time.Time
-	mux       *http.ServeMux
-	endpoints map[string]*meter.Endpoint // by path; what calls are of, before the mux
-	bodies    sync.Pool                  // *[]byte, of requests
-	answers   sync.Pool                  // *[]byte, of answers that are kept until they are booked
-	taps      sync.Pool                  // *meter.Tap
-	buffers   sync.Pool                  // *streamBuffers
-	logFields sync.Pool                  // *[]zap.Field
-	billing   chan struct{}              // has room for each bill that is added up
+	ledger         *ledger.Ledger
+	policy         Policy
+	log            *zap.Logger
+	metrics        *Metrics
+	onReceipt      func(*ledger.Receipt)
+	onRefusal      func(Refused)
+	transport      *transport
+	began          time.Time
+	mux            *http.ServeMux
+	endpoints      map[string]*meter.Endpoint // by path; what calls are of, before the mux
+	modelEndpoints []callRoute                // those with a model in their paths
+	bodies         sync.Pool                  // *[]byte, of requests
+	answers        sync.Pool                  // *[]byte, of answers that are kept until they are booked
+	taps           sync.Pool                  // *meter.Tap
+	buffers        sync.Pool                  // *streamBuffers
+	logFields      sync.Pool                  // *[]zap.Field
+	billing        chan struct{}              // has room for each bill that is added up
 
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]
@@ -145,7 +146,8 @@ func New(o Options) (*Proxy, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	p.mux, p.endpoints = p.routes(), endpointsByPath()
+	p.mux = p.routes()
+	p.endpoints, p.modelEndpoints = callRoutes()
 	return p, nil
 }
 
@@ -206,8 +208,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.refuseRoute(w, r) // the mux would redirect: no SDK follows that with its body; or answer without an id
 		return
 	}
-	if e := p.endpoints[r.URL.Path]; e != nil && r.Method == http.MethodPost {
-		p.serveCall(w, r, e)
+	switch e, model := p.endpoint(r.URL.Path); {
+	case e == nil:
+	case r.Method == http.MethodPost:
+		p.serveCall(w, r, e, model)
+		return
+	default:
+		p.refuseMethod(http.MethodPost)(w, r)
 		return
 	}
 	p.mux.ServeHTTP(w, r)

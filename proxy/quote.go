@@ -36,11 +36,11 @@ func (p *Proxy) quote(r *http.Request, h *ledger.Holder) (any, error) {
 	if !json.Valid(body) || !gjson.ParseBytes(body).IsObject() {
 		return nil, errInvalidRequest("", "The body must be a JSON object: the request to quote, or {\"model\", \"usage\": {\"input\": 1000, \"output\": 500}}.")
 	}
-	e, err := namedEndpoint(r, body)
+	e, model, err := p.namedEndpoint(r, body)
 	if err != nil {
 		return nil, err
 	}
-	c := &call{proxy: p, r: r, endpoint: e, at: time.Now(), routing: p.routing.Load()}
+	c := &call{proxy: p, r: r, endpoint: e, named: model, at: time.Now(), routing: p.routing.Load()}
 	limits := h.Key.Limits
 	answer, err := c.quoteBody(body, limits.Endpoints)
 	if err != nil {
@@ -69,27 +69,37 @@ func (c *call) quoteBody(body []byte, allowed []string) (quoted, error) {
 	return quoted{c.quote.Fee, c.currency(), c.quote.Lines, c.quote.PriceVersion, true}, nil
 }
 
-// namedEndpoint is the endpoint that a quote names, in its query or its body; nil if none.
-func namedEndpoint(r *http.Request, body []byte) (*meter.Endpoint, error) {
+// namedEndpoint is the endpoint that a quote names, in its query or its body, and the model
+// that its path does; nil if none.
+func (p *Proxy) namedEndpoint(r *http.Request, body []byte) (*meter.Endpoint, string, error) {
 	path := r.URL.Query().Get("endpoint")
 	if path == "" {
 		path = gjson.GetBytes(body, "endpoint").String()
 	}
 	if path == "" {
-		return nil, nil
+		return nil, "", nil
+	}
+	if e, model := p.endpoint(path); e != nil {
+		return e, model, nil
 	}
 	for _, e := range meter.Endpoints() {
-		if path == e.Path || path == e.Name || path == prefixes[0]+e.Path || path == prefixes[1]+e.Path {
-			return e, nil
+		if path == e.Path || path == e.Name {
+			return e, "", nil
 		}
 	}
-	return nil, errInvalidRequest("endpoint", "There is no metered endpoint "+path+"; name its path, such as /v1/embeddings.")
+	return nil, "", errInvalidRequest("endpoint", "There is no metered endpoint "+path+"; name its path, such as /v1/embeddings.")
 }
 
 // endpointOf finds which endpoint a request is for, by its members.
 func (c *call) endpointOf(body []byte) *meter.Endpoint {
 	path := "/chat/completions"
 	switch model := gjson.GetBytes(body, "model").String(); {
+	case gjson.GetBytes(body, "contents").Exists():
+		path = "/models/{model}:generateContent"
+	case gjson.GetBytes(body, "content").Exists():
+		path = "/models/{model}:embedContent"
+	case gjson.GetBytes(body, "requests").Exists():
+		path = "/models/{model}:batchEmbedContents"
 	case gjson.GetBytes(body, "documents").Exists():
 		path = "/rerank"
 	case gjson.GetBytes(body, "voice").Exists():

@@ -92,7 +92,7 @@ func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause err
 		zap.Int("status", e.status),
 		zap.Error(cause),
 	}
-	known, ok := credential(r)
+	known, ok := credential(r, p.apiOf(r.URL.Path))
 	if ok {
 		fields = append(fields, zap.String("account", known.Account), zap.String("key", known.KeyID()))
 	}

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -12,14 +15,23 @@ import (
 // prefixes are the ways a client may begin its paths; BigModel's SDKs use the second.
 var prefixes = []string{"/v1", "/api/paas/v4"}
 
-// routes is what a key holder may ask, and the refusal of other methods than
-// POST on the rows of the endpoint table. Whatever is not here is refused, never passed on.
+// geminiPrefixes is that of the Gemini API, which has no other here: the same names stand for
+// other things elsewhere.
+var geminiPrefixes = []string{"/v1beta"}
+
+// prefixesOf are the ways to begin the paths of an API.
+func prefixesOf(api meter.API) []string {
+	if api == meter.Gemini {
+		return geminiPrefixes
+	}
+	return prefixes
+}
+
+// routes is what a key holder may ask. Whatever is neither here nor a row of the
+// endpoint table is refused, never passed on.
 func (p *Proxy) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, prefix := range prefixes {
-		for _, e := range meter.Endpoints() {
-			mux.HandleFunc(prefix+e.Path, p.refuseMethod("POST"))
-		}
 		for path, ask := range map[string]holderRoute{
 			"/models":         p.listModels,
 			"/models/{id...}": p.showModel,
@@ -34,24 +46,56 @@ func (p *Proxy) routes() *http.ServeMux {
 		mux.HandleFunc("POST "+prefix+"/quote", p.forHolder(p.quote))
 		mux.HandleFunc(prefix+"/quote", p.refuseMethod("POST"))
 	}
+	for _, prefix := range geminiPrefixes {
+		mux.HandleFunc("GET "+prefix+"/models", p.forHolder(p.listGeminiModels))
+		mux.HandleFunc(prefix+"/models", p.refuseMethod("GET"))
+		mux.HandleFunc("GET "+prefix+"/models/{id}", p.forHolder(p.showGeminiModel))
+	}
 	mux.HandleFunc("/", p.refuseRoute)
 	return mux
 }
 
-// endpointsByPath are the routes of calls. They need no more than a look-up.
-func endpointsByPath() map[string]*meter.Endpoint {
-	byPath := make(map[string]*meter.Endpoint)
-	for _, prefix := range prefixes {
-		for _, e := range meter.Endpoints() {
-			byPath[prefix+e.Path] = e
+// A callRoute is a row of the endpoint table behind a prefix.
+type callRoute struct {
+	prefix   string
+	endpoint *meter.Endpoint
+}
+
+// callRoutes are the routes of calls: those of one path each need no more than a look-up,
+// the others have a model in theirs.
+func callRoutes() (byPath map[string]*meter.Endpoint, byModel []callRoute) {
+	byPath = make(map[string]*meter.Endpoint)
+	for _, e := range meter.Endpoints() {
+		for _, prefix := range prefixesOf(e.API) {
+			if e.NamesModel() {
+				byModel = append(byModel, callRoute{prefix, e})
+			} else {
+				byPath[prefix+e.Path] = e
+			}
 		}
 	}
-	return byPath
+	return byPath, byModel
+}
+
+// endpoint finds the row that a path is of, and the model that the path names, if the row
+// has it there; nil if there is none.
+func (p *Proxy) endpoint(path string) (e *meter.Endpoint, model string) {
+	if e = p.endpoints[path]; e != nil {
+		return e, ""
+	}
+	for _, route := range p.modelEndpoints {
+		if rest, ok := strings.CutPrefix(path, route.prefix); ok {
+			if model, ok = route.endpoint.Matches(rest); ok {
+				return route.endpoint, model
+			}
+		}
+	}
+	return nil, ""
 }
 
 func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {
 	meant := p.meant(r.URL.Path)
-	api := p.apiOf(meant)
+	api := p.apiOf(cmp.Or(meant, r.URL.Path))
 	p.refuse(w, r, errUnknownRoute(r, meant, api), api)
 }
 
@@ -60,7 +104,7 @@ func (p *Proxy) refuseRoute(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) meant(asked string) string {
 	asked = path.Clean("/" + asked)
 	for _, route := range []string{asked, prefixes[0] + asked, strings.TrimPrefix(asked, prefixes[0])} {
-		if p.endpoints[route] != nil || route == prefixes[0]+"/models" {
+		if e, _ := p.endpoint(route); e != nil || route == prefixes[0]+"/models" {
 			return route
 		}
 	}
@@ -84,14 +128,20 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, e *apiError, api 
 
 // apiOf is the API that a route is of: OpenAI's, if it is not of another.
 func (p *Proxy) apiOf(route string) meter.API {
-	if endpoint := p.endpoints[route]; endpoint != nil {
+	if endpoint, _ := p.endpoint(route); endpoint != nil {
 		return endpoint.API
+	}
+	for _, prefix := range geminiPrefixes { // which no other API has
+		if route == prefix || strings.HasPrefix(route, prefix+"/") {
+			return meter.Gemini
+		}
 	}
 	return meter.OpenAI
 }
 
-// credential finds the client's key, in any of the headers that SDKs use.
-func credential(r *http.Request) (ledger.Credential, bool) {
+// credential finds the client's key, in any of the headers that SDKs use; of the Gemini
+// API's clients in the query, too, which goes nowhere from here.
+func credential(r *http.Request, api meter.API) (ledger.Credential, bool) {
 	secret := r.Header.Get("Authorization")
 	if scheme, token, found := strings.Cut(secret, " "); found && strings.EqualFold(scheme, "Bearer") {
 		secret = strings.TrimSpace(token)
@@ -104,18 +154,37 @@ func credential(r *http.Request) (ledger.Credential, bool) {
 		}
 		secret = r.Header.Get(name)
 	}
+	if secret == "" && api == meter.Gemini {
+		secret = r.URL.Query().Get("key")
+	}
 	return ledger.ParseCredential(secret)
 }
 
+// checkQuery refuses what the endpoint's query may not say.
+func checkQuery(r *http.Request, e *meter.Endpoint) error {
+	if e.Query == nil || r.URL.RawQuery == "" {
+		return nil
+	}
+	for name, values := range r.URL.Query() {
+		if allowed, known := e.Query[name]; known && (len(values) != 1 || !slices.Contains(allowed, values[0])) {
+			return errInvalidRequest(name, fmt.Sprintf("Invalid value for the query's '%s': want %s, once.", name, strings.Join(allowed, " or ")))
+		}
+	}
+	return nil
+}
+
 // upstreamQuery is what of the client's query goes upstream: nothing that is a
-// credential, and no model. There are upstreams that take ?model= before the
-// body's, and the body's is what the call is admitted and charged for.
-func upstreamQuery(r *http.Request) string {
+// credential, and no model; where the row lists what may, nothing else. There are upstreams
+// that take ?model= before the body's, and the body's is what the call is admitted and charged for.
+func upstreamQuery(r *http.Request, e *meter.Endpoint) string {
 	if r.URL.RawQuery == "" {
 		return ""
 	}
 	q := r.URL.Query()
 	for name := range q {
+		if e.Query != nil && e.Query[name] == nil {
+			q.Del(name)
+		}
 		switch strings.ToLower(name) {
 		case "key", "api_key", "api-key", "x-api-key", "model":
 			q.Del(name)

@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
 )
 
 // routed is a proxy without a ledger: enough for what is refused before a call.
@@ -16,7 +17,8 @@ func routed(t *testing.T) *Proxy {
 	t.Helper()
 	p := idleProxy()
 	p.routing.Store(refusing(t, 429).routing)
-	p.mux, p.endpoints = p.routes(), endpointsByPath()
+	p.mux = p.routes()
+	p.endpoints, p.modelEndpoints = callRoutes()
 	return p
 }
 
@@ -90,7 +92,7 @@ func TestCredential(t *testing.T) {
 		if c.known {
 			want, _ = ledger.ParseCredential(key)
 		}
-		if got, known := credential(r); known != c.known || got != want {
+		if got, known := credential(r, meter.OpenAI); known != c.known || got != want {
 			t.Errorf("%s: found %v, known %v", name, got, known)
 		}
 	}
@@ -109,7 +111,7 @@ func TestUpstreamQuery(t *testing.T) {
 		"a=1&a=2&keys=3":        "a=1&a=2&keys=3",
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions?"+query, http.NoBody)
-		if got := upstreamQuery(r); got != want {
+		if got := upstreamQuery(r, meter.FindEndpoint("/chat/completions")); got != want {
 			t.Errorf("%q: %q goes upstream, want %q", query, got, want)
 		}
 	}
@@ -127,6 +129,51 @@ func TestWrongBaseURLs(t *testing.T) {
 		p.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, asked, http.NoBody))
 		if got := gjson.GetBytes(w.Body.Bytes(), "error.message").String(); w.Code != 404 || !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %d %q, want %q", asked, w.Code, got, want)
+		}
+	}
+}
+
+// Of the Gemini API's query goes upstream what is known to change nothing that is metered.
+func TestQueryOfTheGeminiAPI(t *testing.T) {
+	e := meter.FindEndpoint("/models/{model}:streamGenerateContent")
+	for query, want := range map[string]struct {
+		sent string
+		ok   bool
+	}{
+		"":                           {"", true},
+		"alt=sse&key=tg-a-b":         {"alt=sse", true},
+		"alt=json&fields=candidates": {"alt=json", true},
+		"$alt=proto&$.xgafv=2&callback=f&access_token=x&Alt=proto": {"", true},
+		"alt=proto":       {"", false},
+		"alt=sse&alt=sse": {"", false},
+		"alt":             {"", false},
+		"%61lt=media":     {"", false},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1beta/models/m:streamGenerateContent?"+query, http.NoBody)
+		if err := checkQuery(r, e); (err == nil) != want.ok || err == nil && upstreamQuery(r, e) != want.sent {
+			t.Errorf("%s: %v, sent %q", query, err, upstreamQuery(r, e))
+		}
+	}
+}
+
+// The routes of one API are not those of another behind the wrong prefix.
+func TestRoutesKeepToTheirPrefixes(t *testing.T) {
+	p := routed(t)
+	for path, known := range map[string]bool{
+		"/v1beta/models/m:generateContent": true, "/v1/models/m:generateContent": false, "/api/paas/v4/models/m:generateContent": false,
+		"/v1beta/chat/completions": false, "/v1/chat/completions": true, "/v1beta/v1beta/models/m:generateContent": false,
+	} {
+		if e, _ := p.endpoint(path); (e != nil) != known {
+			t.Errorf("%s: known %t", path, !known)
+		}
+	}
+	for path, want := range map[string]string{
+		"/v1/v1beta/models/m:generateContent": "Did you mean /v1beta/models/m:generateContent", "/v1beta/corpora": ":streamGenerateContent",
+	} {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, http.NoBody))
+		if body := gjson.ParseBytes(w.Body.Bytes()); w.Code != 404 || body.Get("error.status").Str != "NOT_FOUND" || !strings.Contains(body.Get("error.message").Str, want) {
+			t.Errorf("%s: %d %s", path, w.Code, body)
 		}
 	}
 }

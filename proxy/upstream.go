@@ -202,7 +202,7 @@ func (r *routing) errNobody(request *meter.Request) *apiError {
 	case len(served) == 0:
 		return errUnknownModel(request.Model)
 	case !slices.Contains(served, request.Endpoint):
-		return errNotServed(request.Model, request.Endpoint.Path, served[0].Path)
+		return errNotServed(request.Model, request.Endpoint, served[0])
 	}
 	return errStored(request.Stored())
 }
@@ -251,8 +251,8 @@ func APIsOf(kind string) []meter.API {
 		return []meter.API{meter.Anthropic}
 	case "bigmodel":
 		return []meter.API{meter.OpenAI}
-	case "gemini": // its routes are rows of the endpoint table that are not there yet
-		return nil
+	case "gemini":
+		return []meter.API{meter.Gemini}
 	}
 	return []meter.API{meter.OpenAI, meter.Responses}
 }
@@ -269,18 +269,24 @@ func (u *Upstream) credential() (name string, value []string) {
 		return "Api-Key", []string{u.APIKey}
 	case u.Kind == "anthropic":
 		return "X-Api-Key", []string{u.APIKey}
+	case u.Kind == "gemini":
+		return "X-Goog-Api-Key", []string{u.APIKey}
 	}
 	return "Authorization", []string{"Bearer " + u.APIKey}
 }
 
 // prepare gives a client's headers what the upstream asks for: our credential, and of
-// Anthropic's API the version, where the client named none.
+// Anthropic's API the version, where the client named none. Gemini's answers in other forms
+// than JSON to who asks for them so.
 func (u *upstream) prepare(header http.Header) {
 	if u.credential != nil {
 		header[u.credentialIn] = u.credential
 	}
 	if _, named := header["Anthropic-Version"]; u.Kind == "anthropic" && !named {
 		header["Anthropic-Version"] = oldestVersion
+	}
+	if u.Kind == "gemini" {
+		delete(header, "Accept")
 	}
 }
 

@@ -94,7 +94,7 @@ func TestCandidatesServeTheAPI(t *testing.T) {
 		Upstream{Name: "gemini", Kind: "gemini", Models: []ModelRule{{Pattern: "*"}}},
 	)
 	for api, want := range map[meter.API][]string{
-		meter.OpenAI: {"azure", "bigmodel", "plain"}, meter.Responses: {"azure", "plain"}, meter.Anthropic: {"claude"},
+		meter.OpenAI: {"azure", "bigmodel", "plain"}, meter.Responses: {"azure", "plain"}, meter.Anthropic: {"claude"}, meter.Gemini: {"gemini"},
 	} {
 		var got []string
 		for _, c := range r.candidates("m", api) {

@@ -13,6 +13,7 @@ upstreams:
   - {name: bigmodel, kind: bigmodel, base_url: "http://127.0.0.1:1/v4", api_key: "${KEY}", models: ["glm-*", {fast: glm-4.5-air}]}
   - {name: claude, kind: anthropic, base_url: "https://api.anthropic.com/v1", api_key: "${KEY}", models: ["claude-*"]}
   - {name: gemini, kind: gemini, base_url: "https://generativelanguage.googleapis.com/v1beta", api_key: "${KEY}", models: ["gemini-*"]}
+  - {name: older, kind: azure, base_url: "https://x.openai.azure.com/openai", api_key: "${KEY}", models: ["gpt-*"]}
 pricing: {currency: CNY, files: [prices/bigmodel.yaml]}
 `
 
@@ -42,10 +43,10 @@ func TestCheck(t *testing.T) {
 	if c.Prices == nil || c.Prices.Currency != "CNY" || c.Prices.Models == 0 || len(c.Prices.Version) != 12 {
 		t.Errorf("prices = %+v", c.Prices)
 	}
-	if len(c.Upstreams) != 3 || !c.Upstreams[0].Used || !c.Upstreams[1].Used || c.Upstreams[2].Used || c.Upstreams[0].Models[1] != "fast → glm-4.5-air" {
+	if len(c.Upstreams) != 4 || !c.Upstreams[0].Used || !c.Upstreams[1].Used || !c.Upstreams[2].Used || c.Upstreams[3].Used || c.Upstreams[0].Models[1] != "fast → glm-4.5-air" {
 		t.Errorf("upstreams = %+v", c.Upstreams)
 	}
-	if pending := strings.Join(c.Pending, "\n"); strings.Contains(pending, "ledger.log") || !strings.Contains(pending, "gemini") || strings.Contains(pending, "claude") {
+	if pending := strings.Join(c.Pending, "\n"); strings.Contains(pending, "ledger.log") || !strings.Contains(pending, "older") || strings.Contains(pending, "gemini") {
 		t.Errorf("pending = %q", c.Pending)
 	}
 	warnings := strings.Join(c.Warnings, "\n")

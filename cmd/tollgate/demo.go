@@ -175,13 +175,15 @@ func simulatedScene(ctx context.Context) (*scene, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- serveUpstream(ctx, listener, mockai.New(mockai.Options{})) }()
-	base := "http://" + listener.Addr().String() + "/v1"
+	address := "http://" + listener.Addr().String()
+	base := address + "/v1"
 	return &scene{
 		upstreams: []proxy.Upstream{
 			{Name: "simulated", Kind: "openai", BaseURL: base, Models: []proxy.ModelRule{{Pattern: "*"}}},
 			{Name: "simulated-claude", Kind: "anthropic", BaseURL: base, Models: []proxy.ModelRule{{Pattern: "claude-*"}}},
+			{Name: "simulated-gemini", Kind: "gemini", BaseURL: address + "/v1beta", Models: []proxy.ModelRule{{Pattern: "gemini-*"}}},
 		},
-		tables: []string{"anthropic.yaml", "bigmodel.yaml", "openai.yaml"}, currency: "CNY", exchange: map[string]string{"USD": "7.1"},
+		tables: []string{"anthropic.yaml", "bigmodel.yaml", "gemini.yaml", "openai.yaml"}, currency: "CNY", exchange: map[string]string{"USD": "7.1"},
 		chat: "glm-4.5", embedding: "embedding-3", images: "cogview-4", message: "claude-haiku-4-5",
 		tokenPack: "glm-4*", imagePack: "cogview-*", simulated: true,
 		stop: func() error { cancel(); return <-ended },

@@ -181,7 +181,7 @@ func TestReload(t *testing.T) {
 		{"tollgate.yaml", "listen: 127.0.0.1:0", "lisen: 127.0.0.1:0", "did you mean listen"},
 		{"tollgate.yaml", "currency: CNY", "currency: USD", "pricing.currency is CNY and cannot become USD"},
 		{"tollgate.yaml", "pricing:", "#ricing:", "pricing: is missing"},
-		{"tollgate.yaml", "name: mock", "name: mock, kind: gemini", "there is none that can be used"},
+		{"tollgate.yaml", "/v1\", models", "/older\", kind: azure, models", "there is none that can be used"},
 	} {
 		s.edit("prices.yaml", "output: 8/1M", "output: 80/1M") // must not get in force
 		s.edit(fault.file, fault.from, fault.to)
@@ -309,7 +309,7 @@ func TestServeRefusesToStart(t *testing.T) {
 	whole := "listen: 127.0.0.1:0\nledger: {redis: 'REDIS'}\nupstreams: [{name: a, base_url: 'http://127.0.0.1:1', models: ['*']}]\npricing: {currency: CNY, files: [bigmodel.yaml]}\n"
 	for name, tt := range map[string]struct{ config, want string }{
 		"no upstream":       {strings.Replace(whole, "upstreams: [{name: a, base_url: 'http://127.0.0.1:1', models: ['*']}]\n", "", 1), "upstreams: there is none that can be used"},
-		"only a later kind": {strings.Replace(whole, "name: a", "name: a, kind: gemini", 1), "upstreams: there is none that can be used"},
+		"only a later kind": {strings.Replace(whole, "name: a", "name: a, kind: azure", 1), "upstreams: there is none that can be used"},
 		"no prices":         {strings.Replace(whole, "files: [bigmodel.yaml]", "files: []", 1), "pricing.files: no price table is named"},
 		"no pricing":        {strings.Replace(whole, "pricing: {currency: CNY, files: [bigmodel.yaml]}\n", "", 1), "pricing.files: no price table is named"},
 		"no exchange":       {strings.Replace(whole, "[bigmodel.yaml]", "[openai.yaml]", 1), "exchange"},

@@ -1,0 +1,199 @@
+package meter
+
+// generateSchema covers answers of the Gemini API, whole ones and each of a stream, all of
+// which have the usage until then.
+func generateSchema() *answerSchema {
+	const candidate = "candidates.#."
+	const part, grounding = candidate + "content.parts.#.", candidate + "groundingMetadata."
+	return compileSchema([]schemaPath{
+		{path: "modelVersion", fact: factModel},
+		{path: "serviceTier", fact: factTier},
+		{path: usageMetadata + ".serviceTier", fact: factTier},
+		{path: "error", fact: factError},
+		{path: "promptFeedback.blockReason", fact: factFinish},
+		{path: "candidates", fact: factChoices},
+		{path: candidate + "finishReason", fact: factFinish},
+		{path: part + "text", fact: factText},
+		{path: part + "functionCall.name", fact: factText},
+		{path: part + "functionCall.args", fact: factText},
+		{path: part + "executableCode", fact: factRun},
+		{path: part + "executableCode.code", fact: factText},
+		{path: part + "inlineData", fact: factInline},
+		{path: part + "inlineData.data", fact: factData},
+		{path: grounding + "webSearchQueries.#", fact: factQuery},
+		{path: grounding + "imageSearchQueries.#", fact: factQuery},
+		{path: grounding + "groundingChunks.#.maps", fact: factMap},
+		{path: candidate + "urlContextMetadata.urlMetadata.#.retrievedUrl", fact: factPage},
+	}, generatedUsage())
+}
+
+// embedSchema covers embeddings, whose usage the newer models tell.
+func embedSchema() *answerSchema {
+	return compileSchema([]schemaPath{{path: "error", fact: factError}}, generatedUsage())
+}
+
+// generatedUsage is the usage, with its lists by modality.
+func generatedUsage() []schemaPath {
+	paths := usageObject(usageMetadata, []usageCount{
+		{"promptTokenCount", usagePrompt},
+		{"candidatesTokenCount", usageCompletion},
+		{"totalTokenCount", usageTotal},
+		{"cachedContentTokenCount", usageCached},
+		{"thoughtsTokenCount", usageReasoning},
+		{"toolUsePromptTokenCount", usageToolInput},
+	})
+	for list, first := range map[string]usageField{
+		"promptTokensDetails": usagePromptAudio, "promptTokenDetails": usagePromptAudio,
+		"cacheTokensDetails": usageCachedAudio, "candidatesTokensDetails": usageCompletionAudio,
+	} {
+		list = usageMetadata + "." + list
+		paths = append(paths,
+			schemaPath{path: list, fact: factDetails, field: first},
+			schemaPath{path: list + ".#", fact: factDetail, field: first},
+			schemaPath{path: list + ".#.modality", fact: factModality},
+			schemaPath{path: list + ".#.tokenCount", fact: factNumber, field: usageDetail})
+	}
+	return paths
+}
+
+// generateQuantities reads a usage whose thoughts are beside the candidates, as is what
+// tools found beside the prompt. The cached part of the prompt is within it.
+func generateQuantities(c *usageCounts) (d usageDraft) {
+	in, out, thoughts, found := c.value[usagePrompt], c.value[usageCompletion], c.value[usageReasoning], c.value[usageToolInput]
+	switch rest := c.value[usageTotal] - in - out - thoughts - found; {
+	case !c.given[usageTotal] || rest == 0:
+	case in+out+thoughts+found == 0:
+		d.Quantities[Unsplit] = rest
+		d.flag(anomalyTotalOnly)
+		return d
+	case rest > 0 && out == 0: // what is not said is in the total all the same
+		out = rest
+	case rest > 0 && in == 0:
+		in = rest
+	case rest == -thoughts && out >= thoughts: // they were counted among the candidates
+		out -= thoughts
+	default:
+		d.flag(anomalyTotalMismatch)
+	}
+	d.Quantities[Input], d.Quantities[ToolInput] = in, found
+	d.Quantities[Output], d.Quantities[Reasoning] = out, thoughts
+	uncached := *c
+	for i := range usageField(modalities) {
+		uncached.value[usagePromptAudio+i] -= min(c.value[usageCachedAudio+i], c.value[usagePromptAudio+i])
+	}
+	d.inputParts(&uncached)
+	d.cut(Output, OutputAudio, c.value[usageCompletionAudio], anomalyOutputParts)
+	d.cut(Output, OutputImage, c.value[usageCompletionImage], anomalyOutputParts)
+	return d
+}
+
+// embedQuantities reads the usage of embeddings, which have no output.
+func embedQuantities(c *usageCounts) usageDraft {
+	d := generateQuantities(c)
+	if d.Quantities[Unsplit] > 0 {
+		return usageDraft{Quantities: Quantities{Input: d.Quantities[Unsplit]}}
+	}
+	d.Quantities[Output], d.Quantities[Reasoning], d.Quantities[OutputAudio], d.Quantities[OutputImage] = 0, 0, 0, 0
+	return d
+}
+
+// generatedImageTokens and encodedPerSoundToken are what is made comes to, where the usage does not
+// tell: of an image its tokens, of sound (24 kHz of 16 bits, 25 tokens a second) the base64 of one.
+const (
+	generatedImageTokens = 1290
+	encodedPerSoundToken = 2560
+)
+
+// splitGenerated takes images out of an output of which the usage does not tell what it is: its text
+// is what they are not. They are no less than nothing where it tells of no output at all.
+func splitGenerated(f *answerFacts, q *Quantities) {
+	switch {
+	case f.made.images == 0 || q[OutputImage]+q[OutputAudio]+q[Unsplit] > 0:
+	case q[Output] == 0:
+		q[OutputImage] = f.made.images * generatedImageTokens
+	default:
+		images := max(q[Output]-f.estimateText(), 0)
+		q[Output] -= images
+		q[OutputImage] = images
+	}
+}
+
+// estimateGenerated counts the text that was delivered, and what is not text.
+func estimateGenerated(t *Tap) (Quantities, Source) {
+	q, source := estimateChat(t)
+	f := &t.facts
+	switch {
+	case f.made.images == 0:
+	case t.request.Ceiling[OutputAudio] > 0:
+		q[OutputAudio] = f.made.bytes/encodedPerSoundToken + 1
+	default:
+		q[OutputImage] = f.made.images * generatedImageTokens
+	}
+	return q, source
+}
+
+// generateCalls counts the calls of hosted tools that an answer shows.
+func generateCalls(t *Tap, u *Usage) {
+	made := &t.facts.made
+	searches := made.queries.count()
+	if t.request.grounded {
+		searches = min(searches, 1)
+	}
+	for _, use := range [...]ToolUse{
+		{Tool: webSearch, Dimension: Search, Count: searches, Attributes: Attributes{"engine": googleSearch}},
+		{Tool: googleMaps, Dimension: ToolCall, Count: min(made.maps, 1)},
+		{Tool: urlContext, Dimension: ToolCall, Count: made.pages.count()},
+		{Tool: codeExecution, Dimension: ToolCall, Count: made.runs, Attributes: Attributes{"engine": geminiEngine}},
+	} {
+		if use.Count > 0 {
+			u.ToolCalls = append(u.ToolCalls, use)
+		}
+	}
+}
+
+// madeFacts are what an answer of Gemini's has beside text. images counts data of any kind, bytes is its length.
+type madeFacts struct {
+	images, bytes  int64
+	runs, maps     int64
+	queries, pages distinct
+}
+
+// distinct counts texts that differ: a stream may tell again what it told before.
+type distinct struct {
+	known  [32]uint64
+	n      int
+	beyond int64 // those for which there was no room
+	hash   uint64
+}
+
+func (d *distinct) count() int64 { return int64(d.n) + d.beyond }
+
+// add takes a piece of a text.
+func (d *distinct) add(p []byte) {
+	if d.hash == 0 {
+		d.hash = 14695981039346656037
+	}
+	for _, b := range p {
+		d.hash = (d.hash ^ uint64(b)) * 1099511628211 // FNV-1a
+	}
+}
+
+// end is told that the text is complete.
+func (d *distinct) end() {
+	hash := d.hash
+	d.hash = 0
+	if hash == 0 {
+		return
+	}
+	for _, other := range d.known[:d.n] {
+		if other == hash {
+			return
+		}
+	}
+	if d.n == len(d.known) {
+		d.beyond++
+		return
+	}
+	d.known[d.n] = hash
+	d.n++
+}
