@@ -15,9 +15,9 @@ import (
 // prefixes are the ways a client may begin its paths; BigModel's SDKs use the second.
 var prefixes = []string{"/v1", "/api/paas/v4"}
 
-// geminiPrefixes is that of the Gemini API, which has no other here: the same names stand for
-// other things elsewhere.
-var geminiPrefixes = []string{"/v1beta"}
+// geminiPrefixes are those of the Gemini API. The first is its alone; Google's newer SDKs use the second,
+// where its calls are told from OpenAI's routes by the method behind the model.
+var geminiPrefixes = []string{"/v1beta", "/v1"}
 
 // prefixesOf are the ways to begin the paths of an API.
 func prefixesOf(api meter.API) []string {
@@ -46,11 +46,9 @@ func (p *Proxy) routes() *http.ServeMux {
 		mux.HandleFunc("POST "+prefix+"/quote", p.forHolder(p.quote))
 		mux.HandleFunc(prefix+"/quote", p.refuseMethod("POST"))
 	}
-	for _, prefix := range geminiPrefixes {
-		mux.HandleFunc("GET "+prefix+"/models", p.forHolder(p.listGeminiModels))
-		mux.HandleFunc(prefix+"/models", p.refuseMethod("GET"))
-		mux.HandleFunc("GET "+prefix+"/models/{id}", p.forHolder(p.showGeminiModel))
-	}
+	mux.HandleFunc("GET "+geminiPrefixes[0]+"/models", p.forHolder(p.listGeminiModels))
+	mux.HandleFunc(geminiPrefixes[0]+"/models", p.refuseMethod("GET"))
+	mux.HandleFunc("GET "+geminiPrefixes[0]+"/models/{id}", p.forHolder(p.showGeminiModel))
 	mux.HandleFunc("/", p.refuseRoute)
 	return mux
 }
@@ -131,10 +129,8 @@ func (p *Proxy) apiOf(route string) meter.API {
 	if endpoint, _ := p.endpoint(route); endpoint != nil {
 		return endpoint.API
 	}
-	for _, prefix := range geminiPrefixes { // which no other API has
-		if route == prefix || strings.HasPrefix(route, prefix+"/") {
-			return meter.Gemini
-		}
+	if strings.HasPrefix(route+"/", geminiPrefixes[0]+"/") {
+		return meter.Gemini
 	}
 	return meter.OpenAI
 }

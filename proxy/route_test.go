@@ -160,8 +160,8 @@ func TestQueryOfTheGeminiAPI(t *testing.T) {
 func TestRoutesKeepToTheirPrefixes(t *testing.T) {
 	p := routed(t)
 	for path, known := range map[string]bool{
-		"/v1beta/models/m:generateContent": true, "/v1/models/m:generateContent": false, "/api/paas/v4/models/m:generateContent": false,
-		"/v1beta/chat/completions": false, "/v1/chat/completions": true, "/v1beta/v1beta/models/m:generateContent": false,
+		"/v1beta/models/m:generateContent": true, "/v1/models/m:generateContent": true, "/api/paas/v4/models/m:generateContent": false,
+		"/v1beta/chat/completions": false, "/v1/models/m": false, "/v1/models/m:predict": false, "/v1/chat/completions": true, "/v1beta/v1beta/models/m:generateContent": false,
 	} {
 		if e, _ := p.endpoint(path); (e != nil) != known {
 			t.Errorf("%s: known %t", path, !known)
