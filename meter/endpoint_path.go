@@ -35,5 +35,5 @@ func isPathModel(name string) bool {
 			return false
 		}
 	}
-	return name != ""
+	return name != "" && len(name) <= maxModelBytes
 }

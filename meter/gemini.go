@@ -39,8 +39,11 @@ func geminiEndpoints() []*Endpoint {
 		schema: embedSchema(), quantities: embedQuantities, without: estimateEmbeddings, usage: usageMetadata,
 	}
 	common := append([]parameter{{name: "model", value: func(r *requestReader) { r.namedModel("model") }}}, otherModelsParameters()...)
-	conversation := join(common, contentsParameter("contents"), contentsParameter("systemInstruction"), cachedContentParameter())
-	generation := join(conversation, generationConfigParameter(), googleToolsParameter(), serviceTierParameter())
+	conversation := join(common, contentsParameter("contents"), contentsParameter("systemInstruction"),
+		keptParameter("cachedContent", "a prompt", "Send it in 'contents'; what is sent again is cached by itself."))
+	generation := join(conversation, generationConfigParameter(), googleToolsParameter(), serviceTierParameter(),
+		keptParameter("continuationToken", "an answer", "Send what it said until then in 'contents'."),
+		unmeteredParameter("generationOutputConfig", writtenElsewhere))
 	whole, streamed := map[string][]string{"alt": {"json"}}, map[string][]string{"alt": {"json", "sse"}}
 	return []*Endpoint{
 		{
@@ -139,7 +142,7 @@ func (r *requestReader) namedModel(param string) {
 	switch {
 	case said == "": // protobuf's own way to say nothing
 		return
-	case !isPathModel(name) || len(name) > maxModelBytes:
+	case !isPathModel(name):
 		r.fail(param, "Invalid value for '%s': want the name of a model, such as models/gemini-2.5-flash.", param)
 	case r.request.Model == "":
 		r.request.Model = name
@@ -255,17 +258,19 @@ func (r *requestReader) inlineData() {
 // base64 in a JSON string, of either alphabet.
 func playsFor(data []byte) (ms int64, ok bool) {
 	text := bytes.TrimRight(bytes.Trim(data, `"`), "=")
-	text = bytes.Map(func(r rune) rune {
-		switch r {
-		case '\\': // before a slash
-			return -1
-		case '-':
-			return '+'
-		case '_':
-			return '/'
-		}
-		return r
-	}, text)
+	if bytes.ContainsAny(text, `\-_`) {
+		text = bytes.Map(func(r rune) rune {
+			switch r {
+			case '\\': // before a slash
+				return -1
+			case '-':
+				return '+'
+			case '_':
+				return '/'
+			}
+			return r
+		}, text)
+	}
 	sound := make([]byte, base64.RawStdEncoding.DecodedLen(len(text)))
 	n, err := base64.RawStdEncoding.Decode(sound, text)
 	if err != nil {
@@ -327,17 +332,20 @@ func lastTwo(host string) (name, top string) {
 	return labels[len(labels)-2], labels[len(labels)-1]
 }
 
-// cachedContentParameter is a prompt that is kept upstream.
-func cachedContentParameter() parameter {
-	return parameter{name: "cachedContent", value: (*requestReader).cachedContent}
+// keptParameter names what is kept upstream and comes into the prompt.
+func keptParameter(name, what, instead string) parameter {
+	return parameter{name: name, value: func(r *requestReader) { r.kept(name, what, instead) }}
 }
 
-func (r *requestReader) cachedContent() {
+func (r *requestReader) kept(param, what, instead string) {
 	if r.given() {
-		r.refersTo("cachedContent", "a prompt", "Send it in 'contents'; what is sent again is cached by itself.")
+		r.refersTo(param, what, instead)
 		r.request.Ceiling[Input] += contextTokens
 	}
 }
+
+// writtenElsewhere is why an answer must come here.
+const writtenElsewhere = "what is written elsewhere is not seen in the answer, and so not metered"
 
 // generationConfigParameter learns how much may come out, and of which kinds.
 func generationConfigParameter() parameter {
@@ -358,10 +366,31 @@ func generationConfigParameter() parameter {
 			member{"thinkingConfig", func() {
 				r.members(inside+"thinkingConfig.", member{"thinkingBudget", r.thinkingBudget})
 			}},
-			member{"imageConfig", made(&r.drawn)}, member{"speechConfig", made(&r.spoken)},
+			member{"imageConfig", made(&r.drawn)}, member{"speechConfig", r.speech},
+			member{"generationOutputConfig", func() {
+				if r.given() {
+					r.fail(inside+"generationOutputConfig", "Unsupported parameter: '%sgenerationOutputConfig': %s.", inside, writtenElsewhere)
+				}
+			}},
 			member{"responseFormat", func() { r.drawn = r.given(); r.spoken = r.drawn }},
 			refused(r, "modelSelectionConfig"), refused(r, "modelConfig"), refused(r, "routingConfig"))
 	}}
+}
+
+// speech finds voices that are kept upstream. Those of the vendor have a name of their own.
+func (r *requestReader) speech() {
+	const inside = "generationConfig.speechConfig."
+	r.spoken = r.peek() != 'n' || r.spoken
+	voice := member{"voiceConfig", func() {
+		r.members(inside+"voiceConfig.", member{"voice", func() {
+			if r.given() {
+				r.refersTo(inside+"voiceConfig.voice", "a voice", "Name one of the vendor's, in 'prebuiltVoiceConfig'.")
+			}
+		}})
+	}}
+	r.members(inside, voice, member{"multiSpeakerVoiceConfig", func() {
+		r.members(inside+"multiSpeakerVoiceConfig.", member{"speakerVoiceConfigs", func() { r.each(func() { r.members(inside, voice) }) }})
+	}})
 }
 
 func (r *requestReader) modality() {
@@ -396,7 +425,7 @@ func (r *requestReader) thinkingBudget() {
 // serviceTierParameter notes the tier for the price rows, unless it is the usual one.
 func serviceTierParameter() parameter {
 	return parameter{name: "serviceTier", text: func(r *requestReader, tier string) {
-		switch tier = strings.ToLower(tier); tier {
+		switch tier = strings.TrimPrefix(strings.ToLower(tier), "service_tier_"); tier {
 		case "", "standard", "unspecified":
 		default:
 			r.request.setAttribute(answerable, bounded(tier))
@@ -478,6 +507,6 @@ func countedRequestParameter() parameter {
 			member{"model", func() { r.namedModel(inside + "model") }},
 			member{"contents", func() { r.contents(inside + "contents") }},
 			member{"systemInstruction", func() { r.contents(inside + "systemInstruction") }},
-			member{"cachedContent", r.cachedContent})
+			member{"cachedContent", func() { r.kept(inside+"cachedContent", "a prompt", "Leave it out: it is counted once it is sent.") }})
 	}}
 }

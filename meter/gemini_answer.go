@@ -18,7 +18,7 @@ func generateSchema() *answerSchema {
 		{path: part + "functionCall.args", fact: factText},
 		{path: part + "executableCode", fact: factRun},
 		{path: part + "executableCode.code", fact: factText},
-		{path: part + "inlineData", fact: factInline},
+		{path: part + "inlineData.mimeType", fact: factInline},
 		{path: part + "inlineData.data", fact: factData},
 		{path: grounding + "webSearchQueries.#", fact: factQuery},
 		{path: grounding + "imageSearchQueries.#", fact: factQuery},
@@ -104,31 +104,36 @@ const (
 	encodedPerSoundToken = 2560
 )
 
-// splitGenerated takes images out of an output of which the usage does not tell what it is: its text
-// is what they are not. They are no less than nothing where it tells of no output at all.
+// splitGenerated takes images, or sound, out of an output of which the usage does not tell what it is: its
+// text is what they are not. They are no less than nothing where it tells of no output at all.
 func splitGenerated(f *answerFacts, q *Quantities) {
+	d := OutputImage
+	if f.made.sound > 0 {
+		d = OutputAudio
+	}
 	switch {
-	case f.made.images == 0 || q[OutputImage]+q[OutputAudio]+q[Unsplit] > 0:
+	case f.made.bytes == 0 || q[OutputImage]+q[OutputAudio]+q[Unsplit] > 0:
 	case q[Output] == 0:
-		q[OutputImage] = f.made.images * generatedImageTokens
+		f.made.estimate(q)
 	default:
-		images := max(q[Output]-f.estimateText(), 0)
-		q[Output] -= images
-		q[OutputImage] = images
+		made := max(q[Output]-f.estimateText(), 0)
+		q[Output] -= made
+		q[d] = made
+	}
+}
+
+// estimate counts images and sound of which the usage tells nothing.
+func (m *madeFacts) estimate(q *Quantities) {
+	q[OutputImage] = m.images * generatedImageTokens
+	if m.sound > 0 {
+		q[OutputAudio] = m.bytes/encodedPerSoundToken + 1
 	}
 }
 
 // estimateGenerated counts the text that was delivered, and what is not text.
 func estimateGenerated(t *Tap) (Quantities, Source) {
 	q, source := estimateChat(t)
-	f := &t.facts
-	switch {
-	case f.made.images == 0:
-	case t.request.Ceiling[OutputAudio] > 0:
-		q[OutputAudio] = f.made.bytes/encodedPerSoundToken + 1
-	default:
-		q[OutputImage] = f.made.images * generatedImageTokens
-	}
+	t.facts.made.estimate(&q)
 	return q, source
 }
 
@@ -151,9 +156,11 @@ func generateCalls(t *Tap, u *Usage) {
 	}
 }
 
-// madeFacts are what an answer of Gemini's has beside text. images counts data of any kind, bytes is its length.
+// madeFacts are what an answer of Gemini's has beside text. images and sound count data by its kind, bytes is
+// its length.
 type madeFacts struct {
-	images, bytes  int64
+	images, sound  int64
+	bytes          int64
 	runs, maps     int64
 	queries, pages distinct
 }

@@ -20,25 +20,26 @@ func generated(t testing.TB, members string) *Request {
 
 func TestPathsThatNameAModel(t *testing.T) {
 	for path, want := range map[string]string{
-		"/models/gemini-2.5-flash:generateContent":            "gemini-2.5-flash",
-		"/models/a_b~c@001+x:generateContent":                 "a_b~c@001+x",
-		"/models/:generateContent":                            "",
-		"/models/a:b:generateContent":                         "",
-		"/models/a/b:generateContent":                         "",
-		"/models/models/a:generateContent":                    "",
-		"/models/a%2Fb:generateContent":                       "",
-		"/models/a b:generateContent":                         "",
-		"/models/a?x=:generateContent":                        "",
-		"/models/ä:generateContent":                           "",
-		"/models/a:generateContentX":                          "",
-		"/models/a:GenerateContent":                           "",
-		"/models/a:streamGenerateContent":                     "",
-		"/models:generateContent":                             "",
-		"/tunedModels/a:generateContent":                      "",
-		"/models/{model}:generateContent":                     "",
-		"/models/a:generateContent/models/a:generateContent":  "",
-		"models/a:generateContent":                            "",
-		"/models/" + strings.Repeat("m", 50) + ":countTokens": "",
+		"/models/gemini-2.5-flash:generateContent":                 "gemini-2.5-flash",
+		"/models/a_b~c@001+x:generateContent":                      "a_b~c@001+x",
+		"/models/:generateContent":                                 "",
+		"/models/a:b:generateContent":                              "",
+		"/models/a/b:generateContent":                              "",
+		"/models/models/a:generateContent":                         "",
+		"/models/a%2Fb:generateContent":                            "",
+		"/models/a b:generateContent":                              "",
+		"/models/a?x=:generateContent":                             "",
+		"/models/ä:generateContent":                                "",
+		"/models/a:generateContentX":                               "",
+		"/models/a:GenerateContent":                                "",
+		"/models/a:streamGenerateContent":                          "",
+		"/models:generateContent":                                  "",
+		"/tunedModels/a:generateContent":                           "",
+		"/models/{model}:generateContent":                          "",
+		"/models/" + strings.Repeat("m", 257) + ":generateContent": "",
+		"/models/a:generateContent/models/a:generateContent":       "",
+		"models/a:generateContent":                                 "",
+		"/models/" + strings.Repeat("m", 50) + ":countTokens":      "",
 	} {
 		model, ok := FindEndpoint(generateRow).Matches(path)
 		if ok != (want != "") || ok && model != want {
@@ -82,6 +83,8 @@ func TestGeminiRequestErrors(t *testing.T) {
 		{"unknown tool", generateRow, `{"model":"m","tools":[{"enterpriseWebSearch":{}}]}`, "tools", "'enterpriseWebSearch'"},
 		{"tool in another case", generateRow, `{"model":"m","tools":{"GoogleSearch":{}}}`, "tools", "'GoogleSearch'"},
 		{"tool in lists", generateRow, `{"model":"m","tools":[[{"mcpServers":[{}]}]]}`, "tools", "'mcpServers'"},
+		{"output elsewhere", generateRow, `{"model":"m","generation_config":{"generation_output_config":{"output_uri_prefix":"gs://a"}}}`, "generationConfig.generationOutputConfig", "not metered"},
+		{"output elsewhere, at the top", generateRow, `{"model":"m","generationOutputConfig":{}}`, "generationOutputConfig", "not metered"},
 		{"tier by number", generateRow, `{"model":"m","serviceTier":1}`, "serviceTier", "expected a string"},
 		{"other model in a batch", embedBatchRow, `{"model":"m","requests":[{"model":"models/n"}]}`, "requests.model", "it names 'n', and the path 'm'"},
 		{"other model to be counted", countTokensRow, `{"model":"m","generate_content_request":{"model":"n"}}`, "generateContentRequest.model", "it names 'n'"},
@@ -159,6 +162,22 @@ func TestGeminiCeilings(t *testing.T) {
 			}
 		})
 	}
+	for tier, want := range map[string]string{"FLEX": "flex", "SERVICE_TIER_PRIORITY": "priority", "standard": "", "SERVICE_TIER_UNSPECIFIED": ""} {
+		if r := generated(t, `"service_tier":"`+tier+`"`); r.Attributes["service_tier"] != want {
+			t.Errorf("tier %s: %v", tier, r.Attributes)
+		}
+	}
+	for _, kept := range []string{
+		`"continuation_token":"eA=="`, `"cachedContent":"cachedContents/a"`, `"generationConfig":{"speechConfig":{"voiceConfig":{"voice":"voices/a"}}}`,
+		`"generation_config":{"speech_config":{"multi_speaker_voice_config":{"speaker_voice_configs":[{"voice_config":{"voice":"a"}}]}}}`, `"tools":[{"file_search":{}}]`,
+	} {
+		if generated(t, kept).Stored() == nil {
+			t.Errorf("%s: names nothing that is stored", kept)
+		}
+	}
+	if r := generated(t, `"generationConfig":{"speechConfig":{"voiceConfig":{"prebuiltVoiceConfig":{"voiceName":"Kore"}}}}`); r.Stored() != nil || r.Ceiling[OutputAudio] == 0 {
+		t.Errorf("a voice of the vendor's: %v, %v", r.Stored(), r.Ceiling.Map())
+	}
 	text := generated(t, parts(`[{"inlineData":{"mimeType":"text/csv",`+long+`}]`))
 	if text.Ceiling[Input] < 4000 || text.Ceiling[InputVideo] > 0 {
 		t.Errorf("a text: %v", text.Ceiling.Map())
@@ -222,6 +241,28 @@ func TestInCamelCase(t *testing.T) {
 	} {
 		if got := inCamelCase([]byte(name)); string(got) != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// What a usage does not tell to be an image, or sound, is what the text is not; it is never free.
+func TestGeneratedThatIsNotSplit(t *testing.T) {
+	data := `"data":"` + strings.Repeat("A", 2*encodedPerSoundToken) + `"}`
+	for name, c := range map[string]struct {
+		kind, usage string
+		want        Quantities
+	}{
+		"an image":              {"image/png", `"candidatesTokenCount":1293`, Quantities{Output: 3, OutputImage: 1290}},
+		"sound":                 {"audio/L16;rate=24000", `"candidatesTokenCount":53`, Quantities{Output: 3, OutputAudio: 50}},
+		"an image, not counted": {"image/png", `"candidatesTokenCount":0`, Quantities{OutputImage: 1290}},
+		"sound, not counted":    {"audio/wav", `"totalTokenCount":7`, Quantities{OutputAudio: 3}},
+		"in another case":       {"IMAGE/PNG", `"totalTokenCount":7`, Quantities{OutputImage: 1290}},
+	} {
+		tap := generated(t, `"contents":[]`).NewTap("application/json")
+		tap.Pass(nil, []byte(`{"candidates":[{"content":{"parts":[{"text":"Here it is"},{"inlineData":{"mimeType":"`+c.kind+`",`+data+`}]}}],"usageMetadata":{"promptTokenCount":7,`+c.usage+`}}`))
+		c.want[Input] = 7
+		if u := tap.Usage(); u.Quantities != c.want {
+			t.Errorf("%s: %v, want %v", name, u.Map(), c.want.Map())
 		}
 	}
 }

@@ -55,7 +55,7 @@ const (
 	factDetail
 	factModality
 	// factQuery is what was searched for, factPage a page that was read, factMap a place that was
-	// found, factRun code that was run; factInline is data of another kind than text, factData itself.
+	// found, factRun code that was run; factInline is the kind of data that is no text, factData is itself.
 	factQuery
 	factPage
 	factMap

@@ -137,8 +137,6 @@ func (f *answerFacts) enter(what fact, array bool) {
 		f.made.runs++
 	case factMap:
 		f.made.maps++
-	case factInline:
-		f.made.images++
 	}
 }
 
@@ -216,6 +214,12 @@ func (f *answerFacts) string(what fact, text []byte) {
 		}
 	case factItemType, factItemStatus, factItemAction:
 		f.calls.item.note(what, text)
+	case factInline:
+		if bytes.HasPrefix(text, []byte("audio/")) {
+			f.made.sound++
+		} else {
+			f.made.images++
+		}
 	case factModality:
 		f.usage.modality(text)
 	case factQuery:

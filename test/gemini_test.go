@@ -404,3 +404,53 @@ func TestGeminiTellsItsCost(t *testing.T) {
 	equal(t, "costs told", strings.Count(r.body, `"cost":`), 1)
 	w.requireSettled("acme")
 }
+
+// It is served by the next of its upstreams, each by its own name of the model, on one hold and for one charge.
+func TestGeminiFailsOver(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.prices = geminiPrices })
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	first := startUpstream(t, w.made.mock)
+	if err := first.SetFault("status=503", 0); err != nil {
+		t.Fatal(err)
+	}
+	w.made.upstreams = ""
+	for name, url := range map[string]string{"1": first.url, "2": w.up.url} {
+		w.made.upstreams += `  - {name: google` + name + `, kind: gemini, base_url: "` + url + `/v1beta", api_key: "` + upstreamKey + `", priority: ` + name + `, models: [{fast: gemini-` + name + `}]}` + "\n"
+	}
+	w.writeConfig()
+	p := w.serve()
+	for i, method := range []string{"generateContent", "streamGenerateContent", "streamGenerateContent?alt=sse"} {
+		p.generate(geminiModels+"fast:"+method, key, contents("usage=100,50")).requireStatus(t, 200)
+		eventually(t, "it is booked", func() bool { return len(w.entries("acme", "charge")) == i+1 })
+		equal(t, "fee", w.entries("acme", "charge")[i].Get("fee").String(), "0.0035")
+		equal(t, "the second was asked", w.up.Requests()[i].URL, geminiModels+"gemini-2:"+method)
+		equal(t, "the first was asked", first.Requests()[i].URL, geminiModels+"gemini-1:"+method)
+	}
+	w.requireSettled("acme")
+}
+
+// Whoever leaves a stream of either form, by any policy, has used what the upstream made until then, once.
+func TestGeminiStreamsAreLeft(t *testing.T) {
+	for _, policy := range []string{"drain", "cancel"} {
+		t.Run(policy, func(t *testing.T) {
+			w, p, key := gemini(t, "", func(s *settings) { s.policy = "on_disconnect: " + policy + ", drain: 500ms" })
+			for i, path := range []string{generateEvents, generateStream} {
+				r, err := p.call(t.Context(), http.MethodPost, path, key, contents("usage=100,200;bytes=4000;chunks=40;hang=mid"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := r.Body.Read(make([]byte, 4096)); err != nil {
+					t.Error(err)
+				}
+				r.Body.Close()
+				eventually(t, "it is booked", func() bool { return len(w.entries("acme", "charge")) == i+1 })
+				charge := w.entries("acme", "charge")[i]
+				if output := charge.Get("usage.output").Int(); output < 5 || charge.Get("usage.input").Int() != 100 {
+					t.Errorf("%s: charged %s", path, charge.Raw)
+				}
+			}
+			w.requireSettled("acme")
+		})
+	}
+}

@@ -176,8 +176,12 @@ func withoutPath(cfg *config.Config) (warnings []string) {
 	for _, u := range cfg.Upstreams {
 		at, err := url.Parse(u.BaseURL)
 		if served := servedBy(u.Kind); err == nil && at.Path == "" && len(served) > 0 {
-			warnings = append(warnings, fmt.Sprintf("upstream %s has no path in its base_url: chats go to %s%s; most providers want %s/v1, or what their page says",
-				u.Name, u.BaseURL, served[0].Path, u.BaseURL))
+			usual := "/v1"
+			if served[0].API == meter.Gemini {
+				usual = "/v1beta"
+			}
+			warnings = append(warnings, fmt.Sprintf("upstream %s has no path in its base_url: chats go to %s%s; most providers want %s%s, or what their page says",
+				u.Name, u.BaseURL, served[0].Path, u.BaseURL, usual))
 		}
 	}
 	return warnings
