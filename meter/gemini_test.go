@@ -319,6 +319,15 @@ func TestSearchesOfAnAnswer(t *testing.T) {
 	}
 }
 
+// What protobuf writes for nothing said is no end.
+func TestUnsaidEndOfAStream(t *testing.T) {
+	tap := mustRead(t, FindEndpoint("/models/{model}:streamGenerateContent"), `{"model":"m"}`).NewTap("text/event-stream")
+	tap.Pass(nil, []byte(`data: {"promptFeedback":{"blockReason":"BLOCK_REASON_UNSPECIFIED"},"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}]}`+"\n\n"))
+	if tap.End(); !tap.Cut() {
+		t.Error("it is taken for whole")
+	}
+}
+
 // An element is not passed on before it is whole, unless it is longer than what is kept.
 func TestElementsPassWhole(t *testing.T) {
 	tap := mustRead(t, FindEndpoint("/models/{model}:streamGenerateContent"), `{"model":"m"}`).NewTap("application/json")

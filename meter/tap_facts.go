@@ -208,8 +208,8 @@ func (f *answerFacts) string(what fact, text []byte) {
 	case factType:
 		f.named(text)
 	case factFinish:
-		// Some upstreams say "" where others say null.
-		if len(text) > 0 {
+		// Some upstreams say "" where others say null, and protobuf's that it is not said.
+		if len(text) > 0 && !bytes.HasSuffix(text, []byte("_UNSPECIFIED")) {
 			f.frame.finish, f.finished = true, true
 		}
 	case factItemType, factItemStatus, factItemAction:
