@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -62,108 +59,6 @@ func (c *call) askHolder(h http.Header, route holderRoute, api meter.API) (any, 
 	}
 	writeStanding(h, &holder.Standing)
 	return route(c.r, holder)
-}
-
-// modelInfo is a model of GET /v1/models, in OpenAI's form, with its prices and
-// the routes that serve it.
-type modelInfo struct {
-	ID        string             `json:"id"`
-	Object    string             `json:"object"`
-	Created   int64              `json:"created"`
-	OwnedBy   string             `json:"owned_by"`
-	Endpoints []string           `json:"endpoints"`
-	Pricing   []meter.ModelPrice `json:"pricing"`
-}
-
-func (p *Proxy) listModels(r *http.Request, h *ledger.Holder) (any, error) {
-	models := []modelInfo{}
-	routing := p.routing.Load()
-	for _, name := range slices.Sorted(maps.Keys(routing.named)) {
-		if info, ok := routing.describe(name, h.Key); ok {
-			models = append(models, info)
-		}
-	}
-	return map[string]any{"object": "list", "data": models, "currency": routing.book.Currency()}, nil
-}
-
-func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
-	name := r.PathValue("id")
-	info, ok := p.routing.Load().describe(name, h.Key)
-	if !ok {
-		return nil, errUnknownModel(name)
-	}
-	return info, nil
-}
-
-// geminiModel is a model of GET /v1beta/models, in the Gemini API's form. What it costs is told by
-// GET /v1/models: there are clients of this API that take no member which they do not know.
-type geminiModel struct {
-	Name    string   `json:"name"`
-	Title   string   `json:"displayName"`
-	Methods []string `json:"supportedGenerationMethods"`
-}
-
-func (p *Proxy) listGeminiModels(r *http.Request, h *ledger.Holder) (any, error) {
-	models := []geminiModel{}
-	routing := p.routing.Load()
-	for _, name := range slices.Sorted(maps.Keys(routing.named)) {
-		if model, ok := routing.describeGemini(name, h.Key); ok {
-			models = append(models, model)
-		}
-	}
-	return map[string]any{"models": models}, nil
-}
-
-func (p *Proxy) showGeminiModel(r *http.Request, h *ledger.Holder) (any, error) {
-	name := r.PathValue("id")
-	model, ok := p.routing.Load().describeGemini(name, h.Key)
-	if !ok {
-		return nil, errUnknownModel(name)
-	}
-	return model, nil
-}
-
-// describeGemini is a model as a key sees it, if it may use it by the Gemini API.
-func (r *routing) describeGemini(name string, key *ledger.Key) (geminiModel, bool) {
-	model := geminiModel{Name: "models/" + name, Title: name}
-	if _, ok := r.describe(name, key); !ok || !r.serves(name, meter.Gemini) {
-		return geminiModel{}, false
-	}
-	prices := r.book.Rates(name, time.Now())
-	for _, e := range meter.Endpoints() {
-		if e.API == meter.Gemini && len(usablePrices(slices.Clone(prices), []*meter.Endpoint{e}, key.Limits.Endpoints)) > 0 {
-			_, method, _ := strings.Cut(e.Path, ":")
-			model.Methods = append(model.Methods, method)
-		}
-	}
-	return model, len(model.Methods) > 0
-}
-
-// describe is a model as a key sees it: served, priced, and allowed.
-func (r *routing) describe(name string, key *ledger.Key) (modelInfo, bool) {
-	served := r.endpointsOf(name)
-	usable := slices.DeleteFunc(slices.Clone(served), func(e *meter.Endpoint) bool { return !meter.MatchAnyModel(key.Limits.Endpoints, e.Name) })
-	info := modelInfo{ID: name, Object: "model", Endpoints: []string{}}
-	for _, price := range r.book.Rates(name, time.Now()) {
-		if slices.ContainsFunc(usable, price.For) {
-			info.Pricing = append(info.Pricing, price)
-		}
-	}
-	for _, e := range usable {
-		if slices.ContainsFunc(info.Pricing, func(price meter.ModelPrice) bool { return price.For(e) }) {
-			info.Endpoints = append(info.Endpoints, prefixes[0]+e.Path)
-		}
-	}
-	if len(info.Pricing) == 0 || !meter.MatchAnyModel(key.Limits.Models, name) {
-		return modelInfo{}, false
-	}
-	info.OwnedBy = r.candidates(name, served[0].API)[0].Name
-	return info, true
-}
-
-// endpointsOf are the endpoints by which an upstream serves the model.
-func (r *routing) endpointsOf(model string) []*meter.Endpoint {
-	return slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return !r.serves(model, e.API) })
 }
 
 // keyInfo is GET /v1/key: what the key may do, has done, and what is left of each limit.

@@ -14,9 +14,9 @@
 //	affordable.go what a refused call could afford instead
 //	headers.go    the receipt as headers and trailers
 //	report.go     the end of a call for the log and the observer; metrics.go as metrics
-//	keyholder.go  what a key holder may ask: models, key, credits, receipts;
-//	              bill.go: what a month came to; quote.go and quote_usage.go:
-//	              what a call would cost
+//	keyholder.go  what a key holder may ask: key, credits, receipts; models.go:
+//	              what there is to call; bill.go: what a month came to; quote.go
+//	              and quote_usage.go: what a call would cost
 //	heartbeat.go  keeps the holds of long calls alive
 //	cors.go       lets the scripts of web pages in
 //	patrol.go     looks after silent upstreams and clients that left
