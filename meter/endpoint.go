@@ -34,6 +34,8 @@ type Endpoint struct {
 	// streams says that its answers are streams, whatever the body says: of events or, to who
 	// has not asked for them, one JSON array.
 	streams bool
+	// model is the parameter that names the model; "" is "model".
+	model string
 	// parameters are the members of the request that decide about money.
 	parameters []parameter
 	// file is told of each file of a multipart form; nil where a request is no form.
@@ -84,6 +86,7 @@ const (
 	Responses API = "responses" // OpenAI's, too, and not of all that are compatible with it
 	Anthropic API = "anthropic"
 	Gemini    API = "gemini"
+	BigModel  API = "bigmodel" // what it has beside OpenAI's
 )
 
 // FindEndpoint returns the row of a Path, such as "/chat/completions", or nil.
@@ -196,7 +199,7 @@ func endpointTable() []*Endpoint {
 			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions", API: OpenAI,
 			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
-	}, messagesEndpoints(common), geminiEndpoints())
+	}, messagesEndpoints(common), geminiEndpoints(), bigModelEndpoints(common))
 }
 
 // join returns a list of its own: rows share parameters, not slices.

@@ -25,6 +25,8 @@ func TestEndpointTable(t *testing.T) {
 		"/audio/translations":    {"transcriptions", "transcriptions"},
 		"/messages":              {"messages", "chat"},
 		"/messages/count_tokens": {"count_tokens", "tokenizer"},
+		"/tokenizer":             {"tokenizer", "tokenizer"},
+		"/web_search":            {"web_search", "web_search"},
 
 		"/models/{model}:generateContent":       {"generateContent", "chat"},
 		"/models/{model}:streamGenerateContent": {"generateContent", "chat"},
@@ -84,9 +86,10 @@ func TestEndpointDimensions(t *testing.T) {
 		"chat": {"token"}, "completions": {"token"}, "responses": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
 		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"}, "count_tokens": {"call"},
 		"generateContent": {"token"}, "embedContent": {"token"}, "countTokens": {"call"},
+		"tokenizer": {"call", "token"}, "web_search": {"search"},
 	}
 	for _, e := range Endpoints() {
-		contentType, body := "application/json", []byte(`{"model":"m","input":"a"}`)
+		contentType, body := "application/json", []byte(`{"model":"m","search_engine":"m","input":"a"}`)
 		if e.Name == "transcriptions" {
 			contentType, body = formType, testForm(t, "model", "m", "@file", "a")
 		}

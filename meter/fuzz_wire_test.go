@@ -150,6 +150,7 @@ func checkReading(t *testing.T, r *Request, body []byte, model string) {
 	t.Helper()
 	var want struct {
 		Model  string `json:"model"`
+		Engine string `json:"search_engine"`
 		Stream bool   `json:"stream"`
 	}
 	if err := json.Unmarshal(body, &want); err != nil {
@@ -157,6 +158,9 @@ func checkReading(t *testing.T, r *Request, body []byte, model string) {
 	}
 	if r.Endpoint.API == Gemini { // its model may be a name in a folder, and its path says whether it streams
 		want.Model, want.Stream = strings.TrimPrefix(want.Model, "models/"), r.Endpoint.streams
+	}
+	if r.Endpoint.modelName() == engineName {
+		want.Model, want.Stream = want.Engine, false
 	}
 	if r.Model != model || want.Model != model || r.Stream != want.Stream {
 		t.Errorf("%q: read %q %t, the standard library reads %q %t", body, r.Model, r.Stream, want.Model, want.Stream)

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -138,7 +139,7 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 		r.readJSON()
 	}
 	if r.err == nil && r.request.Model == "" {
-		r.fail("model", "You must provide a model parameter.")
+		r.fail(e.modelName(), "You must provide a %s parameter.", e.modelName())
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -148,6 +149,9 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 	}
 	return r.request, nil
 }
+
+// modelName is the parameter that names the model.
+func (e *Endpoint) modelName() string { return cmp.Or(e.model, "model") }
 
 // limitBytes is what a body grows by when a limit is said that was not.
 const limitBytes = int64(len(`, "max_completion_tokens": 2147483647`))
@@ -341,7 +345,7 @@ func (r *requestReader) read(p *parameter) {
 	}
 	switch {
 	case p.text != nil && first == '"':
-		if p.name == "model" {
+		if p.name == r.endpoint.modelName() {
 			r.request.renames = append(r.request.renames, edit{start: start, end: r.pos, quoted: true})
 		}
 		r.takeText(p, unescape(value[1:len(value)-1]))

@@ -47,13 +47,16 @@ const (
 // is a plain URL, or not worth the distinction.
 const textPayload = 256
 
-func modelParameter() parameter {
-	return parameter{name: "model", text: func(r *requestReader, name string) {
+func modelParameter() parameter { return modelNamedBy("model") }
+
+// modelNamedBy is the model, by the parameter that names it.
+func modelNamedBy(param string) parameter {
+	return parameter{name: param, text: func(r *requestReader, name string) {
 		switch {
 		case len(name) > maxModelBytes:
-			r.fail("model", "Invalid value for 'model': longer than %d bytes.", maxModelBytes)
+			r.fail(param, "Invalid value for '%s': longer than %d bytes.", param, maxModelBytes)
 		case strings.ContainsFunc(name, unicode.IsControl):
-			r.fail("model", "Invalid value for 'model': it has control characters.")
+			r.fail(param, "Invalid value for '%s': it has control characters.", param)
 		}
 		r.request.Model = name
 	}}

@@ -18,7 +18,7 @@ var fixtureEndpoints = map[string]string{
 	"chat": "/chat/completions", "completions": "/completions", "responses": "/responses", "embeddings": "/embeddings",
 	"generations": "/images/generations", "edits": "/images/edits", "variations": "/images/variations",
 	"rerank": "/rerank", "moderations": "/moderations", "speech": "/audio/speech", "transcriptions": "/audio/transcriptions",
-	"messages": "/messages", "count": "/messages/count_tokens",
+	"messages": "/messages", "count": "/messages/count_tokens", "tokenizer": "/tokenizer", "search": "/web_search",
 	"generate": "/models/{model}:generateContent", "stream": "/models/{model}:streamGenerateContent", "embed": "/models/{model}:embedContent",
 	"batch": "/models/{model}:batchEmbedContents", "counted": "/models/{model}:countTokens",
 }

@@ -47,6 +47,7 @@ func TestEveryModelCanBeQuoted(t *testing.T) {
 		"transcriptions": {meter.AudioMS: 60_000},
 		"moderations":    {meter.Call: 1},
 		"tokenizer":      {meter.Call: 1},
+		"web_search":     {meter.Search: 1},
 	}
 	at := time.Date(2026, time.October, 1, 0, 0, 0, 0, time.UTC)
 	for _, model := range book.Models() {

@@ -250,7 +250,7 @@ func APIsOf(kind string) []meter.API {
 	case "anthropic":
 		return []meter.API{meter.Anthropic}
 	case "bigmodel":
-		return []meter.API{meter.OpenAI}
+		return []meter.API{meter.OpenAI, meter.BigModel}
 	case "gemini":
 		return []meter.API{meter.Gemini}
 	}

@@ -9,7 +9,7 @@
 // Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
 // audio/speech, audio/transcriptions, audio/translations, messages,
-// messages/count_tokens, models, models/{id}. Under /v1beta: models/{model}: and one of
+// messages/count_tokens, tokenizer, web_search, models, models/{id}. Under /v1beta: models/{model}: and one of
 // generateContent, streamGenerateContent, embedContent, batchEmbedContents, countTokens; models.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
 //
@@ -25,7 +25,7 @@
 //     x-ratelimit-* and openai-* headers.
 //   - BigModel: usage comes in the last chunk, which has choices, unasked;
 //     request_id, reasoning_content, web_search, content_filter, and errors
-//     whose code is a string of digits.
+//     whose code is a string of digits. What it alone has (tokenizer, web_search) is always so.
 //   - Gemini, under /v1beta alone: usageMetadata on every chunk, a stream of events with
 //     ?alt=sse and else one array, both without a mark of their end, x-goog-api-key.
 //   - Anthropic, on messages alone, whatever the model: named events, usage in the

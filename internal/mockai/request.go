@@ -30,6 +30,8 @@ const (
 	familyGenerate
 	familyEmbed
 	familyCountTokens
+	familyTokenizer
+	familySearch
 )
 
 // request is what the simulated upstream understands of a body.
@@ -95,6 +97,8 @@ var routes = map[string]route{
 	"audio/translations":   {readTranscription, (*answer).transcription, nil},
 	messagesRoute:          {readMessages, (*answer).wholeMessage, (*answer).messageStream},
 	countRoute:             {readCount, (*answer).count, nil},
+	"tokenizer":            {readTokenizer, (*answer).tokenizer, nil},
+	"web_search":           {readSearch, (*answer).search, nil},
 
 	"generateContent":       {readGenerate, (*answer).generate, nil},
 	"streamGenerateContent": {readGenerate, (*answer).generateStream, nil},
