@@ -22,6 +22,7 @@ func (c *Config) Changes(next *Config) (live, restart []string) {
 		{"ledger.redis", c.Ledger.Redis, next.Ledger.Redis},
 		{"ledger.shards", c.Ledger.Shards, next.Ledger.Shards},
 		{"ledger.hold_ttl", c.Ledger.HoldTTL, next.Ledger.HoldTTL},
+		{"ledger.task_ttl", c.Ledger.TaskTTL, next.Ledger.TaskTTL},
 		{"ledger.log", c.Ledger.Log, next.Ledger.Log},
 		{"ledger.durability", c.Ledger.Durability, next.Ledger.Durability},
 		{"archive", c.Archive, next.Archive},

@@ -33,7 +33,7 @@ func TestChanges(t *testing.T) {
 
 // A setting that Changes forgets would be ignored by a reload without a word.
 func TestChangesKnowsEverySetting(t *testing.T) {
-	known := map[string]int{"Config": 9, "Admin": 2, "Ledger": 5, "Archive": 3, "Pricing": 4, "Policy": 9}
+	known := map[string]int{"Config": 9, "Admin": 2, "Ledger": 6, "Archive": 3, "Pricing": 4, "Policy": 9}
 	for _, v := range []any{Config{}, Admin{}, Ledger{}, Archive{}, Pricing{}, Policy{}} {
 		typ := reflect.TypeOf(v)
 		fields := typ.NumField()

@@ -44,6 +44,8 @@ type Ledger struct {
 	Shards int
 	// HoldTTL is how long a hold lives without a heartbeat.
 	HoldTTL time.Duration
+	// TaskTTL is how long a task's hold lives that nobody asks the end of.
+	TaskTTL time.Duration
 	// Log is the directory of the settlement log.
 	Log string
 	// Durability is normal or strict.
@@ -127,7 +129,7 @@ const (
 func Default() *Config {
 	return &Config{
 		Listen:  "127.0.0.1:8080",
-		Ledger:  Ledger{Redis: "redis://127.0.0.1:6379/0", HoldTTL: 15 * time.Minute, Log: "./data/settlements", Durability: "normal"},
+		Ledger:  Ledger{Redis: "redis://127.0.0.1:6379/0", HoldTTL: 15 * time.Minute, TaskTTL: 24 * time.Hour, Log: "./data/settlements", Durability: "normal"},
 		Archive: Archive{Interval: time.Second, Keep: 5 * time.Minute},
 		Policy: Policy{
 			QuotaStatus: 429, OnDisconnect: "drain", Drain: 45 * time.Second, OnAbandoned: "checkpoint",

@@ -155,6 +155,7 @@ func readPrices(configFile, path string) (meter.PriceFile, error) {
 const (
 	minHoldTTL = time.Second
 	maxHoldTTL = 24 * time.Hour
+	maxTaskTTL = 48 * time.Hour
 )
 
 // read fills c from the file's root.
@@ -221,6 +222,7 @@ func (c *Config) readLedger(s *section) {
 	}
 	set(s, "shards", &c.Ledger.Shards, whole(1, 4096))
 	set(s, "hold_ttl", &c.Ledger.HoldTTL, duration(minHoldTTL, maxHoldTTL))
+	set(s, "task_ttl", &c.Ledger.TaskTTL, duration(minHoldTTL, maxTaskTTL))
 	set(s, "log", &c.Ledger.Log, directory)
 	set(s, "durability", &c.Ledger.Durability, oneOf("normal", "strict"))
 }

@@ -63,6 +63,7 @@ func TestOneFault(t *testing.T) {
 		{"ledger: {shards: 6.4}", "whole number"},
 		{"ledger: {hold_ttl: 15}", "want a duration with its unit"},
 		{"ledger: {hold_ttl: 1ms}", "from 1s to 24h"},
+		{"ledger: {task_ttl: 72h}", "from 1s to 48h"},
 		{"ledger: {durability: norml}", "did you mean normal?"},
 		{"ledger: {log: ' '}", "want a directory"},
 		{"archive: {interval: 1s}", "archive.url: is missing"},

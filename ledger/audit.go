@@ -442,14 +442,18 @@ func (c *comparison) holds() {
 // keys compares what keys have spent with the journal, and what they hold with the open holds.
 func (c *comparison) keys() {
 	type inFlight struct {
-		cash            meter.Nano
-		tokens, request int64
+		cash             meter.Nano
+		tokens, requests int64
 	}
 	held := make(map[string]inFlight)
 	for request, text := range c.state.holds {
 		if hold, err := readHold(text); err == nil && !strings.Contains(request, ":") {
 			h := held[hold.key]
-			held[hold.key] = inFlight{h.cash + hold.cash, h.tokens + hold.tokens, h.request + 1}
+			h.cash, h.tokens = h.cash+hold.cash, h.tokens+hold.tokens
+			if hold.task == "" {
+				h.requests++
+			}
+			held[hold.key] = h
 		}
 	}
 	for suffix := range c.state.keys {
@@ -459,7 +463,7 @@ func (c *comparison) keys() {
 	}
 	for suffix, of := range held {
 		if suffix != "" && c.books.keys[keyID(c.state.id, suffix)] == nil {
-			c.differ(c.state.id, lawHoldSum, "key:"+keyID(c.state.id, suffix)+" parallel", "no such key", of.request)
+			c.differ(c.state.id, lawHoldSum, "key:"+keyID(c.state.id, suffix)+" parallel", "no such key", of.requests)
 		}
 	}
 	for id, k := range c.books.keys {
@@ -476,7 +480,7 @@ func (c *comparison) keys() {
 		c.same(lawConserve, what("requests"), k.requests, value("n"), false)
 		c.same(lawHoldSum, what("spend held"), int64(held[suffix].cash), value("sh"), true)
 		c.same(lawHoldSum, what("tokens held"), held[suffix].tokens, value("th"), false)
-		c.same(lawHoldSum, what("parallel"), held[suffix].request, value("p"), false)
+		c.same(lawHoldSum, what("parallel"), held[suffix].requests, value("p"), false)
 		c.revoked("key:"+id, k.revoked, c.state.keys, suffix)
 		c.same(lawStatus, what("time of creation, ms"), k.created, value("c"), false)
 		c.defined("key:"+id, k.definition[0], c.state.keys[suffix])

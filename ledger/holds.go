@@ -24,6 +24,9 @@ type OpenHold struct {
 	// Cash and Packs are what is held.
 	Cash  meter.Nano `json:"cash"`
 	Packs []Payment  `json:"packs"`
+	// Task is the upstream's id of the task that the call has brought, which stands until it is asked
+	// for; "" for a call in flight.
+	Task string `json:"task,omitempty"`
 	// Delivered is what the last checkpoint comes to at list price; nil: there is none.
 	Delivered *meter.Nano `json:"delivered"`
 }
@@ -104,7 +107,7 @@ func (s *accountState) openHold(id, text string) (OpenHold, error) {
 	r := new(record)
 	h := OpenHold{
 		Account: s.id, RequestID: id, Key: keyID(s.id, held.key), Model: held.model, PlacedAt: held.placed,
-		EndsAt: millis(r.number("deadline", s.holds[id+":d"])), Cash: held.cash, Packs: held.packs,
+		EndsAt: millis(r.number("deadline", s.holds[id+":d"])), Cash: held.cash, Packs: held.packs, Task: held.task,
 	}
 	if h.Packs == nil {
 		h.Packs = []Payment{}

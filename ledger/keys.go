@@ -124,6 +124,9 @@ func (s *shards) refundsKey(shard int, account string) string {
 	return s.accountKey(shard, account) + ":refunds"
 }
 
+// taskKey is what is remembered of a task, see lua/object.lua.
+func (s *shards) taskKey(shard int, id string) string { return s.tags[shard] + "o:task:" + id }
+
 func (s *shards) refsKey(shard int, account string) string {
 	return s.accountKey(shard, account) + ":refs"
 }

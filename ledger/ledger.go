@@ -15,6 +15,9 @@ const (
 	defaultShards  = 64
 	maxShards      = 4096
 	defaultHoldTTL = 15 * time.Minute
+	defaultTaskTTL = 24 * time.Hour
+	// maxTaskTTL leaves the markers of tasks some time beyond their holds.
+	maxTaskTTL = 48 * time.Hour
 	// format is the version of what is in Redis: keys, fields, journal.
 	format = "1"
 
@@ -45,6 +48,7 @@ type Ledger struct {
 
 	// What Options say.
 	holdTTL     time.Duration
+	taskTTL     time.Duration
 	onAbandoned string
 	observe     func(op string, took time.Duration, err error)
 
@@ -75,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	v := &vault{shards: s}
 	l := &Ledger{
 		shards: s, vault: v, recoverer: newRecoverer(s, v),
-		holdTTL: o.HoldTTL, onAbandoned: o.OnAbandoned, observe: o.Observe,
+		holdTTL: o.HoldTTL, taskTTL: o.TaskTTL, onAbandoned: o.OnAbandoned, observe: o.Observe,
 	}
 	if err := l.settleIn(ctx, o); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -89,6 +93,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: %d shards: want 1 to %d", ErrInvalid, o.Shards, maxShards)
 	case o.HoldTTL < 0 || o.HoldTTL > admissible:
 		return fmt.Errorf("%w: hold TTL %s: want at most %s", ErrInvalid, o.HoldTTL, admissible)
+	case o.TaskTTL < 0 || o.TaskTTL > maxTaskTTL:
+		return fmt.Errorf("%w: task TTL %s: want at most %s", ErrInvalid, o.TaskTTL, maxTaskTTL)
 	}
 	if err := o.checkArchive(); err != nil {
 		return err
@@ -107,6 +113,7 @@ func (o *Options) check() error {
 
 func (o *Options) setDefaults() {
 	o.HoldTTL = cmp.Or(o.HoldTTL, defaultHoldTTL)
+	o.TaskTTL = cmp.Or(o.TaskTTL, defaultTaskTTL)
 	o.OnAbandoned = cmp.Or(o.OnAbandoned, ChargeCheckpoint)
 	o.Logger = cmp.Or(o.Logger, zap.NewNop())
 	o.ArchiveInterval = cmp.Or(o.ArchiveInterval, defaultArchiveInterval)

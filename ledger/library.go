@@ -39,6 +39,8 @@ type script struct {
 	of *scripts
 	// brief scripts are those that a client waits for: one try is bounded by tryTimeout.
 	brief bool
+	// solo scripts have more keys than a trip has for each call: they travel alone.
+	solo bool
 	// full scripts run also while Redis is full.
 	full bool
 }
@@ -47,7 +49,7 @@ type script struct {
 type scripts struct {
 	reserve, settle, release, extend, sweep, due, receipt, authenticate *script
 	snapshot, create, status, topup, grant, revoke, createKey           *script
-	revokeKey, refund, reprice, adjust, set, expire                     *script
+	revokeKey, refund, reprice, adjust, set, expire, park, object       *script
 
 	// watermark is the archiver's.
 	watermark *script
@@ -75,13 +77,15 @@ func buildScriptsFrom(read func(name string) ([]byte, error), embedded bool) (*s
 		snapshot: b.script("snapshot"), create: b.script("create"), status: b.script("status"), topup: b.script("topup"),
 		grant: b.script("grant"), revoke: b.script("revoke"), createKey: b.script("key_create"), revokeKey: b.script("key_revoke"),
 		refund: b.script("refund"), reprice: b.script("reprice"), adjust: b.script("adjust"), set: b.script("set"), expire: b.script("expire"),
+		park: b.script("park"), object: b.script("object"),
 		watermark: b.script("watermark"),
 		recover:   b.alone("recover"), putback: b.alone("putback"),
 	}
 	s.all = b.all
-	for _, brief := range []*script{s.reserve, s.settle, s.release, s.extend} {
+	for _, brief := range []*script{s.reserve, s.settle, s.release, s.extend, s.park, s.object} {
 		brief.brief = true
 	}
+	s.park.solo, s.object.solo = true, true
 	if !embedded {
 		b.bind(s)
 	}

@@ -126,7 +126,7 @@ func (r *Replayed) plus(more *Replayed) *Replayed {
 	}
 	return &Replayed{
 		Records: r.Records + more.Records, There: r.There + more.There, Settled: r.Settled + more.Settled,
-		Released: r.Released + more.Released, Abandoned: r.Abandoned + more.Abandoned, Kept: r.Kept + more.Kept,
+		Released: r.Released + more.Released, Abandoned: r.Abandoned + more.Abandoned, Parked: r.Parked + more.Parked, Kept: r.Kept + more.Kept,
 		Doubts: slices.Concat(r.Doubts, more.Doubts),
 	}
 }

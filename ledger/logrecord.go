@@ -18,6 +18,7 @@ const (
 	recordSettle   = 's' // it is to be charged
 	recordRelease  = 'r' // its hold is to be given back
 	recordAbandon  = 'a' // of a proxy that died: charge the checkpoint
+	recordPark     = 'k' // it has brought a task, whose hold stands
 	noteBooked     = 'b' // Redis has booked it: seq, and who paid
 	noteDone       = 'd' // nothing is left to do
 	noteDoubt      = 'q' // it cannot be booked; it is in doubts.jsonl
@@ -28,7 +29,7 @@ type logRecord struct {
 	kind byte
 	atMS int64
 	seq  int64  // of the journal entry
-	told string // who paid: see as_told in lua/charge.lua
+	told string // who paid: see as_told in lua/charge.lua; of a park: the task's id, a tab, what is remembered of it
 	booking
 }
 
@@ -92,5 +93,8 @@ func readRecord(p []byte) (r *logRecord, rest []byte, err error) {
 
 // ends reports whether the record says how a call ended.
 func (r *logRecord) ends() bool {
-	return r.kind == recordSettle || r.kind == recordRelease || r.kind == recordAbandon
+	return r.kind == recordSettle || r.kind == recordRelease || r.kind == recordAbandon || r.kind == recordPark
 }
+
+// isParked reports whether a call has brought a task. How that ends may be the log's business, too.
+func (r *logRecord) isParked() bool { return r != nil && r.kind == recordPark }

@@ -37,6 +37,7 @@ func TestModel(t *testing.T) {
 			"lost":     m.settleLost,
 			"release":  m.release,
 			"extend":   m.extend,
+			"park":     m.park,
 			"tick":     m.tick,
 			"back":     m.stepBack,
 			"abandon":  m.abandon,
@@ -81,6 +82,7 @@ const enoughSteps = 2000
 var mustMeet = []string{
 	"settled within its hold", "settled over its hold", "settled late", "settled without a hold", "repeated", "conflict",
 	"refund", "refund refused", "repriced", "abandoned", "swept", "kept", "expired", "clock ahead", "clock back",
+	"parked", "parked without a hold", "task swept", "task settled",
 }
 
 // machine holds the ledger against the model.
@@ -89,7 +91,8 @@ type machine struct {
 	model      *model
 	key        Credential
 	start      time.Time
-	requests   []string // all that ever were, in order
+	requests   []string       // all that ever were, in order
+	begun      map[string]int // in which minute
 	references int
 	shard      int
 	most       int            // lines of a quote or a charge
@@ -112,8 +115,8 @@ func newMachine(f *fixture, t *rapid.T) *machine {
 	}
 	key := f.key("acme", KeyLimits{SpendTotal: meter.Nano(k.spendTotal), Tokens: k.tokens, Parallel: k.parallel})
 	most, riches := rapid.SampledFrom([]int{1, 2, 4}).Draw(t, "most lines"), rapid.Bool().Draw(t, "riches")
-	return &machine{f: f, key: key, start: time.Now(), shard: f.ledger.shardOf("acme"), most: most, riches: riches, model: &model{
-		split: split, overdraft: overdraft, policy: policy, key: k, ttl: int(defaultHoldTTL / time.Minute),
+	return &machine{f: f, key: key, begun: map[string]int{}, start: time.Now(), shard: f.ledger.shardOf("acme"), most: most, riches: riches, model: &model{
+		split: split, overdraft: overdraft, policy: policy, key: k, ttl: int(defaultHoldTTL / time.Minute), taskTTL: int(modelTaskTTL / time.Minute),
 		holds: map[string]*modelHold{}, ended: map[string]*modelEnd{},
 	}}
 }
@@ -121,11 +124,13 @@ func newMachine(f *fixture, t *rapid.T) *machine {
 // reopen opens the ledger anew, on the server that has been emptied, and closes the old one.
 func (f *fixture) reopen() *Ledger {
 	_ = f.ledger.Close()
-	l, err := Open(f.ctx(), Options{URL: f.server.URL(), Currency: "CNY", Shards: 2})
+	l, err := Open(f.ctx(), Options{URL: f.server.URL(), Currency: "CNY", Shards: 2, TaskTTL: modelTaskTTL})
 	f.must(err)
 	f.Cleanup(func() { _ = l.Close() })
 	return l
 }
+
+const modelTaskTTL = 40 * time.Minute
 
 var modelRates = []struct {
 	text string
@@ -226,7 +231,7 @@ func (m *machine) reserve(t *rapid.T) {
 	if len(m.requests) > 0 && rapid.IntRange(0, 9).Draw(t, "again") == 0 {
 		r.ID = rapid.SampledFrom(m.requests).Draw(t, "id")
 	} else {
-		m.requests = append(m.requests, r.ID)
+		m.begin(r.ID)
 	}
 	open, ended := m.model.holds[r.ID], m.model.ended[r.ID]
 	var reason Reason
@@ -249,6 +254,11 @@ func (m *machine) reserve(t *rapid.T) {
 			t.Fatalf("EXACT-FEE: held %d, want %d", hold.Cash, want)
 		}
 	}
+}
+
+func (m *machine) begin(id string) {
+	m.requests = append(m.requests, id)
+	m.begun[id] = m.model.minute
 }
 
 // pick draws one of the requests that are in flight, or skips the step.
@@ -292,7 +302,7 @@ func (m *machine) settleLost(t *rapid.T) {
 		t.Skip("rare")
 	}
 	id := newID("req_", m.f.ledger.now())
-	m.requests = append(m.requests, id)
+	m.begin(id)
 	m.book(t, id, m.lines(t, 1000))
 }
 
@@ -319,6 +329,8 @@ func (m *machine) meet(outcome string, hold *modelHold, before, after *modelEnd)
 	switch {
 	case outcome != "booked":
 		m.met[outcome]++
+	case hold != nil && hold.task:
+		m.met["task settled"]++
 	case before != nil:
 		m.met["settled late"]++
 	case hold == nil:
@@ -505,13 +517,37 @@ func (m *machine) extendHold(t *rapid.T, id string) {
 	h := &Hold{ID: id, Account: "acme", Key: keyID("acme", m.key.suffix())}
 	err := m.f.ledger.Extend(m.f.ctx(), Checkpoint{settlement(h, chargeOf(t, lines))})
 	hold := m.model.holds[id]
-	if hold == nil {
+	if hold == nil || hold.task {
 		m.is(t, err, ErrNotFound)
 		return
 	}
 	m.is(t, err, nil)
 	hold.deadline = m.model.minute + m.model.ttl
 	hold.checkpoint = append([]modelLine{}, lines...)
+}
+
+// park says that a call has brought a task; at times again, or of one whose hold is gone.
+func (m *machine) park(t *rapid.T) {
+	var id string
+	if len(m.requests) > 0 && rapid.IntRange(0, 2).Draw(t, "of any") == 0 {
+		id = rapid.SampledFrom(m.requests).Draw(t, "request")
+	} else {
+		id = m.pick(t)
+	}
+	m.parkOf(t, id)
+}
+
+func (m *machine) parkOf(t *rapid.T, id string) {
+	lines, hold := m.lines(t, 1000), m.model.holds[id]
+	m.model.park(id, lines, min(m.begun[id], m.model.minute)+m.model.taskTTL)
+	switch now := m.model.holds[id]; {
+	case hold != nil && now == hold:
+		m.met["parked"]++
+	case now != nil:
+		m.met["parked without a hold"]++
+	}
+	h := &Hold{ID: id, Account: "acme", Key: keyID("acme", m.key.suffix())}
+	m.is(t, m.f.ledger.Park(m.f.ctx(), Task{Checkpoint: Checkpoint{settlement(h, chargeOf(t, lines))}, ID: "task-" + id}), nil)
 }
 
 // abandon lets a proxy die with a call in flight: what it had last said of it,
@@ -521,13 +557,20 @@ func (m *machine) abandon(t *rapid.T) {
 	if rapid.IntRange(0, 2).Draw(t, "said something") > 0 {
 		m.extendHold(t, id)
 	}
-	m.wait(m.model.ttl)
+	if m.model.holds[id].task {
+		m.met["task swept"]++
+		m.wait(m.model.taskTTL)
+	} else {
+		m.wait(m.model.ttl)
+	}
 	m.sweep(t)
-	switch rapid.SampledFrom([]string{"", "settles after all", "releases after all"}).Draw(t, "and then it") {
+	switch rapid.SampledFrom([]string{"", "settles after all", "releases after all", "brings a task after all"}).Draw(t, "and then it") {
 	case "settles after all":
 		m.book(t, id, m.lines(t, 1000))
 	case "releases after all":
 		m.releaseID(t, id)
+	case "brings a task after all":
+		m.parkOf(t, id)
 	}
 }
 
@@ -614,7 +657,7 @@ func (m *machine) compare(t *rapid.T) {
 	got := fmt.Sprint(a.Status, " ", int64(a.Wallets[Recharge].Balance), " ", int64(a.Wallets[Bonus].Balance), " ", int64(a.Held),
 		" key ", int64(k.Use.SpendTotal), " ", int64(k.Use.SpendHeld), " ", k.Use.Tokens, " ", k.Use.TokensHeld, " ", k.Use.Requests, " ", k.Use.Parallel)
 	want := fmt.Sprint(status, " ", m.model.recharge, " ", m.model.bonus, " ", m.model.held(),
-		" key ", m.model.key.spent, " ", m.model.held(), " ", m.model.key.used, " ", m.model.tokensHeld(), " ", m.model.key.requests, " ", len(m.model.holds))
+		" key ", m.model.key.spent, " ", m.model.held(), " ", m.model.key.used, " ", m.model.tokensHeld(), " ", m.model.key.requests, " ", m.model.inFlight())
 	for _, p := range a.Packs {
 		got += fmt.Sprintf(", %s %d %d %s", p.ID, p.Remaining, p.Remaining-p.Free, p.Status)
 	}

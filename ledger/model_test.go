@@ -23,6 +23,7 @@ type model struct {
 	minute          int
 	ttl             int
 	policy          string
+	taskTTL         int
 }
 
 type modelPack struct {
@@ -50,6 +51,7 @@ type modelHold struct {
 	candidates   map[string][]*modelPack // by unit, in order, those after the wallets too
 	deadline     int
 	checkpoint   []modelLine
+	task         bool // it is a task's: its call is not in flight
 }
 
 // modelEnd is how a request ended: charged, abandoned, released, swept.
@@ -111,6 +113,15 @@ func (m *model) held() (cash int64) {
 		cash += h.cash
 	}
 	return cash
+}
+
+func (m *model) inFlight() (n int64) {
+	for _, h := range m.holds {
+		if !h.task {
+			n++
+		}
+	}
+	return n
 }
 
 func (m *model) heldOf(p *modelPack) (n int64) {
@@ -298,7 +309,7 @@ func (m *model) reserve(id string, quote []modelLine) (Reason, string) {
 	if reason != "" {
 		return reason, limit
 	}
-	if m.key.parallel > 0 && int64(len(m.holds)) >= m.key.parallel {
+	if m.key.parallel > 0 && m.inFlight() >= m.key.parallel {
 		return TooManyParallel, "key.parallel"
 	}
 	m.holds[id] = &modelHold{cash: price.fee, tokens: tokens, packs: price.fromPacks, candidates: candidates, deadline: m.minute + m.ttl}
@@ -563,6 +574,9 @@ func (m *model) settle(id string, lines []modelLine) string {
 		return "conflict"
 	default: // swept, abandoned
 		candidates = end.candidates
+		if h = m.end(id); h != nil { // a task's, placed anew
+			candidates, back = h.candidates, append(back, h.packs)
+		}
 		if end.how == "abandoned" && !end.back.whole {
 			rest := end.rest()
 			m.giveBack(end, rest)
@@ -593,6 +607,28 @@ func (m *model) release(id string) string {
 	m.ended[id] = &modelEnd{how: "released"}
 	m.reap(before, back...)
 	return "released"
+}
+
+// park makes a hold its task's, or places one that is lost; until is when it is swept.
+func (m *model) park(id string, made []modelLine, until int) {
+	h, end := m.holds[id], m.ended[id]
+	if h == nil && end != nil && end.how == "abandoned" && end.fee == 0 && len(end.fromPacks) == 0 && until > m.minute {
+		m.giveBack(end, end.rest())
+		end = &modelEnd{how: "swept", candidates: end.candidates}
+		m.ended[id] = end
+	}
+	switch {
+	case h != nil && h.task:
+	case h != nil:
+		h.task, h.deadline, h.checkpoint = true, m.minute+m.taskTTL, append([]modelLine{}, made...)
+	case end == nil || end.how == "swept" && until > m.minute:
+		candidates := m.candidatesOf(made)
+		price := m.price(made, candidates, m.free(false), false)
+		m.holds[id] = &modelHold{
+			cash: price.fee, tokens: modelTokens(made), packs: price.fromPacks, candidates: candidates,
+			task: true, deadline: max(until, m.minute), checkpoint: append([]modelLine{}, made...),
+		}
+	}
 }
 
 // sweepIn ends what is due, in the order given.

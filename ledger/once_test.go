@@ -199,6 +199,8 @@ func twiceState(t *testing.T, twice bool) string {
 	kept := f.reserve(key, cost(f, "2"))
 	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(kept, cost(f, "0.25"))}))
 	f.reserve(key, cost(f, "1"))
+	made := f.reserve(key, cost(f, "1"))
+	f.park(made, anyTask, cost(f, "1"))
 	f.pass(time.Hour)
 	f.sweep()
 	f.settle(kept, cost(f, "0.75"))

@@ -22,6 +22,8 @@ type Replayed struct {
 	Settled   int `json:"settled"`
 	Released  int `json:"released"`
 	Abandoned int `json:"abandoned"`
+	// Parked are tasks of which Redis did not know, or had lost the hold.
+	Parked int `json:"parked"`
 	// Kept calls never ended, and their holds stand (Options.OnAbandoned: hold).
 	Kept int `json:"kept"`
 	// Doubts could not be booked. They are in doubts.jsonl beside the log.
@@ -37,7 +39,7 @@ type Doubt struct {
 
 // changed reports whether anything was done.
 func (r *Replayed) changed() bool {
-	return r.Settled+r.Released+r.Abandoned+len(r.Doubts) > 0
+	return r.Settled+r.Released+r.Abandoned+r.Parked+len(r.Doubts) > 0
 }
 
 // A replay is one walk through a log.
@@ -96,7 +98,11 @@ func (r *replay) waiting(ctx context.Context) error {
 			r.failed[rec.account], failures = true, append(failures, errAway)
 			continue
 		}
-		if err := r.bring(ctx, rec, "", c.ended); err != nil {
+		err := r.remind(ctx, c.parked)
+		if err == nil {
+			err = r.bring(ctx, rec, "", c.ended)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
@@ -218,7 +224,8 @@ func (r *replay) read(number uint64, visit func(*logRecord)) error {
 const markerBatch = 500
 
 // missing are the ends that Redis does not remember as they are. Those in
-// flight and waiting are left out: they are others' business.
+// flight and waiting are left out: they are others' business. A task may be lost though
+// its end was waiting.
 func (r *replay) missing(ctx context.Context, segment uint64, ends []*logRecord) (missing []*logRecord, err error) {
 	for len(ends) > 0 {
 		n := min(len(ends), markerBatch)
@@ -229,7 +236,7 @@ func (r *replay) missing(ctx context.Context, segment uint64, ends []*logRecord)
 			return nil, err
 		}
 		for i, rec := range batch {
-			if r.brought[rec.id] || !r.log.settled(rec.id) {
+			if r.brought[rec.id] && !rec.isParked() || !r.log.settled(rec.id) {
 				continue
 			}
 			r.done.Records++
@@ -280,6 +287,8 @@ func (r *logRecord) remembered(marker string) (seq int64, there bool) {
 		return seq, words[0] == "c" && len(words) == 3 && words[2] == r.digest()
 	case recordRelease:
 		return 0, words[0] == "r"
+	case recordPark: // a task outlives its hold
+		return 0, false
 	}
 	return seq, true // an abandoned call has ended, however it did
 }
@@ -291,6 +300,8 @@ func (r *replay) bring(ctx context.Context, rec *logRecord, told string, segment
 		return r.settle(ctx, rec, told, segment)
 	case recordRelease, recordOpen:
 		return r.release(ctx, rec)
+	case recordPark:
+		return r.park(ctx, rec)
 	default:
 		return r.abandon(ctx, rec, segment)
 	}
@@ -364,7 +375,18 @@ func (r *replay) archiveNotNamed(ctx context.Context, shard int) error {
 
 // release gives a hold back: of a call that ended so, or of one of an earlier
 // life that had delivered nothing.
+//
+// A task's hold is not that of a call that had delivered nothing, though the log, which power has cut, does not know of the task.
 func (r *replay) release(ctx context.Context, rec *logRecord) error {
+	if rec.kind == recordOpen {
+		if is, err := r.ledger.isTasks(ctx, rec.account, rec.id); is || err != nil {
+			if err == nil {
+				r.done.There++
+				r.log.done(&rec.booking)
+			}
+			return err
+		}
+	}
 	_, err := r.ledger.giveBack(ctx, rec.account, rec.id, rec.idMS)
 	switch {
 	case err == nil:
@@ -380,6 +402,49 @@ func (r *replay) release(ctx context.Context, rec *logRecord) error {
 	}
 	if err == nil {
 		r.log.done(&rec.booking)
+	}
+	return err
+}
+
+// park brings a task, with its hold if that is lost. One whose account has the id from another call costs nothing.
+func (r *replay) park(ctx context.Context, rec *logRecord) error {
+	if r.ledger.now().Sub(millis(rec.idMS)) > taskMemoryLife { // nobody can ask for it any more
+		r.done.There++
+		r.log.done(&rec.booking)
+		return nil
+	}
+	changed, err := r.bringTask(ctx, rec)
+	switch {
+	case errors.Is(err, ErrConflict):
+		released := *rec
+		released.kind = recordRelease
+		return r.release(ctx, &released)
+	case errors.Is(err, ErrNotFound):
+		return r.doubt(rec, "there is no such account")
+	case err != nil:
+		return err
+	case changed:
+		r.done.Parked++
+	default:
+		r.done.There++
+	}
+	r.log.done(&rec.booking)
+	return nil
+}
+
+func (r *replay) bringTask(ctx context.Context, rec *logRecord) (changed bool, err error) {
+	id, memory, _ := strings.Cut(rec.told, "\t")
+	return r.ledger.park(ctx, &rec.booking, id, memory)
+}
+
+// remind brings a task whose end is brought next: who asks for it again must find it. nil: there is none.
+func (r *replay) remind(ctx context.Context, rec *logRecord) error {
+	if rec == nil {
+		return nil
+	}
+	_, err := r.bringTask(ctx, rec)
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+		return nil
 	}
 	return err
 }

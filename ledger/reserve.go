@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/meter"
@@ -130,6 +131,7 @@ type heldAmounts struct {
 	packs  []Payment
 	placed time.Time
 	model  string
+	task   string // "": its call is in flight
 }
 
 func readHold(text string) (*heldAmounts, error) {
@@ -141,6 +143,7 @@ func readHold(text string) (*heldAmounts, error) {
 	h := &heldAmounts{
 		key: t[0], cash: meter.Nano(r.number("cash", t[1])), tokens: r.number("tokens", t[2]),
 		placed: millis(r.number("placed", t[3])), packs: r.payments("packs", t[4]), model: t[6],
+		task: strings.TrimRight(t[7], " "),
 	}
 	return h, r.err
 }

@@ -49,7 +49,16 @@ func TestOneRoundTripEach(t *testing.T) {
 	_, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{}) // of a long body, before the rest of it is taken
 	f.must(err)
 	count.are(t, "fcall")
-	if want := []string{"reserve", "settle", "reserve", "extend", "release", "reserve", "authenticate"}; !slices.Equal(observed, want) {
+	hold = f.reserve(key, quote)
+	count.are(t, "fcall")
+	f.park(hold, anyTask, quote)
+	count.are(t, "fcall")
+	_, err = f.find(key, anyTask)
+	f.must(err)
+	count.are(t, "fcall")
+	f.settle(hold, quote)
+	count.are(t, "fcall")
+	if want := []string{"reserve", "settle", "reserve", "extend", "release", "reserve", "authenticate", "reserve", "park", "object", "settle"}; !slices.Equal(observed, want) {
 		t.Errorf("observed %v, want %v", observed, want)
 	}
 }

@@ -122,7 +122,9 @@ func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []
 
 // ask makes a call: in company, if a client waits for it.
 func (s *shards) ask(ctx context.Context, shard int, c *scriptCall) error {
-	if c.script.brief {
+	if c.script.solo {
+		ctx = brieflyIn(ctx, tryTimeout)
+	} else if c.script.brief {
 		return s.circuits.of(shard).convoy.send(brieflyIn(ctx, tryTimeout), c)
 	}
 	c.alone(ctx, s.client)

@@ -68,6 +68,11 @@ func seededBugs() []seededBug {
 		{"a pack expires with what is held", "account", "      fill_pack(pack, -free)\n", "      free = pack.b\n      fill_pack(pack, -free)\n", lawHoldCover},
 		{"calls of a trip do not see each other", "account", "  account = work.accounts[ACCOUNT]\n", "  account = nil\n", "NONNEG"},
 		{"a request twice in a trip is not seen", "library", "      if met[id] then\n", "      if false then\n", lawOnce},
+		{"a task stays in flight", "park", "if load_key(hold.key, ARGV[15]) then key_lands() end", "", lawHoldSum},
+		{"a task lands again when it is charged", "charge", "key_returns(hold.cash, hold.tokens, hold.task ~= '')", "key_returns(hold.cash, hold.tokens)", lawHoldSum},
+		{"a heartbeat takes a task's time and its checkpoint", "extend", " or read_hold(hold).task ~= '' then", " then", "NO-LOST"},
+		{"a task of a swept call is held for by nobody", "park", "sub(marker, 1, 2) == 'x ' and left > 0", "false", "NO-LOST"},
+		{"a task that has ended is held for again", "park", "if not marker or", "if true or", "STICKY"},
 		{"an adjustment takes what is held", "adjust", "clamp(add(balance, change)) >= 0 and clamp(add(free, change)) >= 0", "clamp(add(balance, change)) >= 0", lawHoldCover},
 	}
 }
@@ -98,7 +103,7 @@ func runSeeded(t *testing.T, bug seededBug) map[string]string {
 	w := &witness{fixture: f, found: make(map[string]string)}
 	for _, scenario := range []func(*witness){
 		(*witness).once, (*witness).late, (*witness).lateAbandon, (*witness).lostReply, (*witness).burn, (*witness).proRata,
-		(*witness).splits, (*witness).big, (*witness).admission, (*witness).corrections, (*witness).repricing, (*witness).expiry, (*witness).patience, (*witness).together,
+		(*witness).splits, (*witness).big, (*witness).admission, (*witness).corrections, (*witness).repricing, (*witness).expiry, (*witness).patience, (*witness).together, (*witness).tasks,
 	} {
 		w.number++
 		w.id = fmt.Sprintf("s%d", w.number)
@@ -230,6 +235,30 @@ func (w *witness) lateAbandon() {
 	w.pass(time.Hour)
 	w.sweep()
 	w.book(h, cost(w, "2"))
+}
+
+// tasks: nobody asks for one, though a heartbeat came after it, and one whose hold was swept; one is asked for, and parked again by a replay.
+func (w *witness) tasks() {
+	w.open("10", "0")
+	for i, before := range []func(*Hold){
+		func(*Hold) {},
+		func(*Hold) { w.pass(time.Hour); w.sweep() },
+	} {
+		h := w.reserve(w.key, cost(w, "1"))
+		before(h)
+		w.must(w.ledger.Park(w.ctx(), task(h, fmt.Sprint(w.id, i), cost(w, "1"))))
+		_ = w.ledger.Extend(w.ctx(), Checkpoint{settlement(h, meter.Charge{})})
+	}
+	h := w.reserve(w.key, cost(w, "1"))
+	for range 2 {
+		w.must(w.ledger.Park(w.ctx(), task(h, w.id, cost(w, "1"))))
+		w.book(h, cost(w, "1"))
+	}
+	w.must(w.ledger.Park(w.ctx(), task(h, w.id, cost(w, "1"))))
+	w.want("STICKY", w.read(w.id).Held == w.nano("2"), "two tasks of 1 that have not ended, held %s", w.read(w.id).Held)
+	w.pass(defaultTaskTTL)
+	w.sweep()
+	w.want("NO-LOST", w.read(w.id).Wallets[Recharge].Balance == w.nano("7"), "three tasks of 1 left %s of 10", w.read(w.id).Wallets[Recharge].Balance)
 }
 
 func (w *witness) lostReply() {

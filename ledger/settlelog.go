@@ -63,6 +63,7 @@ type settleLog struct {
 type loggedCall struct {
 	opened, ended uint64 // segments of its records, 0: none
 	end           *logRecord
+	parked        *logRecord // what end was before, of a task that ended while Redis did not know of it
 	endAt         wal.Position
 	room          bool
 	// pending calls are replay's: of a proxy's earlier life, or Redis was away.
@@ -144,10 +145,8 @@ func (g *settleLog) apply(r *logRecord, segment uint64, shardOf func(string) int
 		c := g.call(r.id)
 		c.progress = r
 		g.moves(c, segment)
-	case r.ends() && (known == nil || known.end == nil):
-		c := g.call(r.id)
-		c.ended, c.end = segment, r
-		g.segments.pin(segment)
+	case r.ends() && (known == nil || known.end == nil || known.end.isParked()):
+		g.endsIn(g.call(r.id), r, segment)
 	case r.kind == noteDoubt:
 		g.doubts[r.id] = true
 		g.forget(r.id, 0, 0)
@@ -263,22 +262,35 @@ func (g *settleLog) moves(c *loggedCall, segment uint64) {
 	g.segments.pin(segment)
 }
 
-// end records how a call ends. The first word counts: asked again, it returns
-// where that stands.
+// endsIn notes how a call ends, and the segment that says so.
+func (g *settleLog) endsIn(c *loggedCall, end *logRecord, segment uint64) {
+	if c.end.isParked() {
+		c.parked = c.end
+	}
+	g.segments.unpin(c.ended)
+	c.end, c.ended = end, segment
+	g.segments.pin(segment)
+}
+
+// end records how a call ends. The first word counts, unless it is that a task's
+// end is yet to come: asked again, it returns where that stands.
 func (g *settleLog) end(kind byte, b *booking) (wal.Position, error) {
+	return g.endWith(&logRecord{kind: kind, booking: *b})
+}
+
+func (g *settleLog) endWith(r *logRecord) (wal.Position, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c := g.calls[b.id]; c != nil && c.end != nil {
+	if c := g.calls[r.id]; c != nil && c.end != nil && !(c.end.isParked() && !r.isParked()) {
 		return c.endAt, nil
 	}
-	r := &logRecord{kind: kind, booking: *b}
 	at, err := g.write(r)
 	if err != nil {
 		return at, err
 	}
-	c := g.call(b.id)
-	c.end, c.ended, c.endAt = r, at.Segment, at
-	g.segments.pin(at.Segment)
+	c := g.call(r.id)
+	c.endAt = at
+	g.endsIn(c, r, at.Segment)
 	if c.room {
 		g.wal.Return(settleRoom)
 		c.room = false
@@ -463,6 +475,20 @@ func (g *settleLog) hasPending() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.pending > 0
+}
+
+// hasTask reports whether a task waits for the ledger.
+func (g *settleLog) hasTask(account, id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.calls {
+		for _, r := range [...]*logRecord{c.end, c.parked} {
+			if r.isParked() && r.account == account && strings.HasPrefix(r.told, id+"\t") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // state reads doubts.jsonl: it is for who shows it.

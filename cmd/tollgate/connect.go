@@ -62,7 +62,7 @@ func (p *program) operateOn(ctx context.Context, open opener, do func(context.Co
 func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
 	o.URL = cfg.Ledger.Redis
 	o.Shards = cfg.Ledger.Shards
-	o.HoldTTL = cfg.Ledger.HoldTTL
+	o.HoldTTL, o.TaskTTL = cfg.Ledger.HoldTTL, cfg.Ledger.TaskTTL
 	o.Currency = cfg.Pricing.Currency
 	if cfg.File != "" { // else the ledger knows it better
 		o.Timezone = cfg.Policy.Timezone

@@ -26,7 +26,9 @@ account: the holds of all accounts that are past their time. A proxy extends the
 holds of its calls; one that it does not extend any more is ended by another proxy
 after its time, unless policy.on_abandoned is hold: then by ` + "`tollgate hold end`" + `.
 
-DELIVERED is what the call's last checkpoint comes to, at list price.`,
+DELIVERED is what the call's last checkpoint comes to, at list price. TASK is the
+upstream's id of what a call has brought (a video, …): it is held for until its end
+is asked for, or its time is over, and then charged by the checkpoint.`,
 		Example: "  tollgate hold list\n  tollgate hold list acme --json | jq '.[] | {request_id, cash}'",
 		Args:    positional("[ACCOUNT]"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -50,7 +52,7 @@ func (p *program) printHolds(o *operator, holds []ledger.OpenHold, err error, no
 		if len(holds) == 0 {
 			return none
 		}
-		t := newTable("ACCOUNT", "REQUEST", "KEY", "MODEL", "PLACED", "UNTIL", "OVERDUE", "HELD", ">DELIVERED")
+		t := newTable("ACCOUNT", "REQUEST", "KEY", "MODEL", "PLACED", "UNTIL", "OVERDUE", "HELD", ">DELIVERED", "TASK")
 		for i := range holds {
 			h := &holds[i]
 			overdue, delivered := "", "-"
@@ -60,7 +62,7 @@ func (p *program) printHolds(o *operator, holds []ledger.OpenHold, err error, no
 			if h.Delivered != nil {
 				delivered = o.money(*h.Delivered)
 			}
-			t.add(h.Account, h.RequestID, orDash(h.Key), orDash(h.Model), moment(h.PlacedAt, o.zone), moment(h.EndsAt, o.zone), overdue, heldText(h, o), delivered)
+			t.add(h.Account, h.RequestID, orDash(h.Key), orDash(h.Model), moment(h.PlacedAt, o.zone), moment(h.EndsAt, o.zone), overdue, heldText(h, o), delivered, orDash(h.Task))
 		}
 		return t.String()
 	})

@@ -54,7 +54,7 @@ func (p *program) adopt(ctx context.Context, o *operator, dir string) error {
 func describeReplay(r *ledger.Replayed) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s looked at, %d booked already\n", plural(int64(r.Records), "record"), r.There)
-	fmt.Fprintf(&text, "%d settled, %d released, %d charged as abandoned, %d kept\n", r.Settled, r.Released, r.Abandoned, r.Kept)
+	fmt.Fprintf(&text, "%d settled, %d released, %d charged as abandoned, %d tasks held for, %d kept\n", r.Settled, r.Released, r.Abandoned, r.Parked, r.Kept)
 	for _, d := range r.Doubts {
 		fmt.Fprintf(&text, "NOT BOOKED: %s of %s: %s\n", d.RequestID, d.Account, d.Why)
 	}

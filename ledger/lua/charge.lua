@@ -21,7 +21,7 @@ local function in_hand(hold, suffix, offset)
   load_key(hold and hold.key or suffix, offset)
   if hold then
     give_back(hold)
-    if key then key_returns(hold.cash, hold.tokens) end
+    if key then key_returns(hold.cash, hold.tokens, hold.task ~= '') end
   end
   return true
 end

@@ -1,6 +1,8 @@
 -- hold.lua: what is held for a request, and how it ended.
 --
--- A hold is tab-separated: key, cash, tokens, placed, packs held ("p1=300,p2=5"), candidates, model, and blanks (see long).
+-- A hold is tab-separated: key, cash, tokens, placed, packs held ("p1=300,p2=5"), candidates, model, task, and blanks (see long).
+-- The task is the upstream's id of what the call has brought, if that is asked for later (park.lua): such a hold is held as any
+-- other, but its call is not in flight.
 -- Candidates are "unit=p1,p2;p3|unit=…": what fitted when the hold was placed, before; after the wallets. A settle may
 -- draw on all of them, also when they have expired since.
 -- A marker is space-separated: "c <seq> <digest>" charged, "r" released by its proxy, "x <candidates>" swept and given back,
@@ -24,9 +26,10 @@ end
 
 -- read_hold parses a hold.
 local function read_hold(text)
-  local key, cash, tokens, held, candidates, model =
-    match(text, '^([^\t]*)\t(%d+)\t(%d+)\t%d+\t([^\t]*)\t([^\t]*)\t([^\t]*)')
-  return {key = key, cash = tonumber(cash), tokens = tonumber(tokens), packs = pairs_of(held), candidates = candidates, model = model}
+  local key, cash, tokens, held, candidates, model, task =
+    match(text, '^([^\t]*)\t(%d+)\t(%d+)\t%d+\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(%S*)')
+  return {key = key, cash = tonumber(cash), tokens = tonumber(tokens), packs = pairs_of(held), candidates = candidates, model = model,
+    task = task}
 end
 
 -- look_back takes packs in hand, and whether they are revoked or past their expiry.

@@ -46,7 +46,7 @@ local function end_hold()
   for _, part in ipairs(hold.packs) do change(PACKS, part[1] .. ':h', str(-part[2])) end
   change(KEYRING, hold.key .. ':sh', str(-hold.cash))
   change(KEYRING, hold.key .. ':th', str(-hold.tokens))
-  change(KEYRING, hold.key .. ':p', '-1')
+  if hold.task == '' then change(KEYRING, hold.key .. ':p', '-1') end
 end
 
 -- roll counts an amount into the key's spend of a day and month, where those are still the key's at the entry's time.

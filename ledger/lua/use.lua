@@ -6,7 +6,7 @@
 --            daily, monthly (nano), tokens, rpm, tpm, parallel, and 1 if receipts go into the body
 --   "s:j"    the definition as JSON, for people       "s:x"  seq of its revocation
 --   "s:s"    spend, nano         "s:ds" "s:ms"  spend of day "s:d" and month "s:m"         "s:sh"  spend held
---   "s:t"    tokens              "s:th"         tokens held      "s:n"  requests charged   "s:p"   requests in flight
+--   "s:t"    tokens              "s:th"         tokens held      "s:n"  requests charged   "s:p"   requests in flight, without tasks
 --   "s:rb" "s:tb"                rate buckets of requests and of tokens: "<level> <ms>"
 -- A bucket holds limit * 60000 at most and gains `limit` a millisecond; one request or token costs 60000: all whole numbers.
 
@@ -151,14 +151,16 @@ local function spend_left()
   return list
 end
 
--- key_holds counts a hold in; key_returns counts it out again.
+-- key_holds counts a hold in; key_returns counts it out again. key_lands counts its request out alone: the hold stays.
 local function key_holds(cash, tokens)
   key.sh, key.th, key.p, key.held = add(key.sh, cash), add(key.th, tokens), add(key.p, 1), true
 end
 
-local function key_returns(cash, tokens)
-  key.sh, key.th, key.p, key.held = add(key.sh, -cash), add(key.th, -tokens), add(key.p, -1), true
+local function key_returns(cash, tokens, landed)
+  key.sh, key.th, key.p, key.held = add(key.sh, -cash), add(key.th, -tokens), landed and key.p or add(key.p, -1), true
 end
+
+local function key_lands() key.p, key.held = add(key.p, -1), true end
 
 -- key_gains gives tokens back to a key's token bucket, or takes more of it; it never holds more than its limit.
 local function key_gains(tokens)

@@ -1,0 +1,198 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Task is what a call has brought whose end is asked for later, maybe of
+// another process. Its hold stands until then, for at most Options.TaskTTL;
+// then it is swept like any other.
+type Task struct {
+	// Checkpoint is what is charged if nobody ever asks how it ended.
+	Checkpoint
+	// ID is the upstream's; see ValidTaskID.
+	ID string
+	// Memory is what FindTask returns: what the caller wants to know again. No
+	// line ends, no tabs, and less than MaxTaskMemory of it.
+	Memory string
+}
+
+// MaxTaskMemory bounds what a caller may want to know of a task again, in bytes:
+// it must fit into the settlement log's room for a call's end.
+const MaxTaskMemory = 8 << 10
+
+// taskMemoryLife is how long a task is remembered. It is no longer than the
+// outcome of its request: who is told how a task ended must find that.
+const taskMemoryLife = markerLife
+
+// maxTaskID is more than any upstream's id has, in bytes.
+const maxTaskID = 128
+
+// ValidTaskID reports whether an upstream's id is one that can be remembered.
+func ValidTaskID(id string) bool {
+	return id != "" && len(id) <= maxTaskID && !strings.ContainsFunc(id, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"\/{}`, r)
+	})
+}
+
+// A FoundTask is a task of an account.
+type FoundTask struct {
+	// RequestID and Key are those of the call that brought it.
+	RequestID, Key string
+	Memory         string
+	// Standing is what is left to who asks.
+	Standing Standing
+}
+
+// Park turns a call's hold into its task's, in one round trip: the call is not in
+// flight any more, and its hold stands. Parking the same again changes nothing.
+// ErrConflict is returned when the account has the task of another call,
+// ErrNotFound for an account that is not there, ErrInvalid, ErrUnavailable.
+//
+// With a settlement log, the task is in it before Redis is asked, and Redis away
+// is no error: the log is made durable, and the task parked by replay.
+func (l *Ledger) Park(ctx context.Context, t Task) error {
+	b, err := l.bookingOf(&t.Settlement)
+	if err != nil {
+		return err
+	}
+	if !ValidTaskID(t.ID) || len(t.Memory) > MaxTaskMemory || strings.ContainsAny(t.Memory, "\t\r\n") {
+		return fmt.Errorf("%w: task %q with %d bytes to be remembered", ErrInvalid, t.ID, len(t.Memory))
+	}
+	if l.log != nil {
+		return l.parkLogged(ctx, &t, b)
+	}
+	_, err = l.park(ctx, b, t.ID, t.Memory)
+	return err
+}
+
+// park asks Redis to; changed reports whether that was not so before.
+func (l *Ledger) park(ctx context.Context, b *booking, id, memory string) (changed bool, err error) {
+	shard := l.shardOf(b.account)
+	life := max(time.Minute, min(taskMemoryLife, taskMemoryLife-l.now().Sub(millis(b.idMS))))
+	keys := append(l.keysOf(shard, b.account, b.idMS), l.taskKey(shard, id))
+	r, err := l.run(ctx, l.scripts.park, shard, keys, append(l.args(15), b.account, b.id, l.taskTTL.Milliseconds(), b.tokens, b.lines, b.static,
+		id, b.id+" "+b.suffix+" "+memory, life.Milliseconds(), b.suffix, b.model, l.zoneOffset(), summary(b.lines), b.idMS, markerLife.Milliseconds()))
+	if err != nil {
+		return false, err
+	}
+	switch outcome := r.text(0); outcome {
+	case "OK", "SAME":
+		return outcome == "OK", nil
+	case "TAKEN":
+		return false, fmt.Errorf("%w: task %s is that of request %s", ErrConflict, id, r.text(2))
+	case "OLD":
+		return false, fmt.Errorf("%w: request %s is older than %s", ErrConflict, b.id, markerLife)
+	case "LOST":
+		return false, fmt.Errorf("%w: account %s", ErrNotFound, b.account)
+	default:
+		return false, r.unexpected()
+	}
+}
+
+// parkLogged parks a task that is in the log before Redis is asked.
+func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
+	at, logErr := l.log.endWith(&logRecord{kind: recordPark, told: t.ID + "\t" + t.Memory, booking: *b})
+	if logErr == nil && l.log.strict {
+		logErr = l.log.sync(at)
+	}
+	err := errAway
+	if logErr != nil || !l.circuits.away(l.shardOf(b.account)) {
+		if _, err = l.park(ctx, b, t.ID, t.Memory); !errors.Is(err, ErrUnavailable) {
+			l.log.done(b)
+			return err
+		}
+	}
+	if logErr == nil && !l.log.strict {
+		logErr = l.log.sync(at)
+	}
+	l.log.postpone(b.id)
+	if logErr != nil {
+		return errors.Join(err, logErr)
+	}
+	return nil
+}
+
+// FindTask returns a task of the credential's account, in one round trip:
+// ErrNotFound for one that it has not, or has no more; a *Refusal for a credential
+// that may not come in; ErrUnavailable, also while a task may be in a settlement
+// log alone.
+func (l *Ledger) FindTask(ctx context.Context, c Credential, client netip.Addr, id string) (*FoundTask, error) {
+	if !c.valid() {
+		return nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
+	}
+	shard := l.shardOf(c.Account)
+	if l.circuits.away(shard) {
+		return nil, errAway
+	}
+	keys := append(l.keysOf(shard, c.Account, 0), l.taskKey(shard, id))
+	r, err := l.run(ctx, l.scripts.object, shard, keys, append(l.args(6), c.Account, "", c.suffix(), c.Hash, addressText(client), l.zoneOffset()))
+	if err != nil {
+		return nil, err
+	}
+	if r.text(0) == "NO" {
+		return nil, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
+	}
+	found := &FoundTask{Standing: r.standing(2)}
+	found.Standing.OfNoModel = true
+	request, rest, ok := strings.Cut(r.text(3), " ")
+	suffix, memory, _ := strings.Cut(rest, " ")
+	if err := r.problem(); err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, l.noTask(c.Account, id)
+	}
+	found.RequestID, found.Key, found.Memory = request, keyID(c.Account, suffix), memory
+	return found, nil
+}
+
+// noTask is the answer for a task that Redis does not have: it may be in a log yet.
+func (l *Ledger) noTask(account, id string) error {
+	if err := l.losses.reconciled(l.log != nil); err != nil {
+		return err
+	}
+	if last := l.circuits.last.Load(); last != 0 && time.Since(time.Unix(0, last)) < reconcileTime {
+		return fmt.Errorf("%w: Redis was away a moment ago, and the task may be in a settlement log", ErrUnavailable)
+	}
+	if l.log != nil && l.log.hasTask(account, id) {
+		return fmt.Errorf("%w: the task is in the settlement log, and yet to be brought", ErrUnavailable)
+	}
+	return fmt.Errorf("%w: task %s", ErrNotFound, id)
+}
+
+// TaskIsSomebodys reports whether any account has a task of that id. It asks every shard, in one round trip.
+func (l *Ledger) TaskIsSomebodys(ctx context.Context, id string) (bool, error) {
+	there := make([]*redis.IntCmd, len(l.tags))
+	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for shard := range l.tags {
+			there[shard] = p.Exists(ctx, l.taskKey(shard, id))
+		}
+		return nil
+	})
+	if err != nil {
+		return false, unavailable(err)
+	}
+	return slices.ContainsFunc(there, func(c *redis.IntCmd) bool { return c.Val() > 0 }), nil
+}
+
+// isTasks reports whether a request's hold is its task's.
+func (l *Ledger) isTasks(ctx context.Context, account, requestID string) (bool, error) {
+	text, err := l.client.HGet(ctx, l.namesOf(l.shardOf(account), account).own[scriptKeys-2], requestID).Result()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	if err != nil {
+		return false, unavailable(err)
+	}
+	hold, err := readHold(text)
+	return err == nil && hold.task != "", nil
+}
