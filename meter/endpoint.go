@@ -28,6 +28,9 @@ type Endpoint struct {
 	// whatever is no credential and no model.
 	Query map[string][]string
 
+	// BringsTask says that its answer names a task, whose end is asked for later: see Tap.Task.
+	BringsTask bool
+
 	// protobuf says that its JSON is protobuf's, of whose names there are two spellings; parameters have
 	// the one in camel case.
 	protobuf bool
@@ -141,13 +144,16 @@ func endpointTable() []*Endpoint {
 	limit := limitParameter("max_tokens")
 	common := append([]parameter{modelParameter(), streamParameter()}, otherModelsParameters()...)
 	recorded := join(recordingParameters(), otherModelsParameters()...)
+	chats := []parameter{
+		limit, limitParameter("max_completion_tokens"), choicesParameter(),
+		attributeParameter("service_tier"), messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter(),
+	}
 	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
 	return slices.Concat([]*Endpoint{
 		{
 			Path: "/chat/completions", Name: "chat", Class: "chat", API: OpenAI, Limit: "max_tokens",
-			parameters: join(common, limit, limitParameter("max_completion_tokens"), choicesParameter(), streamOptionsParameter(),
-				attributeParameter("service_tier"), messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter()),
+			parameters:    join(common, append(chats, streamOptionsParameter())...),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
@@ -199,7 +205,7 @@ func endpointTable() []*Endpoint {
 			Path: "/audio/translations", Name: "transcriptions", Class: "transcriptions", API: OpenAI,
 			parameters: recorded, file: recording, ceiling: transcriptionCeiling, dialect: transcription,
 		},
-	}, messagesEndpoints(common), geminiEndpoints(), bigModelEndpoints(common))
+	}, messagesEndpoints(common), geminiEndpoints(), bigModelEndpoints(common), taskEndpoints(chats, image))
 }
 
 // join returns a list of its own: rows share parameters, not slices.

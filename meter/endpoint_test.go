@@ -28,6 +28,10 @@ func TestEndpointTable(t *testing.T) {
 		"/tokenizer":             {"tokenizer", "tokenizer"},
 		"/web_search":            {"web_search", "web_search"},
 
+		"/videos/generations":       {"videos", "videos"},
+		"/async/chat/completions":   {"chat", "chat"},
+		"/async/images/generations": {"images", "images"},
+
 		"/models/{model}:generateContent":       {"generateContent", "chat"},
 		"/models/{model}:streamGenerateContent": {"generateContent", "chat"},
 		"/models/{model}:embedContent":          {"embedContent", "embeddings"},
@@ -86,7 +90,7 @@ func TestEndpointDimensions(t *testing.T) {
 		"chat": {"token"}, "completions": {"token"}, "responses": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
 		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"}, "count_tokens": {"call"},
 		"generateContent": {"token"}, "embedContent": {"token"}, "countTokens": {"call"},
-		"tokenizer": {"call", "token"}, "web_search": {"search"},
+		"tokenizer": {"call", "token"}, "web_search": {"search"}, "videos": {"video"},
 	}
 	for _, e := range Endpoints() {
 		contentType, body := "application/json", []byte(`{"model":"m","search_engine":"m","input":"a"}`)

@@ -66,6 +66,9 @@ const (
 	factError
 	// factCode is absent, 0 or 200 when all is well.
 	factCode
+	// factTaskID and factTaskStatus are of a task.
+	factTaskID
+	factTaskStatus
 )
 
 // maxSchemaDepth bounds the containers on a scanner's stack.
@@ -246,8 +249,9 @@ func imageTokenCounts() []usageCount {
 // chatSchema covers chat and text completions, whole and streamed. Usage is
 // looked for where OpenAI puts it, and where Moonshot (in the choice) and
 // Groq (in x_groq) do.
-func chatSchema() *answerSchema {
+func chatSchema(more ...schemaPath) *answerSchema {
 	return compileSchema(
+		more,
 		[]schemaPath{
 			{path: "model", fact: factModel},
 			{path: "service_tier", fact: factTier},

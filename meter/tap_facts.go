@@ -48,6 +48,8 @@ type answerFacts struct {
 	// failed is set by an error member, refused by the code of an error beside
 	// nothing else.
 	failed, refused bool
+	// task is what it says of one; nil: nothing.
+	task *taskFacts
 }
 
 // frameFacts decide what happens to one event of a stream.
@@ -242,6 +244,8 @@ func (f *answerFacts) string(what fact, text []byte) {
 		}
 	case factCode:
 		f.code(text)
+	case factTaskID, factTaskStatus:
+		f.noteTask(what, text)
 	}
 }
 

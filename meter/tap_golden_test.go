@@ -21,6 +21,7 @@ var fixtureEndpoints = map[string]string{
 	"messages": "/messages", "count": "/messages/count_tokens", "tokenizer": "/tokenizer", "search": "/web_search",
 	"generate": "/models/{model}:generateContent", "stream": "/models/{model}:streamGenerateContent", "embed": "/models/{model}:embedContent",
 	"batch": "/models/{model}:batchEmbedContents", "counted": "/models/{model}:countTokens",
+	"videos": "/videos/generations", "asyncchat": "/async/chat/completions", "asyncimages": "/async/images/generations",
 }
 
 func fixtureEndpoint(t testing.TB, file string) *Endpoint {

@@ -54,6 +54,8 @@ type call struct {
 
 	receipt *ledger.Receipt
 	refused *apiError
+	taskOf  string   // the request whose task is asked for
+	ending  string   // how it ended, if neither with a charge nor with a refusal
 	trouble error    // why it was refused or not booked, for the log
 	faults  []string // of upstreams, for the log
 }
@@ -329,9 +331,11 @@ func (c *call) deliver() {
 	if c.costInBody {
 		c.request.AskedUsage = true // who wants the cost in the usage chunk wants the chunk
 	}
-	tap := c.proxy.taps.Get().(*meter.Tap)
-	tap.Reset(c.request, c.answer.Header.Get("Content-Type"))
-	c.tap.set(tap)
+	if c.endpoint.BringsTask {
+		c.passTask()
+		return
+	}
+	tap := c.startTap(c.request)
 	if tap.IsStream() || tap.IsSound() && c.answer.ContentLength < 0 {
 		c.sendHead()
 		c.passStream()
@@ -419,11 +423,16 @@ func (c *call) withhold() {
 // settle books the charge in one trip. With Redis away and a settlement log, the
 // ledger's word is a receipt that is pending. Without one, a ledger that is away
 // is tried for a while; after that the hold is the sweeper's.
-func (c *call) settle(usage meter.Usage) (err error) {
+func (c *call) settle(usage meter.Usage) error {
 	settlement := c.settlement(usage) // what panics in here is not resolved yet
 	c.resolved.Store(true)
 	defer c.observeHold()
 	c.learnExcess(&usage)
+	return c.book(settlement)
+}
+
+// book has a charge booked.
+func (c *call) book(settlement ledger.Settlement) (err error) {
 	began, pause := time.Now(), 50*time.Millisecond
 	for {
 		c.receipt, err = c.proxy.ledger.Settle(c.detached, settlement)

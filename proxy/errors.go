@@ -58,7 +58,7 @@ func (e *apiError) write(w http.ResponseWriter, requestID string, api meter.API)
 	body := e.bodyFor(api, requestID)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // it is JSON, which escapes what a client wrote, and says so
 }
 
 func (e *apiError) body() []byte {
@@ -135,6 +135,14 @@ func routeOf(e *meter.Endpoint, model string) string { return prefixesOf(e.API)[
 // answered like one that does not exist.
 func errStored(what *meter.RequestError) *apiError {
 	return &apiError{status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, param: what.Param, message: what.Message, final: true}
+}
+
+// errNoTask is about a task that the account has not: another's is as one that does not exist.
+func errNoTask() *apiError {
+	return &apiError{
+		status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, final: true,
+		message: "The task does not exist, or no longer.",
+	}
 }
 
 // errUnpriced is about a model that is served, but not priced as it was asked for.

@@ -169,6 +169,12 @@ func writeHold(h http.Header, hold *ledger.Hold) {
 	h["Trailer"] = announcement
 }
 
+// writeHeld tells what is held for a task, whose cost is not told with this answer.
+func writeHeld(h http.Header, hold *ledger.Hold) {
+	writeHold(h, hold)
+	delete(h, "Trailer")
+}
+
 // writeReceipt is the receipt as headers or trailers. It is the one place where
 // it becomes either. certain says that no pack can pay a part of a pending one.
 func writeReceipt(h http.Header, currency string, r *ledger.Receipt, certain bool) {

@@ -9,6 +9,7 @@
 //	attempt.go    one upstream is asked
 //	delivery.go   its answer on the way to the client (client.go), through the tap (tap.go)
 //	settlement.go what the call used, as the charge to book
+//	task.go       what some calls bring in place of an answer; poll.go: its end is asked for
 //	errors.go     every refusal and failure as one HTTP answer, and in
 //	              error_dialects.go as the clients of other APIs read it
 //	affordable.go what a refused call could afford instead

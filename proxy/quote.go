@@ -117,6 +117,8 @@ func (c *call) endpointOf(body []byte) *meter.Endpoint {
 		}
 	case gjson.GetBytes(body, "max_tokens").Exists() || c.onlyPriced(model, "/completions", "/images/generations"):
 		path = "/completions"
+	case c.onlyPriced(model, "/videos/generations", "/images/generations"):
+		path = "/videos/generations"
 	default:
 		path = "/images/generations"
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"regexp"
@@ -38,7 +39,8 @@ func (c *call) report() {
 	}
 }
 
-// outcome is charged, charged_later (it is in the settlement log), or the code of what happened instead.
+// outcome is charged, charged_later (it is in the settlement log), the code of a refusal, or what
+// happened instead.
 func (c *call) outcome() string {
 	switch {
 	case c.receipt != nil && c.receipt.Pending:
@@ -48,7 +50,7 @@ func (c *call) outcome() string {
 	case c.refused != nil:
 		return c.refused.code
 	}
-	return "broken_off"
+	return cmp.Or(c.ending, "broken_off")
 }
 
 func (c *call) level() zapcore.Level {
@@ -135,6 +137,9 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 	}
 	if c.attempts > 0 {
 		fields = append(fields, zap.String("upstream", c.upstream.Name), zap.Int("attempts", c.attempts), zap.Duration("first_byte", c.firstByte))
+	}
+	if c.taskOf != "" {
+		fields = append(fields, zap.String("task_of", c.taskOf))
 	}
 	if len(c.faults) > 0 {
 		fields = append(fields, zap.Strings("upstream_faults", c.faults))

@@ -43,6 +43,9 @@ func (p *Proxy) routes() *http.ServeMux {
 			mux.HandleFunc("GET "+prefix+path, p.forHolder(ask))
 			mux.HandleFunc(prefix+path, p.refuseMethod("GET"))
 		}
+		poll := prefix + meter.TaskPoll().Path + "{id}"
+		mux.HandleFunc("GET "+poll, p.servePoll)
+		mux.HandleFunc(poll, p.refuseMethod("GET"))
 		mux.HandleFunc("POST "+prefix+"/quote", p.forHolder(p.quote))
 		mux.HandleFunc(prefix+"/quote", p.refuseMethod("POST"))
 	}

@@ -59,6 +59,13 @@ func (s *sharedTap) atEnd() error {
 	return nil
 }
 
+// task is what the answer tells of a task.
+func (s *sharedTap) task() (id string, state meter.TaskState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.Task()
+}
+
 // usage is what was used, as far as the answer has told.
 func (s *sharedTap) usage() meter.Usage {
 	s.mu.Lock()

@@ -115,6 +115,16 @@ func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
 	return r, errors.Join(problems...)
 }
 
+// byName is the upstream of that name, or nil.
+func (r *routing) byName(name string) *upstream {
+	for _, u := range r.upstreams {
+		if u.Name == name {
+			return u
+		}
+	}
+	return nil
+}
+
 // label is what metrics call a model: its name, or the pattern by which the
 // upstream serves it, since clients choose the names that fit a pattern.
 func (r *routing) label(model string, u *upstream) string {
@@ -224,8 +234,11 @@ func drawByWeight(equals []candidate) int {
 // serves tells under what name the upstream has model, if it serves that by the API.
 func (u *upstream) serves(model string, api meter.API) (name string, ok bool) {
 	rule, ok := u.rule(model)
-	return cmp.Or(rule.Rename, model), ok && slices.Contains(u.apis, api)
+	return cmp.Or(rule.Rename, model), ok && u.speaks(api)
 }
+
+// speaks reports whether its kind serves an API.
+func (u *upstream) speaks(api meter.API) bool { return slices.Contains(u.apis, api) }
 
 // rule finds the rule for model: an exact one before a longer pattern before a shorter.
 func (u *upstream) rule(model string) (found ModelRule, ok bool) {

@@ -18,7 +18,8 @@ func bigModel(t *testing.T, more string, change ...func(*settings)) (w *world, p
 	w.writeConfig()
 	w.account("acme", "10")
 	key, _ = w.key("acme")
-	return w, w.serve(), key
+	p = w.serve()
+	return w, p, key
 }
 
 // A search is priced by its engine, which is what keys, packs and upstreams know as its model.

@@ -182,6 +182,7 @@ func simulatedScene(ctx context.Context) (*scene, error) {
 			{Name: "simulated", Kind: "openai", BaseURL: base, Models: []proxy.ModelRule{{Pattern: "*"}}},
 			{Name: "simulated-claude", Kind: "anthropic", BaseURL: base, Models: []proxy.ModelRule{{Pattern: "claude-*"}}},
 			{Name: "simulated-gemini", Kind: "gemini", BaseURL: address + "/v1beta", Models: []proxy.ModelRule{{Pattern: "gemini-*"}}},
+			{Name: "simulated-bigmodel", Kind: "bigmodel", BaseURL: base, Models: []proxy.ModelRule{{Pattern: "cogvideox-*"}, {Pattern: "search_*"}}},
 		},
 		tables: []string{"anthropic.yaml", "bigmodel.yaml", "gemini.yaml", "openai.yaml"}, currency: "CNY", exchange: map[string]string{"USD": "7.1"},
 		chat: "glm-4.5", embedding: "embedding-3", images: "cogview-4", message: "claude-haiku-4-5",

@@ -58,7 +58,7 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 	f, l := c.Flags(), &key.Limits
 	f.StringVar(&key.Name, "name", "", "a name, for you")
 	f.StringSliceVar(&l.Models, "models", nil, "models it may use: names or patterns, comma separated or repeated")
-	f.StringSliceVar(&l.Endpoints, "endpoints", nil, "endpoints it may use: chat, completions, responses, embeddings, images, rerank, moderations, speech, transcriptions, messages, count_tokens, tokenizer, web_search")
+	f.StringSliceVar(&l.Endpoints, "endpoints", nil, "endpoints it may use: chat, completions, responses, embeddings, images, rerank, moderations, speech, transcriptions, messages, count_tokens, videos, tokenizer, web_search")
 	f.StringSliceVar(&l.Networks, "networks", nil, "where it may be used from: addresses or CIDR, such as 10.0.0.0/8")
 	f.StringVar(&expires, "expires", "", "a date (its end) or an RFC 3339 time")
 	f.Var(amountValue{&l.SpendTotal}, "spend-total", "cash it may spend in all")

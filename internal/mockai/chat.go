@@ -75,7 +75,15 @@ func (a *answer) chat() {
 	if r.family == familyCompletions {
 		object = "text_completion"
 	}
-	dst = append(a.begin(dst, object), `,"choices":[`...)
+	dst = append(a.chatMembers(a.begin(dst, object)), '}')
+	a.json(dst)
+	buffer.Write(dst) // keeps what grew for the next answer
+}
+
+// chatMembers appends what was said, and what it used.
+func (a *answer) chatMembers(dst []byte) []byte {
+	r := &a.request
+	dst = append(dst, `,"choices":[`...)
 	for i := range r.n {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -87,10 +95,7 @@ func (a *answer) chat() {
 		dst = append(dst, `,"usage":`...)
 		dst = r.used.appendChat(dst, r.bigModel, false)
 	}
-	dst = a.asides(dst)
-	dst = append(dst, '}')
-	a.json(dst)
-	buffer.Write(dst) // keeps what grew for the next answer
+	return a.asides(dst)
 }
 
 // choice appends one whole choice.

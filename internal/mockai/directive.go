@@ -23,10 +23,11 @@ type plan struct {
 	toolResults        int64
 	dims               int64
 	bytes, chunks      int64
+	polls              int64
 
 	noUsage, nullUsage, floatUsage, cumulative bool
 
-	tier, model, finish, toolCall string
+	tier, model, finish, toolCall, task string
 
 	latency, delay time.Duration
 
@@ -56,7 +57,7 @@ const (
 func newPlan(o Options) plan {
 	return plan{
 		prompt: -1, completion: -1, cached: -1, reasoning: -1, cacheWrite: -1, cacheWriteHour: -1, total: -1, images: -1, toolResults: -1,
-		dims: -1, bytes: -1, chunks: -1, retryAfter: -1,
+		dims: -1, bytes: -1, chunks: -1, polls: -1, retryAfter: -1,
 		latency: o.Latency, delay: o.Delay,
 	}
 }
@@ -178,6 +179,8 @@ func (p *plan) number(name string) *int64 {
 		return &p.bytes
 	case "chunks":
 		return &p.chunks
+	case "polls":
+		return &p.polls
 	case "retry-after":
 		return &p.retryAfter
 	}
@@ -194,6 +197,8 @@ func (p *plan) word(name string) *string {
 		return &p.finish
 	case "tool-call":
 		return &p.toolCall
+	case "task":
+		return &p.task
 	}
 	return nil
 }

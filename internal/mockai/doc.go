@@ -9,8 +9,10 @@
 // Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
 // audio/speech, audio/transcriptions, audio/translations, messages,
-// messages/count_tokens, tokenizer, web_search, models, models/{id}. Under /v1beta: models/{model}: and one of
-// generateContent, streamGenerateContent, embedContent, batchEmbedContents, countTokens; models.
+// messages/count_tokens, tokenizer, web_search, videos/generations,
+// async/chat/completions, async/images/generations, async-result/{id}, models, models/{id}.
+// Under /v1beta: models/{model}: and one of generateContent, streamGenerateContent,
+// embedContent, batchEmbedContents, countTokens; models.
 // Beside them GET /mock/stats (counts, as Stats) and POST /mock/reset.
 //
 // # Style
@@ -25,7 +27,7 @@
 //     x-ratelimit-* and openai-* headers.
 //   - BigModel: usage comes in the last chunk, which has choices, unasked;
 //     request_id, reasoning_content, web_search, content_filter, and errors
-//     whose code is a string of digits. What it alone has (tokenizer, web_search) is always so.
+//     whose code is a string of digits. What it alone has (tokenizer, web_search, tasks) is always so.
 //   - Gemini, under /v1beta alone: usageMetadata on every chunk, a stream of events with
 //     ?alt=sse and else one array, both without a mark of their end, x-goog-api-key.
 //   - Anthropic, on messages alone, whatever the model: named events, usage in the
@@ -64,6 +66,8 @@
 //   - a recording of 16,000 bytes lasts a second. Its transcript says so, or with a
 //     model named gpt-* 10 tokens a second and 16 of text; in BigModel's style nothing.
 //
+// A task has ended when it is first asked for, unless polls=N says otherwise, and says so ever after.
+//
 // A model whose name starts with "no-such" does not exist here.
 //
 // # Directives
@@ -99,6 +103,8 @@
 //	bytes=N          length of the reply's text (images: of the base64; speech: of all)
 //	chunks=N         content chunks of a stream; default one for every 4 bytes. Speech
 //	                 in chunks does not say how long it is
+//	polls=N          of a task: so often it is told to be at work still, before its end; default 0
+//	task=fail        it has failed then
 //	latency=D        wait before the head
 //	delay=D          wait before each chunk of a stream but the first
 //	status=N         answer with this error, 400 to 599

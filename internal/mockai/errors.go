@@ -34,6 +34,11 @@ var (
 	}
 )
 
+var errNoTask = &problem{
+	status: http.StatusNotFound, message: "The task does not exist.",
+	kind: "invalid_request_error", code: "task_not_found", bigModelCode: "1214", bigModelStatus: http.StatusBadRequest,
+}
+
 func errMissing(param string) *problem {
 	return &problem{
 		status: http.StatusBadRequest, message: fmt.Sprintf("Missing required parameter: '%s'.", param),

@@ -32,6 +32,7 @@ const (
 	familyCountTokens
 	familyTokenizer
 	familySearch
+	familyVideos
 )
 
 // request is what the simulated upstream understands of a body.
@@ -99,6 +100,10 @@ var routes = map[string]route{
 	countRoute:             {readCount, (*answer).count, nil},
 	"tokenizer":            {readTokenizer, (*answer).tokenizer, nil},
 	"web_search":           {readSearch, (*answer).search, nil},
+
+	"videos/generations":       {readVideo, (*answer).submit, nil},
+	"async/chat/completions":   {readAsyncChat, (*answer).submit, nil},
+	"async/images/generations": {readAsyncImages, (*answer).submit, nil},
 
 	"generateContent":       {readGenerate, (*answer).generate, nil},
 	"streamGenerateContent": {readGenerate, (*answer).generateStream, nil},

@@ -33,6 +33,7 @@ type Server struct {
 	kept    recorder
 	buffers sync.Pool // *bytes.Buffer
 	fault   fault
+	tasks   tasks
 	done    chan struct{}
 	closing sync.Once
 }
@@ -151,6 +152,10 @@ func (a *answer) serve(body []byte) {
 	}
 	if path == "models" || strings.HasPrefix(path, "models/") {
 		a.models(strings.TrimPrefix(strings.TrimPrefix(path, "models"), "/"))
+		return
+	}
+	if strings.HasPrefix(path, pollRoute+"/") {
+		a.poll()
 		return
 	}
 	route, known := routes[path]

@@ -48,6 +48,7 @@ type counts struct {
 var routeNames = [...]string{
 	"chat/completions", "completions", "responses", "embeddings", "images/generations", "images/edits", "images/variations", "rerank", "moderations",
 	"audio/speech", "audio/transcriptions", "audio/translations", "messages", "messages/count_tokens", "tokenizer", "web_search",
+	"videos/generations", "async/chat/completions", "async/images/generations", pollRoute,
 	"generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "countTokens", "models", "other",
 }
 
@@ -56,6 +57,9 @@ func (c *counts) arrived(path string) {
 	c.inFlight.Add(1)
 	if strings.HasPrefix(path, "models/") {
 		path = "models"
+	}
+	if strings.HasPrefix(path, pollRoute+"/") {
+		path = pollRoute
 	}
 	for i, name := range routeNames {
 		if path == name || i == len(routeNames)-1 {

@@ -56,7 +56,7 @@ func (r *request) settle(p *plan) {
 		r.tier = p.tier
 	}
 	switch r.family {
-	case familyCount, familyTokenizer, familySearch:
+	case familyCount, familyTokenizer, familySearch, familyVideos:
 		r.used = usage{prompt: r.promptTokens, absent: true}
 	case familyEmbeddings:
 		r.used = usage{prompt: r.promptTokens}

@@ -1,0 +1,213 @@
+package meter
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A task is what some calls bring in place of their answer: the upstream works
+// on, and is asked later how it ended. It is billed once, by the terms of the
+// request that it was made by.
+
+// taskEndpoints are the rows of requests that bring a task.
+func taskEndpoints(chat, image []parameter) []*Endpoint {
+	return []*Endpoint{
+		{
+			Path: "/videos/generations", Name: "videos", Class: "videos", API: BigModel, BringsTask: true,
+			parameters: join(otherModelsParameters(), modelParameter(), promptTextParameter(), plainAttributeParameter("size"), plainAttributeParameter("duration"),
+				plainAttributeParameter("quality"), plainAttributeParameter("with_audio"), plainAttributeParameter("fps")),
+			ceiling: videoCeiling,
+			dialect: &dialect{
+				schema: taskSchema("video_result"), quantities: noQuantities, without: deriveVideo,
+				unit: Video, inTokens: notInTokens,
+			},
+		},
+		{
+			Path: "/async/chat/completions", Name: "chat", Class: "chat", API: BigModel, BringsTask: true, Limit: "max_tokens",
+			parameters: append(join(otherModelsParameters(), modelParameter(), wholeParameter()), chat...), ceiling: chatCeiling,
+			dialect: &dialect{
+				schema: chatSchema(taskPaths()...), quantities: tokenQuantities,
+				without: estimateChat, describe: describeTier, calls: chatCalls,
+			},
+		},
+		{
+			Path: "/async/images/generations", Name: "images", Class: "images", API: BigModel, BringsTask: true,
+			parameters: image, ceiling: imagesCeiling,
+			dialect: &dialect{
+				schema: taskSchema("image_result"), quantities: noQuantities,
+				without: deriveImages, unit: Image, inTokens: (*Request).imagesInTokens,
+			},
+		},
+	}
+}
+
+// taskPoll is where it is asked how tasks have ended, by GET, their ids behind the path. It is never changed.
+var taskPoll = &Endpoint{Path: "/async-result/", Name: "async_result", API: BigModel}
+
+// TaskPoll returns the row of where it is asked how tasks have ended: what goes
+// there is GET, with the task's id behind the path, and costs nothing by itself.
+func TaskPoll() *Endpoint { return taskPoll }
+
+// plainAttributeParameter is an attribute that may be a text, a number or a boolean.
+func plainAttributeParameter(name string) parameter {
+	return parameter{name: name, value: func(r *requestReader) {
+		first := r.peek()
+		raw := r.raw()
+		value := string(raw)
+		switch {
+		case r.err != nil || first == 'n':
+			return
+		case first == '{' || first == '[':
+			r.wrongType(name, "a string, a number or a boolean", first)
+			return
+		case first == '"':
+			value = unescape(raw[1 : len(raw)-1])
+		default:
+			if n, ok := parseInteger(raw); ok {
+				value = strconv.FormatInt(n, 10)
+			}
+		}
+		if value != "" {
+			r.request.setAttribute(name, bounded(strings.ToValidUTF8(value, "")))
+		}
+	}}
+}
+
+// wholeParameter refuses a stream of what comes as a whole.
+func wholeParameter() parameter {
+	return parameter{name: "stream", boolean: func(r *requestReader, on bool) {
+		if on {
+			r.fail("stream", "Unsupported value for 'stream': what is asked for later comes whole.")
+		}
+	}}
+}
+
+func videoCeiling(r *requestReader) { r.request.units, r.request.Ceiling[Video] = 1, 1 }
+
+// taskPaths are the members of an answer that tell of its task.
+func taskPaths() []schemaPath {
+	return []schemaPath{{path: "id", fact: factTaskID}, {path: "task_status", fact: factTaskStatus}}
+}
+
+// taskSchema covers answers whose results stand in a list of that name.
+func taskSchema(results string) *answerSchema {
+	return compileSchema(taskPaths(), []schemaPath{
+		{path: "model", fact: factModel},
+		{path: "error", fact: factError},
+		{path: "code", fact: factCode},
+		{path: results, fact: factImages},
+		{path: results + ".#", fact: factNone},
+	})
+}
+
+// deriveVideo counts the video that every call is for.
+func deriveVideo(t *Tap) (Quantities, Source) { return Quantities{Video: t.request.units}, Derived }
+
+// taskFacts is what an answer says of a task.
+type taskFacts struct{ id, status noted }
+
+// note takes one of them in.
+func (f *answerFacts) noteTask(what fact, text []byte) {
+	if f.task == nil {
+		f.task = new(taskFacts)
+	}
+	if what == factTaskID {
+		f.task.id.set(text)
+		return
+	}
+	f.task.status.set(text)
+	f.failed = f.failed || strings.HasPrefix(strings.ToUpper(f.task.status.String()), "FAIL")
+}
+
+// TaskState is how far a task is.
+type TaskState uint8
+
+// The states of a task. What has brought a result is done, whatever it calls that.
+const (
+	TaskRunning TaskState = iota
+	TaskDone
+	TaskFailed // and has brought, and told, nothing
+)
+
+// Task is what an answer tells of a task: its id, "" where it tells none, and how far it is.
+func (t *Tap) Task() (id string, state TaskState) {
+	f := &t.facts
+	if f.task == nil {
+		return "", TaskRunning
+	}
+	if n := f.task.id.n; n < len(f.task.id.text) { // else it may have been cut
+		id = f.task.id.String()
+	}
+	switch {
+	case f.choices > 0 || f.images > 0 || f.textBytes > 0 || t.Reported():
+		state = TaskDone
+	case f.failed:
+		state = TaskFailed
+	case strings.EqualFold(f.task.status.String(), "SUCCESS"):
+		state = TaskDone
+	}
+	return id, state
+}
+
+// ForeignTask stands for a request that was made elsewhere: of its end nothing is billed.
+func ForeignTask() *Request { return &Request{Endpoint: FindEndpoint("/videos/generations")} }
+
+// CostsByUnit reports whether a request that is made as it was asked for has used just that.
+func (r *Request) CostsByUnit() bool { return r.Endpoint.dialect.inTokens != nil }
+
+// Terms are what is kept of a request whose end is told later.
+type Terms struct {
+	Path       string     `json:"p"`
+	Model      string     `json:"m"`
+	Attributes Attributes `json:"a,omitempty"`
+	Tools      []ToolUse  `json:"t,omitempty"`
+	Choices    int64      `json:"n"`
+	Units      int64      `json:"u,omitempty"`
+	// Input is the estimate of it, Output the client's limit; 0: it set none.
+	Input  int64 `json:"i,omitempty"`
+	Output int64 `json:"o,omitempty"`
+	// Search tells how a search of the request shows.
+	Search string `json:"s,omitempty"`
+}
+
+// How a search shows, as Terms have it.
+const (
+	searchCited  = "c"
+	searchAlways = "a"
+	searchHidden = "h"
+)
+
+// Terms are those of the request. They say nothing of its text.
+func (r *Request) Terms() Terms {
+	t := Terms{
+		Path: r.Endpoint.Path, Model: r.Model, Attributes: r.Attributes, Tools: r.Tools, Choices: r.Choices, Units: r.units,
+		Input: r.EstimateInput(),
+	}
+	if r.OutputLimited {
+		t.Output = r.Ceiling.TotalOutput()
+	}
+	for flag, on := range map[string]bool{searchCited: r.citesSearch, searchAlways: r.searches, searchHidden: r.hidesSearch} {
+		if on {
+			t.Search += flag
+		}
+	}
+	return t
+}
+
+// Recall is the request that terms are of, as far as the answer's usage depends on it.
+func (t *Terms) Recall() (*Request, error) {
+	e := FindEndpoint(t.Path)
+	if e == nil || !e.BringsTask {
+		return nil, fmt.Errorf("no endpoint %q brings tasks", t.Path)
+	}
+	r := &Request{
+		Endpoint: e, Model: t.Model, Attributes: t.Attributes, Tools: t.Tools, Choices: t.Choices, units: t.Units,
+		OutputLimited: t.Output > 0,
+		citesSearch:   strings.Contains(t.Search, searchCited), searches: strings.Contains(t.Search, searchAlways),
+		hidesSearch: strings.Contains(t.Search, searchHidden),
+	}
+	r.Ceiling[Input], r.Ceiling[Output] = t.Input, t.Output
+	r.estimate.Store(t.Input + 1)
+	return r, nil
+}
