@@ -17,7 +17,7 @@ func (e *apiError) bodyFor(api meter.API, requestID string) []byte {
 		return e.anthropicBody(requestID)
 	case meter.Gemini:
 		return e.geminiBody()
-	case meter.OpenAI, meter.Responses:
+	case meter.OpenAI, meter.Responses, meter.BigModel:
 	}
 	return e.body()
 }
