@@ -12,11 +12,12 @@ import (
 )
 
 // atConsole plays one case of sdk/node/console.mjs: somebody signs in at the console with a secret.
-func atConsole(t *testing.T, p *process, name, secret string) gjson.Result {
+func atConsole(t *testing.T, p *process, name, secret string, environment ...string) gjson.Result {
 	t.Helper()
 	requireSDK(t, sdk{needs: "sdk/node/node_modules/installed.json"})
 	cmd := exec.Command("node", "sdk/node/console.mjs", name)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "CONSOLE=" + p.admin + "/console/", "SECRET=" + secret}
+	cmd.Env = append(cmd.Env, environment...)
 	cmd.WaitDelay = 5 * time.Second
 	var problems strings.Builder
 	cmd.Stderr = &problems
@@ -109,6 +110,23 @@ func TestPlaygroundIsChargedLikeTheAPI(t *testing.T) {
 	requireSeen(t, "the bill", seen.Get("bill"), bill.Get("fee").String()+" CNY")
 	equal(t, "requests that reached the upstream", w.up.Stats().Requests, 4)
 	equal(t, "the books balance", w.verb("audit").Get("ok").Bool(), true)
+}
+
+// Models of other APIs are tried by these, a conversation with each.
+func TestPlaygroundOfOtherAPIs(t *testing.T) {
+	for model, made := range map[string]func() (*world, *process, string){
+		"claude-sonnet-4-5": func() (*world, *process, string) { return claude(t, "") },
+		"gemini-2.5-flash":  func() (*world, *process, string) { return gemini(t, "") },
+	} {
+		w, p, key := made()
+		seen := atConsole(t, p, "tried", key, "MODEL="+model)
+		requireSeen(t, model, seen.Get("said"), "Say hello.", "Hello from the simulated upstream", "Say it again.", "paid by recharge")
+		charges := w.verb("journal", "acme", "--type", "charge")
+		equal(t, model+": charges", charges.Get("#.model").Raw, `["`+model+`","`+model+`"]`)
+		if first, second := charges.Get("0.usage.input").Int(), charges.Get("1.usage.input").Int(); second <= first {
+			t.Errorf("%s: %d tokens in at first, and %d of the conversation so far", model, first, second)
+		}
+	}
 }
 
 // An answer that is stopped is charged for what the upstream says it used, and the receipt comes when that is known.

@@ -2,14 +2,14 @@
 // charged, and has its receipt.
 
 import { button, count, el, facts, problem, table } from "./dom.js";
-import { events, playOf, plays } from "./plays.js";
+import { events, playOf } from "./plays.js";
 
 const quoteAfter = 400; // milliseconds without a key
 const receiptPatience = [0, 300, 1000, 3000, 10000, 45000]; // milliseconds; a call that was stopped ends when the upstream does
 
 export async function playground(api) {
   const { data, currency } = await api.get("/models");
-  const models = data.map((model) => ({ id: model.id, path: playOf(model) })).filter(({ path }) => path);
+  const models = data.map((model) => ({ id: model.id, ...playOf(model) })).filter(({ play }) => play);
   if (models.length === 0) return el("p", { class: "empty" }, "There is no model that this key may use and that can be tried here.");
   return new Playground(api, models, currency).node;
 }
@@ -36,14 +36,14 @@ class Playground {
     this.choose();
   }
 
-  get path() { return this.models.find(({ id }) => id === this.model.value).path; }
+  get chosen() { return this.models.find(({ id }) => id === this.model.value); }
 
-  get play() { return plays[this.path]; }
+  get play() { return this.chosen.play; }
 
   /** choose takes up another model; what was said to one of another kind is none of its business. */
   choose() {
-    if (this.path !== this.pathBefore) this.anew();
-    this.pathBefore = this.path;
+    if (this.play !== this.playBefore) this.anew();
+    this.playBefore = this.play;
     this.text.placeholder = this.play.hint;
     this.limitLabel.hidden = !this.play.limited;
     this.quoteSoon();
@@ -57,6 +57,7 @@ class Playground {
   }
 
   busy(is) {
+    if (!is) this.running = null;
     this.sendButton.disabled = is;
     this.stopButton.hidden = !is;
   }
@@ -80,7 +81,7 @@ class Playground {
     const asked = this.text.value;
     if (asked === "") return this.most.replaceChildren();
     try {
-      const { fee, currency } = await this.api.post(`/quote?endpoint=${this.path}`, this.body());
+      const { fee, currency } = await this.api.post(`/quote?endpoint=${encodeURIComponent(this.chosen.path)}`, this.body());
       if (asked === this.text.value) this.most.replaceChildren(`at most ${fee} ${currency}`);
     } catch (error) {
       this.most.replaceChildren(error.message);
@@ -90,7 +91,7 @@ class Playground {
   async send() {
     const text = this.text.value;
     if (text.trim() === "" || this.sendButton.disabled) return;
-    const { play, turns } = this;
+    const { turns, chosen: { play, path } } = this;
     const body = this.body();
     const answered = el("div", { class: "answer", "aria-live": "polite" });
     const receipt = el("div");
@@ -102,7 +103,7 @@ class Playground {
     this.busy(true);
     let id = null;
     try {
-      const answer = await this.api.send("POST", this.path.slice("/v1".length), body, { signal: stop.signal });
+      const answer = await this.api.send("POST", path.slice("/v1".length) + (play.query ?? ""), body, { signal: stop.signal });
       id = answer.headers.get("x-request-id");
       if (play.show) answered.append(play.show(await answer.json()));
       else turns.push({ role: "user", content: text }, { role: "assistant", content: await this.follow(answer, play, answered) });

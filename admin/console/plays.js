@@ -5,8 +5,11 @@ import { el } from "./dom.js";
 
 const chatHistory = (turns, text) => [...turns, { role: "user", content: text }];
 
+/** geminiTurns are what was said in the words of Gemini's API. */
+const geminiTurns = (turns, text) => chatHistory(turns, text).map(({ role, content }) => ({ role: role === "user" ? "user" : "model", parts: [{ text: content }] }));
+
 /**
- * A play needs a price for one of these dimensions. body(model, text, limit, turns) is the request, turns being what was said before in the same conversation.
+ * A play is of routes that end in its name. It needs a price for one of these dimensions. body(model, text, limit, turns) is the request, turns being what was said before in the same conversation.
  * A stream has delta(event) → {text, thought, error}, any other answer show(answer) → node; hint is for who writes.
  */
 export const plays = {
@@ -22,6 +25,15 @@ export const plays = {
     needs: ["output"], hint: "Say something", limited: true,
     body: (model, text, limit, turns) => ({ model, messages: chatHistory(turns, text), max_tokens: limit ?? 1024, stream: true }),
     delta: (event) => ({ text: event.delta?.text, thought: event.delta?.thinking, error: event.error?.message }),
+  },
+  ":streamGenerateContent": {
+    needs: ["output"], hint: "Say something", limited: true, query: "?alt=sse",
+    body: (model, text, limit, turns) => ({ contents: geminiTurns(turns, text), generationConfig: { maxOutputTokens: limit } }),
+    delta: (event) => {
+      const parts = event.candidates?.[0]?.content?.parts ?? [];
+      const said = (thought) => parts.filter((part) => Boolean(part.thought) === thought).map((part) => part.text ?? "").join("");
+      return { text: said(false), thought: said(true), error: event.error?.message };
+    },
   },
   "/v1/images/generations": {
     needs: ["image", "output_image"], hint: "Describe a picture",
@@ -39,10 +51,14 @@ export const plays = {
   },
 };
 
-/** playOf is the route by which a model of GET /v1/models is tried; undefined if there is none. */
+/** playOf is how a model of GET /v1/models is tried: {play, path}, the path as the console has it, all under /v1; or undefined. */
 export function playOf({ endpoints, pricing }) {
   const priced = (dimension) => pricing.some(({ tiers }) => tiers.some(({ rates }) => rates[dimension] !== undefined));
-  return Object.keys(plays).find((path) => endpoints.includes(path) && plays[path].needs.some(priced));
+  for (const [name, play] of Object.entries(plays)) {
+    const path = endpoints.find((endpoint) => endpoint.endsWith(name));
+    if (path && play.needs.some(priced)) return { play, path: path.replace(/^\/v1beta\//, "/v1/") };
+  }
+  return undefined;
 }
 
 /** events are a stream's, one by one, as the objects that they carry. */

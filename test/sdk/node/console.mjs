@@ -121,6 +121,14 @@ const cases = {
     return { account, quote, talk, picture, vector, bill: seen("main") };
   },
 
+  async tried() {
+    await signIn(process.env.SECRET);
+    await go("#/playground");
+    await tryModel(process.env.MODEL, "Say hello.");
+    await tryModel(process.env.MODEL, "Say it again.");
+    return { said: seen(".said") };
+  },
+
   async stopped() {
     await signIn(process.env.SECRET);
     await go("#/playground");
