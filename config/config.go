@@ -27,7 +27,7 @@ type Config struct {
 	pending []string
 }
 
-// Admin is the operator's listener: health, readiness, metrics.
+// Admin is the operator's listener: health, readiness, metrics, the admin API and the console.
 type Admin struct {
 	// Listen is HOST:PORT; empty means that there is no such listener.
 	Listen string
