@@ -11,11 +11,42 @@
 // Calls that come at the same time make one trip: one script call for all of
 // them (convoy.go).
 //
-// What no proxy ends, Sweep ends. The Lua in lua/ says how: numbers.lua has the
+// What no proxy ends, Sweep ends. The Lua is in lua/: numbers.lua has the
 // amounts, trip.lua the unit of work, account.lua wallets and packs, lines.lua
 // what is to be paid, pay.lua who pays, hold.lua what is held, use.lua what a
 // key may do, charge.lua the booking; each script's head says its keys,
 // arguments, answers.
+//
+// # Files
+//
+// What the package offers:
+//
+//	ledger.go, options.go, types.go  opening it; what it takes and returns; arguments.go
+//	                      checks arguments before it is open
+//	reserve.go, settle.go a call's hold, charge and receipt; logged.go the same by way of
+//	                      the settlement log; holds.go the open ones, sweep.go the abandoned
+//	accounts.go           accounts and top-ups; packs.go, expire.go packs; apikeys.go keys
+//	adjust.go, refund.go, reprice.go  corrections
+//	journal.go, bill.go   entries and months; audit.go with books.go and audit_archive.go:
+//	                      do the books balance
+//	rebuild.go            an empty Redis filled from the archive; checkarchive.go, server.go:
+//	                      what archive and Redis are; tally.go: what went wrong so far
+//
+// What it says to Redis, and is told:
+//
+//	shards.go             the ledger as it lies in Redis; keys.go names its keys, position.go
+//	                      how far a journal was seen
+//	library.go            the Lua as a library; scripts.go calls it, convoy.go and trip.go many
+//	                      calls at once, circuit.go none while Redis is away; client.go connects
+//	lines.go, record.go, reply.go  what is sent, journaled and answered; ids.go request ids,
+//	                      split.go the split policies
+//
+// What brings back what Redis has lost (docs/architecture.md, Inside the ledger):
+//
+//	vault.go, archiver.go the archive, and the copying to it; history.go reads both as one
+//	recoverer.go, recovery.go, putback.go, aof.go  before a server that came up anew is used
+//	settlelog.go, logrecord.go, logdir.go, segments.go  the settlement log
+//	replayer.go, replay.go, losses.go  what is in the log is booked again
 //
 // # Laws
 //
