@@ -37,7 +37,8 @@ type script struct {
 	sha      string
 	// of is what it is a function of; nil for a script that goes by its SHA-1.
 	of *scripts
-	// brief scripts are those that a client waits for: one try is bounded by tryTimeout.
+	// brief scripts are a call's own (reserve, extend, settle, release): they travel in convoys, and one
+	// try takes no longer than tryTimeout. Others that a client waits for, such as receipt, do neither.
 	brief bool
 	// solo scripts have more keys than a trip has for each call: they travel alone.
 	solo bool
