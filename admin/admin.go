@@ -1,7 +1,7 @@
-// Package admin is the operator's HTTP side, on a listener of its own: whether
-// the process lives, whether it is ready, its metrics, behind a bearer token the
-// admin API (api.go), and the console (console.go), pages that use what else is
-// there. It knows nothing of the data plane.
+// Package admin is the operator's HTTP side, on a listener of its own: health,
+// readiness and metrics, the admin API behind a bearer token (api.go), and the
+// console (console.go), whose pages use that API and, for key holders, the data
+// plane's handler as Options.Calls. It knows nothing else of the data plane.
 package admin
 
 import (
@@ -48,9 +48,9 @@ type handler struct {
 	api   http.Handler
 }
 
-// New returns the handler: /healthz, /readyz, /metrics and the console's pages
-// are open to whoever reaches the listener, what these ask for takes a key, and
-// everything else the token.
+// New returns the handler. /healthz, /readyz, /metrics and the console's pages are
+// open to whoever reaches the listener; the console's calls to the data plane need a
+// key, and everything else needs the token.
 func New(o Options) (http.Handler, error) {
 	if o.Ready == nil || o.Gatherer == nil {
 		return nil, errors.New("admin: Ready and Gatherer are required")
@@ -98,11 +98,11 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, health{Status: "ready"})
 }
 
-// reasons has one for each error that was joined. One that wraps two errors, as
-// "ledger unavailable: why", is one reason; so its text tells, and not its type.
+// reasons has one for each error that was joined. It goes by the text: an error that
+// wraps two, as "ledger unavailable: why", is one reason, and has the type of a joined one.
 func reasons(err error) []string { return strings.Split(err.Error(), "\n") }
 
-// whatIsHere is for who has taken this listener for that of the data plane, too.
+// whatIsHere is for those who take this listener for the data plane's.
 const whatIsHere = "this is the operator's listener, with GET /healthz, /readyz and /metrics, and the admin API under " + prefix +
 	" (GET " + prefix + "/openapi.yaml describes it), and a console for the browser at " + consolePrefix + "/; API calls of clients go to the address of `listen` in the configuration"
 

@@ -53,7 +53,7 @@ func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions)
 	return a, untold("account "+id, err)
 }
 
-// untold is the error of showing what has just been booked. Alone it would be taken for that of the booking.
+// untold wraps an error of reading back what has just been booked, so that it is not taken for a failed booking.
 func untold(what string, err error) error {
 	if err == nil {
 		return nil
@@ -185,11 +185,11 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...
 	return l.word(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
 }
 
-// word runs a script that books what an operator says. Is its answer lost, or
-// does none come in time, then nobody knows what has become of it.
+// word runs a script that books an operator's instruction. If its answer is lost, or
+// does not come in time, it may be booked or not: ErrUncertain.
 func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
 	r, err := l.run(ctx, s, shard, keys, args)
-	// Not before: whoever archives another's word meanwhile would take this one, not yet booked, for archived, too.
+	// Only now: noted before it is booked, it would count as archived by whoever archives this shard meanwhile.
 	l.archive.words[shard].say(l.at(shard))
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil {
@@ -215,8 +215,8 @@ func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content st
 	return l.word(ctx, s, shard, keys, args)
 }
 
-// reference returns the key of a reference, and what the scripts need to know
-// of it: itself, what people gave, digest of the content, ttl.
+// reference returns the key of a reference and the arguments for it: the reference,
+// the same if people gave it, the content's digest, its ttl in ms.
 func (l *Ledger) reference(shard int, account, ref, content string) (key string, args []any) {
 	if ref != "" {
 		return l.refsKey(shard, account), []any{ref, ref, content, 0}

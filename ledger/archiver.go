@@ -72,13 +72,13 @@ type archiver struct {
 	words   []word                 // by shard
 }
 
-// word is where a shard was when this process booked the first of an operator's words in it that it has not archived yet; else 0.
+// A word is what this process has booked for operators in one shard and not archived yet.
 type word struct {
-	said atomic.Int64  // a position
-	turn chan struct{} // of one, who archives; others wait for that as long as they like
+	said atomic.Int64  // the shard's position when the first of it was booked; 0: there is none
+	turn chan struct{} // held by whoever archives it; others wait
 }
 
-// say notes that a word has been booked, or may have been.
+// say notes that something has been booked, or may have been.
 func (w *word) say(at position) { w.said.CompareAndSwap(0, max(1, int64(at))) }
 
 func newArchiver(l *Ledger, o *Options) *archiver {
@@ -286,9 +286,10 @@ func (l *Ledger) ArchiveWord(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// word archives what was said in a shard. Of several callers at once each waits
-// until what it said is archived, whoever does it; what fails stays to be done.
-// Whether a word outlived a recovery nobody can tell from the seq: another entry may have its id. So that is told, once.
+// word archives what was booked for operators in a shard. Callers that come together
+// each wait until their own is archived, whoever does it; the next one tries again what
+// failed. After a recovery the seq does not say whether an entry survived, since another
+// one may have its id: that is reported as an error, once.
 func (w *archiver) word(ctx context.Context, shard int) (err error) {
 	word := &w.words[shard]
 	select {
@@ -319,8 +320,9 @@ func (w *archiver) word(ctx context.Context, shard int) (err error) {
 	return nil
 }
 
-// archiveUpTo archives a shard up to a seq, as the archiver would a moment later. It returns the epoch under which the archive has
-// that: where it is a later one than the caller knows, the entry with this seq may be another.
+// archiveUpTo archives a shard up to a seq, as the archiver would a moment later, and returns
+// the epoch under which the archive has it. If that is later than the caller's, the entry
+// with this seq may be another one.
 func (w *archiver) archiveUpTo(ctx context.Context, shard int, seq int64) (epoch int64, err error) {
 	a, err := w.vault.current(ctx)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// What an entry booked, worked out from the entry alone, as changes for
-// lua/putback.lua. Every script that journals must write entries of which this
-// is possible: TestPutBack compares the outcome, for all types.
+// What an entry booked is worked out from the entry alone, as changes for
+// lua/putback.lua. Every script that journals must write entries that allow this:
+// TestPutBack compares the outcome, for all types.
 
 // Indexes of the keys that changes name, as in lua/putback.lua.
 const (
@@ -222,7 +222,7 @@ func (p *putback) spends(sign, day, month int64) {
 	}
 	amount := sign * int64(p.FeeDue())
 	p.add(keyKeyring, suffix+":s", amount)
-	today := "- -" // what an operator gives back, or prices anew, turns no day
+	today := "- -" // refunds and repricings never start a new day or month of the key's counters; only calls do
 	if p.fields["x"] == "" && p.spent == nil {
 		d, m := localDay(p.Time.In(p.zone))
 		today = fmt.Sprint(d, m)

@@ -82,7 +82,7 @@ func (l *Ledger) holdOf(r *Reservation, reply *reply) (*Hold, error) {
 	case "ENDED":
 		return nil, fmt.Errorf("%w: request %s has ended (%s)", ErrConflict, r.ID, reply.text(2))
 	case "OLD":
-		return nil, fmt.Errorf("%w: by Redis's the new request %s is older than %s", ErrClock, r.ID, admissible)
+		return nil, fmt.Errorf("%w: by Redis's clock, request %s is more than %s old", ErrClock, r.ID, admissible)
 	default:
 		return nil, reply.unexpected()
 	}

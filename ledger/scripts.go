@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// truth is a bool as the scripts are told it.
+// truth is a bool as the scripts take it.
 func truth(b bool) string {
 	if b {
 		return "1"
@@ -80,9 +80,8 @@ func (l *Ledger) run(ctx context.Context, s *script, shard int, keys []string, a
 	return r, err
 }
 
-// reopen has a server looked at that has come up anew since its library was
-// opened, and has it closed: nobody may write to it before that. This is the one
-// way back in.
+// reopen verifies a server that has come up anew since its library was opened, and
+// opens it again. Nobody may write to it before, and there is no other way in.
 func (l *Ledger) reopen(ctx context.Context, s *script, shard int) error {
 	l.circuits.suspect()
 	if s.brief && l.circuits.watched.Load() {
@@ -120,7 +119,7 @@ func (s *shards) runOnce(ctx context.Context, called *script, shard int, keys []
 	return r, nil
 }
 
-// ask makes a call: in company, if a client waits for it.
+// ask makes a call: in a convoy, if it is one of a call's own.
 func (s *shards) ask(ctx context.Context, shard int, c *scriptCall) error {
 	if c.script.solo {
 		ctx = brieflyIn(ctx, tryTimeout)
@@ -142,9 +141,9 @@ func (s *shards) areOpen(ctx context.Context) (bool, error) {
 	return everywhere, err
 }
 
-// takesCalls asks every server that may be away alone whether it would let a hold
-// be placed: one that can be read may be full, a replica, not verified, or take what
-// comes from here for old.
+// takesCalls asks every server that can fail by itself whether it would place a hold:
+// one that can be read may still be full, a replica or not verified, or its clock may
+// make all that comes from here too old.
 func (s *shards) takesCalls(ctx context.Context) error {
 	if s.scripts.library == "" {
 		return nil
@@ -168,7 +167,7 @@ func (s *shards) takesCalls(ctx context.Context) error {
 		}
 	}
 	if there, err := clock.Result(); err == nil && time.Until(there) > admissible {
-		return fmt.Errorf("%w: %w: by Redis's it is %s, here %s", ErrUnavailable, ErrClock, there.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: %w: Redis's clock says %s, this machine's says %s", ErrUnavailable, ErrClock, there.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -191,8 +190,8 @@ func (s *shards) openServer(ctx context.Context, c redis.Cmdable) error {
 	})
 }
 
-// atOnce sends commands as one transaction. Where Redis refuses one of them, its
-// word on the whole is only that there was one: the error is the reason.
+// atOnce sends commands as one transaction. If Redis refuses one of them, EXEC only
+// says that it was aborted: the error returned is that of the refused command.
 func atOnce(ctx context.Context, c interface {
 	TxPipelined(ctx context.Context, fill func(redis.Pipeliner) error) ([]redis.Cmder, error)
 }, fill func(redis.Pipeliner) error,

@@ -59,9 +59,9 @@ type dialect struct {
 	quantities func(*usageCounts) usageDraft
 	// without says what was used when the upstream does not.
 	without func(*Tap) (Quantities, Source)
-	// unit is what may be counted in place of tokens, such as images; inTokens estimates
-	// what a usage that has some comes to in tokens, given the answer's attributes. Nil
-	// where upstreams tell the tokens.
+	// unit is what is counted if the upstream reports no tokens (images, characters).
+	// inTokens is that count as estimated tokens, for tables priced by token; nil if the
+	// upstream always reports tokens.
 	unit     Dimension
 	inTokens func(*Request, Quantities, Attributes) Quantities
 	// results counts what is billed beside the upstream's counts, such as images.

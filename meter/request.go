@@ -153,7 +153,7 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 // modelName is the parameter that names the model.
 func (e *Endpoint) modelName() string { return cmp.Or(e.model, "model") }
 
-// limitBytes is what a body grows by when a limit is said that was not.
+// limitBytes is how much longer the body gets if the client adds a limit it had left out.
 const limitBytes = int64(len(`, "max_completion_tokens": 2147483647`))
 
 // nestedLimitBytes is that where limits stand in an object of their own.

@@ -30,9 +30,9 @@ func (t *Tap) Usage() Usage {
 	return u
 }
 
-// UsageOfPart is Usage for an answer that came to no end, or has not yet: what a
-// stream delivered after its upstream last told what was used is estimated, on top
-// of that. A whole answer ends with all that was used, or that is all.
+// UsageOfPart is the usage of an answer that broke off or is still running: what the
+// upstream last reported plus an estimate of what was delivered since. Whole answers
+// report last, so nothing is added.
 func (t *Tap) UsageOfPart() Usage {
 	u, f := t.Usage(), &t.facts
 	untold := f.untold()
@@ -50,8 +50,8 @@ func (t *Tap) UsageOfPart() Usage {
 	return u
 }
 
-// UsageAtEnd is what an answer used that came to its end: where its kind tells usage from
-// the beginning on, and this one did not tell it anew at its end, what a part of it used.
+// UsageAtEnd is the usage of an answer that came to its end. Where streams of its kind
+// report from their beginning on, one that did not report again at its end is a part.
 func (t *Tap) UsageAtEnd() Usage {
 	if t.stream && t.request.Endpoint.dialect.tellsEnd {
 		return t.UsageOfPart()

@@ -14,8 +14,8 @@ const maxBodyKept = 1 << 20
 // bodySize is how much room, in bytes, a body is given before any of it has come.
 const bodySize = 16 << 10
 
-// strangersBody is how much of a body, in bytes, is taken before its credential
-// is known to be good: anybody can write one that looks well.
+// strangersBody is how much of a body, in bytes, is read before its credential has
+// been checked: anybody can write one that looks right.
 const strangersBody = 1 << 20
 
 // gate lets the rest of a long body in once its key is known.
@@ -38,8 +38,8 @@ func (g *gate) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readBody reads a body to its end into memory that is used again. What is
-// announced costs nothing to announce: room is made for as much again as has come.
+// readBody reads a body to its end into memory that is used again. A Content-Length
+// is only a claim: the buffer never exceeds about twice what has arrived.
 func readBody(into *[]byte, from io.Reader, length int64) error {
 	body := (*into)[:0]
 	defer func() { *into = body }()
@@ -66,8 +66,8 @@ func errBody(err error) error {
 	return errInvalidRequest("", "The request body could not be read to its end.")
 }
 
-// roomFor is how much more room a body gets that is to bring rest, or less than
-// nothing if that is not known. 1 more: to see the end without growing.
+// roomFor is by how much the buffer grows. rest is how much is still to come by the
+// client's own word, negative if unknown. The extra byte is to see the end without growing.
 func roomFor(rest int64, have int) int {
 	room := max(have, bodySize)
 	if rest >= 0 && rest < int64(room) {

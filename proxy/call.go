@@ -120,7 +120,8 @@ func (c *call) readRequest() error {
 	return c.understand(*c.body)
 }
 
-// takeBody takes the body in; most of a long one only from who has a key.
+// takeBody reads the body. Past the first MiB it goes on only once the key has been
+// checked.
 func (c *call) takeBody() error {
 	body, length := http.MaxBytesReader(c.client.w, c.r.Body, c.proxy.policy.MaxBody), c.r.ContentLength
 	if length >= 0 && length <= strangersBody {
@@ -224,9 +225,9 @@ func clientAddr(r *http.Request) netip.Addr {
 	return addr.Addr().Unmap()
 }
 
-// forward tries the upstreams in turn until one answers. It moves on only
-// before the first byte of an answer, and not for a client that has left: what
-// is drained then is work that had begun. One hold serves all attempts.
+// forward tries the upstreams in turn until one answers. It tries the next upstream
+// only before the first byte, and never for a client that has left: work already
+// begun is drained, none is started. One hold serves all attempts.
 func (c *call) forward() error {
 	var failure error
 	for i, candidate := range c.candidates {

@@ -5,21 +5,22 @@ import (
 	"sync/atomic"
 )
 
-// A client is the other end of a call's connection. It may leave, or close its
-// side alone and wait for the answer; the two look alike, and only the writing
-// tells. To one that takes nothing, or nothing for too long, nothing more is written.
+// A client is the other end of a call's connection. It may leave, or only close its
+// side and wait for the answer; the two look alike until something is written. Once a
+// write has failed, or waited too long, nothing more is written.
 type client struct {
 	w       http.ResponseWriter
 	control http.ResponseController
 
 	headWaits bool        // the answer's head is written, and goes out with the first bytes of the body
-	deaf      bool        // it takes nothing any more
+	deaf      bool        // it no longer accepts data
 	left      atomic.Bool // it is gone, or has closed its side
 	delivered atomic.Bool // some of the answer was written to it
 	wrote     atomic.Bool // something went out to it since the last patrol
 }
 
-// put writes what goes out with that which follows. False: the client is deaf.
+// put writes p into the buffer; it goes out with the next flush. False: the client no
+// longer accepts data.
 func (to *client) put(p []byte) (ok bool) {
 	if len(p) == 0 || to.deaf {
 		return !to.deaf
@@ -31,7 +32,7 @@ func (to *client) put(p []byte) (ok bool) {
 	return !to.deaf
 }
 
-// write writes what goes out at once. False: the client is deaf.
+// write writes p and flushes. False: the client no longer accepts data.
 func (to *client) write(p []byte) (ok bool) {
 	if len(p) == 0 || !to.put(p) {
 		return !to.deaf
@@ -49,8 +50,8 @@ func (to *client) flushHead() {
 	}
 }
 
-// isGone asks the server, which tells either when it is asked or, as net/http's
-// does, by the request's context.
+// isGone asks the server: ours has a method for it, net/http's ends the request's
+// context.
 func (to *client) isGone(r *http.Request) bool {
 	if server, ok := to.w.(interface{ ClientGone() bool }); ok {
 		return server.ClientGone()

@@ -47,9 +47,8 @@ func (s *sharedTap) pass(dst, p []byte) (out []byte, done bool) {
 	return out, s.tap.Done()
 }
 
-// atEnd is what the end of the upstream's answer comes to: an error, if it
-// stopped in the middle of a document that has no other mark of its end, or of a
-// stream that has one.
+// atEnd returns io.ErrUnexpectedEOF if the answer stopped inside a JSON document, or
+// a stream without its API's end mark.
 func (s *sharedTap) atEnd() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

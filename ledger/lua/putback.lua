@@ -13,7 +13,7 @@
 --         set    field = value                    unset  field = value, if it is not there
 --         add    field + value, exactly           is     after all of that, field must be value
 --         roll   "<key>" "<today> <this month> <day> <month> <amount>": the key's spend of day and month; today and this month are
---                '-' where no day is turned by it
+--                '-' if the entry starts no new day or month
 --         join   a member of a set                remember "<time of death, ms> <value>" of a marker, if it would be alive
 --         due    member of a sorted set, score    given  the marker "a <seq> …" of the request, of which "<seq> <cash> <left>"
 -- Output: OK, seq     AWAY, 0, why     LATE, epoch     PAST, seq (the head is not just before)     DIFFERS, field, is, should be

@@ -112,7 +112,8 @@ local function book(marker, paid, given, back)
   else
     fields[#fields + 1], fields[#fields + 2] = 'j', ARGV[12] .. ' ' .. ARGV[13]
   end
-  if load_key(ARGV[10]) then -- the day is turned by who spends: a verb may not know the zone
+  -- Refunds and repricings never start a new day or month of the key's counters; only calls do (a verb may not know the zone).
+  if load_key(ARGV[10]) then
     if left_text == '-' then key_uncharges(cash, tonumber(ARGV[11]), ARGV[12], ARGV[13]) else key_refunds(cash, ARGV[12], ARGV[13]) end
   end
   local n = note('refund', fields)

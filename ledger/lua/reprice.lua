@@ -74,7 +74,7 @@ local function book()
   local drawn, from_recharge, from_bonus = parted(pairs_of(ARGV[11]))
   if not load_drawn(drawn) then return {'OTHER', str(seq), 'a pack that paid is not there'} end
   if beyond(add(account.recharge, from_recharge)) or beyond(add(account.bonus, from_bonus)) then return {'RANGE', str(seq)} end
-  load_key(ARGV[6]) -- the day is turned by who spends
+  load_key(ARGV[6]) -- no new day or month of its counters begins here, see refund.lua
   local fee, lines, now_drawn, now_recharge, now_bonus = tonumber(ARGV[19]), ARGV[21], drawn, nil, nil
   if ARGV[11] == '-' then
     fee, lines, now_drawn, now_recharge, now_bonus = by_now()
