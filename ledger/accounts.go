@@ -244,8 +244,8 @@ func errRefUsed(ref string) error {
 	return fmt.Errorf("%w: ref %q has been used for something else", ErrConflict, ref)
 }
 
-// checkText refuses what people wrote if it is too long, has control characters,
-// or is not UTF-8: in the archive, which is JSON, it would be another text.
+// checkText refuses a person's text if it is too long, has control characters, or is not
+// UTF-8: the archive, which is JSON, would change it.
 func checkText(what, text string) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("%w: %s: %q is not UTF-8", ErrInvalid, what, text)
@@ -256,8 +256,8 @@ func checkText(what, text string) error {
 	return nil
 }
 
-// checkRef refuses also a blank at an end, which nobody sees: with it, a payment
-// that was booked already would be another.
+// checkRef also refuses a blank at either end: nobody sees it, and it would make a payment
+// that is booked already a new one.
 func checkRef(ref string) error {
 	if strings.TrimSpace(ref) != ref {
 		return fmt.Errorf("%w: ref %q: want no blank at its ends", ErrInvalid, ref)

@@ -39,10 +39,10 @@ func (l *Ledger) Adjust(ctx context.Context, a Adjustment) (*Entry, error) {
 // setTries is how often a change is tried that others overtake.
 const setTries = 5
 
-// SetAccount changes an account's split or overdraft and returns it. What is
-// so already is no change and no entry. An overdraft below what the account
-// owes now is taken: nothing is admitted then until it is covered. ErrInvalid,
-// ErrNotFound, ErrConflict when others keep changing it, ErrUnavailable.
+// SetAccount changes an account's split or overdraft and returns it. Setting what it
+// already has writes no entry. An overdraft below what the account owes now is accepted:
+// then nothing is admitted until it is covered. ErrInvalid, ErrNotFound, ErrConflict when
+// others keep changing it, ErrUnavailable.
 func (l *Ledger) SetAccount(ctx context.Context, id string, c AccountChange) (*Account, error) {
 	if c.Split == nil && c.Overdraft == nil {
 		return nil, fmt.Errorf("%w: nothing is to change: give a split or an overdraft", ErrInvalid)

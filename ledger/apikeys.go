@@ -16,8 +16,8 @@ import (
 
 const (
 	maxPerMinute = 100_000_000_000 // times 60000 it is exact in Lua
-	// suffixTries: two keys of an account whose hashes begin alike are not to be
-	// expected; then another secret is made.
+	// suffixTries: if two keys of an account have hashes that begin alike, which is very
+	// unlikely, another secret is made.
 	suffixTries = 3
 )
 
@@ -254,10 +254,10 @@ func (l *Ledger) RevokeKey(ctx context.Context, account, id string) error {
 	return r.notFound("key " + id)
 }
 
-// Authenticate checks a credential, in one trip, and returns what is left to its
-// holder. A *Refusal is returned for what Reserve would refuse whatever the
-// request: unknown, revoked or expired key, suspended account, other network. Nor
-// is a Redis asked that is known to be away: ErrUnavailable.
+// Authenticate checks a credential, in one trip, and returns what is left to its holder.
+// It returns a *Refusal for what Reserve would refuse whatever the request: unknown,
+// revoked or expired key, suspended account, other network. A Redis that is known to be
+// away is not asked: ErrUnavailable.
 func (l *Ledger) Authenticate(ctx context.Context, c Credential, client netip.Addr) (*Standing, error) {
 	if !c.valid() {
 		return nil, &Refusal{Reason: KeyInvalid, Limit: "key"}

@@ -49,9 +49,8 @@ type ArchiveState struct {
 // at a shard whose entries are not those of the archive, and has one recovered
 // that is behind it.
 //
-// It needs the shards, the way to the archive, the recoverer, and Ledger.run for
-// the one script of its own. The rest of the process asks it what is archived,
-// and whether that is enough to go on.
+// It needs the shards, the vault, the recoverer, and Ledger.run for the one script of its
+// own. The rest of the process asks it what is archived, and whether it keeps up.
 type archiver struct {
 	*shards
 	vault     *vault
@@ -270,12 +269,11 @@ func wholeSteps(batch []archive.Entry) []archive.Entry {
 	return batch
 }
 
-// ArchiveWord archives what this process has booked for an operator (topups,
-// grants, refunds, keys, …), at once. A settlement that Redis loses is in its
-// proxy's log; an operator's word is nowhere else, so whoever reports it as done
-// has this done first. It does nothing for a ledger without an archive; one that
-// has an archive of which this process does not know the address cannot have it
-// done. ErrUnavailable.
+// ArchiveWord archives at once what this process has booked for an operator (topups,
+// grants, refunds, keys, …). A settlement that Redis loses is in its proxy's log; an
+// operator's instruction is nowhere else, so it is archived before it is reported as done.
+// Without an archive this does nothing. ErrUnavailable, also if the ledger has an archive
+// that this process has no address of.
 func (l *Ledger) ArchiveWord(ctx context.Context) error {
 	var failures []error
 	for shard := range l.archive.words {

@@ -10,9 +10,8 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// What can be said of arguments without asking Redis, for those who want to
-// tell a slip from a refusal before they open a ledger. All of it is checked
-// again where it is booked. ErrInvalid.
+// Checks of arguments that need no Redis, for callers that want to report a mistake before
+// they open a ledger. All of it is checked again when it is booked. ErrInvalid.
 
 // CheckAccountID refuses what cannot be the id of an account.
 func CheckAccountID(id string) error { return checkAccount(id) }

@@ -52,7 +52,7 @@ func (f *flow) change(n int64, less *big.Int) {
 	}
 }
 
-// say writes the flow down, without what is left.
+// say writes the flow as text, without what is left.
 func (f *flow) say(text func(*big.Int) string) string {
 	return fmt.Sprintf("granted %s, charged %s, expired %s, withdrawn %s", text(&f.granted), text(&f.charged), text(&f.expired), text(&f.withdrawn))
 }

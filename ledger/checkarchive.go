@@ -12,10 +12,10 @@ import (
 // checkPatience bounds a look at the archive: who asks is a person.
 const checkPatience = 3 * time.Second
 
-// CheckArchive looks whether the archive at an address can be used, and makes
-// nothing. l is the ledger whose it must be, nil where there is none to compare
-// with. ErrNotFound is returned where there is no archive yet, as is right
-// before the first proxy has run; any other error says what is wrong.
+// CheckArchive checks whether the archive at an address can be used, without making one. l
+// is the ledger that it must belong to, nil if there is none to compare with. ErrNotFound
+// means that there is no archive yet, which is right before the first proxy has run; any
+// other error says what is wrong.
 func CheckArchive(ctx context.Context, address string, l *Ledger) error {
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()

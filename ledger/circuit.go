@@ -41,25 +41,26 @@ type circuit struct {
 	convoy convoy
 }
 
-// refused is a refusal that every call would meet, and until when it is taken for granted.
+// refused is a refusal that every call would meet, and until when it is assumed to stand.
 type refused struct {
 	err   error
 	until time.Time
 }
 
-// refusedFor is how long a server or a shard that has refused is not asked for new
-// holds: each that it is asked for in vain stands in the settlement log, to be given back.
+// refusedFor is how long a server or a shard that has refused is not asked for new holds:
+// each attempt leaves a record in the settlement log, to be given back.
 const refusedFor = time.Second
 
-// circuits is what a process knows of its servers' reachability, from the calls
-// that it made: these tell it by learn, and ask it by away.
+// circuits is what a process knows of its servers' reachability: calls report to it by
+// learn, and ask it by away.
 type circuits struct {
 	list []circuit
-	// strange is what shards have said that are not, or not up to, what this process knows of them.
+	// strange is the answers of shards that are not what this process knows of them, or
+	// behind it.
 	strange []atomic.Pointer[refused]
 	// last is when a server was last found away or came back, in ns since 1970.
 	last atomic.Int64
-	// watched says that RunReplay probes: then no caller has to try his luck.
+	// watched says that RunReplay probes: then no caller has to try.
 	watched atomic.Bool
 	// suspected tells RunReplay; it has room for one.
 	suspected chan struct{}
@@ -79,8 +80,8 @@ func newCircuits(client redis.UniversalClient, shards int) *circuits {
 
 func (c *circuits) of(shard int) *circuit { return &c.list[shard%len(c.list)] }
 
-// away reports whether the shard's server is known to be away. Unwatched, one
-// caller in a while is told otherwise, and finds out.
+// away reports whether the shard's server is known to be away. Unwatched, it answers false
+// to one caller now and then, which then finds out.
 func (c *circuits) away(shard int) bool {
 	server := c.of(shard)
 	until := server.until.Load()
@@ -94,7 +95,7 @@ func (c *circuits) away(shard int) bool {
 	return !server.until.CompareAndSwap(until, now.Add(tryTimeout).UnixNano())
 }
 
-// stillAway is away for those who would not try their luck.
+// stillAway is away without that exception.
 func (c *circuits) stillAway(shard int) bool { return c.of(shard).until.Load() != 0 }
 
 // refusing is what the shard, or its server, has just refused a hold for; nil if it is to be asked.
@@ -107,7 +108,7 @@ func (c *circuits) refusing(shard int) error {
 	return nil
 }
 
-// learnRefusal takes in what the question for a hold came to.
+// learnRefusal notes the outcome of a request for a hold.
 func (c *circuits) learnRefusal(shard int, err error) {
 	var ofShard strangeError
 	switch {
@@ -118,7 +119,7 @@ func (c *circuits) learnRefusal(shard int, err error) {
 	}
 }
 
-// learn takes in what a call to a shard's server came to.
+// learn notes the outcome of a call to a shard's server.
 func (c *circuits) learn(shard int, err error) {
 	server := c.of(shard)
 	switch {
@@ -146,10 +147,12 @@ func (c *circuits) suspect() {
 	}
 }
 
-// noRight is what Redis 7.0 says of a command that a script may not give; later ones say NOPERM.
+// noRight is how Redis 7.0 refuses a command that the user may not run from a script;
+// later versions say NOPERM.
 const noRight = "The user executing the script can't run this command"
 
-// refusesWrites reports whether an error is a server's that can be asked, and takes no writes, of us at least.
+// refusesWrites reports whether an error is that of a server that answers and refuses
+// writes, at least ours.
 func refusesWrites(err error) bool {
 	if err == nil {
 		return false
@@ -160,8 +163,8 @@ func refusesWrites(err error) bool {
 	})
 }
 
-// unreachable reports whether an error means that the server cannot serve now.
-// Whoever gave up by himself has learned nothing about it.
+// unreachable reports whether an error means that the server cannot serve now. A caller
+// that gave up by itself has learned nothing about it.
 func unreachable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
@@ -177,9 +180,9 @@ func unreachable(err error) bool {
 	return !errors.Is(err, ErrUnavailable) // which is an answer that cannot be trusted, but an answer
 }
 
-// probe asks a shard's server for next to nothing, and then, by a script, for
-// an answer that can be trusted: that is where a server that has come up anew
-// is looked at and recovered, while callers are refused instead of waiting for it.
+// probe pings a shard's server and then runs a script on it: that is where a server that
+// has come up anew is verified and recovered, while callers are refused instead of waiting
+// for it.
 func (l *Ledger) probe(ctx context.Context, shard int) error {
 	short, cancel := context.WithTimeout(ctx, tryTimeout/2)
 	defer cancel()

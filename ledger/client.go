@@ -28,9 +28,9 @@ const (
 	// machine that is, above all when it is given the scripts.
 	embeddedTimeout = 30 * time.Second
 	poolSize        = 64
-	// clusterReload is how long a master that died may be asked in vain after
-	// another has taken its place: refused connections alone do not make the
-	// client ask who has the slots now, and its own default is a minute.
+	// clusterReload is how soon the client notices that another master has taken the place
+	// of one that died: refused connections alone do not make it reload the slots, and its
+	// own default is a minute.
 	clusterReload = time.Second
 )
 

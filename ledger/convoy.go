@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// convoyPatience is how long those who wait believe that the convoy before
-	// them is merely on its way: a connection that died must not stop them.
+	// convoyPatience is how long calls wait for the convoy before them: a dead connection
+	// must not stop them.
 	convoyPatience = 10 * time.Millisecond
 	// convoysAtOnce is how many of a server's convoys may be on their way then.
 	convoysAtOnce = 4
@@ -62,7 +62,7 @@ func (c *scriptCall) alone(ctx context.Context, client redis.UniversalClient) {
 	c.answered(command)
 }
 
-// answered takes over what came of a command.
+// answered takes the outcome of a command.
 func (c *scriptCall) answered(command *redis.Cmd) {
 	values, err := command.Slice()
 	c.reply, c.err = *replyOf(values), err
@@ -109,9 +109,9 @@ func (v *convoy) next(err error) {
 	leader.turn <- true
 }
 
-// turnBack answers those that wait for a server that has just been found away as
-// it is answered to who comes now. Convoy by convoy, each would have found out for
-// itself, and the last after as many timeouts as there were convoys. mu is held.
+// turnBack refuses the calls that wait for a server that has just been found away, as new
+// calls are refused. Otherwise each convoy would find out for itself, the last one after
+// as many timeouts as there were convoys. mu is held.
 func (v *convoy) turnBack() {
 	for _, c := range v.waiting {
 		c.err = errAway
@@ -133,7 +133,7 @@ func (v *convoy) lead(ctx context.Context, leader *scriptCall) {
 		return
 	}
 	all := append([]*scriptCall{leader}, others...)
-	// The convoy is nobody's own: its leader's leaving must not stop the others.
+	// The convoy is shared: it goes on when its leader leaves.
 	v.travel(brieflyIn(context.WithoutCancel(ctx), tryTimeout), all)
 	v.next(leader.err)
 	for _, c := range others {
@@ -179,8 +179,8 @@ func (v *convoy) pipeline(ctx context.Context, all []*scriptCall) {
 	}
 }
 
-// leave ends the waiting of a call whose time is over. One that was told to
-// lead in that moment passes it on.
+// leave ends the waiting of a call whose time is over. One that was made leader at that
+// moment passes the lead on.
 func (v *convoy) leave(ctx context.Context, c *scriptCall) error {
 	v.mu.Lock()
 	for i, other := range v.waiting {

@@ -12,8 +12,8 @@ import (
 	"github.com/tollgate/tollgate/ledger/archive"
 )
 
-// The journal is one, wherever its entries are: what Redis has let go of is
-// read from the archive, and the rest from Redis.
+// The journal is one, wherever its entries are: what Redis has trimmed is read from the
+// archive, and the rest from Redis.
 
 // eachEntry calls each for the entries of a shard from a seq on, up to another
 // (0: to the end). An error of each ends it and is returned. narrow may leave
@@ -195,8 +195,8 @@ func (l *Ledger) archivedAt(ctx context.Context, shard int, seq int64) (*Entry, 
 	return fromArchive(found)
 }
 
-// standingCharge keeps in entry, shown the entries of a request and perhaps
-// others, the request's charge that stands: one that was taken back does not.
+// standingCharge is shown entries, and keeps in entry the request's charge that stands:
+// one that was taken back does not.
 func standingCharge(account, request string, entry **archive.Entry) func(*archive.Entry) error {
 	return func(e *archive.Entry) error {
 		switch {
@@ -210,8 +210,8 @@ func standingCharge(account, request string, entry **archive.Entry) func(*archiv
 	}
 }
 
-// archivedCharge returns the charge of a request that stands by the archive, and
-// the digest of its content; nil when the archive, or there being none, knows of none.
+// archivedCharge returns the charge of a request that stands according to the archive, and
+// the digest of its content; nil if the archive has none, or there is no archive.
 func (l *Ledger) archivedCharge(ctx context.Context, account, request string) (charge *Entry, digest string, err error) {
 	if !l.vault.here() {
 		return nil, "", nil

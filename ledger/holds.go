@@ -140,10 +140,9 @@ func NewEndedHold(account, requestID string, entry *Entry) EndedHold {
 	return ended
 }
 
-// EndHold ends a hold whose time is over, whatever policy.on_abandoned says:
-// with charge, what its last checkpoint says was delivered is charged, and the
-// entry returned; all else is given back. Should the call settle late after
-// all, that puts it right. nil: nothing was charged.
+// EndHold ends a hold whose time is over, whatever policy.on_abandoned says. With charge,
+// what its last checkpoint says was delivered is charged, and the entry returned; the rest
+// is given back. A late settlement puts that right. nil: nothing was charged.
 //
 // ErrNotFound when there is no such hold, or it has ended; ErrConflict when its
 // time is not over, and its proxy may be at work; ErrInvalid; ErrUnavailable.
@@ -175,8 +174,8 @@ func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge 
 	return nil, r.unexpected()
 }
 
-// endedBefore is what a hold that the sweeper's script passed over has come to: the
-// entry, if it is what is asked for, or why it is not ended.
+// endedBefore is for a hold that the sweeper's script skipped: the entry by which it had
+// ended, if that is what was asked for, else the reason.
 func (l *Ledger) endedBefore(ctx context.Context, account, requestID string, charge bool) (*Entry, error) {
 	holds, err := l.OpenHolds(ctx, account)
 	if err != nil {

@@ -43,11 +43,11 @@ func encodeLines(c *meter.Charge, model, endpoint string) (string, error) {
 	return string(text), nil
 }
 
-// summary says what encoded lines come to if wallets pay all of it, or packs
-// do: nearly always one or the other, and the scripts need not read the lines
-// then (lua/lines.lua). It is "fee units cash totals packs": the list price; the
-// units, "token|call"; the lines as the entry has them if wallets pay; the
-// quantity of each unit; the lines if packs pay, "-" if these cannot pay all.
+// summary computes beforehand what encoded lines become if wallets pay all of it, or packs
+// do: nearly always it is one or the other, and the scripts then need not read the lines
+// (lua/lines.lua). It is "fee units cash totals packs": the list price; the units,
+// "token|call"; the lines as the entry has them if wallets pay; the quantity of each unit;
+// the lines if packs pay, "-" if packs cannot pay all.
 func summary(lines string) string {
 	if lines == "" {
 		return "0    "

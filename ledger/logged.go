@@ -55,9 +55,9 @@ func (l *Ledger) reserveLogged(r *Reservation, b *booking, ask func() (*reply, e
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrUnavailable):
-		// It may have been placed, or may be yet: replay gives it back, and a
-		// reserve that runs after that places none. That nobody could be reached
-		// says nothing: it may have been the second try.
+		// It may have been placed, or may still be: replay gives it back, and a reserve
+		// that runs after that places none. A failed connection proves nothing: it may
+		// have been the second try.
 		if _, endErr := l.log.end(recordRelease, b); endErr != nil {
 			return nil, errors.Join(err, endErr)
 		}
@@ -77,7 +77,7 @@ func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*
 		logErr = l.log.sync(at)
 	}
 	err := errAway
-	// A log that cannot be written leaves Redis to be asked, whatever is known of it.
+	// If the log cannot be written, Redis is asked even if it is known to be away.
 	if logErr != nil || !l.circuits.away(shard) {
 		var receipt *Receipt
 		receipt, err = l.book(ctx, s, b)
@@ -108,8 +108,8 @@ func (l *Ledger) ended(b *booking, shard int, receipt *Receipt) {
 	l.log.booked(b, shard, receipt.seq(), receipt.told)
 }
 
-// promise is the receipt of a charge that is in the log and not in the ledger:
-// what it comes to at list price. Who pays is decided when it is booked.
+// promise is the receipt of a charge that is in the log and not in the ledger, at list
+// price. Who pays is decided when it is booked.
 func (l *Ledger) promise(shard int, s *Settlement) *Receipt {
 	e, fee := stated(shard, s), s.Charge.Fee
 	e.Time, e.Fee = l.now().UTC(), &fee

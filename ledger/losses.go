@@ -19,8 +19,8 @@ const (
 	reconcilePatience = 30 * time.Second
 )
 
-// losses is how often Redis turned out to lack what it had acknowledged, as far
-// as a process has met it, and whether that is made good.
+// losses counts how often this process found Redis without what it had acknowledged, and
+// whether that has been replayed.
 type losses struct {
 	patience time.Duration // with the other proxies: reconcileTime, but in tests
 	// othersUntil is when the others have had their time, in ns since 1970; 0: nothing was lost.

@@ -86,8 +86,8 @@ func (g *Grant) complete() error {
 	return checkPatterns("models", g.Models)
 }
 
-// lastYear is the last that JSON can tell of: a later expiry could be booked,
-// and the account it is of never be shown again.
+// lastYear is the last that JSON times can have: with a later expiry on the books, the
+// account could never be shown again.
 const lastYear = 9999
 
 // checkExpiry refuses a time that cannot be shown in UTC. nil is never.

@@ -110,7 +110,7 @@ func (r *recoverer) readmit(ctx context.Context, shard int) error {
 	return r.eachMaster(ctx, r.openServer)
 }
 
-// notToBeCompared is why a process to which the ledger's archive is not named opens no server.
+// notToBeCompared is why a process without the archive's address opens no server.
 func (r *recoverer) notToBeCompared(ctx context.Context) error {
 	why := "Redis came up anew"
 	err := r.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error {

@@ -327,7 +327,7 @@ func lacking(seq int64) error {
 	return fmt.Errorf("%w: the archive lacks entry %d-0, which it must have had: put that back from a backup of the archive", errDisagree, seq)
 }
 
-// disagree makes a disagreement known to everybody, by the shard's meta.
+// disagree records a disagreement in the shard's meta, for all processes.
 func (r *recovery) disagree(ctx context.Context, shard int, err error) error {
 	err = fmt.Errorf("shard %d: %w", shard, err)
 	if errors.Is(err, errDisagree) {

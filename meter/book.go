@@ -83,8 +83,8 @@ func splitRows(rows []*priceRow) (models, tools []*priceRow) {
 	return models, tools
 }
 
-// checkJSON tells where a file that calls itself JSON is none: read as YAML it
-// would be told of in words that do not help.
+// checkJSON says where a file named .json is not JSON: the YAML parser's message would not
+// help.
 func checkJSON(f PriceFile) error {
 	if !strings.HasSuffix(f.Name, ".json") {
 		return nil
@@ -131,14 +131,14 @@ func (b *Book) Version() string { return b.version }
 // Currency is the currency of all amounts.
 func (b *Book) Currency() string { return b.currency }
 
-// Warnings tell of what loads but is hardly meant: a multiplier that can never
-// apply, a price for a single millisecond, a model of LiteLLM's that is left
-// out. A row that is never chosen is not among them: it would be of the same
-// rank as the one that goes before it, and two such rows do not load.
+// Warnings are about what loads but is probably a mistake: a multiplier that can never
+// apply, a price for a single millisecond, a model of LiteLLM's that is left out. A row
+// that is never chosen is not among them: it would have the same rank as another, and two
+// such rows do not load.
 func (b *Book) Warnings() []string { return slices.Clone(b.warnings) }
 
-// ForOthers tells of rows for an upstream that is not among those there are: they
-// are never chosen. It says it once for each name.
+// ForOthers warns of rows for upstreams that do not exist, once for each name: such rows
+// are never chosen.
 func (b *Book) ForOthers(upstreams []string) (warnings []string) {
 	known := slices.Clone(upstreams)
 	for _, r := range b.rows {
@@ -194,8 +194,8 @@ type ModelMultiplier struct {
 	By   string     `json:"by"`
 }
 
-// Rates lists what prices a model at a time, the first to be chosen first.
-// Rows that another one always goes before are left out.
+// Rates lists the rows that price a model at a time, in the order of preference. Rows that
+// another one always precedes are left out.
 func (b *Book) Rates(model string, at time.Time) []ModelPrice {
 	var shown []*priceRow
 	var prices []ModelPrice

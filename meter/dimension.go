@@ -181,8 +181,8 @@ type Usage struct {
 	// ToolCalls counts hosted-tool calls that are billed a call, by tool name
 	// and attributes (search engine). They are not in Quantities again.
 	ToolCalls []ToolUse
-	// inTokens is what units, such as images, of whose tokens nothing was said come to, for a price
-	// by the token; nil for anything else.
+	// inTokens estimates units whose tokens were not reported, such as images, in tokens,
+	// for a price by the token; else nil.
 	inTokens func() Quantities
 	unit     Dimension // of these units
 }

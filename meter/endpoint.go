@@ -70,8 +70,8 @@ type dialect struct {
 	describe func(*Tap, *Usage)
 	// calls counts what hosted tools were called for; nil: there are none.
 	calls func(*Tap, *Usage)
-	// tellsEnd says that its streams tell their end, and their usage from the beginning on: one
-	// that comes to no end was cut.
+	// tellsEnd says that its streams have an end mark, and report usage from their
+	// beginning on: one without the mark was cut.
 	tellsEnd bool
 	// endsInText says that the event which tells the end brings text, too: none goes out
 	// before it is whole.
@@ -267,17 +267,17 @@ func (r *Request) MayGoTo(model string) {
 	}
 }
 
-// MayIgnoreNewLimit raises the ceiling to what the request can cost at an upstream
-// that does not know max_completion_tokens: what that alone limits has no limit there.
+// MayIgnoreNewLimit raises the ceiling to what the request can cost at an upstream that
+// does not know max_completion_tokens: a request with that limit alone has none there.
 func (r *Request) MayIgnoreNewLimit() {
 	if r.newLimit {
 		r.MayExceedLimit()
 	}
 }
 
-// MayExceedLimit raises it to what the request can cost by a model that does not
-// keep to limits, such as one that thinks beyond them: the client's is taken for
-// none, but for what it is above the usual.
+// MayExceedLimit raises the ceiling to what the request can cost with a model that ignores
+// limits, such as one that thinks beyond them: the client's limit counts only where it is
+// above the default.
 func (r *Request) MayExceedLimit() {
 	r.OutputLimited = false
 	for _, d := range [...]Dimension{Output, OutputAudio} {
@@ -304,8 +304,8 @@ func (r *Request) GoesTo(model string) {
 	r.assume(model)
 }
 
-// decidesLooks tells the image models that choose size and quality where the
-// client does not. Their answers say what they chose.
+// decidesLooks reports the image models that choose size and quality if the client does
+// not. Their answers say what they chose.
 func decidesLooks(model string) bool {
 	return strings.HasPrefix(model, "gpt-image") || strings.HasPrefix(model, "chatgpt-image")
 }

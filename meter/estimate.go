@@ -158,8 +158,8 @@ func (r *Request) EstimateInput() int64 {
 	return n
 }
 
-// Unseen is what a call has used of which no answer was seen: its input, or the
-// images, the speech, the transcript that it asked for, and the search that comes with every answer.
+// Unseen is the usage of a call whose answer was not seen: its input, or the images,
+// speech or transcript that it asked for, and the search that comes with every answer.
 func (r *Request) Unseen() Usage {
 	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
 	if d := r.Endpoint.dialect; d.inTokens != nil {
@@ -190,10 +190,9 @@ func (r *Request) countInUnits(u *Usage) {
 	u.inTokens, u.unit = func() Quantities { return d.inTokens(r, used, answer) }, d.unit
 }
 
-// imagesInTokens estimates what images come to in tokens, and the request for them,
-// as far as the upstream did not count it. What the answer does not say of them,
-// the request does; where neither does, they are of high quality, which is what
-// upstreams choose.
+// imagesInTokens estimates images, and the request for them, in tokens, as far as the
+// upstream did not count them. Quality and size are the answer's, else the request's;
+// without either the quality is high, which is what upstreams choose.
 func (r *Request) imagesInTokens(used Quantities, answer Attributes) Quantities {
 	said := func(name string) string { return cmp.Or(answer[name], r.Attributes[name]) }
 	each := int64(highImageTokens)

@@ -51,8 +51,9 @@ func messagesEndpoints(common []parameter) []*Endpoint {
 // oneCall is the most that is used by what costs by the call alone.
 func oneCall(r *requestReader) { r.request.Ceiling[Call] = 1 }
 
-// messagesCeiling holds for the limit, thoughts included. With interleaved thinking their budget may be
-// above it. Without a limit, which the API wants, the upstream decides what that means.
+// messagesCeiling takes the limit as the most, thoughts included. With interleaved
+// thinking their budget may be above it. The API requires a limit; without one the
+// upstream decides.
 func messagesCeiling(r *requestReader) {
 	q := r.request
 	q.outputs, q.usualOutput, q.OutputLimited = 1, r.options.DefaultMaxOutput, r.maxTokens > 0
@@ -231,8 +232,8 @@ func (r *requestReader) skill() {
 	}
 }
 
-// contextParameter refuses the edits of a conversation whose tokens no usage tells: to summarize it
-// is a call of its own.
+// contextParameter refuses edits of a conversation whose tokens no usage reports:
+// summarizing it is a call of its own.
 func contextParameter() parameter {
 	return parameter{name: "context_management", value: func(r *requestReader) {
 		r.members("context_management.", member{"edits", func() { r.elements(r.contextEdit) }})
@@ -378,8 +379,8 @@ func messageQuantities(c *usageCounts) (d usageDraft) {
 	return d
 }
 
-// describeMessage notes what a message was served with, the searches that its usage tells, or else its
-// blocks do, and a container.
+// describeMessage notes what a message was served with, its searches (from its usage, else
+// from its blocks), and a container.
 func describeMessage(t *Tap, u *Usage) {
 	f := &t.facts
 	u.note("service_tier", &f.tier)

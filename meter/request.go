@@ -360,7 +360,7 @@ func (r *requestReader) read(p *parameter) {
 	}
 }
 
-// takeText hands a text over, if all readers will read it the same.
+// takeText hands a text over, if all parsers will read it the same.
 func (r *requestReader) takeText(p *parameter, text string) {
 	if !utf8.ValidString(text) {
 		r.fail(p.name, "Invalid value for '%s': it is not UTF-8.", p.name)

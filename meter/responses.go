@@ -108,7 +108,7 @@ func maxToolCallsParameter() parameter {
 	}}
 }
 
-// backgroundParameter refuses an answer whose usage only its polling would tell.
+// backgroundParameter refuses an answer whose usage would only be known by polling.
 func backgroundParameter() parameter {
 	return parameter{name: "background", boolean: func(r *requestReader, on bool) {
 		if on {
@@ -117,8 +117,8 @@ func backgroundParameter() parameter {
 	}}
 }
 
-// Stored is what is wrong with a request at an upstream that many share: it names
-// something that is kept there, and whose that is nobody knows. Nil: it does not.
+// Stored is the error for a request that names an object stored upstream, where many
+// accounts share a credential and the owner is not known. Nil: it names none.
 func (r *Request) Stored() *RequestError { return r.stored }
 
 // wholeInput says what to do without state.

@@ -29,7 +29,7 @@ const (
 	factText
 	factThought
 	factThoughtAgain
-	// factTextAgain is text that was told before, in pieces.
+	// factTextAgain is text that was sent before, in pieces.
 	factTextAgain
 	// factFinish is null until the answer, or one choice of it, is complete.
 	factFinish

@@ -7,9 +7,9 @@ import (
 	"math/bits"
 )
 
-// How long a recording plays is what a transcription costs where its upstream does
-// not say. It is counted where the samples can be: of WAV, unless it is packed, and MP3.
-// Others tell it in their heads, which whoever made the file could have written otherwise.
+// A transcription is billed by how long the recording plays if its upstream does not say.
+// It is counted where samples can be counted: WAV, unless it is packed, and MP3. Other
+// formats state it in their headers, which whoever made the file could have forged.
 
 // A soundReader returns how many samples a recording of its format has, and how many
 // of them a second; 0 of any other.

@@ -23,7 +23,7 @@ func speechTextParameter() parameter {
 	}}
 }
 
-// speechFormatParameter refuses speech in events: what is told there of its tokens is not read.
+// speechFormatParameter refuses speech in events: the token counts in these are not read.
 func speechFormatParameter() parameter {
 	return parameter{name: "stream_format", text: func(r *requestReader, format string) {
 		if format != "audio" {

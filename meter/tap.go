@@ -221,10 +221,9 @@ func (t *Tap) Done() bool { return t.frames.done }
 // a stream is kept open while its upstream is busy are nothing of it.
 func (t *Tap) Began() bool { return t.frames.payload > 0 || !t.stream && t.size > 0 }
 
-// Cut reports, at the end of an answer that is no stream and says that it is
-// JSON, that a document has begun in it and has not come to its end; of a stream, that
-// it lacks the end that its kind has, and has not failed. What the connection tells is
-// not enough: of some answers its end is the end.
+// Cut reports, at the end of an answer, that it is incomplete: a JSON document that has
+// begun and not ended, or a stream without the end mark that its API has, unless it
+// failed. The connection does not show this: some answers end when it closes.
 func (t *Tap) Cut() bool {
 	return t.lacksEnd() && !t.facts.failed || t.json && t.facts.documentOpen && !t.facts.noise && !t.facts.failed
 }

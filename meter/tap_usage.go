@@ -59,13 +59,13 @@ func (t *Tap) UsageAtEnd() Usage {
 	return t.Usage()
 }
 
-// lacksEnd reports a stream that would have told that it is at its end, and has not.
+// lacksEnd reports whether a stream lacks the end mark that its API has.
 func (t *Tap) lacksEnd() bool {
 	return t.stream && t.request.Endpoint.dialect.tellsEnd && !t.frames.done && (t.array.opened || !t.facts.finished)
 }
 
-// Reported reports whether the upstream has said what it used: of an error that
-// is what tells one that costs from one that does not.
+// Reported reports whether the upstream reported usage: an error with usage costs, one
+// without does not.
 func (t *Tap) Reported() bool {
 	draft := t.request.Endpoint.dialect.quantities(&t.facts.usage.merged)
 	return !draft.IsZero()

@@ -8,9 +8,9 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// affordableOutput is the most output tokens a choice with which the refused
-// request would fit into what is free now; nil where the endpoint has none, or the
-// model keeps to no limit.
+// affordableOutput is the largest output limit, in tokens a choice, with which the refused
+// request would fit into what is free now; nil if the endpoint has no such limit, or the
+// model is known to ignore it.
 func (c *call) affordableOutput(r *ledger.Refusal) *int64 {
 	if c.request == nil || c.request.Ceiling[meter.Output] == 0 || !c.request.CanLimitOutput() || c.mayExceedLimit() {
 		return nil
@@ -56,9 +56,9 @@ func cashBesidePacks(quote *meter.Charge, tokens, packFree int64) (cash meter.Na
 	return cash
 }
 
-// cashForRest is what is due for that much of a line. Its amount is not always
-// quantity × rate: what its tier leaves out packs cover first, and what is there
-// for roundings they cover last.
+// cashForRest is what is due in cash for that much of a line. Its amount is not always
+// quantity × rate: packs first cover what its tier leaves out, and last what was added for
+// rounding.
 func cashForRest(line *meter.Line, rest int64) meter.Nano {
 	if rest == 0 {
 		return 0

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// attempt sends the request to one upstream. Streams are asked for their
-// usage; an upstream that refuses the question is asked without it, and not
-// again if that was the reason.
+// attempt sends the request to one upstream. Streams are asked for their usage; if the
+// upstream refuses that parameter, the request is sent once more without it, and so are
+// later ones if that was the reason.
 func (c *call) attempt(u candidate) (*http.Response, error) {
 	ask := c.request.CanAskUsage() && !u.refusesStreamOptions.Load()
 	response, err := c.send(u, ask)
@@ -33,8 +33,8 @@ func (c *call) attempt(u candidate) (*http.Response, error) {
 	return response, err
 }
 
-// refusesRequest reports the statuses that say that a parameter is not known:
-// OpenAI's family answers 400, those that check by a schema 422.
+// refusesRequest reports the statuses for an unknown parameter: 400 in OpenAI's family,
+// 422 from upstreams that validate by a schema.
 func refusesRequest(status int) bool {
 	return status == http.StatusBadRequest || status == http.StatusUnprocessableEntity
 }
@@ -122,9 +122,8 @@ func movesOn(status int) bool {
 // discardTime is how long the rest of an answer that is not wanted may take to come.
 const discardTime = 50 * time.Millisecond
 
-// discard empties an answer that is not wanted, so that its connection can be
-// used again. One that is not all there soon is not waited for: there are other
-// upstreams to be asked.
+// discard reads an unwanted answer to its end, so that its connection can be used again.
+// It does not wait long: there are other upstreams to try.
 func discard(response *http.Response) {
 	if body, ok := response.Body.(*upstreamBody); ok && body.readBy(time.Now().Add(discardTime)) {
 		_, _ = io.CopyN(io.Discard, body, 64<<10)
@@ -132,9 +131,9 @@ func discard(response *http.Response) {
 	_ = response.Body.Close()
 }
 
-// decode undoes a compression that nobody asked for: usage must be readable,
-// and the client may not be able to undo it. What cannot be undone of an
-// upstream's own error passes as it is.
+// decode undoes a compression that nobody asked for: usage must be readable, and the
+// client may not understand it. An upstream's own error that cannot be decoded passes as
+// it is.
 func decode(response *http.Response) error {
 	switch encoding := contentEncoding(response.Header); encoding {
 	case "":
@@ -153,7 +152,7 @@ func unzip(response *http.Response) error {
 	var plain io.Reader
 	plain, err := gzip.NewReader(response.Body)
 	switch {
-	case errors.Is(err, io.EOF): // not even a head: of nothing, that makes nothing
+	case errors.Is(err, io.EOF): // not even a head: there is nothing to decode
 		plain = http.NoBody
 	case err != nil:
 		return errors.Join(errUpstreamAway("its answer cannot be decompressed"), response.Body.Close())
@@ -195,8 +194,8 @@ func reason(err error) string {
 	return "the connection failed"
 }
 
-// fault is a transport's error for the log. Where an answer is not HTTP, its
-// parser quotes it, and that is not told.
+// fault is a transport's error for the log. If an answer was not HTTP, the parser quotes
+// it: that part is left out.
 func fault(err error) string {
 	var network *net.OpError
 	var system *os.SyscallError // a reset, as the wait for the answer tells it

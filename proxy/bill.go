@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	// billsAtOnce is how many bills are added up at the same time: each reads its
-	// account's month from the journal, and whoever asks for one after the other
-	// must not slow down the calls.
+	// billsAtOnce is how many bills are added up at the same time: each reads a month of
+	// the journal, and a client that asks for many must not slow down the calls.
 	billsAtOnce = 2
 	// billPatience bounds the reading of a month, which may have millions of calls.
 	billPatience = 30 * time.Second

@@ -58,7 +58,7 @@ func readBody(into *[]byte, from io.Reader, length int64) error {
 	}
 }
 
-// errBody is what a body's failure comes to for its client.
+// errBody is the client's error for a body that could not be read.
 func errBody(err error) error {
 	if big := (*http.MaxBytesError)(nil); errors.As(err, &big) {
 		return err
@@ -76,8 +76,8 @@ func roomFor(rest int64, have int) int {
 	return room + 1
 }
 
-// giveBack gives the memory of the tap and of the body back. The heartbeat may
-// be reading in both: while it is, the tap cannot be taken out.
+// giveBack returns the memory of the tap and of the body to their pools. The heartbeat may
+// be reading either: the tap cannot be taken out meanwhile.
 func (c *call) giveBack() {
 	if tap := c.tap.set(nil); tap != nil {
 		c.proxy.taps.Put(tap)

@@ -262,8 +262,8 @@ func (c *call) forward() error {
 	return failure
 }
 
-// unread is why an answer could not be read: it may have been cut meanwhile. An
-// upstream's own error costs nothing, though its client has left.
+// unread says why an answer could not be read: it may have been cut meanwhile. An
+// upstream's own error costs nothing, even if its client has left.
 func (c *call) unread(err error) error {
 	cause, failed := c.cut.cause(), c.answer.StatusCode >= http.StatusMultipleChoices
 	switch {
@@ -275,8 +275,8 @@ func (c *call) unread(err error) error {
 	return err
 }
 
-// giveUp ends a call that got no answer. Nothing is charged, unless it was the
-// client who left while the upstream was at work: that is charged as estimated.
+// giveUp ends a call that got no answer. Nothing is charged, unless the client left while
+// the upstream was working: then what it must have used is charged, estimated.
 func (c *call) giveUp(err error) {
 	var ours *apiError
 	switch {
@@ -409,10 +409,9 @@ func (c *call) breakOff(err error) {
 	panic(http.ErrAbortHandler) // the client must not take the part for the whole
 }
 
-// withhold ends a call whose charge could not be booked: the client does not
-// get the end of an answer that nobody has on the books. Nor is it told what that
-// costs: a log that could not promise the charge, or a Redis that did not answer,
-// may have it all the same.
+// withhold ends a call whose charge could not be booked: the client does not get the end
+// of an answer that is not on the books. Nor does it get a cost: the log that could not
+// promise the charge, or the Redis that did not answer, may have it all the same.
 func (c *call) withhold() {
 	if c.streaming {
 		panic(http.ErrAbortHandler)
@@ -474,8 +473,8 @@ func (c *call) refuse(e *apiError) {
 	e.write(c.client.w, c.id, c.endpoint.API)
 }
 
-// hideFromStrangers answers a bad request only to those who have a key: others
-// learn nothing of models and prices.
+// hideFromStrangers answers a bad request only if the key is valid: others learn nothing
+// about models and prices.
 func (c *call) hideFromStrangers(err error) *apiError {
 	e := c.asAPIError(err)
 	if e.code == codeInvalidKey || e.status == http.StatusServiceUnavailable {
@@ -504,8 +503,8 @@ func (c *call) end() {
 	c.giveBack()
 }
 
-// resolve sees to it that the hold is settled or released, and takes the call
-// out of flight whatever comes of that. Only a panic comes here with the hold unresolved.
+// resolve makes sure that the hold is settled or released, and takes the call out of
+// flight even if that fails. Only after a panic is the hold still unresolved here.
 func (c *call) resolve() {
 	defer c.land()
 	switch {
@@ -527,7 +526,8 @@ func (c *call) writeReceipt(h http.Header) {
 	writeReceipt(h, c.currency(), c.receipt, c.feeIsCertain())
 }
 
-// costMembers are what the body tells of the cost; nil, unless it was asked for.
+// costMembers are the cost as members of the usage object; nil, unless they were asked
+// for.
 func (c *call) costMembers() []byte {
 	if !c.costInBody {
 		return nil

@@ -5,10 +5,9 @@ import (
 	"slices"
 )
 
-// crossOrigin tells a browser what the script of another site's page may do
-// here, if the policy lets that site in. It reports whether the request is a
-// preflight, which only asks for that; whoever is not let in gets the answer to
-// an OPTIONS, which browsers take for a no.
+// crossOrigin sets the CORS headers for a page whose origin the policy allows, and reports
+// whether the request is such a page's preflight. Any other preflight gets the answer to
+// an OPTIONS, 405, which browsers take as a refusal.
 func (p *Proxy) crossOrigin(h http.Header, r *http.Request) (preflight bool) {
 	allowed := p.policy.CORSOrigins
 	origin := r.Header.Get("Origin")
@@ -19,7 +18,8 @@ func (p *Proxy) crossOrigin(h http.Header, r *http.Request) (preflight bool) {
 	if !slices.Contains(allowed, origin) && !slices.Contains(allowed, "*") {
 		return false
 	}
-	// Credentials in the browser's sense, cookies, are not let in, and so it may be any page's script that has a key.
+	// Cookies, the browser's credentials, are never allowed, so "*" is safe: a page's
+	// script needs a key of its own.
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Expose-Headers", "*")
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {

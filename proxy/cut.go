@@ -2,9 +2,9 @@ package proxy
 
 import "sync"
 
-// cut ends the upstream's work for a call, once and with a cause. It is what a
-// context with a cause would be for the one thing at a time that there is to
-// interrupt, without a context's price: nothing is made anew for a call.
+// cut ends the upstream's work for a call, once and with a cause. It does what a context
+// with a cause would do for one piece of work at a time, without allocating anything for
+// each call.
 type cut struct {
 	mu   sync.Mutex
 	err  error       // why it was cut
@@ -34,8 +34,8 @@ func (c *cut) now(cause error) {
 	}
 }
 
-// expire ends work that takes too long. It cuts, unless the work is a connection
-// that does not come about: that ends alone, and the call may go elsewhere.
+// expire ends work that takes too long. It cuts the call, unless the work is a connection
+// that is still being made: only that ends, and the call may go to another upstream.
 func (c *cut) expire(cause error) {
 	if !c.giveUpDialing() {
 		c.now(cause)

@@ -68,8 +68,8 @@ func (c *call) flow(kept []byte) ([]byte, error) {
 	}
 }
 
-// readOn reads on in an answer until so much of it is in memory, or less. A client
-// that takes its time between two reads is not the upstream's silence.
+// readOn reads one more piece of an answer, up to most bytes in memory. The time that a
+// slow client takes between two reads does not count as the upstream's silence.
 func (c *call) readOn(kept []byte, most int) ([]byte, error) {
 	c.restartSilence(c.upstream.Timeout)
 	defer c.silence.stop()
@@ -78,8 +78,8 @@ func (c *call) readOn(kept []byte, most int) ([]byte, error) {
 	return kept[:len(kept)+n], err
 }
 
-// growth is how much more memory an answer gets: for what its head says is to
-// come, if it says so and is kept, else as much as it has, up to the bound.
+// growth is how much more memory an answer gets: as much as its head announces, if it is
+// kept; else as much again as it has, up to the bound.
 func (c *call) growth(have int) int {
 	most := c.proxy.policy.MaxKept
 	if length := c.answer.ContentLength; length <= int64(most) && int64(have) < length {
@@ -96,7 +96,7 @@ func (c *call) pump() error {
 		c.client.flushHead() // all that came with it is withheld
 		switch {
 		case err == nil:
-		case c.done: // how the connection ends after that is no matter of the answer's
+		case c.done: // how the connection ends after that does not matter
 			return nil
 		case errors.Is(err, io.EOF):
 			return c.tap.atEnd()
@@ -145,7 +145,7 @@ func (c *call) sendHead() {
 	writeHold(h, c.hold)
 	c.streaming = true
 	c.client.w.WriteHeader(c.answer.StatusCode)
-	c.answer.Header = nil // it is not to live as long as its stream
+	c.answer.Header = nil // it need not live as long as its stream
 	c.client.headWaits = true
 	if !isHere(c.answer.Body) {
 		c.client.flushHead()

@@ -108,8 +108,8 @@ func (e *apiError) anthropicBody(requestID string) []byte {
 	return append(body, '\n')
 }
 
-// anthropicType is what Anthropic calls an error of this status, but for a lack of quota,
-// which it knows apart from too many requests.
+// anthropicType is what Anthropic calls an error of this status. Lack of quota has a type
+// of its own there, apart from too many requests.
 func (e *apiError) anthropicType() string {
 	if e.kind == kindQuota {
 		return "billing_error"

@@ -92,7 +92,8 @@ const (
 	codeModelNotFound = "model_not_found"
 )
 
-// errInvalidKey begins as OpenAI's does: LiteLLM tells by the words that it is about the key.
+// errInvalidKey begins as OpenAI's does: LiteLLM recognizes an error about the key by
+// these words.
 func errInvalidKey(why string) *apiError {
 	return &apiError{
 		status: http.StatusUnauthorized, code: codeInvalidKey, kind: kindInvalidRequest, final: true,

@@ -56,20 +56,19 @@ func (p *private) has(name string) bool {
 }
 
 var (
-	// fromClient is what a client's request says to us alone: its credential, its
-	// address and where it was on the way, as it or what stands before us wrote it;
-	// its organisation at a provider where we have our own. An Idempotency-Key is
-	// one among all who use our credential: two clients with the same could get
-	// each other's answer. Google's own make answers without their usage, of another
-	// project, or of another method.
+	// fromClient are headers of a client's request that do not go upstream: its
+	// credential; its address and route, as it or a proxy in front of us wrote them; its
+	// organisation at a provider where we have our own. All clients share our credential,
+	// so two with the same Idempotency-Key could get each other's answer. Some of Google's
+	// headers leave the usage out of answers, or choose another project or method.
 	fromClient = privately([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-", "X-Goog-"},
 		"Authorization", "X-Api-Key", "Api-Key", "Cookie", "X-Http-Method-Override", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
 		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id", "Idempotency-Key")
-	// fromUpstream is what an upstream's answer says to us alone: cookies,
-	// redirections and protocol offers would lead clients past the meter, with the
-	// key that they have of us; which web pages may read is ours to say; the organisation is ours.
+	// fromUpstream are headers of an upstream's answer that do not go to the client:
+	// cookies, redirections and protocol offers would lead it past the meter with its key;
+	// CORS is our policy; the organisation is ours.
 	fromUpstream = privately([]string{"Access-Control-"}, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project",
 		"Anthropic-Organization-Id")
 )
@@ -200,8 +199,8 @@ func writeReceipt(h http.Header, currency string, r *ledger.Receipt, certain boo
 	w.standing(&r.Standing)
 }
 
-// pending tells of a charge that is in the settlement log and not yet in the
-// ledger. Who pays is not known; the fee is, if no pack can cover a part of it.
+// pending is for a charge that is in the settlement log and not yet in the ledger. Who
+// will pay is not known yet; the fee is, if no pack can cover a part of it.
 func (w *headerWriter) pending(r *ledger.Receipt, certain bool) {
 	w.set("X-Tollgate-Pending", "true")
 	if certain {
@@ -274,7 +273,8 @@ func (w *headerWriter) rateLimit(names *rateNames, state *ledger.RateState) {
 	w.set(names.reset, state.Reset.Round(time.Millisecond).String())
 }
 
-// costMembers are put into the answer's usage object, for who asks for it.
+// costMembers are put into the answer's usage object if the key or the request asks for
+// it.
 func costMembers(currency string, r *ledger.Receipt, certain bool) []byte {
 	if r.Pending {
 		return pendingCostMembers(currency, r, certain)

@@ -13,9 +13,9 @@ const (
 	sweepEvery = 10 * time.Second
 )
 
-// idlePool has the connections that wait for their next request. Nobody reads
-// them meanwhile, so an upstream's closing is noticed by who takes one, or by
-// the next sweep.
+// idlePool has the connections that wait for their next request. Nobody reads from them
+// meanwhile, so a close by the upstream is noticed when one is taken, or by the next
+// sweep.
 type idlePool struct {
 	mu    sync.Mutex
 	hosts map[string][]*upstreamConn // by scheme and host, the last used last

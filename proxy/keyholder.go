@@ -40,11 +40,11 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 			page = document{"application/json", func(w io.Writer) error { return json.NewEncoder(w).Encode(answer) }}
 		}
 		w.Header().Set("Content-Type", page.contentType)
-		_ = page.write(w) // it has all it tells: only the client can fail
+		_ = page.write(w) // the answer is complete: only the client can fail
 	}
 }
 
-// askHolder asks a route, once it is known who asks, and writes what is left to them.
+// askHolder authenticates the key, writes what is left to it into h, and calls the route.
 func (c *call) askHolder(h http.Header, route holderRoute, api meter.API) (any, error) {
 	var known bool
 	if c.credential, known = credential(c.r, api); !known {

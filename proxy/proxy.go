@@ -231,8 +231,8 @@ func (p *Proxy) Abort() {
 	p.eachCall(func(c *call) { c.cut.now(errShutdown) })
 }
 
-// eachCall runs visit for every call in flight. What goes wrong with one of them
-// is logged, and is no matter of the others.
+// eachCall runs visit for every call in flight. A panic in one of them is logged, and does
+// not affect the others.
 func (p *Proxy) eachCall(visit func(*call)) {
 	p.inFlight.each(func(c *call) {
 		defer func() {

@@ -125,8 +125,8 @@ func (c *call) endpointOf(body []byte) *meter.Endpoint {
 	return meter.FindEndpoint(path)
 }
 
-// onlyPriced tells a model that is priced for one of two endpoints and not for the
-// other, where the body alone may be for either.
+// onlyPriced reports whether the model is priced for path and not for other: the body
+// alone would fit either.
 func (c *call) onlyPriced(model, path, other string) bool {
 	priced := func(path string) bool {
 		return c.routing.book.Priced(model, meter.FindEndpoint(path).Class, c.at)

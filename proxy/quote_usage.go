@@ -59,8 +59,8 @@ func (c *call) chargeGiven(used *meter.Quantities) (most meter.Charge, err error
 	return most, nil
 }
 
-// findPriced finds the endpoint that prices the model, if none was named: one that
-// the key may use before others. What no upstream serves has no price to tell.
+// findPriced finds an endpoint that prices the model, if none was named, preferring one
+// that the key may use. A model that no upstream serves has no price.
 func (c *call) findPriced(allowed []string) error {
 	prices := func(e *meter.Endpoint) bool { return c.routing.book.Priced(c.model(), e.Class, c.at) }
 	priced := slices.DeleteFunc(c.routing.endpointsOf(c.model()), func(e *meter.Endpoint) bool { return !prices(e) })

@@ -15,8 +15,8 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// report tells how the call ended: metrics, one log line, and who else wants to
-// know. All of it is drawn from the receipt or from the refusal.
+// report publishes how the call ended: metrics, one log line, and the observers. All of it
+// is drawn from the receipt or from the refusal.
 func (c *call) report() {
 	took := time.Since(c.at)
 	p := c.proxy
@@ -69,8 +69,8 @@ func (e *apiError) level() zapcore.Level {
 	return zapcore.InfoLevel
 }
 
-// blame notes for the log what an upstream did wrong. Who cuts a call otherwise
-// than for the upstream's silence is not the upstream.
+// blame notes for the log what an upstream did wrong. A call that was cut, other than for
+// the upstream's silence, is not its fault.
 func (c *call) blame(err error) {
 	switch cause := c.cut.cause(); {
 	case cause == nil:

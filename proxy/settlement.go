@@ -34,9 +34,9 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 	return s
 }
 
-// learnExcess notices a model that writes more than its clients allow it: either the
-// upstream passes over their limit, or it does not bound what the model thinks. From
-// now on calls to it are held for as if they had no limit.
+// learnExcess notices a model that writes more than its clients allow: the upstream
+// ignores their limit, or does not apply it to thoughts. From now on its calls are held
+// for as if they had no limit.
 func (c *call) learnExcess(usage *meter.Usage) {
 	if c.request.ExceedsLimit(usage) && c.routing.learnExcess(c.upstream.upstream, c.request.Model) {
 		c.proxy.log.Warn("an answer was longer than its client's limit: calls to this model are now held for as if they had none"+
@@ -45,7 +45,7 @@ func (c *call) learnExcess(usage *meter.Usage) {
 	}
 }
 
-// partialUsage is what was used of an answer that came to no end.
+// partialUsage is the usage of an answer that broke off.
 func (c *call) partialUsage() meter.Usage {
 	usage := c.tap.usageOfPart()
 	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
@@ -80,6 +80,6 @@ func (c *call) checkpoint() (ledger.Checkpoint, bool) {
 	return ledger.Checkpoint{Settlement: c.settlement(usage)}, true
 }
 
-// feeIsCertain reports whether the list price is what a charge will come to,
-// whenever it is booked: a call that no pack fits is paid in cash.
+// feeIsCertain reports whether the fee is the list price whenever the charge is booked: a
+// call that no pack fits is paid in cash.
 func (c *call) feeIsCertain() bool { return !c.hold.Standing.HasPacks }

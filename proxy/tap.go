@@ -65,35 +65,35 @@ func (s *sharedTap) task() (id string, state meter.TaskState) {
 	return s.tap.Task()
 }
 
-// usage is what was used, as far as the answer has told.
+// usage is the usage as far as the answer has reported it.
 func (s *sharedTap) usage() meter.Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tap.Usage()
 }
 
-// usageAtEnd is what a stream used that came to its end.
+// usageAtEnd is the usage of a stream that came to its end.
 func (s *sharedTap) usageAtEnd() meter.Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tap.UsageAtEnd()
 }
 
-// usageOfPart is what was used of an answer that came to no end.
+// usageOfPart is the usage of an answer that broke off.
 func (s *sharedTap) usageOfPart() meter.Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tap.UsageOfPart()
 }
 
-// began tells whether anything of the answer has come.
+// began reports whether anything of the answer has come.
 func (s *sharedTap) began() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tap.Began()
 }
 
-// failed tells an answer that is an error and nothing else, as far as it has come.
+// failed reports whether the answer so far is an error and nothing else.
 func (s *sharedTap) failed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -346,8 +346,8 @@ func (b *upstreamBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// await returns when some of what follows in an answer has come, or nothing
-// will. It is for who has nothing to read into yet, and may return early.
+// await returns when more of the answer has come, or none will. It is for callers that
+// have no buffer yet, and may return early.
 func await(body io.Reader) {
 	if b, ok := body.(*upstreamBody); ok && !b.over && b.response.ContentLength != 0 {
 		_ = b.conn.reader.Await() // an error comes again

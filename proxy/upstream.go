@@ -29,8 +29,8 @@ type Upstream struct {
 	// Timeout bounds the silence of the upstream: before its head, and between
 	// two reads of its answer. Default 10 minutes.
 	Timeout time.Duration
-	// IgnoresNewLimit says that it has max_tokens, and passes over max_completion_tokens,
-	// as those of kind bigmodel all do.
+	// IgnoresNewLimit says that it obeys max_tokens and ignores max_completion_tokens, as
+	// those of kind bigmodel all do.
 	IgnoresNewLimit bool
 	// SharedObjects says that what is kept there (responses, conversations, files) may be
 	// named by every account, whoever made it.
@@ -195,8 +195,8 @@ func (r *routing) serves(model string, api meter.API) bool {
 	})
 }
 
-// candidatesFor are the candidates that serve a request. One that names something
-// that is kept upstream goes only to those where that may be anybody's.
+// candidatesFor are the candidates for a request. One that names an object stored upstream
+// goes only to those with SharedObjects.
 func (r *routing) candidatesFor(request *meter.Request) []candidate {
 	candidates := r.candidates(request.Model, request.Endpoint.API)
 	if request.Stored() == nil {
