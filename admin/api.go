@@ -146,8 +146,9 @@ func (a *api) answer(w http.ResponseWriter, c *call, o operation) (err error) {
 	return nil
 }
 
-// archive has what was booked archived before it is told: it is in no settlement log, and a Redis that lost its last moments
-// would have forgotten it. It is booked, though, so its failing is a header and no error.
+// archive archives what was booked before the answer goes out: it is in no settlement log,
+// and a Redis that loses its last moments would forget it. It is booked all the same, so a
+// failure is a header and no error.
 func (a *api) archive(ctx context.Context, w http.ResponseWriter) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveTimeout)
 	defer cancel()
@@ -181,7 +182,8 @@ func (a *api) refuse(w http.ResponseWriter, err error) {
 	writeError(w, status, code, err.Error())
 }
 
-// shown is the answer to what has been done. The error of showing it, alone, would be taken for that of doing it.
+// shown is the answer to what has been done. It marks an error of reading it back, which
+// would otherwise be taken for a failed booking.
 func shown(value any, err error) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be shown: %w: %w", err, ledger.ErrUncertain)

@@ -71,8 +71,9 @@ func invalid(format string, args ...any) error {
 
 var errTooLarge = fmt.Errorf("the body is larger than %d bytes", maxBody)
 
-// read takes the body, a JSON object, into what into points at. No body is an empty one. What it does not know, or is told
-// twice, it refuses: who misspells a limit must not get a key without it.
+// read decodes the body, a JSON object, into what into points at. No body is an empty
+// object. Unknown and repeated names are refused: a misspelt limit must not make a key
+// without it.
 func (c *call) read(into any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxBody))
 	var tooLarge *http.MaxBytesError
@@ -113,7 +114,7 @@ func strictly(text []byte, into any) error {
 	return nil
 }
 
-// plain says what is wrong with JSON in the words of who wrote it.
+// plain says what is wrong with JSON in terms of JSON, not of Go.
 func plain(err error) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
@@ -156,8 +157,8 @@ func kindOf(t reflect.Type) string {
 // was meant a topup is booked at each repeat, without the expires_at a key never ends.
 func mayBeEmpty(name string) bool { return name == "name" || name == "reason" }
 
-// slipIn is what is wrong with an object, or one within it, and Go's decoder passes over: it takes names in any case, and of
-// those that are given twice the last.
+// slipIn finds what Go's decoder ignores in an object, or in one within it: names in
+// another case, and names given twice.
 func slipIn(value gjson.Result) (slip string) {
 	var names []string
 	value.ForEach(func(key, member gjson.Result) bool {

@@ -84,9 +84,10 @@ func (a *api) revokeKey(c *call) (any, error) {
 	return shown(a.ledger.FindKey(c.Context(), id))
 }
 
-// seeds are what keys are made of that must be the same when they are asked for again: no secret is kept that could be told
-// once more, so it is made once more, of the Idempotency-Key and the admin token. Who has only the former can make no key, and
-// who holds a key and knows the former would have to try tokens at seedRounds each.
+// seeds derive the secrets of keys that must come out the same when they are asked for
+// again: no secret is stored, so it is derived again, from the Idempotency-Key and the
+// admin token. The former alone makes no key, and whoever has it and a key would have to
+// try tokens at seedRounds each.
 type seeds struct {
 	token  string
 	rounds int // of PBKDF2
@@ -95,7 +96,8 @@ type seeds struct {
 	err    error
 }
 
-// seedRounds are some 50 ms, once in a process. They are for a token that is not of chance; one that is needs none.
+// seedRounds are some 50 ms, once in a process. They protect a token that is not random; a
+// random one needs none.
 const seedRounds = 100_000
 
 func (s *seeds) of(idempotencyKey string) ([]byte, error) {

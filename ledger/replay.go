@@ -64,7 +64,7 @@ func (l *Ledger) newReplay(log *settleLog) *replay {
 	return r
 }
 
-// run books first what is known to wait, then whatever else Redis turns out to have lost.
+// run first books what is known to wait, then whatever else Redis turns out to have lost.
 func (r *replay) run(ctx context.Context) error {
 	r.done.Doubts = []Doubt{}
 	r.log.askAll()
@@ -82,7 +82,7 @@ func (r *replay) run(ctx context.Context) error {
 	return errors.Join(append(failures, r.log.flush())...)
 }
 
-// waiting books the calls whose end Redis has not been told, or may not have been.
+// waiting books the calls whose end may not have reached Redis.
 func (r *replay) waiting(ctx context.Context) error {
 	l := r.ledger
 	r.brought, r.failed = make(map[string]bool), make(map[string]bool)
@@ -113,9 +113,9 @@ func (r *replay) waiting(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// segment looks whether Redis still has the ends that stand in a segment, and
-// brings it those that it has not. It returns what is wrong with accounts that
-// cannot be booked on, apart from what it could not go on for.
+// segment checks whether Redis still has the ends recorded in a segment, and books those
+// that it lacks. It returns the errors of accounts that cannot be booked on apart from the
+// error that stopped it.
 func (r *replay) segment(ctx context.Context, number uint64) (failures []error, err error) {
 	var ends []*logRecord
 	told := make(map[string]*logRecord)
@@ -162,7 +162,8 @@ func (r *replay) segment(ctx context.Context, number uint64) (failures []error, 
 	return failures, nil
 }
 
-// bringMissing brings Redis an end that it does not remember, unless the journal has it; note is the one that it was booked, or nil.
+// bringMissing books an end that Redis does not remember, unless the journal has it. note
+// says that it was booked; it may be nil.
 func (r *replay) bringMissing(ctx context.Context, rec, note *logRecord, segment uint64) error {
 	if note == nil {
 		note = new(logRecord)
@@ -223,9 +224,9 @@ func (r *replay) read(number uint64, visit func(*logRecord)) error {
 
 const markerBatch = 500
 
-// missing are the ends that Redis does not remember as they are. Those in
-// flight and waiting are left out: they are others' business. A task may be lost though
-// its end was waiting.
+// missing are the ends that Redis does not remember, or remembers differently. Calls in
+// flight and waiting are left out: others take care of them. A task may be lost
+// although its end was waiting.
 func (r *replay) missing(ctx context.Context, segment uint64, ends []*logRecord) (missing []*logRecord, err error) {
 	for len(ends) > 0 {
 		n := min(len(ends), markerBatch)
@@ -293,7 +294,7 @@ func (r *logRecord) remembered(marker string) (seq int64, there bool) {
 	return seq, true // an abandoned call has ended, however it did
 }
 
-// bring brings Redis the end of one call. told says who paid when it was booked before.
+// bring books the end of one call. told says who paid when it was booked before.
 func (r *replay) bring(ctx context.Context, rec *logRecord, told string, segment uint64) error {
 	switch rec.kind {
 	case recordSettle:
@@ -360,8 +361,8 @@ func (r *replay) settle(ctx context.Context, rec *logRecord, told string, segmen
 	return nil
 }
 
-// archiveNotNamed is an error for a ledger that has an archive, of which this
-// process knows nothing: another knows what has been booked, and a doubt is for good.
+// archiveNotNamed is the error for a ledger that has an archive whose address this process
+// lacks: another process can find out what has been booked, and a doubt would be final.
 func (r *replay) archiveNotNamed(ctx context.Context, shard int) error {
 	has, err := r.ledger.client.HExists(ctx, r.ledger.metaKey(shard), metaArchive).Result()
 	switch {
@@ -503,7 +504,7 @@ func chargesSomething(lines string) bool {
 	return false
 }
 
-// doubt gives a record up, and says so.
+// doubt gives up on a record, and logs it.
 func (r *replay) doubt(rec *logRecord, why string) error {
 	r.done.Doubts = append(r.done.Doubts, Doubt{RequestID: rec.id, Account: rec.account, Why: why})
 	return r.log.doubt(rec, why)

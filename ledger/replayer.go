@@ -141,8 +141,8 @@ func (r *replayer) awaitRedis(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// look asks every server for next to nothing, so that a process without calls
-// notices, too, that Redis was recovered, or came up anew.
+// look pings every server, so that a process without calls notices, too, that Redis was
+// recovered or has restarted.
 func (r *replayer) look(ctx context.Context) {
 	for shard := range r.ledger.circuits.list {
 		_ = r.ledger.probe(ctx, shard) // what it comes to is learned on the way
@@ -188,10 +188,10 @@ func (r *replayer) waiting(ctx context.Context) error {
 	return err
 }
 
-// adoptOthers books what is in the logs beside our own that nobody has. One that
-// cannot be read is told of, and left: this process has no part in it. A ledger
-// without a log of its own, such as a verb's, has no replayer, and none beside it:
-// the files of the working directory are not its business, whatever they are called.
+// adoptOthers books what is in the logs beside our own that no process has. One that
+// cannot be read is reported and left alone. A ledger without a log of its own, such as a
+// verb's, has no replayer and adopts none: it never looks at files of the working
+// directory.
 func (r *replayer) adoptOthers(ctx context.Context) error {
 	dirs, err := logsIn(r.beside)
 	if err != nil {

@@ -15,12 +15,11 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
-// Reprice prices charges anew, and books those at once whose cash comes to
-// something else: what was charged is taken back as if it had never been, and
-// charged again, in one step (lua/reprice.lua). What packs paid they have paid;
-// of a charge that nobody paid, packs pay first, and then the wallets. price is
-// asked for each charge that stands, and each is told of every one that it
-// makes another fee of.
+// Reprice prices charges again, and books at once those whose cash differs: what was
+// charged is taken back as if it had never been, and charged again, in one step
+// (lua/reprice.lua). What packs paid stays paid; for a charge that nobody paid, packs pay
+// first, and then the wallets. price is called for each charge that stands, and each for
+// every one whose fee changes.
 //
 // It leaves alone what has been refunded, in part or whole, and abandoned calls:
 // those may still be settled. What is damaged it leaves alone, too, see
@@ -138,13 +137,14 @@ func (r *repricing) look(ctx context.Context, raw *archive.Entry, e *Entry) erro
 	return nil
 }
 
-// ofOneAlone reports whether an error is of one charge, or of one account, which is damaged in Redis if the script itself fails:
-// others can still be priced anew.
+// ofOneAlone reports whether an error concerns one charge or one account only (if the
+// script itself fails, that account is damaged in Redis): others can still be repriced.
 func ofOneAlone(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrNotFound) || redis.HasErrorPrefix(err, "user_function") || redis.HasErrorPrefix(err, "WRONGTYPE")
 }
 
-// atPrice is what a charge comes to at another price, where packs have paid what they paid: its lines, and the fee.
+// atPrice is a charge at another price, with what packs paid unchanged: its lines, and the
+// fee.
 func atPrice(e *Entry, price *meter.Charge) (lines []ChargeLine, fee meter.Nano, err error) {
 	was := slices.Clone(e.Lines)
 	lines = make([]ChargeLine, len(price.Lines))
@@ -169,7 +169,7 @@ func atPrice(e *Entry, price *meter.Charge) (lines []ChargeLine, fee meter.Nano,
 	return lines, fee, nil
 }
 
-// book has the script do it. ErrConflict: the charge is not any more what it was. ErrNotFound: nor is its account.
+// book runs the script. ErrConflict: the charge has changed meanwhile. ErrNotFound: its account is gone.
 func (r *repricing) book(ctx context.Context, raw *archive.Entry, out *Repriced, price *meter.Charge, lines []ChargeLine) error {
 	l, e := r.ledger, out.Charge
 	b, err := l.bookingOf(&Settlement{

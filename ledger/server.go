@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Describe says what Redis is, and warns in words of what money should not be
-// kept on. ErrUnavailable.
+// Describe says what Redis is, and warns of settings that money should not be kept on.
+// ErrUnavailable.
 func (l *Ledger) Describe(ctx context.Context) (*Server, error) {
 	s := &Server{Ledger: l.identity, Currency: l.currency, Shards: len(l.tags), Warnings: []string{}}
 	var err error

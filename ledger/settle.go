@@ -191,8 +191,8 @@ func (l *Ledger) repeatedReceipt(ctx context.Context, shard int, r *reply) (*Rec
 	return out, r.problem()
 }
 
-// toldOf is verdict.told of an entry as it stands in the journal; "" for a charge at another price than the settlement's own, which
-// those who paid it could not pay.
+// toldOf is verdict.told of an entry in the journal; "" for a charge at another price than
+// the settlement's own, whose payers could not pay the settlement.
 func toldOf(fields map[string]string) string {
 	if fields["j"] != "" {
 		return ""

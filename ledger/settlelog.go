@@ -298,9 +298,9 @@ func (g *settleLog) endWith(r *logRecord) (wal.Position, error) {
 	return at, nil
 }
 
-// postpone leaves a call that has ended to replay. One of whose end no record
-// could be written is not replay's: nothing was promised, and the hold stands
-// until the sweeper comes.
+// postpone leaves a call that has ended to replay. If no record of its end could be
+// written it is not left to replay: nothing was promised, and the hold stands until the
+// sweeper comes.
 func (g *settleLog) postpone(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -334,8 +334,8 @@ func (g *settleLog) note(r *logRecord, shard int) {
 	}
 }
 
-// doubt gives a record up: it stands in a file of its own, for people, and is
-// not tried again.
+// doubt gives up on a record: it is written to a file of its own, for people, and not
+// tried again.
 func (g *settleLog) doubt(r *logRecord, why string) error {
 	line, err := json.Marshal(map[string]any{
 		"time": time.Now().UTC(), "request_id": r.id, "account": r.account, "key": keyID(r.account, r.suffix), "model": r.model,
@@ -491,7 +491,7 @@ func (g *settleLog) hasTask(account, id string) bool {
 	return false
 }
 
-// state reads doubts.jsonl: it is for who shows it.
+// state reads doubts.jsonl from the disk: it is for display.
 func (g *settleLog) state() LogState {
 	doubts, err := g.keptDoubts() // before the lock: calls wait for that
 	g.mu.Lock()
@@ -504,8 +504,8 @@ func (g *settleLog) state() LogState {
 	return s
 }
 
-// keptDoubts counts the lines of doubts.jsonl: who has settled what is in it
-// takes it away.
+// keptDoubts counts the lines of doubts.jsonl, which operators move away once they have
+// settled it.
 func (g *settleLog) keptDoubts() (int, error) {
 	content, err := os.ReadFile(filepath.Join(g.dir, doubtsFile))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -110,7 +110,7 @@ func (s *shards) agreeOnTimezone(ctx context.Context, o *Options, recorded strin
 			return fmt.Errorf("%w: the ledger's days are those of %q, which is not known here: give a configuration with policy.timezone", ErrInvalid, recorded)
 		}
 	case !o.Existing && recorded != o.Timezone.String():
-		// What changes nothing but what verbs believe is no reason not to serve.
+		// This only matters to verbs: it must not keep a proxy from serving.
 		if err := s.client.HSet(ctx, s.metaKey(0), metaTimezone, o.Timezone.String()).Err(); err != nil {
 			s.logger.Warn("the ledger's time zone could not be recorded: verbs with TOLLGATE_REDIS alone may go by another", zap.Error(err))
 		}

@@ -41,7 +41,7 @@ func (l *Ledger) sweep(ctx context.Context, believed func() bool) (Swept, error)
 	return swept, onceEach(failures)
 }
 
-// onceEach joins failures, each text once: what is wrong with a server, all of its shards say.
+// onceEach joins failures, each text once: all shards of a faulty server report the same.
 func onceEach(failures []error) error {
 	said := make(map[string]bool)
 	var distinct []error
@@ -153,10 +153,10 @@ func (l *Ledger) RunSweeper(ctx context.Context, every time.Duration) {
 	}
 }
 
-// inGrace reports whether heartbeats may have been unable to arrive within the
-// last hold TTL: this process has not reached Redis, Redis has not run for so
-// long, or a recovery has lifted its fence since. A question that fails is
-// answered yes, and why: who cannot tell sweeps nothing.
+// inGrace reports whether heartbeats may have been unable to arrive within the last hold
+// TTL: this process has not reached Redis, Redis has not run for that long, or a recovery
+// has lifted its fence since. If Redis cannot be asked it answers yes, with the error: in
+// doubt nothing is swept.
 func (l *Ledger) inGrace(ctx context.Context) (bool, error) {
 	if last := l.circuits.last.Load(); last != 0 && time.Since(time.Unix(0, last)) < l.holdTTL {
 		return true, nil

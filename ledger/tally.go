@@ -2,9 +2,8 @@ package ledger
 
 import "sync/atomic"
 
-// Tally is what this process has met, since its start, of the invariants that
-// are checked while it runs. None of it is lost money: it is what an operator
-// should know to have happened.
+// Tally counts what the checks of invariants have found in this process since its start.
+// None of it is lost money: it is what an operator should know about.
 type Tally struct {
 	// Losses is how often Redis turned out to lack what it had acknowledged
 	// (SAME-FATE), PutBack how many archived entries were booked there again.

@@ -22,12 +22,12 @@ var (
 	ErrUnavailable = errors.New("ledger unavailable")
 	// ErrArchive is beside ErrUnavailable where it is the archive that cannot be reached.
 	ErrArchive = archive.ErrArchive
-	// ErrArchiveNotNamed is beside ErrUnavailable where only the ledger's archive can tell
-	// whether Redis may be used, and Options do not name it.
+	// ErrArchiveNotNamed is beside ErrUnavailable where only the ledger's archive could
+	// show whether Redis may be used, and Options do not name it.
 	ErrArchiveNotNamed = errors.New("that is not configured here")
-	// ErrUncertain is returned beside ErrUnavailable for an operator's booking
-	// whose answer was lost: whether it is booked is not known. So it is where
-	// it is booked, now or before, and cannot be shown.
+	// ErrUncertain is returned beside ErrUnavailable for an operator's booking whose
+	// answer was lost, so that it may or may not be booked; and for one that is booked,
+	// now or before, and cannot be read back.
 	ErrUncertain = errors.New("it may be booked all the same")
 	// ErrClock is returned for a new call whose id is, by Redis's clock, too old for
 	// one: the clocks are so far apart that none can be admitted. Nothing is held.

@@ -17,10 +17,10 @@ type answerFacts struct {
 	sample                []byte
 	textBytes             int64
 	thought, thoughtAgain int64
-	// again is the length of the text that was told a second time, as a whole.
+	// again is the length of the text that was sent a second time, as a whole.
 	again int64
-	// framed is the length of the text in whole events, told of that which had come
-	// when usage was last told, with the event that told it.
+	// framed is the length of the text in whole events; told is what it was when usage was
+	// last reported, the reporting event included.
 	framed, told int64
 
 	// documents counts complete JSON objects; documentOpen says that one has begun.
@@ -306,7 +306,7 @@ func (f *answerFacts) frameEnd() {
 }
 
 // untold is the length of the text in whole events that came after usage was last
-// told. An event that tells it is not behind it, though its end has not come yet.
+// reported. An event that reports it does not count, even before its end has come.
 func (f *answerFacts) untold() int64 {
 	if f.frame.told {
 		return 0

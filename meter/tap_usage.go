@@ -71,14 +71,14 @@ func (t *Tap) Reported() bool {
 	return !draft.IsZero()
 }
 
-// Failed reports whether the upstream has said that it failed, and nothing else,
-// though its answer came to no end: what it did until then it does not bill.
+// Failed reports whether the upstream has said that it failed, and nothing else, even if
+// its answer broke off: it does not bill what it did until then.
 func (t *Tap) Failed() bool { return t.facts.failed && t.onlyFailed() && !t.Reported() }
 
-// addUnsaid estimates a side of which the upstream's usage knows nothing: the
-// input, of which there is always some, and the output if some was delivered, as
-// in a usage from the beginning of a stream that was cut. Text that begins with
-// the prompt shows no output. Calls and time are told by themselves.
+// addUnsaid estimates a side that the upstream's usage leaves out: the input, of which
+// there is always some, and the output if some was delivered, as after a stream that was
+// cut once it had reported usage at its beginning. Text that begins with the prompt shows
+// no output. Calls and time stand for themselves.
 func (t *Tap) addUnsaid(u *Usage) {
 	if u.Quantities[Unsplit] > 0 || u.Quantities[Call] > 0 || u.Quantities[AudioMS] > 0 {
 		return

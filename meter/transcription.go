@@ -1,8 +1,8 @@
 package meter
 
-// A transcription is billed by how long the recording plays, or by tokens: sound in,
-// text out. OpenAI tells either, but not with answers in text, SRT or VTT; BigModel
-// tells nothing.
+// A transcription is billed by how long the recording plays, or by tokens: sound in, text
+// out. OpenAI reports either, but not with answers in text, SRT or VTT; BigModel reports
+// nothing.
 
 const (
 	// soundTokensMost and textTokensMost are how many tokens a second of sound, and of
@@ -12,8 +12,8 @@ const (
 	soundTokensUsual, textTokensUsual = 10, 4
 )
 
-// recordingParameters refuses what would have another recording transcribed than the
-// one that is measured, or by events, of which the usage is not read.
+// recordingParameters refuses parameters that would have another recording transcribed
+// than the one that is measured, and answers in events, whose usage is not read.
 func recordingParameters() []parameter {
 	refuse := func(name string) parameter {
 		return parameter{name: name, text: func(r *requestReader, _ string) {

@@ -259,10 +259,10 @@ func (d *usageDraft) wholes(c *usageCounts) bool {
 	return true
 }
 
-// inputParts takes the parts of the input out of it: the cached ones first,
-// since they are what the upstream is surest of. Images, audio and video may have
-// been cached, too, and are then counted in both: of them only what is left can be
-// taken out, and nothing is wrong as long as all of them fit into the whole.
+// inputParts takes the parts of the input out of it: the cached ones first, since the
+// upstream is surest of these. Images, audio and video may have been cached, too, and are
+// then counted in both: only what is left of the input can be taken out for them, and
+// nothing is wrong as long as they fit into the whole.
 func (d *usageDraft) inputParts(c *usageCounts) {
 	whole := d.Quantities[Input]
 	cached := c.value[usageCached]
