@@ -337,8 +337,8 @@ func TestElementsPassWhole(t *testing.T) {
 	if out := tap.Pass(nil, []byte(`"}]}}]}`+"\n,")); !bytes.HasSuffix(out, []byte("half\"}]}}]}\n,")) {
 		t.Errorf("a whole element is kept: %s", out)
 	}
-	out := tap.Pass(nil, []byte(`{"candidates":[{"content":{"parts":[{"inlineData":{"data":"`+strings.Repeat("A", 2*maxHeld)))
-	if kept := len(tap.held); len(out) == 0 || kept > maxHeld {
+	out := tap.Pass(nil, []byte(`{"candidates":[{"content":{"parts":[{"inlineData":{"data":"`+strings.Repeat("A", 2*maxWithheld)))
+	if kept := len(tap.withheld); len(out) == 0 || kept > maxWithheld {
 		t.Errorf("%d bytes are kept", kept)
 	}
 	if out = tap.Pass(nil, []byte(`"}}]},"finishReason":"STOP"}]}]`)); bytes.Contains(out, []byte("STOP")) {

@@ -64,13 +64,13 @@ func answered(r *Request, contentType, body string) Usage {
 func TestSoundPasses(t *testing.T) {
 	r := mustRead(t, FindEndpoint("/audio/speech"), `{"model":"characters","input":"hello"}`)
 	sound := bytes.Repeat([]byte("\xff\xfb \n{\"error\":{}}\n\n"), 1000)
-	for _, piece := range []int{1, 100, soundHeld, soundHeld + 1, len(sound)} {
+	for _, piece := range []int{1, 100, soundWithheld, soundWithheld + 1, len(sound)} {
 		tap := r.NewTap("Audio/MPEG")
 		var out []byte
 		for p := range slices.Chunk(sound, piece) {
 			out = tap.Pass(out, p)
 		}
-		if len(out) != len(sound)-soundHeld || !tap.IsSound() || tap.IsStream() {
+		if len(out) != len(sound)-soundWithheld || !tap.IsSound() || tap.IsStream() {
 			t.Errorf("in pieces of %d: %d of %d are out, sound %t", piece, len(out), len(sound), tap.IsSound())
 		}
 		if out = append(out, tap.End()...); !bytes.Equal(out, sound) {

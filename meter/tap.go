@@ -18,11 +18,11 @@ import (
 //     frame with more content shows that it goes on. Of a frame that does not
 //     say what it is, the line end that would make the client act on it is
 //     kept until the next. A frame of content that says it goes on passes at
-//     once. At most maxHeld bytes are kept; beyond, the earlier part goes out.
+//     once. At most maxWithheld bytes are kept; beyond, the earlier part goes out.
 //   - of a stream that is one JSON array: the elements that may be its last, likewise, and
 //     any other until it is whole.
-//   - of sound: its last soundHeld bytes.
-//   - of any other body: its last maxHeld bytes.
+//   - of sound: its last soundWithheld bytes.
+//   - of any other body: its last maxWithheld bytes.
 //
 // A Tap belongs to one answer and is not safe for concurrent use. Its memory
 // is bounded whatever flows through it, given that the pieces are.
@@ -33,10 +33,10 @@ type Tap struct {
 	// opening is unused by an answer that is no stream.
 	opening opening
 
-	// held is what has come and not gone out. Offsets below are into it.
-	held []byte
+	// withheld is what has come and not gone out. Offsets below are into it.
+	withheld []byte
 	// usageOpen and usageClose are the braces of the last usage object, -1 if
-	// they are not, or no longer, in held.
+	// they are not, or no longer, in withheld.
 	usageOpen, usageClose int
 	// size is the length of all that came.
 	size int64
@@ -50,19 +50,19 @@ type Tap struct {
 	input int64
 }
 
-// maxHeld bounds what is kept back of an answer.
-const maxHeld = 64 << 10
+// maxWithheld bounds what is kept back of an answer.
+const maxWithheld = 64 << 10
 
-// soundHeld is what is kept back of sound: a part of a second, which is not missed
+// soundWithheld is what is kept back of sound: a part of a second, which is not missed
 // while the rest is heard, and is missed at the end.
-const soundHeld = 4 << 10
+const soundWithheld = 4 << 10
 
 // maxUndecided bounds the frame that can be recognised as a usage-only chunk,
 // and so what is kept of a frame while it is not known to be another.
 const maxUndecided = 16 << 10
 
-// maxHeldAgain bounds the memory that a tap takes along into its next answer.
-const maxHeldAgain = 4 << 10
+// maxWithheldAgain bounds the memory that a tap takes along into its next answer.
+const maxWithheldAgain = 4 << 10
 
 // NewTap returns the tap for one answer to the request: events if that is
 // what contentType says, else one JSON document, or whatever it turns out to be.
@@ -75,16 +75,16 @@ func (r *Request) NewTap(contentType string) *Tap {
 // Reset makes t the tap for another answer, as NewTap would, in the memory that
 // it has. What it has returned of its former answer is not touched.
 func (t *Tap) Reset(r *Request, contentType string) {
-	held, sample, known := t.held[:0], t.facts.sample[:0], t.opening.text[:0]
-	if cap(held) > maxHeldAgain {
-		held = nil
+	withheld, sample, known := t.withheld[:0], t.facts.sample[:0], t.opening.text[:0]
+	if cap(withheld) > maxWithheldAgain {
+		withheld = nil
 	}
 	if sample == nil {
 		sample = make([]byte, 0, 512) // grows up to maxSample
 	}
 	*t = Tap{
 		request: r, scanner: scanner{schema: r.Endpoint.dialect.schema}, facts: answerFacts{sample: sample},
-		opening: opening{text: known, credit: maxOpeningCredit}, held: held, usageOpen: -1, usageClose: -1,
+		opening: opening{text: known, credit: maxOpeningCredit}, withheld: withheld, usageOpen: -1, usageClose: -1,
 	}
 	kind, _, _ := strings.Cut(contentType, ";")
 	kind = strings.TrimSpace(kind)
@@ -94,7 +94,7 @@ func (t *Tap) Reset(r *Request, contentType string) {
 	t.isArray = r.Endpoint.streams && !t.stream
 	t.stream = t.stream || t.isArray
 	t.frames.strip = t.stream && r.CanAskUsage()
-	t.frames.hold = noHold
+	t.frames.withheldFrom = nothingWithheld
 }
 
 // IsStream reports whether the answer is events, or an array of what is as much.
@@ -110,8 +110,8 @@ func (t *Tap) Pass(dst, p []byte) []byte {
 		return dst
 	}
 	t.size += int64(len(p))
-	from := len(t.held)
-	t.held = append(t.held, p...)
+	from := len(t.withheld)
+	t.withheld = append(t.withheld, p...)
 	free := 0 // of a JSON answer, only what is beyond the bound
 	switch {
 	case t.isArray:
@@ -121,15 +121,15 @@ func (t *Tap) Pass(dst, p []byte) []byte {
 		t.readFrames(from)
 		free = t.freeFrames()
 	case t.sound:
-		free = len(t.held) - soundHeld
+		free = len(t.withheld) - soundWithheld
 	default:
-		t.scan(from, len(t.held))
+		t.scan(from, len(t.withheld))
 	}
-	return t.release(dst, max(free, len(t.held)-maxHeld, 0))
+	return t.emit(dst, max(free, len(t.withheld)-maxWithheld, 0))
 }
 
-// scan feeds held[from:to] to the scanner.
-func (t *Tap) scan(from, to int) { t.learn(t.held[from:to], from) }
+// scan feeds withheld[from:to] to the scanner.
+func (t *Tap) scan(from, to int) { t.learn(t.withheld[from:to], from) }
 
 // learn feeds p, which begins at that offset, to the scanner. Sound has nothing to say.
 func (t *Tap) learn(p []byte, offset int) {
@@ -155,25 +155,25 @@ func (t *Tap) Look(p []byte) {
 // Adopt takes over from a caller that has kept the end of what Look has seen: it
 // returns the part of it that may go to the client now, and keeps back the rest.
 func (t *Tap) Adopt(kept []byte) []byte {
-	free := max(0, len(kept)-maxHeld)
-	t.held = append(t.held, kept[free:]...)
-	gone := int(t.size) - len(t.held)
+	free := max(0, len(kept)-maxWithheld)
+	t.withheld = append(t.withheld, kept[free:]...)
+	gone := int(t.size) - len(t.withheld)
 	t.usageOpen, t.usageClose = max(t.usageOpen-gone, -1), max(t.usageClose-gone, -1)
 	return kept[:free]
 }
 
-// release lets the first n bytes of held go.
-func (t *Tap) release(dst []byte, n int) []byte {
+// emit lets the first n bytes of withheld go.
+func (t *Tap) emit(dst []byte, n int) []byte {
 	if n == 0 {
 		return dst
 	}
-	dst = append(dst, t.held[:n]...)
-	t.held = t.held[:copy(t.held, t.held[n:])]
+	dst = append(dst, t.withheld[:n]...)
+	t.withheld = t.withheld[:copy(t.withheld, t.withheld[n:])]
 	t.usageOpen = max(t.usageOpen-n, -1)
 	t.usageClose = max(t.usageClose-n, -1)
 	t.frames.start -= n
-	if t.frames.hold != noHold {
-		t.frames.hold = max(t.frames.hold-n, 0)
+	if t.frames.withheldFrom != nothingWithheld {
+		t.frames.withheldFrom = max(t.frames.withheldFrom-n, 0)
 	}
 	return dst
 }
@@ -182,9 +182,9 @@ func (t *Tap) release(dst []byte, n int) []byte {
 // be delivered once the charge is booked. A second End returns nothing.
 func (t *Tap) End() []byte {
 	t.finish()
-	held := t.held
-	t.held = nil
-	return held
+	withheld := t.withheld
+	t.withheld = nil
+	return withheld
 }
 
 // EndWithCost is End with members such as `"cost":…,"cost_details":{…}` put
@@ -192,14 +192,14 @@ func (t *Tap) End() []byte {
 // that the upstream had put there are replaced, if all of the object was kept.
 // No members: it is End.
 func (t *Tap) EndWithCost(cost []byte) []byte {
-	held := t.End()
+	withheld := t.End()
 	if t.usageClose < 0 || len(cost) == 0 {
-		return held
+		return withheld
 	}
 	if t.usageOpen >= 0 && t.usageOpen < t.usageClose {
-		return replaceMembers(held, t.usageOpen, t.usageClose, cost)
+		return replaceMembers(withheld, t.usageOpen, t.usageClose, cost)
 	}
-	return insertMembers(held, t.usageClose, cost)
+	return insertMembers(withheld, t.usageClose, cost)
 }
 
 // finish treats the end of the answer as the end of its last frame.

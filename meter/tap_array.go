@@ -11,15 +11,15 @@ type array struct {
 	quoted, escaped bool
 }
 
-// readArray reads held[i:].
+// readArray reads withheld[i:].
 func (t *Tap) readArray(i int) {
-	for i < len(t.held) {
+	for i < len(t.withheld) {
 		if t.array.depth > 0 {
 			i = t.readElement(i)
 			continue
 		}
 		f := &t.frames
-		switch t.held[i] {
+		switch t.withheld[i] {
 		case '{':
 			f.start, f.size = i, 0
 			i = t.readElement(i)
@@ -28,8 +28,8 @@ func (t *Tap) readArray(i int) {
 			t.array.opened = true
 		case ']':
 			f.done = true
-			if f.hold == noHold {
-				f.hold = i
+			if f.withheldFrom == nothingWithheld {
+				f.withheldFrom = i
 			}
 		case ',', ' ', '\t', '\r', '\n', byteOrderMark[0], byteOrderMark[1], byteOrderMark[2]:
 		default:
@@ -40,13 +40,13 @@ func (t *Tap) readArray(i int) {
 	}
 }
 
-// readElement reads on in an element, up to its end or that of held.
+// readElement reads on in an element, up to its end or that of withheld.
 func (t *Tap) readElement(i int) int {
 	f := &t.frames
-	n, ended := t.array.element(t.held[i:])
+	n, ended := t.array.element(t.withheld[i:])
 	f.payload += int64(n)
 	f.size += n
-	t.learn(t.held[i:i+n], i)
+	t.learn(t.withheld[i:i+n], i)
 	if ended {
 		t.endElement(i + n)
 	}
@@ -85,7 +85,7 @@ func (a *array) element(p []byte) (n int, ended bool) {
 	return n, false
 }
 
-// endElement decides what becomes of the element that ended at held[:end]: it may be
+// endElement decides what becomes of the element that ended at withheld[:end]: it may be
 // the last, unless it shows that it is not.
 func (t *Tap) endElement(end int) {
 	f := &t.frames
@@ -93,23 +93,23 @@ func (t *Tap) endElement(end int) {
 	t.nextFrame(end)
 	switch {
 	case facts.mayEnd():
-		if f.hold == noHold || facts.text {
-			f.hold = start
+		if f.withheldFrom == nothingWithheld || facts.text {
+			f.withheldFrom = start
 		}
 	case facts.goesOn():
-		f.hold = noHold
-	case f.hold == noHold:
-		f.hold = start
+		f.withheldFrom = nothingWithheld
+	case f.withheldFrom == nothingWithheld:
+		f.withheldFrom = start
 	}
 }
 
-// freeArray returns how much of held may go out, after a piece was read.
+// freeArray returns how much of withheld may go out, after a piece was read.
 func (t *Tap) freeArray() int {
 	switch f := &t.frames; {
-	case f.hold != noHold:
-		return f.hold
+	case f.withheldFrom != nothingWithheld:
+		return f.withheldFrom
 	case t.array.depth > 0:
 		return max(f.start, 0)
 	}
-	return len(t.held)
+	return len(t.withheld)
 }

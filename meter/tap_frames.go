@@ -9,10 +9,10 @@ import "bytes"
 type frames struct {
 	// strip says that the usage-only chunk is to be taken out.
 	strip bool
-	// hold is where in held the frames begin that may be the last; noHold if
+	// withheldFrom is where in withheld the frames begin that may be the last; nothingWithheld if
 	// there are none. soft says that it is only the end of a frame that does
 	// not say what it is.
-	hold int
+	withheldFrom int
 	soft bool
 	// done is set by [DONE], and by the event that ends a response; payload counts the bytes of data.
 	done    bool
@@ -27,7 +27,7 @@ type frames struct {
 	name [48]byte
 	n    int
 
-	// start is where in held the current frame begins; negative when its
+	// start is where in withheld the current frame begins; negative when its
 	// first bytes have gone out. size is its length so far.
 	start, size int
 	// dropped says that the last frame was taken out.
@@ -35,7 +35,7 @@ type frames struct {
 	frame   frame
 }
 
-const noHold = -1
+const nothingWithheld = -1
 
 // frame is what is known of the current frame, beside the facts in its data.
 type frame struct {
@@ -61,11 +61,11 @@ const doneMark = "[DONE]"
 
 var byteOrderMark = [3]byte{0xEF, 0xBB, 0xBF}
 
-// readFrames reads held[i:].
+// readFrames reads withheld[i:].
 func (t *Tap) readFrames(i int) {
 	f := &t.frames
-	for i < len(t.held) {
-		b := t.held[i]
+	for i < len(t.withheld) {
+		b := t.withheld[i]
 		switch {
 		case f.bom < len(byteOrderMark):
 			i = t.skipMark(i)
@@ -93,7 +93,7 @@ func isLineEnd(b byte) bool { return b == '\n' || b == '\r' }
 // skipMark passes over a byte order mark at the very beginning.
 func (t *Tap) skipMark(i int) int {
 	f := &t.frames
-	if t.held[i] != byteOrderMark[f.bom] {
+	if t.withheld[i] != byteOrderMark[f.bom] {
 		f.bom = len(byteOrderMark)
 		return i
 	}
@@ -111,7 +111,7 @@ func (t *Tap) lineFeed(i int) int {
 	case f.size > 0:
 		f.size++
 	case f.dropped:
-		t.held = append(t.held[:i], t.held[i+1:]...)
+		t.withheld = append(t.withheld[:i], t.withheld[i+1:]...)
 		return i
 	default:
 		f.start = i + 1
@@ -126,7 +126,7 @@ func (t *Tap) startLine(i int, b byte) {
 	if f.size == 0 {
 		f.start, f.dropped = i, false
 		if f.soft {
-			f.hold, f.soft = noHold, false
+			f.withheldFrom, f.soft = nothingWithheld, false
 		}
 	}
 	f.n = 0
@@ -138,31 +138,31 @@ func (t *Tap) startLine(i int, b byte) {
 	f.frame.lines = true
 }
 
-// readLine reads on in a line, up to the end of the line or of held.
+// readLine reads on in a line, up to the end of the line or of withheld.
 func (t *Tap) readLine(i int) int {
 	f := &t.frames
 	switch f.line {
 	case lineName:
 		f.size++
-		if t.held[i] != ':' {
-			f.keep(t.held[i])
+		if t.withheld[i] != ':' {
+			f.keep(t.withheld[i])
 			return i + 1
 		}
 		f.line = lineBlank
 		return i + 1
 	case lineBlank:
 		t.startValue()
-		if t.held[i] == ' ' {
+		if t.withheld[i] == ' ' {
 			f.size++
 			return i + 1
 		}
 		return i
 	}
-	end := len(t.held)
-	if lf := bytes.IndexByte(t.held[i:], '\n'); lf >= 0 {
+	end := len(t.withheld)
+	if lf := bytes.IndexByte(t.withheld[i:], '\n'); lf >= 0 {
 		end = i + lf
 	}
-	if cr := bytes.IndexByte(t.held[i:end], '\r'); cr >= 0 {
+	if cr := bytes.IndexByte(t.withheld[i:end], '\r'); cr >= 0 {
 		end = i + cr
 	}
 	f.size += end - i
@@ -170,7 +170,7 @@ func (t *Tap) readLine(i int) int {
 	case lineData:
 		t.readData(i, end)
 	case lineEvent:
-		for _, b := range t.held[i:end] {
+		for _, b := range t.withheld[i:end] {
 			f.keep(b)
 		}
 	}
@@ -199,15 +199,15 @@ func (t *Tap) startValue() {
 	f.n = 0
 }
 
-// readData reads held[i:end], which is payload.
+// readData reads withheld[i:end], which is payload.
 func (t *Tap) readData(i, end int) {
 	f := &t.frames
-	if f.n == 0 && t.held[i] == '[' && t.scanner.depth == 0 {
+	if f.n == 0 && t.withheld[i] == '[' && t.scanner.depth == 0 {
 		f.frame.done = true
 	}
 	switch {
 	case f.frame.done && f.n < len(doneMark):
-		for _, b := range t.held[i:min(end, i+len(doneMark))] {
+		for _, b := range t.withheld[i:min(end, i+len(doneMark))] {
 			f.keep(b)
 		}
 		f.done = f.done || bytes.HasPrefix(f.name[:f.n], []byte(doneMark))
@@ -218,9 +218,9 @@ func (t *Tap) readData(i, end int) {
 	t.readPayload(i, end)
 }
 
-// readPayload scans held[i:end], but for what all events of the stream begin with.
+// readPayload scans withheld[i:end], but for what all events of the stream begin with.
 func (t *Tap) readPayload(i, end int) {
-	p := t.held[i:end]
+	p := t.withheld[i:end]
 	if !t.scanner.isAtStart() {
 		t.learn(p, i)
 		return
@@ -248,7 +248,7 @@ func (t *Tap) endLine(i int) {
 }
 
 // endFrame decides what becomes of the frame that a blank line, or the end of
-// the stream, has ended at held[:end]. It returns where to read on.
+// the stream, has ended at withheld[:end]. It returns where to read on.
 func (t *Tap) endFrame(end int) int {
 	f := &t.frames
 	facts, frame, size := t.facts.frame, f.frame, f.size
@@ -261,14 +261,14 @@ func (t *Tap) endFrame(end int) int {
 		return start
 	case facts.mayEnd() || frame.done:
 		// One that brings text shows that those before it were not the last.
-		if f.hold == noHold || facts.text {
-			f.hold = start
+		if f.withheldFrom == nothingWithheld || facts.text {
+			f.withheldFrom = start
 		}
 	case facts.goesOn():
-		f.hold = noHold
+		f.withheldFrom = nothingWithheld
 	case facts.event == eventAside:
-	case frame.data && f.hold == noHold:
-		f.hold, f.soft = end-1, true
+	case frame.data && f.withheldFrom == nothingWithheld:
+		f.withheldFrom, f.soft = end-1, true
 	}
 	return end
 }
@@ -282,9 +282,9 @@ func (t *Tap) nextFrame(end int) {
 	t.scanner.reset()
 }
 
-// drop takes held[start:end] out.
+// drop takes withheld[start:end] out.
 func (t *Tap) drop(start, end int) {
-	t.held = append(t.held[:start], t.held[end:]...)
+	t.withheld = append(t.withheld[:start], t.withheld[end:]...)
 	t.frames.start, t.frames.dropped = start, true
 	t.usageOpen, t.usageClose = -1, -1
 }
@@ -303,13 +303,13 @@ func (f *frameFacts) goesOn() bool {
 	return f.choices || f.text || f.event == eventGoesOn || f.event == eventItemDone
 }
 
-// freeFrames returns how much of held may go out, after a piece was read.
+// freeFrames returns how much of withheld may go out, after a piece was read.
 func (t *Tap) freeFrames() int {
 	f := &t.frames
 	facts := &t.facts.frame
 	switch {
-	case f.hold != noHold:
-		return f.hold
+	case f.withheldFrom != nothingWithheld:
+		return f.withheldFrom
 	case f.size == 0:
 	case t.request.Endpoint.dialect.endsInText && f.frame.lines:
 		return max(f.start, 0)
@@ -318,7 +318,7 @@ func (t *Tap) freeFrames() int {
 	case f.strip && f.frame.lines && !facts.choices && f.size <= maxUndecided:
 		return max(f.start, 0)
 	}
-	return len(t.held)
+	return len(t.withheld)
 }
 
 // finishFrames ends a frame that no blank line has ended.
@@ -328,6 +328,6 @@ func (t *Tap) finishFrames() {
 		t.facts.named(f.name[:f.n])
 	}
 	if f.frame.lines {
-		t.endFrame(len(t.held))
+		t.endFrame(len(t.withheld))
 	}
 }

@@ -29,8 +29,8 @@ func TestPassAllocatesNothing(t *testing.T) {
 		tap.Pass(dst, p)
 	}
 	allocs := testing.AllocsPerRun(100, func() {
-		tap.held = tap.held[:0]
-		tap.frames = frames{strip: true, hold: noHold}
+		tap.withheld = tap.withheld[:0]
+		tap.frames = frames{strip: true, withheldFrom: nothingWithheld}
 		for _, p := range pieces {
 			tap.Pass(dst, p)
 		}

@@ -27,9 +27,9 @@ func streamTap(t testing.TB, asked bool) *Tap {
 	return r.NewTap("text/event-stream")
 }
 
-// TestHold plays streams piece by piece and checks what the client has after
+// TestWithheld plays streams piece by piece and checks what the client has after
 // each of them, and what it gets after the booking.
-func TestHold(t *testing.T) {
+func TestWithheld(t *testing.T) {
 	type step struct{ in, out string }
 	pass := func(s string) step { return step{s, s} }
 	hold := func(s string) step { return step{s, ""} }
@@ -101,11 +101,11 @@ func TestHoldIsBounded(t *testing.T) {
 	}
 	for piece := range slices.Chunk(in, 4096) {
 		out = tap.Pass(out, piece)
-		if len(tap.held) > maxHeld {
-			t.Fatalf("%d bytes are held", len(tap.held))
+		if len(tap.withheld) > maxWithheld {
+			t.Fatalf("%d bytes are withheld", len(tap.withheld))
 		}
 	}
-	if len(out) != len(in)-maxHeld || !bytes.Equal(append(out, tap.End()...), in) {
+	if len(out) != len(in)-maxWithheld || !bytes.Equal(append(out, tap.End()...), in) {
 		t.Errorf("%d of %d bytes went out", len(out), len(in))
 	}
 
@@ -126,7 +126,7 @@ func TestHoldImages(t *testing.T) {
 	}
 	image := strings.Replace(strings.ReplaceAll(preview, "partial_image", "completed"), `"}`, `","usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}`, 1)
 	out := tap.Pass(nil, []byte(image))
-	if len(out) != len(image)-maxHeld {
+	if len(out) != len(image)-maxWithheld {
 		t.Errorf("%d of %d bytes of the image went out", len(out), len(image))
 	}
 	if u := tap.Usage(); u.Quantities != (Quantities{Input: 1, OutputImage: 2, Image: 1}) {
@@ -163,7 +163,7 @@ func TestHoldJSON(t *testing.T) {
 	for i := 0; i < len(in); i += 10_000 {
 		out = tap.Pass(out, in[i:min(i+10_000, len(in))])
 	}
-	if len(out) != len(in)-maxHeld {
+	if len(out) != len(in)-maxWithheld {
 		t.Errorf("%d of %d bytes went out", len(out), len(in))
 	}
 	if u := tap.Usage(); u.Quantities != (Quantities{Input: 1, OutputImage: 2, Image: 1}) || u.Source != FromUpstream {
@@ -181,15 +181,15 @@ func TestAdoptLarge(t *testing.T) {
 	cost := []byte(`"cost":"1"`)
 	whole := r.NewTap("application/json")
 	want := append(whole.Pass(nil, in), whole.EndWithCost(cost)...)
-	for _, adopted := range []int{0, 1000, maxHeld, maxHeld + 1, 1 << 20, len(in) - 20, len(in)} {
-		for _, kept := range []int{adopted, min(adopted, maxHeld), min(adopted, maxHeld+1000)} {
+	for _, adopted := range []int{0, 1000, maxWithheld, maxWithheld + 1, 1 << 20, len(in) - 20, len(in)} {
+		for _, kept := range []int{adopted, min(adopted, maxWithheld), min(adopted, maxWithheld+1000)} {
 			tap := r.NewTap("application/json")
 			for i := 0; i < adopted; i += 10_000 {
 				tap.Look(in[i:min(i+10_000, adopted)])
 			}
 			out := bytes.Clone(in[:adopted-kept]) // which its caller has passed on
 			out = append(out, tap.Adopt(in[adopted-kept:adopted])...)
-			if len(out) != max(0, adopted-maxHeld) {
+			if len(out) != max(0, adopted-maxWithheld) {
 				t.Errorf("adopted at %d, %d bytes went out", adopted, len(out))
 			}
 			out = tap.Pass(out, in[adopted:])
