@@ -73,8 +73,8 @@ type Upstream struct {
 	Timeout time.Duration
 	// SharedObjects: what is kept there may be named by every account.
 	SharedObjects bool
-	// IgnoresNewLimit: it passes over max_completion_tokens.
-	IgnoresNewLimit bool
+	// IgnoresMaxCompletionTokens: it passes over max_completion_tokens.
+	IgnoresMaxCompletionTokens bool
 }
 
 // Pending reports whether the upstream speaks a dialect that is not built yet;

@@ -112,7 +112,7 @@ policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body:
 		t.Errorf("admin %+v, ledger %+v", c.Admin, c.Ledger)
 	}
 	u := c.Upstreams[0]
-	if !reflect.DeepEqual(u.Models, []ModelRule{{"gpt-4o", "my-deployment"}, {"o3", "other"}}) || !u.SharedObjects || !u.IgnoresNewLimit || u.Timeout != 90*time.Second || u.Weight != 3 || u.BaseURL != "https://x.openai.azure.com/openai" {
+	if !reflect.DeepEqual(u.Models, []ModelRule{{"gpt-4o", "my-deployment"}, {"o3", "other"}}) || !u.SharedObjects || !u.IgnoresMaxCompletionTokens || u.Timeout != 90*time.Second || u.Weight != 3 || u.BaseURL != "https://x.openai.azure.com/openai" {
 		t.Errorf("upstream %+v", u)
 	}
 	p := c.Policy

@@ -39,7 +39,7 @@ func readUpstream(s *section) Upstream {
 	set(s, "weight", &u.Weight, whole(1, 1_000_000))
 	set(s, "timeout", &u.Timeout, duration(100*time.Millisecond, 24*time.Hour))
 	set(s, "shared_objects", &u.SharedObjects, boolean)
-	set(s, "ignores_max_completion_tokens", &u.IgnoresNewLimit, boolean)
+	set(s, "ignores_max_completion_tokens", &u.IgnoresMaxCompletionTokens, boolean)
 	return u
 }
 

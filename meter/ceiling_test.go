@@ -47,7 +47,7 @@ func TestCeilingOfWhatIsNotText(t *testing.T) {
 			body = `{"model":"m",` + c.members + `}`
 		}
 		r := mustRead(t, FindEndpoint("/chat/completions"), body)
-		r.MayGoTo(r.Model) // as for each of its upstreams: what it may cost there is held for once
+		r.MayBeSentAs(r.Model) // as for each of its upstreams: what it may cost there is held for once
 		if n := r.Ceiling[c.dimension]; n < c.least || n > c.most {
 			t.Errorf("%s: %s up to %d, want %d to %d", c.name, c.dimension, n, c.least, c.most)
 		}
@@ -115,7 +115,7 @@ func TestCeilingWhereLimitsAreIgnored(t *testing.T) {
 	for _, c := range cases {
 		r := mustRead(t, FindEndpoint(c.path), `{"model":"m",`+c.members+`}`)
 		known := r.Ceiling.TotalOutput()
-		r.MayIgnoreNewLimit()
+		r.MayIgnoreMaxCompletionTokens()
 		ignored := r.Ceiling.TotalOutput()
 		r.MayExceedLimit()
 		if exceeded := r.Ceiling.TotalOutput(); known != c.known || ignored != c.ignored || exceeded != c.exceeded {

@@ -232,7 +232,7 @@ func chatCeiling(r *requestReader) {
 	q := r.request
 	q.outputs = max(q.Choices, r.bestOf) * r.prompts
 	q.OutputLimited = r.maxTokens > 0
-	q.newLimit, q.usualOutput = q.OutputLimited && !r.everyoneLimits, r.options.DefaultMaxOutput
+	q.maxCompletionTokensAlone, q.usualOutput = q.OutputLimited && !r.everyoneLimits, r.options.DefaultMaxOutput
 	output := r.outputLimit()
 	q.Ceiling[Input] += r.inputBytes()
 	if r.spoken {
@@ -244,13 +244,13 @@ func chatCeiling(r *requestReader) {
 		q.Ceiling[OutputImage] = outputCeiling(imageOutputTokens, q.outputs)
 	}
 	q.images, q.chats = r.images, true
-	q.MayGoTo(q.Model)
-	q.GoesTo(q.Model)
+	q.MayBeSentAs(q.Model)
+	q.SentAs(q.Model)
 }
 
-// MayGoTo raises the ceiling to what the request can cost at an upstream that
+// MayBeSentAs raises the ceiling to what the request can cost at an upstream that
 // knows the model by this name: some models do more than they are asked for.
-func (r *Request) MayGoTo(model string) {
+func (r *Request) MayBeSentAs(model string) {
 	if decidesLooks(model) {
 		r.assume(model)
 	}
@@ -267,10 +267,10 @@ func (r *Request) MayGoTo(model string) {
 	}
 }
 
-// MayIgnoreNewLimit raises the ceiling to what the request can cost at an upstream that
+// MayIgnoreMaxCompletionTokens raises the ceiling to what the request can cost at an upstream that
 // does not know max_completion_tokens: a request with that limit alone has none there.
-func (r *Request) MayIgnoreNewLimit() {
-	if r.newLimit {
+func (r *Request) MayIgnoreMaxCompletionTokens() {
+	if r.maxCompletionTokensAlone {
 		r.MayExceedLimit()
 	}
 }
@@ -297,8 +297,8 @@ func (r *Request) ExceedsLimit(u *Usage) bool {
 	return r.OutputLimited && u.Source != Estimated && u.TotalOutput() > r.Ceiling.TotalOutput()+beyondLimit*r.outputs
 }
 
-// GoesTo says by which name the upstream knows the model that the request is sent to.
-func (r *Request) GoesTo(model string) {
+// SentAs says by which name the upstream knows the model that the request is sent to.
+func (r *Request) SentAs(model string) {
 	r.grounded = isGroundedByPrompt(model)
 	r.searches = r.chats && alwaysSearches(model)
 	r.assume(model)

@@ -191,11 +191,11 @@ func TestGeminiTools(t *testing.T) {
 	if len(r.Tools) != 1 || r.Tools[0].Count != 1 || r.Ceiling[Input] < plain.Ceiling[Input]+searchTokens {
 		t.Errorf("%v, input %d", r.Tools, r.Ceiling[Input])
 	}
-	r.MayGoTo("gemini-2.5-flash")
+	r.MayBeSentAs("gemini-2.5-flash")
 	if r.Tools[0].Count != 1 {
 		t.Errorf("of a model that is billed one search: %v", r.Tools)
 	}
-	r.MayGoTo("gemini-3-flash")
+	r.MayBeSentAs("gemini-3-flash")
 	if r.Tools[0].Count != usualUses {
 		t.Errorf("of a model that is billed each search: %v", r.Tools)
 	}
@@ -207,7 +207,7 @@ func TestGeminiTools(t *testing.T) {
 		"gemini-2.5-flash-preview-tts": {Output: 4096, OutputAudio: 4096}, "gemini-2.5-flash-native-audio": {Output: 4096, OutputAudio: 4096},
 	} {
 		r := generated(t, `"contents":[]`)
-		r.MayGoTo(model)
+		r.MayBeSentAs(model)
 		if got := r.Ceiling; got[Output] != want[Output] || got[OutputImage] != want[OutputImage] || got[OutputAudio] != want[OutputAudio] {
 			t.Errorf("%s: %v", model, got.Map())
 		}
@@ -306,14 +306,14 @@ func TestDistinct(t *testing.T) {
 // Long queries count, too, and those of each candidate.
 func TestSearchesOfAnAnswer(t *testing.T) {
 	r := generated(t, `"tools":[{"googleSearch":{}}]`)
-	r.GoesTo("gemini-3-pro")
+	r.SentAs("gemini-3-pro")
 	tap := r.NewTap("application/json")
 	tap.Pass(nil, []byte(`{"candidates":[{"groundingMetadata":{"webSearchQueries":["`+strings.Repeat("long ", 100)+`","b"],"imageSearchQueries":["c"]}},`+
 		`{"groundingMetadata":{"webSearchQueries":["b","d"]}}],"usageMetadata":{"promptTokenCount":1}}`))
 	if u := tap.Usage(); len(u.ToolCalls) != 1 || u.ToolCalls[0].Count != 4 {
 		t.Errorf("counted %v", u.ToolCalls)
 	}
-	r.GoesTo("gemini-2.5-pro")
+	r.SentAs("gemini-2.5-pro")
 	if u := tap.Usage(); u.ToolCalls[0].Count != 1 {
 		t.Errorf("of a model that is billed one search: %v", u.ToolCalls)
 	}

@@ -37,13 +37,13 @@ prices:
 	} {
 		r := mustRead(t, FindEndpoint("/images/generations"), `{"model":"`+c.model+`","prompt":"a fox"`+c.said+`}`)
 		for _, name := range c.mayGoTo {
-			r.MayGoTo(name)
+			r.MayBeSentAs(name)
 		}
 		quote, err := book.Quote(PriceQuery{Model: c.model, Class: "images", Attributes: r.Attributes}, &r.Ceiling, nil)
 		if err != nil || quote.Fee.String() != c.quote {
 			t.Errorf("%s%s to %v: quote %s, %v, want %s", c.model, c.said, c.mayGoTo, quote.Fee, err, c.quote)
 		}
-		r.GoesTo(c.mayGoTo[len(c.mayGoTo)-1])
+		r.SentAs(c.mayGoTo[len(c.mayGoTo)-1])
 		tap := r.NewTap("application/json")
 		tap.Pass(nil, []byte(c.answer))
 		u := tap.Usage()

@@ -90,10 +90,10 @@ type Request struct {
 	citesSearch, searches, hidesSearch bool
 	// generates says that the request is one of Gemini's, grounded that its searches are one.
 	generates, grounded bool
-	// newLimit says that the output is limited by max_completion_tokens alone, usualOutput
+	// maxCompletionTokensAlone says that the output is limited by max_completion_tokens alone, usualOutput
 	// what is held for each output without a limit.
-	newLimit    bool
-	usualOutput int64
+	maxCompletionTokensAlone bool
+	usualOutput              int64
 	// turns is how often the model may read its input: again after each call of a
 	// hosted tool. 0 is 1.
 	turns int64

@@ -112,7 +112,7 @@ func TestResponsesWithOutput(t *testing.T) {
 	}
 	// It is known to all who serve the row, whatever they know of chat's.
 	r := responsesRequest(t, `"input":"x","max_output_tokens":10`)
-	if r.MayIgnoreNewLimit(); r.Ceiling[Output] != 10 || !r.OutputLimited {
+	if r.MayIgnoreMaxCompletionTokens(); r.Ceiling[Output] != 10 || !r.OutputLimited {
 		t.Errorf("the limit is taken for one that is passed over: %v", r.Ceiling.Map())
 	}
 }

@@ -13,7 +13,7 @@ type frames struct {
 	// there are none. soft says that it is only the end of a frame that does
 	// not say what it is.
 	withheldFrom int
-	soft bool
+	soft         bool
 	// done is set by [DONE], and by the event that ends a response; payload counts the bytes of data.
 	done    bool
 	payload int64

@@ -58,7 +58,7 @@ func TestRecalledRequestIsBilledAlike(t *testing.T) {
 		}
 		request := fixtureRequest(t, file)
 		request.Endpoint = e
-		request.GoesTo(request.Model)
+		request.SentAs(request.Model)
 		text, err := json.Marshal(request.Terms())
 		if err != nil {
 			t.Fatal(err)

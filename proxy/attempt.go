@@ -107,7 +107,7 @@ func (c *call) choose(u candidate) {
 	c.tap.mu.Lock()
 	defer c.tap.mu.Unlock()
 	c.upstream = u
-	c.request.GoesTo(u.model)
+	c.request.SentAs(u.model)
 }
 
 // restartSilence gives the upstream its full time again.

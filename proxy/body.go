@@ -76,9 +76,9 @@ func roomFor(rest int64, have int) int {
 	return room + 1
 }
 
-// giveBack returns the memory of the tap and of the body to their pools. The heartbeat may
+// recycle returns the memory of the tap and of the body to their pools. The heartbeat may
 // be reading either: the tap cannot be taken out meanwhile.
-func (c *call) giveBack() {
+func (c *call) recycle() {
 	if tap := c.tap.set(nil); tap != nil {
 		c.proxy.taps.Put(tap)
 	}

@@ -61,7 +61,17 @@ type call struct {
 }
 
 // serveCall is the path of one request. Between admit and end exactly one of
-// settle and release happens, whatever comes in between.
+// settle, release and park happens, whatever comes in between:
+//
+//	refuse             not read, not admitted          nothing was held
+//	giveUp             no answer                       release; an estimate, if the client left while the upstream worked
+//	passUpstreamError  an upstream's own error         release; settle if it reports usage
+//	passWhole          an answer that is kept          settle, then send it
+//	endStream          an answer that has flowed       settle, then send its end
+//	passTask           an answer that names a task     park, then send it (task.go)
+//	breakOff           an answer that broke off        settle the part that went out; else release
+//	withhold           nobody could book it            the hold is left to the log or the sweeper
+//	resolve            a panic                         settle what went out; else release
 func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpoint, model string) {
 	c := &call{
 		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e, named: model,
@@ -150,9 +160,9 @@ func (c *call) understand(body []byte) (err error) {
 		return c.routing.errNobody(c.request)
 	}
 	for i := range c.candidates {
-		c.request.MayGoTo(c.candidates[i].model)
-		if c.candidates[i].ignoresNewLimit() {
-			c.request.MayIgnoreNewLimit()
+		c.request.MayBeSentAs(c.candidates[i].model)
+		if c.candidates[i].ignoresMaxCompletionTokens() {
+			c.request.MayIgnoreMaxCompletionTokens()
 		}
 	}
 	if c.mayExceedLimit() {
@@ -255,16 +265,16 @@ func (c *call) forward() error {
 		c.answer, c.firstByte = response, time.Since(c.at)
 		if err = decode(response); err != nil {
 			c.blame(err)
-			err = c.unread(err)
+			err = c.whyUnread(err)
 		}
 		return err
 	}
 	return failure
 }
 
-// unread says why an answer could not be read: it may have been cut meanwhile. An
+// whyUnread says why an answer could not be read: it may have been cut meanwhile. An
 // upstream's own error costs nothing, even if its client has left.
-func (c *call) unread(err error) error {
+func (c *call) whyUnread(err error) error {
 	cause, failed := c.cut.cause(), c.answer.StatusCode >= http.StatusMultipleChoices
 	switch {
 	case failed && errors.Is(cause, errShutdown):
@@ -302,7 +312,7 @@ func (c *call) passUpstreamError() {
 	body, err := io.ReadAll(io.LimitReader(c.answer.Body, int64(c.proxy.policy.MaxKept)+1))
 	if err != nil {
 		c.blame(err)
-		c.giveUp(c.unread(errUpstreamAway("its error broke off")))
+		c.giveUp(c.whyUnread(errUpstreamAway("its error broke off")))
 		return
 	}
 	if len(body) > c.proxy.policy.MaxKept {
@@ -500,13 +510,13 @@ func (c *call) end() {
 		c.resolve()
 	}
 	c.report()
-	c.giveBack()
+	c.recycle()
 }
 
 // resolve makes sure that the hold is settled or released, and takes the call out of
 // flight even if that fails. Only after a panic is the hold still unresolved here.
 func (c *call) resolve() {
-	defer c.land()
+	defer c.leaveFlight()
 	switch {
 	case c.resolved.Load():
 	case c.client.delivered.Load():
@@ -516,7 +526,7 @@ func (c *call) resolve() {
 	}
 }
 
-func (c *call) land() {
+func (c *call) leaveFlight() {
 	c.cut.now(errCallOver)
 	c.proxy.inFlight.remove(c)
 	c.proxy.metrics.held.Dec()

@@ -53,7 +53,7 @@ func (c *call) endPoll() {
 		_ = c.answer.Body.Close()
 	}
 	c.report()
-	c.giveBack()
+	c.recycle()
 }
 
 // findTask is the account's task, if the credential may come in.

@@ -29,9 +29,9 @@ type Upstream struct {
 	// Timeout bounds the silence of the upstream: before its head, and between
 	// two reads of its answer. Default 10 minutes.
 	Timeout time.Duration
-	// IgnoresNewLimit says that it obeys max_tokens and ignores max_completion_tokens, as
+	// IgnoresMaxCompletionTokens says that it obeys max_tokens and ignores max_completion_tokens, as
 	// those of kind bigmodel all do.
-	IgnoresNewLimit bool
+	IgnoresMaxCompletionTokens bool
 	// SharedObjects says that what is kept there (responses, conversations, files) may be
 	// named by every account, whoever made it.
 	SharedObjects bool
@@ -270,8 +270,10 @@ func APIsOf(kind string) []meter.API {
 	return []meter.API{meter.OpenAI, meter.Responses}
 }
 
-// ignoresNewLimit tells an upstream whose API has max_tokens, and no max_completion_tokens.
-func (u *upstream) ignoresNewLimit() bool { return u.Kind == "bigmodel" || u.IgnoresNewLimit }
+// ignoresMaxCompletionTokens tells an upstream whose API has max_tokens, and no max_completion_tokens.
+func (u *upstream) ignoresMaxCompletionTokens() bool {
+	return u.Kind == "bigmodel" || u.IgnoresMaxCompletionTokens
+}
 
 // credential is our credential as a header, in the way of the upstream's kind.
 func (u *Upstream) credential() (name string, value []string) {

@@ -219,7 +219,7 @@ func upstreams(cfg *config.Config) []proxy.Upstream {
 		}
 		list = append(list, proxy.Upstream{
 			Name: u.Name, Kind: u.Kind, BaseURL: u.BaseURL, APIKey: u.APIKey, Models: rules,
-			Priority: u.Priority, Weight: u.Weight, Timeout: u.Timeout, IgnoresNewLimit: u.IgnoresNewLimit,
+			Priority: u.Priority, Weight: u.Weight, Timeout: u.Timeout, IgnoresMaxCompletionTokens: u.IgnoresMaxCompletionTokens,
 			SharedObjects: u.SharedObjects,
 		})
 	}
