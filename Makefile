@@ -47,7 +47,7 @@ compose: ## Start Redis, Tollgate and the simulated upstream with docker compose
 
 .PHONY: test
 test: test-deps e2e-deps ## Everything: unit, real Redis, whole program, SDKs, race detector on
-	go test -race -count=1 -timeout 20m ./...
+	go test -race -count=1 -timeout 30m ./...
 
 .PHONY: test-short
 test-short: test-deps ## The quick part of the tests, no SDKs
@@ -55,7 +55,7 @@ test-short: test-deps ## The quick part of the tests, no SDKs
 
 .PHONY: e2e
 e2e: test-deps e2e-deps ## The whole-program tests alone: real binary, real Redis, go-openai, Python and Node SDKs
-	go test -race -count=1 -timeout 20m ./test/...
+	go test -race -count=1 -timeout 30m ./test/...
 
 .PHONY: model
 model: test-deps ## The ledger against a plain Go model, more than 100,000 random steps (MODEL_RUNS runs of about MODEL_STEPS), and trips against single calls
