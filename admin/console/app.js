@@ -9,7 +9,7 @@
 //   api.js dom.js  the server, and what pages are made of
 
 import { API } from "./api.js";
-import { button, el, problem } from "./dom.js";
+import { button, el, problem, working } from "./dom.js";
 import { holderPages } from "./holder.js";
 import { operatorPages } from "./operator.js";
 import { learnPlace } from "./place.js";
@@ -43,8 +43,11 @@ function leave() {
 }
 
 /** show draws the page of the address; for whoever is not signed in the entrance, and why they are not. */
-async function show(why) {
-  const mine = ++turn;
+function show(why) {
+  return working(() => draw(why, ++turn));
+}
+
+async function draw(why, mine) {
   header.replaceChildren(...head());
   let content;
   try {
@@ -54,6 +57,7 @@ async function show(why) {
   }
   if (mine !== turn) return;
   page.replaceChildren(content);
+  page.dataset.shown = location.hash;
   page.querySelector("[data-first]")?.focus();
 }
 
@@ -77,9 +81,9 @@ function head() {
 
 /** pageAt draws the first page whose pattern the address has: with the parts that the pattern catches, and how to draw it again. */
 function pageAt(address) {
-  for (const [pattern, draw] of session.pages) {
+  for (const [pattern, drawPage] of session.pages) {
     const found = pattern.exec(address);
-    if (found) return draw(found.slice(1).map((part) => (part === undefined ? undefined : decodeURIComponent(part))), () => show());
+    if (found) return drawPage(found.slice(1).map((part) => (part === undefined ? undefined : decodeURIComponent(part))), () => show());
   }
   return el("p", { class: "empty" }, "There is no such page.");
 }
@@ -88,15 +92,10 @@ function pageAt(address) {
 function entrance(error) {
   const secret = el("input", { type: "password", name: "secret", autocomplete: "off", required: true, "data-first": true, "aria-label": "Key or admin token" });
   const wrong = el("div", {}, error ? problem(error) : null);
-  const submit = async (event) => {
+  const submit = (event) => {
     event.preventDefault();
     wrong.replaceChildren();
-    try {
-      await open(secret.value.trim());
-      show();
-    } catch (error) {
-      wrong.replaceChildren(problem(error));
-    }
+    working(() => open(secret.value.trim()).then(() => show(), (failure) => wrong.replaceChildren(problem(failure))));
   };
   return el("form", { class: "entrance", submit },
     el("h1", {}, "Sign in"),
@@ -118,4 +117,4 @@ async function begin() {
   show(why);
 }
 
-begin();
+working(begin);

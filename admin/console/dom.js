@@ -42,6 +42,19 @@ export function problem(error) {
   return el("p", { class: "problem", role: "alert" }, error.message);
 }
 
+let works = 0;
+
+/** working does a piece of work, while which the page says that it is busy. */
+export async function working(work) {
+  works++;
+  document.body.setAttribute("aria-busy", "true");
+  try {
+    return await work();
+  } finally {
+    if (--works === 0) document.body.removeAttribute("aria-busy");
+  }
+}
+
 /** count groups digits by thousands, of a whole number. */
 export function count(n) {
   return String(n).replace(/\B(?=(\d{3})+$)/g, ",");

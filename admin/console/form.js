@@ -1,7 +1,7 @@
 // How the operator is asked for what a booking needs.
 
 import { once } from "./api.js";
-import { button, el, problem } from "./dom.js";
+import { button, el, problem, working } from "./dom.js";
 
 // How a field's text becomes a value of the request.
 const kinds = {
@@ -21,7 +21,7 @@ export function ask(title, fields, send, act = title) {
   const key = once();
   const wrong = el("div");
   const confirm = el("button", { type: "submit" }, act);
-  const dialog = el("dialog", { close: () => dialog.remove() }, el("form", { submit },
+  const dialog = el("dialog", { close: () => dialog.remove() }, el("form", { submit: (event) => working(() => submit(event)) },
     el("h2", {}, title), fields.map(control), wrong,
     el("div", { class: "actions" }, button("Cancel", () => dialog.close(), "quiet"), confirm)));
 

@@ -1,7 +1,7 @@
 // Models are tried here by calls like any other: each is held for, metered and
 // charged, and has its receipt.
 
-import { button, count, el, facts, problem, table } from "./dom.js";
+import { button, count, el, facts, problem, table, working } from "./dom.js";
 import { events, playOf } from "./plays.js";
 
 const quoteAfter = 400; // milliseconds without a key
@@ -88,9 +88,13 @@ class Playground {
     }
   }
 
-  async send() {
+  send() {
     const text = this.text.value;
-    if (text.trim() === "" || this.sendButton.disabled) return;
+    if (text.trim() !== "" && !this.sendButton.disabled) working(() => this.call(text));
+  }
+
+  /** call makes the call, shows what it says, and at last what it cost. */
+  async call(text) {
     const { turns, chosen: { play, path } } = this;
     const body = this.body();
     const answered = el("div", { class: "answer", "aria-live": "polite" });

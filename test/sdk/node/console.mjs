@@ -7,7 +7,17 @@ const browser = new Browser({
   settings: { enableJavaScriptEvaluation: true, suppressInsecureJavaScriptEnvironmentWarning: true, disableCSSFileLoading: true, handleDisabledFileLoadingAsSuccess: true },
 });
 const page = browser.newPage();
-const settled = () => page.waitUntilComplete();
+const win = () => page.mainFrame.window;
+
+/** until waits for what a person would wait for. */
+async function until(what, condition) {
+  for (let i = 0; !condition(); i++) {
+    if (i === 6000) throw new Error(`never: ${what}; seen: ${seen("body")}`);
+    await new Promise((resolve) => { setTimeout(resolve, 10); });
+  }
+}
+
+const settled = () => until("the page is not busy", () => find("body") && !find("body").hasAttribute("aria-busy"));
 const find = (selector) => page.mainFrame.document.querySelector(selector);
 const all = (selector) => [...page.mainFrame.document.querySelectorAll(selector)];
 
@@ -16,14 +26,15 @@ const seen = (selector) => (find(selector)?.innerText ?? "").replace(/\s+/g, " "
 
 async function signIn(secret) {
   await page.goto(process.env.CONSOLE);
-  await settled();
+  await until("the entrance", () => find("input[name=secret]"));
   find("input[name=secret]").value = secret;
   find("form").requestSubmit();
   await settled();
 }
 
 async function go(hash) {
-  page.mainFrame.window.location.hash = hash;
+  win().location.hash = hash;
+  await until(`the page ${hash}`, () => find("main").dataset.shown === hash);
   await settled();
 }
 
@@ -38,14 +49,14 @@ async function press(text, within = "body") {
 async function fill(values, times = 1) {
   for (const [name, value] of Object.entries(values)) find("dialog").querySelector(`[name="${name}"]`).value = value;
   const form = find("dialog form");
-  for (let i = 0; i < times; i++) form.dispatchEvent(new page.mainFrame.window.Event("submit", { cancelable: true })); // as fast as no person can
+  for (let i = 0; i < times; i++) form.dispatchEvent(new (win().Event)("submit", { cancelable: true })); // as fast as no person can
   await settled();
 }
 
 async function tryModel(model, text) {
   const select = find(".playground select");
   select.value = model;
-  select.dispatchEvent(new page.mainFrame.window.Event("change"));
+  select.dispatchEvent(new (win().Event)("change"));
   find(".playground textarea").value = text;
   await press("Send");
 }
@@ -107,8 +118,8 @@ const cases = {
     const account = seen("main");
     await go("#/playground");
     find(".playground textarea").value = "user: how much would that be?";
-    find(".playground textarea").dispatchEvent(new page.mainFrame.window.Event("input"));
-    await settled();
+    find(".playground textarea").dispatchEvent(new (win().Event)("input"));
+    await until("a quote", () => seen(".quote") !== "");
     const quote = seen(".quote");
     await tryModel("gpt-4o", "Say hello.");
     await tryModel("gpt-4o", "Say it again.");
@@ -133,7 +144,7 @@ const cases = {
     await signIn(process.env.SECRET);
     await go("#/playground");
     const sent = tryModel("gpt-4o", "mock:usage=100,50;chunks=20;delay=50ms tell me a long story");
-    while (seen(".answer") === "") await new Promise((resolve) => { setTimeout(resolve, 10); });
+    await until("the beginning of an answer", () => seen(".answer") !== "");
     all(".playground button").find((b) => b.textContent === "Stop").click();
     await sent;
     const said = seen(".said");
