@@ -39,16 +39,17 @@ async function go(hash) {
 }
 
 async function press(text, within = "body") {
-  const button = all(`${within} button`).find((b) => b.textContent === text && !b.hidden);
-  if (!button) throw new Error(`there is no button ${text} in: ${seen(within)}`);
-  button.click();
+  const button = () => all(`${within} button`).find((b) => b.textContent === text && !b.hidden);
+  await until(`a button ${text}`, button);
+  button().click();
   await settled();
 }
 
-/** fill fills in the form that is open, and sends it. */
+/** fill fills in the form that was opened last, and sends it. */
 async function fill(values, times = 1) {
-  for (const [name, value] of Object.entries(values)) find("dialog").querySelector(`[name="${name}"]`).value = value;
-  const form = find("dialog form");
+  await until("a form", () => find("dialog form"));
+  const form = all("dialog form").at(-1);
+  for (const [name, value] of Object.entries(values)) form.querySelector(`[name="${name}"]`).value = value;
   for (let i = 0; i < times; i++) form.dispatchEvent(new (win().Event)("submit", { cancelable: true })); // as fast as no person can
   await settled();
 }
