@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -42,8 +43,8 @@ func taskEndpoints(chat, image []parameter) []*Endpoint {
 	}
 }
 
-// taskPoll is where it is asked how tasks have ended, by GET, their ids behind the path. It is never changed.
-var taskPoll = &Endpoint{Path: "/async-result/", Name: "async_result", API: BigModel}
+// taskPoll is where it is asked how tasks have ended, by GET, their ids behind the path, which is all that it takes. It is never changed.
+var taskPoll = &Endpoint{Path: "/async-result/", Name: "async_result", API: BigModel, Query: map[string][]string{}}
 
 // TaskPoll returns the row of where it is asked how tasks have ended: what goes
 // there is GET, with the task's id behind the path, and costs nothing by itself.
@@ -125,7 +126,8 @@ type TaskState uint8
 
 // The states of a task. What has brought a result is done, whatever it calls that.
 const (
-	TaskRunning TaskState = iota
+	TaskUntold TaskState = iota // the answer does not tell: it may be another's, or in another form
+	TaskRunning
 	TaskDone
 	TaskFailed // and has brought, and told, nothing
 )
@@ -133,19 +135,21 @@ const (
 // Task is what an answer tells of a task: its id, "" where it tells none, and how far it is.
 func (t *Tap) Task() (id string, state TaskState) {
 	f := &t.facts
-	if f.task == nil {
-		return "", TaskRunning
-	}
-	if n := f.task.id.n; n < len(f.task.id.text) { // else it may have been cut
-		id = f.task.id.String()
+	told := cmp.Or(f.task, &taskFacts{})
+	if n := told.id.n; n < len(told.id.text) { // else it may have been cut
+		id = told.id.String()
 	}
 	switch {
-	case f.choices > 0 || f.images > 0 || f.textBytes > 0 || t.Reported():
+	case f.choices > 0 || f.images > 0 || t.Reported():
 		state = TaskDone
+	case f.task == nil && (f.failed || f.refused): // so has the question, and not the task
+		state = TaskRunning
 	case f.failed:
 		state = TaskFailed
-	case strings.EqualFold(f.task.status.String(), "SUCCESS"):
+	case strings.EqualFold(told.status.String(), "SUCCESS"):
 		state = TaskDone
+	case told.status.n > 0:
+		state = TaskRunning
 	}
 	return id, state
 }

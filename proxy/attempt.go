@@ -80,7 +80,12 @@ func (c *call) send(u candidate, askUsage bool) (*http.Response, error) {
 	}
 	response, err := c.proxy.transport.send(request, body, &c.cut)
 	c.sent = err == nil || wasSent(err)
-	if err == nil && response.StatusCode < http.StatusOK { // nobody has asked it to switch protocols
+	return asAnswer(response, err)
+}
+
+// asAnswer is what an upstream has sent, if that is an answer: nobody has asked it to switch protocols.
+func asAnswer(response *http.Response, err error) (*http.Response, error) {
+	if err == nil && response.StatusCode < http.StatusOK {
 		return nil, errors.Join(errors.New("it switches protocols"), response.Body.Close())
 	}
 	return response, err

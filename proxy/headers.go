@@ -60,12 +60,13 @@ var (
 	// credential; its address and route, as it or a proxy in front of us wrote them; its
 	// organisation at a provider where we have our own. All clients share our credential,
 	// so two with the same Idempotency-Key could get each other's answer. Some of Google's
-	// headers leave the usage out of answers, or choose another project or method.
+	// headers leave the usage out of answers, or choose another project or method. A part of
+	// an answer (Range) could lack the usage, too.
 	fromClient = privately([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-", "X-Goog-"},
 		"Authorization", "X-Api-Key", "Api-Key", "Cookie", "X-Http-Method-Override", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
-		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id", "Idempotency-Key")
+		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id", "Idempotency-Key", "Range", "If-Range")
 	// fromUpstream are headers of an upstream's answer that do not go to the client:
 	// cookies, redirections and protocol offers would lead it past the meter with its key;
 	// CORS is our policy; the organisation is ours.

@@ -96,7 +96,7 @@ func (c *call) ask(u candidate) bool {
 	passHeaders(header, c.r.Header, fromClient)
 	u.prepare(header)
 	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
-	response, err := c.proxy.transport.send(&http.Request{Method: http.MethodGet, URL: u.url(path, upstreamQuery(c.r, c.endpoint)), Header: header}, nil, &c.cut)
+	response, err := asAnswer(c.proxy.transport.send(&http.Request{Method: http.MethodGet, URL: u.url(path, upstreamQuery(c.r, c.endpoint)), Header: header}, nil, &c.cut))
 	if err == nil {
 		c.proxy.metrics.attempt(u.Name, statusClass(response.StatusCode))
 		c.answer, c.firstByte = response, time.Since(c.at)
@@ -150,6 +150,11 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundTask) {
 		}
 	case state == meter.TaskDone:
 		c.bookTask(made, found, *answer)
+		return
+	case state == meter.TaskUntold: // it may be the end, in a form in which nobody can bill it
+		err := errors.New("its answer does not tell how far the task is")
+		c.trouble = err
+		c.refuse(errUpstreamAway(err.Error()))
 		return
 	default:
 		c.ending = "task_running"

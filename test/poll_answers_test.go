@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+// tasksBehind is acme with an upstream that makes the task t1 of whatever it is asked, and answers questions for it by poll.
+func tasksBehind(t *testing.T, poll http.HandlerFunc, change ...func(*settings)) (w *world, p *process, key string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			poll(w, r)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"t1","task_status":"PROCESSING"}`)
+	}))
+	t.Cleanup(server.Close)
+	w = newWorld(t, append([]func(*settings){func(s *settings) { s.prices = taskPrices }}, change...)...)
+	w.made.upstreams = fmt.Sprintf("  - {name: odd, kind: bigmodel, base_url: %q, models: [\"*\"]}\n", server.URL)
+	w.writeConfig()
+	w.account("acme", "10")
+	key, _ = w.key("acme")
+	return w, w.serve(), key
+}
+
+// An answer that does not tell how far the task is may be its end, which goes out when it is booked: it is not passed on. Nor
+// does a client get a part of an answer that it would understand alone.
+func TestPollThatTellsNothing(t *testing.T) {
+	const end = `{"id":"t1","task_status":"SUCCESS","video_result":[{"url":"https://videos.invalid/1.mp4"}]}`
+	contentType, status, body := "", 0, ""
+	w, p, key := tasksBehind(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" {
+			t.Errorf("asked upstream with ?%s", r.URL.RawQuery)
+		}
+		w.Header().Set("Content-Type", contentType)
+		if status == http.StatusSwitchingProtocols {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "x")
+			w.WriteHeader(status)
+			return
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader([]byte(body)))
+	})
+	id, _ := p.submit(videoPath, key, video(""))
+	for _, c := range []struct {
+		contentType string
+		status      int
+		body        string
+	}{
+		{"application/xml", 200, `<task><task_status>SUCCESS</task_status><video_result><url>https://videos.invalid/1.mp4</url></video_result></task>`},
+		{"audio/json", 200, end},
+		{"application/json", 200, `["https://videos.invalid/1.mp4"]`},
+		{"application/json", 200, `{"data":` + end + `}`},
+		{"application/json", 200, ``},
+		{"application/json", 101, ``},
+	} {
+		contentType, status, body = c.contentType, c.status, c.body
+		refusal{status: 502, code: "upstream_unavailable"}.require(t, p.get(pollPath+id, key))
+	}
+	equal(t, "charged", len(w.entries("acme", "charge")), 0)
+	equal(t, "held", w.verb("account", "show", "acme").Get("held").String(), "1")
+	contentType, status, body = "application/json", 200, `{"error":{"code":"1214","message":"busy"}}`
+	p.get(pollPath+id, key).requireStatus(t, 200)
+	equal(t, "charged", len(w.entries("acme", "charge")), 0)
+	body = end
+	r := p.send(http.MethodGet, pollPath+id+"?id=t2", key, "", "Range", "bytes=-60", "If-Range", `"x"`)
+	r.requireStatus(t, 200)
+	equal(t, "whole", string(r.body), end)
+	w.onlyCharge("acme")
+}
