@@ -38,13 +38,14 @@ func console(a about, calls http.Handler) http.Handler {
 	mux.Handle(consolePrefix+"/", http.StripPrefix(consolePrefix, withPolicy(http.FileServerFS(files))))
 	mux.HandleFunc("GET "+consolePrefix+"/about", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, a) })
 	if calls != nil {
-		mux.Handle(consolePrefix+"/v1/", http.StripPrefix(consolePrefix, calls))
+		mux.Handle(consolePrefix+"/v1/", withPolicy(http.StripPrefix(consolePrefix, calls)))
 	}
 	return mux
 }
 
 // withPolicy has the browser ask again each time, as the files of the next
-// version have the same names, and keep the page to itself.
+// version have the same names, and keep the page to itself. What an upstream answers is no
+// page: a form of another site's that is sent to a call must not make one of it here.
 func withPolicy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -87,6 +87,9 @@ func TestConsoleCallsTheDataPlane(t *testing.T) {
 	if got := w.Body.String(); got != "POST /v1/chat/completions?x=1 Bearer tg-acme-x {}" {
 		t.Errorf("the data plane was asked %q", got)
 	}
+	if policy := w.Header().Get("Content-Security-Policy"); policy != consolePolicy || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("what an upstream answers may run as a page of the console's: %q", policy)
+	}
 	for _, path := range []string{"/v1/models", "/console/metrics", "/console/../v1/models"} {
 		if got := get(h, path, "Bearer tg-acme-x"); strings.Contains(got.Body.String(), "tg-acme-x") || got.Code == http.StatusOK {
 			t.Errorf("%s: %d %s", path, got.Code, got.Body)
