@@ -36,10 +36,11 @@ const taskMemoryLife = markerLife
 // maxTaskID is more than any upstream's id has, in bytes.
 const maxTaskID = 128
 
-// ValidTaskID reports whether an upstream's id is one that can be remembered.
+// ValidTaskID reports whether an upstream's id is one that can be remembered. It stands in a path:
+// what parts one, though some unescape it twice, is in none.
 func ValidTaskID(id string) bool {
 	return id != "" && len(id) <= maxTaskID && !strings.ContainsFunc(id, func(r rune) bool {
-		return r <= ' ' || r > '~' || strings.ContainsRune(`"\/{}`, r)
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"\/{}%?#;`, r)
 	})
 }
 
