@@ -15,7 +15,7 @@ func (e *Endpoint) Matches(path string) (model string, ok bool) {
 	if !named {
 		return "", path == e.Path
 	}
-	if len(path) <= len(before)+len(after) || !strings.HasPrefix(path, before) || !strings.HasSuffix(path, after) {
+	if len(path) < len(before)+len(after) || !strings.HasPrefix(path, before) || !strings.HasSuffix(path, after) {
 		return "", false
 	}
 	model = path[len(before) : len(path)-len(after)]

@@ -60,6 +60,7 @@ func TestGeminiRequestErrors(t *testing.T) {
 	for _, c := range []struct{ name, path, body, param, message string }{
 		{"no model", generateRow, `{"contents":[]}`, "model", "must provide a model"},
 		{"odd model", generateRow, `{"model":"tunedModels/m"}`, "model", "want the name of a model"},
+		{"half a name of a model", generateRow, `{"model":"models/"}`, "model", "want the name of a model"},
 		{"two names of a model", generateRow, `{"model":"m","model":"m"}`, "model", "more than once"},
 		{"other models", generateRow, `{"model":"m","fallbacks":["n"]}`, "fallbacks", "another model"},
 		{"model chosen elsewhere", generateRow, `{"model":"m","generationConfig":{"modelSelectionConfig":{}}}`, "generationConfig.modelSelectionConfig", "another model"},
@@ -325,6 +326,26 @@ func TestUnsaidEndOfAStream(t *testing.T) {
 	tap.Pass(nil, []byte(`data: {"promptFeedback":{"blockReason":"BLOCK_REASON_UNSPECIFIED"},"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"FINISH_REASON_UNSPECIFIED"}]}`+"\n\n"))
 	if tap.End(); !tap.Cut() {
 		t.Error("it is taken for whole")
+	}
+}
+
+// An element that does not say that the stream goes on may be its last, and so may each of those that say why they end.
+func TestElementsThatMayBeTheLast(t *testing.T) {
+	tap := mustRead(t, FindEndpoint("/models/{model}:streamGenerateContent"), `{"model":"m"}`).NewTap("application/json")
+	ends := func(text string) string {
+		return `{"candidates":[{"content":{"parts":[{"text":"` + text + `"}]},"finishReason":"STOP"}]}`
+	}
+	for _, step := range []struct{ in, out string }{
+		{`[{"modelVersion":"m"}`, `[`},
+		{`,` + ends("a"), `{"modelVersion":"m"},`},
+		{`,` + ends("b"), ends("a") + `,`},
+		{`,{"modelVersion":"m"}`, ``},
+		{`,{"candidates":[{"content":{"parts":[{"text":"c"}]}}]}`, ends("b") + `,{"modelVersion":"m"},{"candidates":[{"content":{"parts":[{"text":"c"}]}}]}`},
+		{`]`, ``},
+	} {
+		if out := string(tap.Pass(nil, []byte(step.in))); out != step.out {
+			t.Errorf("after %s: %s went out, want %s", step.in, out, step.out)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ func (t *Tap) readArray(i int) {
 		f := &t.frames
 		switch t.withheld[i] {
 		case '{':
-			f.start, f.size = i, 0
+			f.start = i
 			i = t.readElement(i)
 			continue
 		case '[':
@@ -34,7 +34,6 @@ func (t *Tap) readArray(i int) {
 		case ',', ' ', '\t', '\r', '\n', byteOrderMark[0], byteOrderMark[1], byteOrderMark[2]:
 		default:
 			f.payload++
-			t.facts.noise = true
 		}
 		i++
 	}
@@ -45,7 +44,6 @@ func (t *Tap) readElement(i int) int {
 	f := &t.frames
 	n, ended := t.array.element(t.withheld[i:])
 	f.payload += int64(n)
-	f.size += n
 	t.learn(t.withheld[i:i+n], i)
 	if ended {
 		t.endElement(i + n)

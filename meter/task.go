@@ -70,7 +70,7 @@ func plainAttributeParameter(name string) parameter {
 			}
 		}
 		if value != "" {
-			r.request.setAttribute(name, bounded(strings.ToValidUTF8(value, "")))
+			r.request.setAttribute(name, bounded(value))
 		}
 	}}
 }

@@ -50,6 +50,27 @@ func TestTaskOfAnAnswer(t *testing.T) {
 	}
 }
 
+// An estimate is no longer than the client's limit, of a recalled request, too.
+func TestRecalledRequestKeepsItsLimit(t *testing.T) {
+	text, err := json.Marshal(mustRead(t, FindEndpoint("/async/chat/completions"), `{"model":"glm-4.6","max_tokens":3,"messages":[{"role":"user","content":"A cat"}]}`).Terms())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var terms Terms
+	if err := json.Unmarshal(text, &terms); err != nil {
+		t.Fatal(err)
+	}
+	recalled, err := terms.Recall()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tap := recalled.NewTap("application/json")
+	tap.Pass(nil, []byte(`{"id":"1","task_status":"SUCCESS","choices":[{"message":{"content":"`+strings.Repeat("word ", 100)+`"}}]}`))
+	if got := tap.Usage().Quantities[Output]; got != 3 {
+		t.Errorf("%d tokens, want 3", got)
+	}
+}
+
 // A request that is recalled by its terms is billed as it would have been itself.
 func TestRecalledRequestIsBilledAlike(t *testing.T) {
 	for _, file := range append(fixtures(t, "answers"), "testdata/answers/chat-glm.json", "testdata/answers/chat-search-preview.json") {
