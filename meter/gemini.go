@@ -113,7 +113,7 @@ func (r *Request) mayGenerate(model string) {
 	r.mayMake(strings.Contains(model, "image") || strings.Contains(model, "banana"), strings.Contains(model, "tts") || strings.Contains(model, "audio"))
 	for i := range r.Tools {
 		if tool := &r.Tools[i]; tool.Tool == webSearch && !isGroundedByPrompt(model) {
-			tool.Count = max(tool.Count, usualUses)
+			tool.Count = usualUses
 		}
 	}
 }

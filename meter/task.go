@@ -212,6 +212,9 @@ func (t *Terms) Recall() (*Request, error) {
 		hidesSearch: strings.Contains(t.Search, searchHidden),
 	}
 	r.Ceiling[Input], r.Ceiling[Output] = t.Input, t.Output
+	if r.OutputLimited {
+		r.outputs = t.Choices
+	}
 	r.estimate.Store(t.Input + 1)
 	return r, nil
 }

@@ -168,7 +168,9 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundTask) {
 // bookTask books what the task has used, once, and sends the end with the receipt of that.
 func (c *call) bookTask(made *madeTask, found *ledger.FoundTask, body []byte) {
 	c.hold = made.hold
-	err := c.book(made.settlement(c.tap.usage()))
+	usage := c.tap.usage()
+	made.learnExcess(&usage)
+	err := c.book(made.settlement(usage))
 	if errors.Is(err, ledger.ErrConflict) { // other prices may hold by now, or the upstream may tell other usage
 		err = c.bookedBefore(found)
 	}

@@ -31,6 +31,23 @@ func TestNoOverspendByALimitThatTheUpstreamIgnores(t *testing.T) {
 	}
 }
 
+// So is one whose answers are asked for later.
+func TestModelOfTasksThatExceedsLimitsIsFoundOut(t *testing.T) {
+	_, p, key := bigModel(t, "")
+	submit := func(used string) reply {
+		return p.post("/v1/async/chat/completions", key, `{"model":"glm-4.6","user":"mock:usage=10,`+used+`","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}`)
+	}
+	first := submit("20")
+	for _, used := range []string{"21", "22"} { // 16 more may be those that end it
+		r := submit(used)
+		equal(t, "hold before "+used, r.header.Get("x-tollgate-hold"), first.header.Get("x-tollgate-hold"))
+		requireHeaders(t, p.get(pollPath+r.get("id").String(), key).header, "x-tollgate-usage-output", used)
+	}
+	if hold := submit("20").header.Get("x-tollgate-hold"); hold == first.header.Get("x-tollgate-hold") {
+		t.Errorf("%s is held, as if it kept to its limit", hold)
+	}
+}
+
 // A model that passes over its clients' limits is found out by its first answer, whichever limit that is, and no other is taken for it.
 func TestModelThatExceedsLimitsIsFoundOut(t *testing.T) {
 	for _, limit := range []string{"max_tokens", "max_completion_tokens"} {
