@@ -257,6 +257,7 @@ func TestGeneratedThatIsNotSplit(t *testing.T) {
 		"sound":                 {"audio/L16;rate=24000", `"candidatesTokenCount":53`, Quantities{Output: 3, OutputAudio: 50}},
 		"an image, not counted": {"image/png", `"candidatesTokenCount":0`, Quantities{OutputImage: 1290}},
 		"sound, not counted":    {"audio/wav", `"totalTokenCount":7`, Quantities{OutputAudio: 3}},
+		"less than its text":    {"image/png", `"candidatesTokenCount":1`, Quantities{Output: 1}},
 		"in another case":       {"IMAGE/PNG", `"totalTokenCount":7`, Quantities{OutputImage: 1290}},
 	} {
 		tap := generated(t, `"contents":[]`).NewTap("application/json")
@@ -264,6 +265,23 @@ func TestGeneratedThatIsNotSplit(t *testing.T) {
 		c.want[Input] = 7
 		if u := tap.Usage(); u.Quantities != c.want {
 			t.Errorf("%s: %v, want %v", name, u.Map(), c.want.Map())
+		}
+	}
+}
+
+// What a usage of Gemini's does not say is what is left of its total; thoughts may be among the candidates, and are no more than those.
+func TestGeneratedTotals(t *testing.T) {
+	for usage, want := range map[string]Quantities{
+		`"candidatesTokenCount":3,"totalTokenCount":10`:                                             {Input: 7, Output: 3},
+		`"promptTokenCount":7,"totalTokenCount":10`:                                                 {Input: 7, Output: 3},
+		`"promptTokenCount":7,"candidatesTokenCount":8,"thoughtsTokenCount":5,"totalTokenCount":15`: {Input: 7, Output: 3, Reasoning: 5},
+		`"promptTokenCount":7,"candidatesTokenCount":2,"thoughtsTokenCount":5,"totalTokenCount":9`:  {Input: 7, Output: 2, Reasoning: 5},
+		`"promptTokenCount":7,"candidatesTokenCount":3,"thoughtsTokenCount":5,"totalTokenCount":15`: {Input: 7, Output: 3, Reasoning: 5},
+	} {
+		tap := generated(t, `"contents":[]`).NewTap("application/json")
+		tap.Pass(nil, []byte(`{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}],"usageMetadata":{`+usage+`}}`))
+		if u := tap.Usage(); u.Quantities != want {
+			t.Errorf("%s: %v, want %v", usage, u.Map(), want.Map())
 		}
 	}
 }
