@@ -17,7 +17,7 @@ func taskEndpoints(chat, image []parameter) []*Endpoint {
 		{
 			Path: "/videos/generations", Name: "videos", Class: "videos", API: BigModel, BringsTask: true,
 			parameters: join(otherModelsParameters(), modelParameter(), promptTextParameter(), plainAttributeParameter("size"), plainAttributeParameter("duration"),
-				plainAttributeParameter("quality"), plainAttributeParameter("with_audio"), plainAttributeParameter("fps")),
+				plainAttributeParameter("quality"), switchParameter("with_audio"), plainAttributeParameter("fps")),
 			ceiling: videoCeiling,
 			dialect: &dialect{
 				schema: taskSchema("video_result"), quantities: noQuantities, without: deriveVideo,
@@ -50,7 +50,13 @@ var taskPoll = &Endpoint{Path: "/async-result/", Name: "async_result", API: BigM
 // there is GET, with the task's id behind the path, and costs nothing by itself.
 func TaskPoll() *Endpoint { return taskPoll }
 
-// plainAttributeParameter is an attribute that may be a text, a number or a boolean.
+// switchParameter is an attribute that is true or false.
+func switchParameter(name string) parameter {
+	return parameter{name: name, boolean: func(r *requestReader, on bool) { r.request.setAttribute(name, strconv.FormatBool(on)) }}
+}
+
+// plainAttributeParameter is an attribute that may be a text, a number or a boolean. A number in
+// a text is that number, as there are readers that take it for one.
 func plainAttributeParameter(name string) parameter {
 	return parameter{name: name, value: func(r *requestReader) {
 		first := r.peek()
@@ -63,11 +69,10 @@ func plainAttributeParameter(name string) parameter {
 			r.wrongType(name, "a string, a number or a boolean", first)
 			return
 		case first == '"':
-			value = unescape(raw[1 : len(raw)-1])
-		default:
-			if n, ok := parseInteger(raw); ok {
-				value = strconv.FormatInt(n, 10)
-			}
+			value = strings.TrimSpace(unescape(raw[1 : len(raw)-1]))
+		}
+		if n, ok := parseInteger([]byte(value)); ok {
+			value = strconv.FormatInt(n, 10)
 		}
 		if value != "" {
 			r.request.setAttribute(name, bounded(value))

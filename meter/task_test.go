@@ -131,4 +131,13 @@ func TestTaskRequestErrors(t *testing.T) {
 	if want := (Attributes{"duration": "10", "with_audio": "false"}); !reflect.DeepEqual(r.Attributes, want) {
 		t.Errorf("attributes %v, want %v", r.Attributes, want)
 	}
+	for _, odd := range []string{`1`, `"true"`, `"TRUE"`} { // there are readers that take each for true
+		checkRefused(t, "/videos/generations", `{"model":"m","with_audio":`+odd+`}`, "with_audio", "expected a boolean")
+	}
+	for _, same := range []string{`10`, `10.0`, `" 10"`, `"010"`, `"1\u0030"`} {
+		r := mustRead(t, FindEndpoint("/videos/generations"), `{"model":"m","duration":`+same+`}`)
+		if got := r.Attributes["duration"]; got != "10" {
+			t.Errorf("a duration of %s is %q", same, got)
+		}
+	}
 }
