@@ -218,6 +218,38 @@ func TestTaskWhoseHoldWasSweptWithACheckpoint(t *testing.T) {
 	})
 }
 
+// What the sweeper has charged stands until the task's end is told: parking it takes nothing back, and holds nothing beside it.
+func TestTaskWhoseHoldWasSweptAndCharged(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		h := f.reserve(key, cost(f, "2"))
+		f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(h, cost(f, "1"))}))
+		f.pass(defaultHoldTTL)
+		f.sweep()
+		f.park(h, anyTask, cost(f, "2"))
+		f.balances("acme", "9 0 0")
+		if use := f.keyUse(key); use.SpendHeld != 0 || use.Requests != 1 {
+			f.Errorf("use %+v", use)
+		}
+		f.audit()
+		f.settle(h, cost(f, "2"))
+		f.balances("acme", "8 0 0")
+		f.audit()
+	})
+}
+
+// Of a call that is older than what Redis remembers nobody knows whether it has ended: nothing is held for its task.
+func TestTaskOfAForgottenCall(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		old := &Hold{ID: newID("req_", time.Now().Add(-markerLife-time.Hour)), Account: "acme"}
+		wants(t, f.ledger.Park(f.ctx(), task(old, anyTask, cost(f, "1"))), ErrConflict)
+		f.balances("acme", "10 0 0")
+		f.audit()
+	})
+}
+
 // Redis away when the task comes: it is in the log, and parked when Redis is back; with the proxy dead, by its next start.
 func TestTaskIsParkedLater(t *testing.T) {
 	for _, dies := range []bool{false, true} {
