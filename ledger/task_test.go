@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -283,6 +284,27 @@ func TestTaskIsParkedLater(t *testing.T) {
 			p.charges(1)
 		})
 	}
+}
+
+// A task that Redis does not have may be in a log: in this one, or for a while after Redis was away in another's.
+func TestTaskThatMayBeInALog(t *testing.T) {
+	p, l := newLogged(t, Options{}, redistest.WithAOF("always"))
+	h := p.reserveOn(l, cost(t, "2"))
+	find := func() error {
+		_, err := l.FindTask(p.ctx(), p.key, netip.Addr{}, anyTask)
+		return err
+	}
+	eventually(t, "nobody has the task", func() bool { return errors.Is(find(), ErrNotFound) })
+	l.circuits.last.Store(time.Now().Add(time.Hour).UnixNano())
+	wants(t, find(), ErrUnavailable)
+	l.circuits.last.Store(time.Now().Add(-time.Hour).UnixNano())
+	wants(t, find(), ErrNotFound)
+	s := settlement(h, cost(t, "2"))
+	b, err := l.bookingOf(&s)
+	p.must(err)
+	_, err = l.log.endWith(&logRecord{kind: recordPark, told: anyTask + "\t{}", booking: *b})
+	p.must(err)
+	wants(t, find(), ErrUnavailable)
 }
 
 // The next start of a proxy leaves the holds of tasks as they are, also where its log has lost that they are.

@@ -28,7 +28,8 @@ func tasksBehind(t *testing.T, poll http.HandlerFunc, change ...func(*settings))
 	w.writeConfig()
 	w.account("acme", "10")
 	key, _ = w.key("acme")
-	return w, w.serve(), key
+	p = w.serve()
+	return w, p, key
 }
 
 // An answer that does not tell how far the task is may be its end, which goes out when it is booked: it is not passed on. Nor
@@ -73,6 +74,6 @@ func TestPollThatTellsNothing(t *testing.T) {
 	body = end
 	r := p.send(http.MethodGet, pollPath+id+"?id=t2", key, "", "Range", "bytes=-60", "If-Range", `"x"`)
 	r.requireStatus(t, 200)
-	equal(t, "whole", string(r.body), end)
+	equal(t, "whole", r.body, end)
 	w.onlyCharge("acme")
 }
