@@ -144,10 +144,15 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundTask) {
 	case c.answer.StatusCode >= http.StatusMultipleChoices:
 		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
 	case state == meter.TaskFailed:
-		c.ending = "task_failed"
-		if now, err := c.proxy.ledger.Release(c.detached, made.hold.Account, made.id); err == nil {
+		switch now, err := c.proxy.ledger.Release(c.detached, made.hold.Account, made.id); {
+		case err == nil:
 			standing = now
+		case errors.Is(err, ledger.ErrUnavailable): // who knows that it has failed asks no more, and the sweeper charges it
+			c.trouble = err
+			c.refuse(c.asAPIError(err))
+			return
 		}
+		c.ending = "task_failed"
 	case state == meter.TaskDone:
 		c.bookTask(made, found, *answer)
 		return

@@ -309,6 +309,23 @@ func TestTasksWhileRedisIsAway(t *testing.T) {
 	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "8")
 }
 
+// A failure is told when its hold has come back: who has been told does not ask again, and the sweeper would charge it as made.
+func TestTaskFailsWhileRedisIsAway(t *testing.T) {
+	w, p, key := makesTasks(t, "")
+	w.redis.Client().ConfigSet(t.Context(), "appendfsync", "always")
+	id, _ := p.submit(videoPath, key, video("task=fail"))
+	reached, release := w.up.stallBefore(0)
+	answers := make(chan reply, 1)
+	go func() { answers <- p.send(http.MethodGet, pollPath+id, key, "") }()
+	<-reached
+	w.redis.Stop()
+	release()
+	refusal{status: 503, code: "metering_unavailable"}.require(t, <-answers)
+	w.redis.Start()
+	eventually(t, "it is told", func() bool { return p.get(pollPath+id, key).get("task_status").String() == "FAIL" })
+	w.requireNoCharge("acme")
+}
+
 // Prices change while a task is made: it costs what it was to cost, also to who is told again.
 func TestTaskKeepsItsPrice(t *testing.T) {
 	w, p, key := makesTasks(t, "")
