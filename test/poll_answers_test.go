@@ -77,3 +77,15 @@ func TestPollThatTellsNothing(t *testing.T) {
 	equal(t, "whole", r.body, end)
 	w.onlyCharge("acme")
 }
+
+// A task that brought less than it was asked for costs what it brought.
+func TestTaskThatBringsLess(t *testing.T) {
+	w, p, key := tasksBehind(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"t1","task_status":"SUCCESS","image_result":[{"url":"https://images.invalid/1.png"}]}`)
+	})
+	id, _ := p.submit("/v1/async/images/generations", key, `{"model":"cogview-4","prompt":"A cat.","n":3}`)
+	equal(t, "held", w.verb("account", "show", "acme").Get("held").String(), "0.18")
+	requireHeaders(t, p.get(pollPath+id, key).header, "x-tollgate-cost", "0.06", "x-tollgate-usage-total", "1")
+	w.requireSettled("acme")
+}

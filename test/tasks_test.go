@@ -342,7 +342,7 @@ func TestTaskKeepsItsPrice(t *testing.T) {
 	requireHeaders(t, p.get(pollPath+chatID, key).header, "x-tollgate-cost", "0.0028")
 	w.write("prices.yaml", strings.Replace(taskPrices, "input: 2/1M, output: 8/1M", "input: 20/1M, output: 80/1M", 1))
 	p.reloads()
-	requireHeaders(t, p.get(pollPath+chatID, key).header, "x-tollgate-cost", "0.0028") // the first receipt's
+	requireHeaders(t, p.get(pollPath+chatID, key).header, "x-tollgate-cost", "0.0028", "x-tollgate-balance-recharge", "6.4972") // the first receipt's
 	w.requireSettled("acme")
 }
 
