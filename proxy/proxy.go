@@ -110,7 +110,7 @@ type Proxy struct {
 	taps           sync.Pool                  // *meter.Tap
 	buffers        sync.Pool                  // *streamBuffers
 	logFields      sync.Pool                  // *[]zap.Field
-	billing        chan struct{}              // has room for each bill that is added up
+	billing        sync.Map                   // by account, whose bill is being added up
 
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]
@@ -133,7 +133,6 @@ func New(o Options) (*Proxy, error) {
 	p := &Proxy{
 		ledger: o.Ledger, policy: policy, log: o.Logger, metrics: o.Metrics,
 		onReceipt: o.OnReceipt, onRefusal: o.OnRefusal, transport: newTransport(), began: time.Now(),
-		billing: make(chan struct{}, billsAtOnce),
 	}
 	p.bodies.New = func() any { return new([]byte) }
 	p.answers.New = func() any { b := make([]byte, 0, readSize); return &b }
