@@ -367,11 +367,18 @@ func (c *call) passWhole() {
 	case c.streaming:
 		c.write(c.tap.adopt(*answer))
 		c.endStream()
-	case c.settle(c.tap.usage()) != nil:
-		c.withhold()
 	default:
-		c.sendWhole(*answer)
+		c.settleAndSend(*answer)
 	}
+}
+
+// settleAndSend books the charge of a whole answer, and sends it.
+func (c *call) settleAndSend(body []byte) {
+	if c.settle(c.tap.usage()) != nil {
+		c.withhold()
+		return
+	}
+	c.sendWhole(body)
 }
 
 // passStream passes on what is to come, and the end with its receipt. What it
@@ -443,15 +450,22 @@ func (c *call) settle(usage meter.Usage) error {
 
 // book has a charge booked.
 func (c *call) book(settlement ledger.Settlement) (err error) {
+	err = insist(func() (err error) {
+		c.receipt, err = c.proxy.ledger.Settle(c.detached, settlement)
+		return err
+	})
+	if c.trouble = err; err != nil {
+		c.proxy.metrics.unbooked.Inc()
+	}
+	return err
+}
+
+// insist asks the ledger; one that is away is tried for a while.
+func insist(ask func() error) error {
 	began, pause := time.Now(), 50*time.Millisecond
 	for {
-		c.receipt, err = c.proxy.ledger.Settle(c.detached, settlement)
-		c.trouble = err
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, ledger.ErrUnavailable) || time.Since(began)+pause > settlePatience:
-			c.proxy.metrics.unbooked.Inc()
+		err := ask()
+		if !errors.Is(err, ledger.ErrUnavailable) || time.Since(began)+pause > settlePatience {
 			return err
 		}
 		time.Sleep(pause)

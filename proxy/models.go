@@ -23,14 +23,19 @@ type modelInfo struct {
 }
 
 func (p *Proxy) listModels(r *http.Request, h *ledger.Holder) (any, error) {
-	models := []modelInfo{}
 	routing := p.routing.Load()
-	for _, name := range slices.Sorted(maps.Keys(routing.named)) {
-		if info, ok := routing.describe(name, h.Key); ok {
-			models = append(models, info)
+	return map[string]any{"object": "list", "data": listed(routing, h.Key, routing.describe), "currency": routing.book.Currency()}, nil
+}
+
+// listed are the models that a key may use, by name, as describe has them.
+func listed[T any](r *routing, key *ledger.Key, describe func(string, *ledger.Key) (T, bool)) []T {
+	models := []T{}
+	for _, name := range slices.Sorted(maps.Keys(r.named)) {
+		if model, ok := describe(name, key); ok {
+			models = append(models, model)
 		}
 	}
-	return map[string]any{"object": "list", "data": models, "currency": routing.book.Currency()}, nil
+	return models
 }
 
 func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
@@ -51,14 +56,8 @@ type geminiModel struct {
 }
 
 func (p *Proxy) listGeminiModels(r *http.Request, h *ledger.Holder) (any, error) {
-	models := []geminiModel{}
 	routing := p.routing.Load()
-	for _, name := range slices.Sorted(maps.Keys(routing.named)) {
-		if model, ok := routing.describeGemini(name, h.Key); ok {
-			models = append(models, model)
-		}
-	}
-	return map[string]any{"models": models}, nil
+	return map[string]any{"models": listed(routing, h.Key, routing.describeGemini)}, nil
 }
 
 func (p *Proxy) showGeminiModel(r *http.Request, h *ledger.Holder) (any, error) {

@@ -164,10 +164,7 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundTask) {
 	default:
 		c.ending = "task_running"
 	}
-	h := c.client.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
-	writeNoCharge(h, c.currency(), standing)
-	c.sendBody(*answer)
+	c.sendFree(*answer, standing)
 }
 
 // bookTask books what the task has used, once, and sends the end with the receipt of that.
@@ -245,8 +242,5 @@ func (c *call) passForeign() {
 		return
 	}
 	c.ending = "task_of_others"
-	h := c.client.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
-	writeNoCharge(h, c.currency(), nil)
-	c.sendBody(*answer)
+	c.sendFree(*answer, nil)
 }

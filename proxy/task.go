@@ -80,20 +80,17 @@ func (c *call) keepBounded(answer *[]byte) error {
 	}
 }
 
-func (c *call) settleAndSend(body []byte) {
-	if c.settle(c.tap.usage()) != nil {
-		c.withhold()
-		return
-	}
-	c.sendWhole(body)
-}
-
 // passForNothing passes on what costs nothing.
 func (c *call) passForNothing(ending string, body []byte) {
 	c.ending = ending
+	c.sendFree(body, c.release())
+}
+
+// sendFree sends an answer that costs nothing.
+func (c *call) sendFree(body []byte, left *ledger.Standing) {
 	h := c.client.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
-	writeNoCharge(h, c.currency(), c.release())
+	writeNoCharge(h, c.currency(), left)
 	c.sendBody(body)
 }
 
@@ -125,20 +122,11 @@ func (c *call) park(id string) (err error) {
 	task := ledger.Task{Checkpoint: ledger.Checkpoint{Settlement: c.settlement(c.request.Unseen())}, ID: id, Memory: memory}
 	c.resolved.Store(true)
 	defer c.observeHold()
-	began, pause := time.Now(), 50*time.Millisecond
-	for {
-		err = c.proxy.ledger.Park(c.detached, task)
-		c.trouble = err
-		switch {
-		case err == nil, errors.Is(err, ledger.ErrConflict):
-			return err
-		case !errors.Is(err, ledger.ErrUnavailable) || time.Since(began)+pause > settlePatience:
-			c.proxy.metrics.unbooked.Inc()
-			return err
-		}
-		time.Sleep(pause)
-		pause *= 2
+	err = insist(func() error { return c.proxy.ledger.Park(c.detached, task) })
+	if c.trouble = err; err != nil && !errors.Is(err, ledger.ErrConflict) {
+		c.proxy.metrics.unbooked.Inc()
 	}
+	return err
 }
 
 func (c *call) remember() (string, error) {

@@ -48,13 +48,7 @@ func withGemini(more string) func(*settings) {
 // gemini is acme with an upstream of kind gemini.
 func gemini(t *testing.T, more string, change ...func(*settings)) (w *world, p *process, key string) {
 	t.Helper()
-	w = newWorld(t, append([]func(*settings){withGemini(more)}, change...)...)
-	w.made.upstreams = strings.ReplaceAll(w.made.upstreams, "UPSTREAM", w.up.url)
-	w.writeConfig()
-	w.account("acme", "10")
-	key, _ = w.key("acme")
-	p = w.serve()
-	return w, p, key
+	return acmeAt(t, append([]func(*settings){withGemini(more)}, change...)...)
 }
 
 // contents is the body of a Gemini request; more are members such as `"tools":[]`.

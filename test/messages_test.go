@@ -34,7 +34,13 @@ func withClaude(more string) func(*settings) {
 // claude is acme with an upstream for messages.
 func claude(t *testing.T, more string, change ...func(*settings)) (w *world, p *process, key string) {
 	t.Helper()
-	w = newWorld(t, append([]func(*settings){withClaude(more)}, change...)...)
+	return acmeAt(t, append([]func(*settings){withClaude(more)}, change...)...)
+}
+
+// acmeAt is acme in a world whose upstreams are named UPSTREAM in its settings.
+func acmeAt(t *testing.T, change ...func(*settings)) (w *world, p *process, key string) {
+	t.Helper()
+	w = newWorld(t, change...)
 	w.made.upstreams = strings.ReplaceAll(w.made.upstreams, "UPSTREAM", w.up.url)
 	w.writeConfig()
 	w.account("acme", "10")
