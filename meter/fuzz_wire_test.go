@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math/rand/v2"
 	"slices"
@@ -122,9 +123,16 @@ func FuzzReadRequest(f *testing.F) {
 	}
 	f.Add([]byte(`{"model":"m","mod\u0065l":"x","a":{"b":[1,2.5e-3,true,null,"\ud83d\ude00"]}}`))
 	f.Add([]byte(`{"model":"o","stream":[]}`)) // of rows that do not stream
+	// A model named deeper in the body alone, where a path names it too.
+	f.Add([]byte(`{"generateContentRequest":{"model":"models/m"}}`))
+	f.Add([]byte(`{"requests":[{"model":"m"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, e := range Endpoints() {
-			r, err := e.ReadRequest("application/json", body, ReadOptions{})
+			var o, renamed ReadOptions
+			if e.API == Gemini { // the path names it too
+				o.Model, renamed.Model = pathModel(body), "other-model"
+			}
+			r, err := e.ReadRequest("application/json", body, o)
 			if err != nil {
 				continue
 			}
@@ -133,7 +141,7 @@ func FuzzReadRequest(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := e.ReadRequest("application/json", out, ReadOptions{})
+			again, err := e.ReadRequest("application/json", out, renamed)
 			if err != nil {
 				t.Fatalf("%s became %s: %v", body, out, err)
 			}
@@ -146,6 +154,18 @@ func FuzzReadRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// pathModel is the model that the path of a call has, if it is to be accepted with this body: the
+// body's, where it names one.
+func pathModel(body []byte) string {
+	var said struct {
+		Model string `json:"model"`
+	}
+	if json.Unmarshal(body, &said) != nil || said.Model == "" {
+		return "m"
+	}
+	return strings.TrimPrefix(said.Model, "models/")
 }
 
 func checkReading(t *testing.T, r *Request, body []byte, model string) {
@@ -166,8 +186,8 @@ func checkReading(t *testing.T, r *Request, body []byte, model string) {
 	if slices.ContainsFunc(r.Endpoint.parameters, func(p parameter) bool { return p.name == "stream" }) { // else it says nothing
 		readAs(t, body, said.Stream, &wantStream)
 	}
-	if r.Endpoint.API == Gemini { // its model may be a name in a folder
-		wantModel = strings.TrimPrefix(wantModel, "models/")
+	if r.Endpoint.API == Gemini { // its model may be a name in a folder, and need not be said
+		wantModel = cmp.Or(strings.TrimPrefix(wantModel, "models/"), model)
 	}
 	if r.Model != model || wantModel != model || r.Stream != wantStream {
 		t.Errorf("%q: read %q %t, the standard library reads %q %t", body, r.Model, r.Stream, wantModel, wantStream)
