@@ -25,7 +25,8 @@
 //	                      checks arguments before it is open
 //	reserve.go, settle.go a call's hold, charge and receipt; logged.go the same by way of
 //	                      the settlement log; holds.go the open ones, sweep.go the abandoned
-//	task.go               holds that stand for a task, until somebody polls its end
+//	object.go             what accounts have made upstream; task.go holds that stand for a task,
+//	                      until somebody polls its end
 //	accounts.go           accounts and top-ups; packs.go, expire.go packs; apikeys.go keys
 //	adjust.go, refund.go, reprice.go  corrections
 //	journal.go, bill.go   entries and months; audit.go with books.go and audit_archive.go:

@@ -9,7 +9,7 @@ import (
 // What is in the settlement log. One record of the wal is a version byte and
 // then one record of ours, or several: notes ride along with the next write.
 // Numbers are varints; texts are their length and their bytes.
-const recordVersion = 1
+const recordVersion = 2
 
 // kinds of records
 const (
@@ -36,8 +36,8 @@ type logRecord struct {
 var errForeignRecord = errors.New("it was written by another version of Tollgate")
 
 // texts are the record's texts, in the order in which they are written.
-func (r *logRecord) texts() [7]*string {
-	return [7]*string{&r.id, &r.account, &r.suffix, &r.model, &r.static, &r.lines, &r.told}
+func (r *logRecord) texts() [8]*string {
+	return [...]*string{&r.id, &r.account, &r.suffix, &r.model, &r.static, &r.lines, &r.told, &r.made}
 }
 
 func (r *logRecord) appendTo(p []byte) []byte {

@@ -36,6 +36,7 @@ func (l *Ledger) Settle(ctx context.Context, s Settlement) (*Receipt, error) {
 type booking struct {
 	id, account, suffix, model string
 	static, lines              string // the statement in JSON, and the lines as encodeLines writes them
+	made                       string // the object that came of it, see Object.text
 	tokens                     int64
 	idMS                       int64
 }
@@ -48,7 +49,7 @@ func (l *Ledger) bookingOf(s *Settlement) (*booking, error) {
 	var space [512]byte
 	return &booking{
 		id: s.ID, account: s.Account, suffix: suffix, model: s.Model, static: string(appendStatement(space[:0], s)), lines: lines,
-		tokens: s.Charge.Tokens(), idMS: idMS,
+		made: s.Made.text(), tokens: s.Charge.Tokens(), idMS: idMS,
 	}, nil
 }
 
@@ -64,8 +65,8 @@ func (l *Ledger) runSettle(ctx context.Context, b *booking, life time.Duration, 
 
 // settleArgs, and those below, are ARGV of the script.
 func (l *Ledger) settleArgs(b *booking, life time.Duration, told string) []any {
-	return texts(l.args(13), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
-		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told, summary(b.lines))
+	return texts(l.args(14), b.account, b.id, b.suffix, b.model, b.static, b.digest(), b.lines,
+		whole(b.tokens), l.zoneOffset(), whole(b.idMS), ms(life), told, summary(b.lines), b.made)
 }
 
 func (l *Ledger) releaseArgs(account, requestID string) []any {

@@ -477,13 +477,13 @@ func (g *settleLog) hasPending() bool {
 	return g.pending > 0
 }
 
-// hasTask reports whether a task waits for the ledger.
-func (g *settleLog) hasTask(account, id string) bool {
+// has reports whether an account's task, or object, of that id waits for the ledger.
+func (g *settleLog) has(account, id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, c := range g.calls {
 		for _, r := range [...]*logRecord{c.end, c.parked} {
-			if r.isParked() && r.account == account && strings.HasPrefix(r.told, id+"\t") {
+			if r != nil && r.account == account && (r.isParked() && strings.HasPrefix(r.told, id+"\t") || strings.HasPrefix(r.made, id+" ")) {
 				return true
 			}
 		}

@@ -18,7 +18,7 @@ import (
 type Task struct {
 	// Checkpoint is what is charged if nobody ever asks how it ended.
 	Checkpoint
-	// ID is the upstream's; see ValidTaskID.
+	// ID is the upstream's; see ValidObjectID.
 	ID string
 	// Memory is what FindTask returns: what the caller wants to know again. No
 	// line ends, no tabs, and less than MaxTaskMemory of it.
@@ -32,17 +32,6 @@ const MaxTaskMemory = 8 << 10
 // taskMemoryLife is how long a task is remembered. It is no longer than the
 // outcome of its request: who is told how a task ended must find that.
 const taskMemoryLife = markerLife
-
-// maxTaskID is more than any upstream's id has, in bytes.
-const maxTaskID = 128
-
-// ValidTaskID reports whether an upstream's id is one that can be remembered. It stands in a path:
-// what parts one, though some unescape it twice, is in none.
-func ValidTaskID(id string) bool {
-	return id != "" && len(id) <= maxTaskID && !strings.ContainsFunc(id, func(r rune) bool {
-		return r <= ' ' || r > '~' || strings.ContainsRune(`"\/{}%?#;`, r)
-	})
-}
 
 // A FoundTask is a task of an account.
 type FoundTask struct {
@@ -65,7 +54,7 @@ func (l *Ledger) Park(ctx context.Context, t Task) error {
 	if err != nil {
 		return err
 	}
-	if !ValidTaskID(t.ID) || len(t.Memory) > MaxTaskMemory || strings.ContainsAny(t.Memory, "\t\r\n") {
+	if !ValidObjectID(t.ID) || len(t.Memory) > MaxTaskMemory || strings.ContainsAny(t.Memory, "\t\r\n") {
 		return fmt.Errorf("%w: task %q with %d bytes to be remembered", ErrInvalid, t.ID, len(t.Memory))
 	}
 	if l.log != nil {
@@ -127,47 +116,13 @@ func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
 // that may not come in; ErrUnavailable, also while a task may be in a settlement
 // log alone.
 func (l *Ledger) FindTask(ctx context.Context, c Credential, client netip.Addr, id string) (*FoundTask, error) {
-	if !c.valid() {
-		return nil, &Refusal{Reason: KeyInvalid, Limit: "key"}
-	}
-	shard := l.shardOf(c.Account)
-	if l.circuits.away(shard) {
-		return nil, errAway
-	}
-	keys := append(l.keysOf(shard, c.Account, 0), l.taskKey(shard, id))
-	r, err := l.run(ctx, l.scripts.object, shard, keys, append(l.args(6), c.Account, "", c.suffix(), c.Hash, addressText(client), l.zoneOffset()))
+	text, standing, err := l.find(ctx, c, client, id, c.Account, l.taskKey(l.shardOf(c.Account), id))
 	if err != nil {
 		return nil, err
 	}
-	if r.text(0) == "NO" {
-		return nil, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
-	}
-	found := &FoundTask{Standing: r.standing(2)}
-	found.Standing.OfNoModel = true
-	request, rest, ok := strings.Cut(r.text(3), " ")
+	request, rest, _ := strings.Cut(text, " ")
 	suffix, memory, _ := strings.Cut(rest, " ")
-	if err := r.problem(); err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, l.noTask(c.Account, id)
-	}
-	found.RequestID, found.Key, found.Memory = request, keyID(c.Account, suffix), memory
-	return found, nil
-}
-
-// noTask is the answer for a task that Redis does not have: it may be in a log yet.
-func (l *Ledger) noTask(account, id string) error {
-	if err := l.losses.reconciled(l.log != nil); err != nil {
-		return err
-	}
-	if last := l.circuits.last.Load(); last != 0 && time.Since(time.Unix(0, last)) < reconcileTime {
-		return fmt.Errorf("%w: Redis was away a moment ago, and the task may be in a settlement log", ErrUnavailable)
-	}
-	if l.log != nil && l.log.hasTask(account, id) {
-		return fmt.Errorf("%w: the task is in the settlement log, and yet to be brought", ErrUnavailable)
-	}
-	return fmt.Errorf("%w: task %s", ErrNotFound, id)
+	return &FoundTask{RequestID: request, Key: keyID(c.Account, suffix), Memory: memory, Standing: standing}, nil
 }
 
 // TaskIsSomebodys reports whether any account has a task of that id. It asks every shard, in one round trip.

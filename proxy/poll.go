@@ -67,7 +67,7 @@ func (c *call) findTask(id string) (*ledger.FoundTask, error) {
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
-	if !ledger.ValidTaskID(id) {
+	if !ledger.ValidObjectID(id) {
 		if _, err := c.authenticate(); err != nil {
 			return nil, err
 		}
@@ -209,7 +209,7 @@ func (c *call) pollShared(id string) bool {
 			shared = append(shared, candidate{upstream: u})
 		}
 	}
-	if len(shared) == 0 || !ledger.ValidTaskID(id) {
+	if len(shared) == 0 || !ledger.ValidObjectID(id) {
 		return false
 	}
 	if somebodys, err := c.proxy.ledger.TaskIsSomebodys(c.detached, id); err != nil || somebodys {

@@ -42,7 +42,7 @@ func (c *call) passTask() {
 		c.breakOff(err)
 	case state == meter.TaskFailed:
 		c.passForNothing("task_failed", *answer)
-	case !ledger.ValidTaskID(id): // nobody could ask for it: it is billed like any other answer
+	case !ledger.ValidObjectID(id): // nobody could ask for it: it is billed like any other answer
 		c.settleAndSend(*answer)
 	default:
 		c.parkAndSend(id, state, *answer)

@@ -10,7 +10,7 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] key suffix or ''; [7] model; [8] static JSON; [9] digest of the
 --       content; [10] lines of the charge; [11] tokens; [12] the zone's offset, s; [13] time in the request id, ms;
 --       [14] life of a marker, ms; [15] who paid when it was booked before, see as_told in charge.lua, or '';
---       [16] what the lines come to, see read_charge
+--       [16] what the lines come to, see read_charge; [17] what the account has made by it, "<id> <what is remembered of it>", or ''
 -- Output: OK, seq, standing, entry seq, what of the entry the caller cannot know: its fields m k f l p z h o, tab-separated
 --         SAME, seq, standing, entry seq, entry fields …     CONFLICT, seq, marker     LOST, seq (no such account)
 --         OLD, seq (whether it has been booked cannot be known here any more)
@@ -24,6 +24,12 @@ local function repeated(entry_seq)
   find_packs(groups, nil, ARGV[7])
   reply[3] = standing(groups, key_standing())
   return reply
+end
+
+-- keep remembers what the account has made by the call, as long as how it ended, and where that is.
+local function keep(made)
+  local id, memory = match(made, '^(%S+) (.*)$')
+  put(MARKER, owner .. ' ' .. id, memory)
 end
 
 -- held_candidates are the packs that fitted when the hold was placed, by what is left of it.
@@ -44,6 +50,7 @@ local function book(hold, marker)
   expel()
   if hold then close_hold() end
   mark('c ' .. entry_seq .. ' ' .. ARGV[9], tonumber(ARGV[14]))
+  if ARGV[17] ~= '' then keep(ARGV[17]) end
   return {'OK', str(seq), standing(groups, key_standing()), entry_seq, str(now) .. '\t' .. booked}
 end
 
