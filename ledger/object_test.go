@@ -90,8 +90,14 @@ func TestObjectThatCannotBeRemembered(t *testing.T) {
 	f.account("acme", "100", "0", AccountOptions{})
 	key := f.key("acme", KeyLimits{})
 	for _, o := range []Object{
-		{}, {Memory: "x"}, {ID: anyObject}, {ID: "a b", Memory: "x"}, {ID: "a/b", Memory: "x"}, {ID: strings.Repeat("x", 200), Memory: "x"},
-		{ID: anyObject, Memory: "a\nb"}, {ID: anyObject, Memory: strings.Repeat("x", MaxObjectMemory+1)},
+		{},
+		{Memory: "x"},
+		{ID: anyObject},
+		{ID: "a b", Memory: "x"},
+		{ID: "a/b", Memory: "x"},
+		{ID: strings.Repeat("x", 200), Memory: "x"},
+		{ID: anyObject, Memory: "a\nb"},
+		{ID: anyObject, Memory: strings.Repeat("x", MaxObjectMemory+1)},
 	} {
 		s := made(t, f.reserve(key, cost(t, "1")), "")
 		s.Made = o

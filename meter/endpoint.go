@@ -30,6 +30,9 @@ type Endpoint struct {
 
 	// BringsTask says that its answer names a task, whose end is asked for later: see Tap.Task.
 	BringsTask bool
+	// KeepsAnswers says that its answers are kept upstream, unless a request says otherwise, and may be named
+	// by later ones: see Request.Kept.
+	KeepsAnswers bool
 
 	// protobuf says that its JSON is protobuf's, of whose names there are two spellings; parameters have
 	// the one in camel case.
@@ -163,9 +166,9 @@ func endpointTable() []*Endpoint {
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
-			Path: "/responses", Name: "responses", Class: "chat", API: Responses, Limit: "max_output_tokens",
+			Path: "/responses", Name: "responses", Class: "chat", API: Responses, Limit: "max_output_tokens", KeepsAnswers: true,
 			parameters: join(common, limitParameter("max_output_tokens"), attributeParameter("service_tier"), inputItemsParameter(),
-				hostedToolsParameter(), maxToolCallsParameter(), backgroundParameter(), storedParameter("previous_response_id", "a response", wholeInput),
+				hostedToolsParameter(), maxToolCallsParameter(), backgroundParameter(), storeParameter(), previousParameter(),
 				storedParameter("conversation", "a conversation", wholeInput), storedParameter("prompt", "a prompt", "Send its text in 'instructions' or 'input'.")),
 			ceiling: responsesCeiling, dialect: responses,
 		},

@@ -152,7 +152,7 @@ func (r *Request) EstimateInput() int64 {
 	} else {
 		text.read(r.body)
 	}
-	n := text.tokens() + tokensPerMessage*r.messages + tokensPerReply + tokensPerImage*r.attachments
+	n := text.tokens() + tokensPerMessage*r.messages + tokensPerReply + tokensPerImage*r.attachments + r.history
 	n = min(n, r.Ceiling.TotalInput())
 	r.estimate.Store(n + 1)
 	return n

@@ -119,7 +119,12 @@ func backgroundParameter() parameter {
 
 // Stored is the error for a request that names an object stored upstream, where many
 // accounts share a credential and the owner is not known. Nil: it names none.
-func (r *Request) Stored() *RequestError { return r.stored }
+func (r *Request) Stored() *RequestError {
+	if r.previous != "" {
+		return storedError("previous_response_id", "a response", "It is known for three days after the call that made it, if that did not say \"store\": false. "+wholeInput)
+	}
+	return r.stored
+}
 
 // wholeInput says what to do without state.
 const wholeInput = `Send the whole conversation in 'input', with "store": false (AI SDK: providerOptions: {openai: {store: false}}), and earlier reasoning as its encrypted_content (include: ["reasoning.encrypted_content"]).`
@@ -127,8 +132,12 @@ const wholeInput = `Send the whole conversation in 'input', with "store": false 
 // refersTo notes that the request names what, which is kept upstream.
 func (r *requestReader) refersTo(param, what, instead string) {
 	if r.request.stored == nil {
-		r.request.stored = &RequestError{Param: param, Message: "There is no such object of yours here: '" + param + "' names " + what + " that is kept upstream. " + instead}
+		r.request.stored = storedError(param, what, instead)
 	}
+}
+
+func storedError(param, what, instead string) *RequestError {
+	return &RequestError{Param: param, Message: "There is no such object of yours here: '" + param + "' names " + what + " that is kept upstream. " + instead}
 }
 
 // storedParameter is a reference, unless it is null.
@@ -478,6 +487,7 @@ func responsesSchema() *answerSchema {
 // responseAt lists the members of a response, with the text in them.
 func responseAt(path string, text fact) []schemaPath {
 	paths := []schemaPath{
+		{path: path + "id", fact: factObjectID},
 		{path: path + "model", fact: factModel},
 		{path: path + "service_tier", fact: factTier},
 		{path: path + "error", fact: factError},

@@ -66,8 +66,8 @@ const (
 	factError
 	// factCode is absent, 0 or 200 when all is well.
 	factCode
-	// factTaskID and factTaskStatus are of a task.
-	factTaskID
+	// factObjectID is what the answer is called where it is kept, or its task; factTaskStatus how far that is.
+	factObjectID
 	factTaskStatus
 )
 

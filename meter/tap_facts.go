@@ -244,7 +244,7 @@ func (f *answerFacts) string(what fact, text []byte) {
 		}
 	case factCode:
 		f.code(text)
-	case factTaskID, factTaskStatus:
+	case factObjectID, factTaskStatus:
 		f.noteTask(what, text)
 	}
 }

@@ -93,7 +93,7 @@ func videoCeiling(r *requestReader) { r.request.units, r.request.Ceiling[Video] 
 
 // taskPaths are the members of an answer that tell of its task.
 func taskPaths() []schemaPath {
-	return []schemaPath{{path: "id", fact: factTaskID}, {path: "task_status", fact: factTaskStatus}}
+	return []schemaPath{{path: "id", fact: factObjectID}, {path: "task_status", fact: factTaskStatus}}
 }
 
 // taskSchema covers answers whose results stand in a list of that name.
@@ -110,7 +110,7 @@ func taskSchema(results string) *answerSchema {
 // deriveVideo counts the video that every call is for.
 func deriveVideo(t *Tap) (Quantities, Source) { return Quantities{Video: t.request.units}, Derived }
 
-// taskFacts is what an answer says of a task.
+// taskFacts is what an answer says of its task, or of where it is kept.
 type taskFacts struct{ id, status noted }
 
 // note takes one of them in.
@@ -118,7 +118,7 @@ func (f *answerFacts) noteTask(what fact, text []byte) {
 	if f.task == nil {
 		f.task = new(taskFacts)
 	}
-	if what == factTaskID {
+	if what == factObjectID {
 		f.task.id.set(text)
 		return
 	}
@@ -141,9 +141,7 @@ const (
 func (t *Tap) Task() (id string, state TaskState) {
 	f := &t.facts
 	told := cmp.Or(f.task, &taskFacts{})
-	if n := told.id.n; n < len(told.id.text) { // else it may have been cut
-		id = told.id.String()
-	}
+	id = t.ObjectID()
 	switch {
 	case f.choices > 0 || f.images > 0 || t.Reported():
 		state = TaskDone
@@ -157,6 +155,15 @@ func (t *Tap) Task() (id string, state TaskState) {
 		state = TaskRunning
 	}
 	return id, state
+}
+
+// ObjectID is what the answer is called where it is kept upstream, or its task; "" where that is not told.
+func (t *Tap) ObjectID() string {
+	told := t.facts.task
+	if told == nil || told.id.n == len(told.id.text) { // it may have been cut
+		return ""
+	}
+	return told.id.String()
 }
 
 // ForeignTask stands for a request that was made elsewhere: of its end nothing is billed.

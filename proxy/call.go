@@ -29,6 +29,7 @@ type call struct {
 	credential ledger.Credential
 	body       *[]byte // of the request; used again once the call is over
 	request    *meter.Request
+	keptBy     string // the upstream that has the answer which the request goes on from
 	candidates []candidate
 	quote      meter.Charge
 	hold       *ledger.Hold
@@ -50,6 +51,7 @@ type call struct {
 	tap        sharedTap
 	streaming  bool // the head went out before the cost was known
 	done       bool // the stream has said that it is at its end
+	whole      bool // the answer came to its end
 	costInBody bool // and not in headers and trailers alone
 
 	receipt *ledger.Receipt
@@ -156,8 +158,16 @@ func (c *call) understand(body []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	if err = c.goOn(); err != nil {
+		return err
+	}
 	if c.candidates = c.routing.candidatesFor(c.request); len(c.candidates) == 0 {
 		return c.routing.errNobody(c.request)
+	}
+	if c.keptBy != "" {
+		if c.candidates = c.onlyKeeper(); len(c.candidates) == 0 {
+			return errKeptElsewhere(c.request.Model)
+		}
 	}
 	for i := range c.candidates {
 		c.request.MayBeSentAs(c.candidates[i].model)
@@ -374,6 +384,7 @@ func (c *call) passWhole() {
 
 // settleAndSend books the charge of a whole answer, and sends it.
 func (c *call) settleAndSend(body []byte) {
+	c.whole = true
 	if c.settle(c.tap.usage()) != nil {
 		c.withhold()
 		return
@@ -393,6 +404,7 @@ func (c *call) passStream() {
 
 // endStream books the charge of a stream, and sends its end.
 func (c *call) endStream() {
+	c.whole = true
 	if c.settle(c.tap.usageAtEnd()) != nil {
 		c.withhold()
 		return
@@ -442,6 +454,7 @@ func (c *call) withhold() {
 // is tried for a while; after that the hold is the sweeper's.
 func (c *call) settle(usage meter.Usage) error {
 	settlement := c.settlement(usage) // what panics in here is not resolved yet
+	settlement.Made = c.made(&usage)
 	c.resolved.Store(true)
 	defer c.observeHold()
 	c.learnExcess(&usage)

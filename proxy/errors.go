@@ -138,12 +138,20 @@ func errStored(what *meter.RequestError) *apiError {
 	return &apiError{status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, param: what.Param, message: what.Message, final: true}
 }
 
-// errNoTask is about a task that the account has not: another's is as one that does not exist.
-func errNoTask() *apiError {
+// errNoObject is about what the account has not: another's is as one that does not exist.
+func errNoObject(what string) *apiError {
 	return &apiError{
 		status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, final: true,
-		message: "The task does not exist, or no longer.",
+		message: "The " + what + " does not exist, or no longer.",
 	}
+}
+
+// errKeptElsewhere is about an answer that none of those who serve the model have.
+func errKeptElsewhere(model string) *apiError {
+	e := errNoObject("response")
+	e.param = "previous_response_id"
+	e.message = fmt.Sprintf("The response is kept by another provider than that of the model '%s'. Go on with the model that gave it.", model)
+	return e
 }
 
 // errUnpriced is about a model that is served, but not priced as it was asked for.

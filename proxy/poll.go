@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,12 +19,8 @@ import (
 // servePoll is the path of one question: find the task among the account's, ask the
 // upstream that has it, and book before an end is told.
 func (p *Proxy) servePoll(w http.ResponseWriter, r *http.Request) {
-	c := &call{
-		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: meter.TaskPoll(),
-		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(), detached: context.WithoutCancel(r.Context()),
-	}
-	c.resolved.Store(true) // it holds nothing
-	defer c.endPoll()
+	c := p.question(w, r, meter.TaskPoll())
+	defer c.endQuestion()
 	id := r.PathValue("id")
 	found, err := c.findTask(id)
 	if errors.Is(err, ledger.ErrNotFound) && c.pollShared(id) {
@@ -35,7 +32,7 @@ func (p *Proxy) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		c.trouble = err
-		c.refuse(c.pollError(err))
+		c.refuse(c.notFound(err, "task"))
 		return
 	}
 	c.taskOf, c.request = made.id, made.request
@@ -45,8 +42,18 @@ func (p *Proxy) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endPoll is the one way out of a poll.
-func (c *call) endPoll() {
+// question is a call that holds nothing: it asks for what another has made.
+func (p *Proxy) question(w http.ResponseWriter, r *http.Request, e *meter.Endpoint) *call {
+	c := &call{
+		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e,
+		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(), detached: context.WithoutCancel(r.Context()),
+	}
+	c.resolved.Store(true)
+	return c
+}
+
+// endQuestion is the one way out of it.
+func (c *call) endQuestion() {
 	c.cut.now(errCallOver)
 	c.proxy.inFlight.remove(c)
 	if c.answer != nil {
@@ -58,33 +65,35 @@ func (c *call) endPoll() {
 
 // findTask is the account's task, if the credential may come in.
 func (c *call) findTask(id string) (*ledger.FoundTask, error) {
-	var known bool
-	if c.credential, known = credential(c.r, c.endpoint.API); !known {
-		return nil, errNoKey()
-	}
-	if c.proxy.draining.Load() {
-		return nil, errDraining()
+	if err := c.mayAsk(); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
-	if !ledger.ValidObjectID(id) {
-		if _, err := c.authenticate(); err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: it is no task's id", ledger.ErrNotFound)
-	}
 	return c.proxy.ledger.FindTask(ctx, c.credential, clientAddr(c.r), id)
 }
 
-func (c *call) pollError(err error) *apiError {
+// mayAsk takes the client's credential, which the ledger has yet to see.
+func (c *call) mayAsk() error {
+	var known bool
+	if c.credential, known = credential(c.r, c.endpoint.API); !known {
+		return errNoKey()
+	}
+	if c.proxy.draining.Load() {
+		return errDraining()
+	}
+	return nil
+}
+
+func (c *call) notFound(err error, what string) *apiError {
 	if errors.Is(err, ledger.ErrNotFound) {
-		return errNoTask()
+		return errNoObject(what)
 	}
 	return c.asAPIError(err)
 }
 
-// ask sends the question to an upstream. False: there is no answer of it to be passed on, and
-// the client has been told why.
+// ask sends the question to an upstream, which answers by its own means. False: there is no answer of
+// it to be passed on, and the client has been told why.
 func (c *call) ask(u candidate) bool {
 	c.proxy.inFlight.add(c, c.proxy.patrol)
 	if c.proxy.aborted.Load() {
@@ -92,11 +101,15 @@ func (c *call) ask(u candidate) bool {
 	}
 	c.upstream, c.attempts = u, c.attempts+1
 	c.restartSilence(u.Timeout)
+	method := http.MethodGet
+	if c.r.Method == http.MethodDelete {
+		method = http.MethodDelete
+	}
 	header := make(http.Header, len(c.r.Header)+2)
 	passHeaders(header, c.r.Header, fromClient)
 	u.prepare(header)
 	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
-	response, err := asAnswer(c.proxy.transport.send(&http.Request{Method: http.MethodGet, URL: u.url(path, upstreamQuery(c.r, c.endpoint)), Header: header}, nil, &c.cut))
+	response, err := asAnswer(c.proxy.transport.send(&http.Request{Method: method, URL: u.url(path, upstreamQuery(c.r, c.endpoint)), Header: header}, nil, &c.cut))
 	if err == nil {
 		c.proxy.metrics.attempt(u.Name, statusClass(response.StatusCode))
 		c.answer, c.firstByte = response, time.Since(c.at)
@@ -200,34 +213,45 @@ func (c *call) bookedBefore(found *ledger.FoundTask) error {
 	return nil
 }
 
-// pollShared asks those upstreams whose objects are anybody's for a task that nobody has made here, in turn,
-// and passes on the answer of the first that knows it. False: there are none.
+// pollShared asks for a task that nobody has made here. False: there is nobody to be asked.
 func (c *call) pollShared(id string) bool {
-	var shared []candidate
-	for _, u := range c.routing.upstreams {
-		if u.SharedObjects && u.speaks(c.endpoint.API) {
-			shared = append(shared, candidate{upstream: u})
-		}
-	}
-	if len(shared) == 0 || !ledger.ValidObjectID(id) {
+	if !c.sharesObjects() || !ledger.ValidObjectID(id) {
 		return false
 	}
 	if somebodys, err := c.proxy.ledger.TaskIsSomebodys(c.detached, id); err != nil || somebodys {
 		return false
 	}
-	for i, u := range shared {
+	if c.askShared() {
+		c.passForeign()
+	}
+	return true
+}
+
+// sharesObjects reports whether there is an upstream whose objects are anybody's.
+func (c *call) sharesObjects() bool {
+	return slices.ContainsFunc(c.routing.upstreams, c.isShared)
+}
+
+func (c *call) isShared(u *upstream) bool { return u.SharedObjects && u.speaks(c.endpoint.API) }
+
+// askShared asks the upstreams whose objects are anybody's in turn, until one knows the object. False: there is
+// nothing to be passed on, and the client has been told why.
+func (c *call) askShared() bool {
+	for _, u := range c.routing.upstreams {
+		if !c.isShared(u) {
+			continue
+		}
 		if c.answer != nil {
 			discard(c.answer)
 			c.answer = nil
 		}
-		if !c.ask(u) {
-			return true
+		if !c.ask(candidate{upstream: u}) {
+			return false
 		}
-		if c.answer.StatusCode < http.StatusBadRequest || i == len(shared)-1 {
+		if c.answer.StatusCode < http.StatusBadRequest {
 			break
 		}
 	}
-	c.passForeign()
 	return true
 }
 

@@ -10,6 +10,7 @@
 //	delivery.go   its answer on the way to the client (client.go), through the tap (tap.go)
 //	settlement.go what the call used, as the charge to book
 //	task.go       what some calls bring in place of an answer; poll.go: its end is asked for
+//	kept.go       answers that are kept upstream: calls go on from them, they are read and deleted
 //	errors.go     every refusal and failure as one HTTP answer, and in
 //	              error_dialects.go as the clients of other APIs read it
 //	affordable.go what a refused call could afford instead
@@ -111,6 +112,7 @@ type Proxy struct {
 	buffers        sync.Pool                  // *streamBuffers
 	logFields      sync.Pool                  // *[]zap.Field
 	billing        sync.Map                   // by account, whose bill is being added up
+	kept           keptObjects
 
 	// routing is replaced as a whole by Reload; a call keeps the one it began with.
 	routing  atomic.Pointer[routing]

@@ -41,6 +41,7 @@ func (p *Proxy) quote(r *http.Request, h *ledger.Holder) (any, error) {
 		return nil, err
 	}
 	c := &call{proxy: p, r: r, endpoint: e, named: model, at: time.Now(), routing: p.routing.Load()}
+	c.credential, _ = credential(r, meter.OpenAI) // which has been let in
 	limits := h.Key.Limits
 	answer, err := c.quoteBody(body, limits.Endpoints)
 	if err != nil {

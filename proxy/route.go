@@ -46,6 +46,12 @@ func (p *Proxy) routes() *http.ServeMux {
 		poll := prefix + meter.TaskPoll().Path + "{id}"
 		mux.HandleFunc("GET "+poll, p.servePoll)
 		mux.HandleFunc(poll, p.refuseMethod("GET"))
+		for _, kept := range meter.KeptRoutes() {
+			for _, method := range kept.Methods {
+				mux.HandleFunc(method+" "+prefix+kept.Path, p.serveKept)
+			}
+			mux.HandleFunc(prefix+kept.Path, p.refuseMethod(strings.Join(kept.Methods, ", ")))
+		}
 		mux.HandleFunc("POST "+prefix+"/quote", p.forHolder(p.quote))
 		mux.HandleFunc(prefix+"/quote", p.refuseMethod("POST"))
 	}

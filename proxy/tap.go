@@ -65,6 +65,16 @@ func (s *sharedTap) task() (id string, state meter.TaskState) {
 	return s.tap.Task()
 }
 
+// objectID is what the answer is called where it is kept; "" where that is not told, or nothing has come.
+func (s *sharedTap) objectID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tap == nil {
+		return ""
+	}
+	return s.tap.ObjectID()
+}
+
 // usage is the usage as far as the answer has reported it.
 func (s *sharedTap) usage() meter.Usage {
 	s.mu.Lock()

@@ -234,7 +234,7 @@ var stored = map[string]string{
 	`"prompt":{"id":"pmpt_1"},"metadata":{"a":"b"}`:                "prompt",
 }
 
-// Whose an object upstream is nobody knows: it is answered like one that does not exist.
+// An object upstream of which nobody knows whose it is, or that nobody has made here, is answered like one that does not exist.
 func TestStoredObjectsAreRefused(t *testing.T) {
 	w, p, key := acme(t, withSearch)
 	for members, param := range stored {
@@ -250,7 +250,7 @@ func TestStoredObjectsAreRefused(t *testing.T) {
 		t.Errorf("it does not say what to do instead: %s", message)
 	}
 	equal(t, "background", p.post(responsesPath, key, response("gpt-4o", "x", `"background":true`)).status, 400)
-	for _, path := range []string{"/v1/responses/resp_1", "/v1/responses/resp_1/cancel", "/v1/responses/compact", "/v1/conversations"} {
+	for _, path := range []string{"/v1/responses/resp_1/cancel", "/v1/conversations"} {
 		equal(t, path, p.post(path, key, `{"model":"gpt-4o"}`).get("error.code").String(), "unknown_url")
 	}
 	equal(t, "requests upstream", w.up.Stats().Requests, 0)
@@ -265,7 +265,10 @@ func TestSharedObjects(t *testing.T) {
 	w.account("acme", "10")
 	key, _ := w.key("acme")
 	p := w.serve()
+	elsewhere := &process{t: t, url: w.up.url}
+	foreign, _ := elsewhere.keptResponse(upstreamKey)
 	for members := range stored {
+		members = strings.Replace(members, "resp_1", foreign, 1)
 		p.post(responsesPath, key, response("gpt-4o", "usage=100000,50", members)).requireStatus(t, 200)
 	}
 	p.post(responsesPath, key, response("gpt-4o", "usage=100,50")).requireStatus(t, 200)

@@ -136,8 +136,8 @@ func testSDK(t *testing.T, s sdk) {
 		equal(t, "images", r.Get("images").Int(), 1)
 	})
 	testSDKRefusals(t, s, w, c, key, broke)
-	// Chat and a response 0.0023 each, four streams of 0.0025, an embedding of 0.0005, an image of 0.3.
-	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6849")
+	// Chat and a response 0.0023 each, four streams and two responses of 0.0025, an embedding of 0.0005, an image of 0.3.
+	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6799")
 	equal(t, "balance of the broke", w.requireSettled("broke").Get("wallets.recharge.balance").String(), "0.0001")
 	t.Run("timeout of the client", func(t *testing.T) {
 		run := s.run(t, w, c, "timeout", key)
@@ -172,6 +172,13 @@ func testSDKResponses(t *testing.T, s sdk, w *world, c *counter, key, broke stri
 		equal(t, "the whole text", r.Get("whole").String(), r.Get("text").String())
 		equal(t, "status", r.Get("status").String(), "completed")
 		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+	})
+	t.Run("response that goes on from another", func(t *testing.T) {
+		r := s.run(t, w, c, "response_goes_on", key).result
+		equal(t, "goes on from the first", r.Get("previous").Bool(), true)
+		equal(t, "read as it was made", r.Get("read").Bool(), true)
+		equal(t, "items of its input", r.Get("items").Int(), 1)
+		equal(t, "input", r.Get("input").String(), "Hello")
 	})
 	for _, refused := range []struct {
 		name, key, class, code string

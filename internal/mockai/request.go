@@ -57,6 +57,9 @@ type request struct {
 	webSearch, hideSearch bool
 	maxCalls              int64 // responses; 0: not given
 	encrypted             bool  // responses: reasoning comes along, encrypted
+	// Of responses: the one that it goes on from, its input, and whether it is not to be kept.
+	previous, input string
+	unkept          bool
 
 	inputs int64 // embeddings; documents to be ranked, texts to be moderated
 	topN   int64 // of them to be returned

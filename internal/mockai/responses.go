@@ -7,7 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// storedTokens is what a conversation that is named by an id adds to the prompt.
+// storedTokens is what a conversation that is named by an id adds to the prompt. (A response adds its own.)
 const storedTokens = 1000
 
 func readResponses(r *request, _ string, body []byte) *problem {
@@ -18,6 +18,7 @@ func readResponses(r *request, _ string, body []byte) *problem {
 		case "input":
 			given = value.Type != gjson.Null
 			r.readInput(value)
+			r.input = value.Raw
 		case "instructions":
 			r.promptTokens += tokens(len(value.Str))
 		case "tools":
@@ -26,7 +27,11 @@ func readResponses(r *request, _ string, body []byte) *problem {
 				r.webSearch = r.webSearch || strings.HasPrefix(tool.Get("type").Str, "web_search")
 				return true
 			})
-		case "previous_response_id", "conversation":
+		case "previous_response_id":
+			r.previous = value.Str
+		case "store":
+			r.unkept = value.Type == gjson.False
+		case "conversation":
 			if value.Type != gjson.Null {
 				r.promptTokens += storedTokens
 			}
@@ -126,7 +131,7 @@ func (a *answer) responses() {
 
 // response appends a response object: in progress without output, else as a whole.
 func (a *answer) response(dst []byte, status string) []byte {
-	r := &a.request
+	r, start := &a.request, len(dst)
 	dst = append(dst, `{"id":"`...)
 	dst = a.appendID(dst, "resp", 0)
 	dst = append(dst, `","object":"response","created_at":`...)
@@ -165,19 +170,26 @@ func (a *answer) response(dst []byte, status string) []byte {
 			dst = a.item(dst, i, status)
 		}
 	}
-	dst = append(dst, `],"parallel_tool_calls":true,"previous_response_id":null,"reasoning":{"effort":null,"summary":null},"service_tier":`...)
+	dst = append(dst, `],"parallel_tool_calls":true,"previous_response_id":`...)
+	dst = appendOrNull(dst, r.previous)
+	dst = append(dst, `,"reasoning":{"effort":null,"summary":null},"service_tier":`...)
 	if status == "in_progress" {
 		dst = append(dst, `"auto"`...)
 	} else {
 		dst = appendJSON(dst, a.tier())
 	}
-	dst = append(dst, `,"store":true,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_p":1.0,"truncation":"disabled","usage":`...)
+	dst = strconv.AppendBool(append(dst, `,"store":`...), !r.unkept)
+	dst = append(dst, `,"temperature":1.0,"text":{"format":{"type":"text"},"verbosity":"medium"},"tool_choice":"auto","tools":[],"top_p":1.0,"truncation":"disabled","usage":`...)
 	if status == "in_progress" || r.used.absent {
 		dst = append(dst, "null"...)
 	} else {
 		dst = r.used.appendResponse(dst)
 	}
-	return append(dst, `,"user":null,"metadata":{}}`...)
+	dst = append(dst, `,"user":null,"metadata":{}}`...)
+	if status == "completed" || status == "incomplete" {
+		a.keep(dst[start:])
+	}
+	return dst
 }
 
 // appendID appends the id of a part of this answer.

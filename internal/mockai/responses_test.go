@@ -92,7 +92,7 @@ func TestResponsesCountTheirInput(t *testing.T) {
 		`"input":[{"role":"user","content":"12345678"},{"type":"function_call_output","call_id":"c","output":"1234"}]`:             3 + 3 + 2 + 3 + 1,
 		`"input":[{"role":"user","content":[{"type":"input_text","text":"1234"},{"type":"input_image","image_url":"https://x"}]}]`: 3 + 3 + 1 + 85,
 		`"input":"12345678","instructions":"1234"`:                    3 + 3 + 2 + 1,
-		`"input":"12345678","previous_response_id":"resp_1"`:          3 + 3 + 2 + storedTokens,
+		`"input":"12345678","conversation":"conv_1"`:                  3 + 3 + 2 + storedTokens,
 		`"input":"12345678","tools":[{"type":"web_search"}]`:          3 + 3 + 2 + tokens(len(`[{"type":"web_search"}]`)) + searchTokens,
 		`"input":"12345678","user":"mock:tool-results=3","tools":[]`:  3 + 3 + 2 + 1 + 3*searchTokens,
 		`"input":"1","user":"mock:tool-results=3","max_tool_calls":2`: 3 + 3 + 1 + 2*searchTokens,

@@ -33,9 +33,11 @@ type Server struct {
 	kept    recorder
 	buffers sync.Pool // *bytes.Buffer
 	fault   fault
-	tasks   tasks
-	done    chan struct{}
-	closing sync.Once
+	tasks   shelf[*task]
+	// responses are those that are kept.
+	responses shelf[keptResponse]
+	done      chan struct{}
+	closing   sync.Once
 }
 
 var _ http.Handler = (*Server)(nil)
@@ -158,6 +160,10 @@ func (a *answer) serve(body []byte) {
 		a.poll()
 		return
 	}
+	if strings.HasPrefix(path, keptRoute+"/") {
+		a.keptResponse()
+		return
+	}
 	route, known := routes[path]
 	if !known || a.request.gemini != (a.request.model != "") {
 		a.refuse(errNoRoute(a.http.Method, a.http.URL.Path))
@@ -172,6 +178,10 @@ func (a *answer) serve(body []byte) {
 		return
 	}
 	if problem := a.direct(); problem != nil {
+		a.refuse(problem)
+		return
+	}
+	if problem := a.goOn(); problem != nil {
 		a.refuse(problem)
 		return
 	}

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/tidwall/gjson"
 )
@@ -12,50 +12,19 @@ import (
 // pollRoute is where tasks are asked for, by their ids.
 const pollRoute = "async-result"
 
-// maxTasks is how many tasks are remembered; the oldest goes.
-const maxTasks = 10_000
-
 // A task is told to be at work as often as its directive said, and then how it has ended.
 type task struct {
-	working int64
+	working atomic.Int64
 	head    string // of every answer about it
 	end     string // its status, and what it has brought
 }
 
-// tasks are those that were made, by id.
-type tasks struct {
-	mu   sync.Mutex
-	made map[string]*task
-	ids  []string // in order
-}
-
-func (t *tasks) add(id string, made *task) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.made == nil {
-		t.made = make(map[string]*task)
+// tell is what is said of a task now.
+func (t *task) tell() string {
+	if t.working.Add(-1) >= 0 {
+		return t.head + `,"task_status":"PROCESSING"}`
 	}
-	if len(t.ids) == maxTasks {
-		delete(t.made, t.ids[0])
-		t.ids = t.ids[1:]
-	}
-	t.made[id] = made
-	t.ids = append(t.ids, id)
-}
-
-// poll is what is said of a task now; false for one that is not known.
-func (t *tasks) poll(id string) (text string, known bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	made := t.made[id]
-	switch {
-	case made == nil:
-		return "", false
-	case made.working > 0:
-		made.working--
-		return made.head + `,"task_status":"PROCESSING"}`, true
-	}
-	return made.head + made.end + "}", true
+	return t.head + t.end + "}"
 }
 
 func readVideo(r *request, _ string, body []byte) *problem {
@@ -88,11 +57,12 @@ func (a *answer) submit() {
 	head = appendJSON(head, a.id())
 	head = append(head, `,"model":`...)
 	head = appendJSON(head, a.request.model)
-	made := &task{working: max(a.plan.polls, 0), head: string(head), end: `,"task_status":"FAIL"`}
+	made := &task{head: string(head), end: `,"task_status":"FAIL"`}
+	made.working.Store(max(a.plan.polls, 0))
 	if a.plan.task != "fail" {
 		made.end = `,"task_status":"SUCCESS"` + a.brought()
 	}
-	a.server.tasks.add(id, made)
+	a.server.tasks.put(id, made)
 	a.json(append(head, `,"task_status":"PROCESSING"}`...))
 }
 
@@ -129,11 +99,11 @@ func (a *answer) poll() {
 	if !a.stumble() {
 		return
 	}
-	text, known := a.server.tasks.poll(strings.TrimPrefix(a.path, pollRoute+"/"))
+	made, known := a.server.tasks.get(strings.TrimPrefix(a.path, pollRoute+"/"))
 	if !known {
 		a.refuse(errNoTask)
 		return
 	}
 	a.request.used.absent = true
-	a.json([]byte(text))
+	a.json([]byte(made.tell()))
 }

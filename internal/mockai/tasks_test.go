@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -61,15 +60,5 @@ func TestTasks(t *testing.T) {
 	}
 	if status, _ := poll(t, url+"/v1/async-result/x"); status != 503 {
 		t.Errorf("with a fault: %d", status)
-	}
-}
-
-func TestOldTasksAreForgotten(t *testing.T) {
-	var made tasks
-	for i := range maxTasks + 1 {
-		made.add(time.Unix(int64(i), 0).String(), &task{})
-	}
-	if _, known := made.poll(time.Unix(0, 0).String()); known || len(made.made) != maxTasks {
-		t.Errorf("%d are remembered", len(made.made))
 	}
 }

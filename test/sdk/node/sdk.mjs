@@ -85,6 +85,21 @@ async function response_stream() {
   return { text, whole: answer.output[0].content[0].text, total_tokens: answer.usage.total_tokens, status: answer.status };
 }
 
+async function response_goes_on() {
+  const { responses } = client();
+  const first = await respond("usage=100,50");
+  const second = await respond("usage=100,50", { previous_response_id: first.id });
+  const read = await responses.retrieve(first.id);
+  const items = (await responses.inputItems.list(first.id)).data;
+  await responses.delete(first.id);
+  return {
+    previous: second.previous_response_id === first.id,
+    read: read.output_text === first.output_text,
+    items: items.length,
+    input: items[0].content[0].text,
+  };
+}
+
 const response_quota = () => respond("usage=1,1");
 const response_stored = () => respond("usage=1,1", { previous_response_id: "resp_1" });
 
@@ -111,7 +126,7 @@ const bad_key = () => ask(client(), "usage=1,1");
 const timeout = () => ask(client({ timeout: 500, maxRetries: 0 }), "hang");
 
 const cases = {
-  chat, stream, stream_usage, response, response_events, response_stream, response_quota, response_stored,
+  chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_quota, response_stored,
   embedding, image, quota, bad_key, timeout,
 };
 

@@ -93,6 +93,19 @@ def response_stream():
     return {"text": text, "whole": answer.output_text, "total_tokens": answer.usage.total_tokens, "status": answer.status}
 
 
+def response_goes_on():
+    responses = client().responses
+    first = respond("usage=100,50")
+    second = respond("usage=100,50", previous_response_id=first.id)
+    read = responses.retrieve(first.id)
+    items = responses.input_items.list(first.id).data
+    responses.delete(first.id)
+    return {
+        "previous": second.previous_response_id == first.id, "read": read.output_text == first.output_text,
+        "items": len(items), "input": items[0].content[0].text,
+    }
+
+
 def response_quota():
     return respond("usage=1,1")
 
@@ -128,7 +141,7 @@ def timeout():
 
 
 CASES = [
-    chat, stream, stream_usage, response, response_events, response_stream, response_quota, response_stored,
+    chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_quota, response_stored,
     embedding, image, quota, bad_key, timeout,
 ]
 

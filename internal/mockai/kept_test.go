@@ -1,0 +1,84 @@
+package mockai
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tidwall/gjson"
+)
+
+func ask(t *testing.T, method, url string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+// A response is kept, whole or streamed, gone on from, read and deleted.
+func TestResponsesAreKept(t *testing.T) {
+	_, url := start(t, Options{})
+	url += "/v1/responses"
+	_, first, _ := post(t, url, `{"model":"gpt-4o","input":"12345678"}`)
+	id, used := gjson.Get(first, "id").Str, gjson.Get(first, "usage.total_tokens").Int()
+	_, streamed, _ := post(t, url, `{"model":"gpt-4o","input":"1234","stream":true,"previous_response_id":"`+id+`"}`)
+	_, last, _ := strings.Cut(streamed, "event: response.completed\ndata: ")
+	second := gjson.Get(last, "response")
+	if got := second.Get("usage.input_tokens").Int(); got != used+3+3+1 || second.Get("previous_response_id").Str != id {
+		t.Errorf("%d tokens in, after %d: %s", got, used, second)
+	}
+	for _, kept := range []gjson.Result{gjson.Parse(first), second} {
+		status, body := ask(t, "GET", url+"/"+kept.Get("id").Str)
+		if status != 200 || body != kept.Raw {
+			t.Errorf("%d %s, want %s", status, body, kept)
+		}
+	}
+	_, items := ask(t, "GET", url+"/"+id+"/input_items")
+	if got := gjson.Get(items, "data.0.content.0.text").Str; got != "12345678" || gjson.Get(items, "data.0.id").Str != gjson.Get(items, "last_id").Str {
+		t.Errorf("items %s", items)
+	}
+	if status, body := ask(t, "DELETE", url+"/"+id); status != 200 || !gjson.Get(body, "deleted").Bool() {
+		t.Errorf("deleted: %d %s", status, body)
+	}
+	_, unkept, _ := post(t, url, `{"model":"gpt-4o","input":"x","store":false}`)
+	for _, gone := range []string{id, gjson.Get(unkept, "id").Str, "resp_0"} {
+		response, body, _ := post(t, url, `{"model":"gpt-4o","input":"x","previous_response_id":"`+gone+`"}`)
+		if response.StatusCode != 400 || gjson.Get(body, "error.code").Str != "previous_response_not_found" {
+			t.Errorf("%s: %d %s", gone, response.StatusCode, body)
+		}
+		for _, path := range []string{"", "/input_items"} {
+			if status, body := ask(t, "GET", url+"/"+gone+path); status != 404 || !strings.Contains(body, gone) {
+				t.Errorf("%s: %d %s", gone+path, status, body)
+			}
+		}
+	}
+	if status, _ := ask(t, "DELETE", url+"/"+gjson.Get(last, "response.id").Str+"/input_items"); status != 405 {
+		t.Errorf("items deleted: %d", status)
+	}
+}
+
+func TestOldThingsAreForgotten(t *testing.T) {
+	var s shelf[int]
+	for i := range shelfSize + 1 {
+		s.put(strconv.Itoa(i), i)
+	}
+	if _, known := s.get("0"); known || len(s.made) != shelfSize {
+		t.Errorf("%d are remembered", len(s.made))
+	}
+	if last, known := s.get(strconv.Itoa(shelfSize)); !known || last != shelfSize {
+		t.Errorf("the last is %d, %t", last, known)
+	}
+}

@@ -1,0 +1,182 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/tollgate/tollgate/ledger"
+	"github.com/tollgate/tollgate/meter"
+)
+
+// Some answers are kept upstream, under credentials that many accounts share. Each is the
+// account's alone whose call made it: the ledger remembers that with the charge. The account may go on
+// from it by a later call, and read or delete it.
+
+// keptMemory is what is remembered of a kept answer: "<tokens> <upstream>".
+type keptMemory struct {
+	// tokens are what a call that goes on from it reads of what was said until then, at most.
+	tokens   int64
+	upstream string
+}
+
+func (m keptMemory) String() string { return strconv.FormatInt(m.tokens, 10) + " " + m.upstream }
+
+func parseKept(text string) (m keptMemory, err error) {
+	tokens, upstream, _ := strings.Cut(text, " ")
+	m.upstream = upstream
+	m.tokens, err = strconv.ParseInt(tokens, 10, 64)
+	return m, err
+}
+
+// made is the answer as the account may name it later, if it is kept. One that broke off is nobody's: the
+// upstream may have gone on to an end that is not on the books.
+func (c *call) made(usage *meter.Usage) ledger.Object {
+	if !c.whole || !c.request.Kept() {
+		return ledger.Object{}
+	}
+	id := c.tap.objectID()
+	if !ledger.ValidObjectID(id) {
+		return ledger.Object{}
+	}
+	memory := keptMemory{usage.Quantities.TotalInput() + usage.Quantities.TotalOutput(), c.upstream.Name}.String()
+	c.proxy.kept.put(c.hold.Account, id, memory)
+	return ledger.Object{ID: id, Memory: memory}
+}
+
+// goOn finds the answer that the request goes on from. One that is not the account's leaves
+// it a reference to what nobody has made here.
+func (c *call) goOn() error {
+	id := c.request.Previous()
+	if id == "" || !ledger.ValidObjectID(id) {
+		return nil
+	}
+	memory, known := c.proxy.kept.get(c.credential.Account, id)
+	if !known {
+		found, err := c.findKept(id)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		memory = found.Memory
+		c.proxy.kept.put(c.credential.Account, id, memory)
+	}
+	kept, err := parseKept(memory)
+	if err != nil {
+		return err
+	}
+	c.request.GoOn(kept.tokens)
+	c.keptBy = kept.upstream
+	return nil
+}
+
+// onlyKeeper is the one of the candidates that has the answer.
+func (c *call) onlyKeeper() []candidate {
+	return slices.DeleteFunc(c.candidates, func(u candidate) bool { return u.Name != c.keptBy })
+}
+
+func (c *call) findKept(id string) (*ledger.FoundObject, error) {
+	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	defer cancel()
+	return c.proxy.ledger.FindObject(ctx, c.credential, clientAddr(c.r), id)
+}
+
+// serveKept is the path of a question about a kept answer: it is found among the account's, and the
+// upstream that has it is asked. That costs nothing: the answer was paid for when it was made.
+func (p *Proxy) serveKept(w http.ResponseWriter, r *http.Request) {
+	c := p.question(w, r, meter.KeptAnswers())
+	defer c.endQuestion()
+	keeper, left, err := c.keeper(r.PathValue("id"))
+	switch {
+	case errors.Is(err, ledger.ErrNotFound) && c.sharesObjects():
+		if c.askShared() {
+			c.passAlong(nil)
+		}
+	case err != nil:
+		c.trouble = err
+		c.refuse(c.notFound(err, "response"))
+	case c.ask(keeper):
+		c.passAlong(left)
+	}
+}
+
+// keeper is the upstream that has an answer of the account's.
+func (c *call) keeper(id string) (candidate, *ledger.Standing, error) {
+	if err := c.mayAsk(); err != nil {
+		return candidate{}, nil, err
+	}
+	found, err := c.findKept(id)
+	if err != nil {
+		return candidate{}, nil, err
+	}
+	kept, err := parseKept(found.Memory)
+	if err != nil {
+		return candidate{}, nil, err
+	}
+	u := c.routing.byName(kept.upstream)
+	if u == nil {
+		return candidate{}, nil, errUpstreamAway("the one that has this response is not among those of this gateway any more")
+	}
+	return candidate{upstream: u}, &found.Standing, nil
+}
+
+// passAlong passes an answer that costs nothing on as it comes.
+func (c *call) passAlong(left *ledger.Standing) {
+	c.ending = "kept_answer"
+	if c.answer.StatusCode >= http.StatusMultipleChoices {
+		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
+	}
+	h := c.client.w.Header()
+	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
+	writeNoCharge(h, c.currency(), left)
+	c.client.w.WriteHeader(c.answer.StatusCode)
+	buffers := c.proxy.buffers.Get().(*streamBuffers)
+	defer c.proxy.buffers.Put(buffers)
+	for {
+		c.restartSilence(c.upstream.Timeout)
+		n, err := c.answer.Body.Read(buffers.in[:])
+		c.silence.stop()
+		switch {
+		case !c.client.write(buffers.in[:n]), errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			c.blame(err)
+			panic(http.ErrAbortHandler) // the client must not take the part for the whole
+		}
+	}
+}
+
+// keptObjects are those that have passed through this process: who goes on from one of them needs no
+// question to the ledger. An id is its account's for good, so that what is here stays true.
+type keptObjects struct {
+	mu         sync.Mutex
+	young, old map[string]string
+}
+
+// keptLimit is how many of each generation are remembered, some 200 bytes each.
+const keptLimit = 10_000
+
+func (k *keptObjects) put(account, id, memory string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.young == nil || len(k.young) >= keptLimit {
+		k.young, k.old = make(map[string]string), k.young
+	}
+	k.young[account+" "+id] = memory
+}
+
+func (k *keptObjects) get(account, id string) (memory string, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if memory, known = k.young[account+" "+id]; !known {
+		memory, known = k.old[account+" "+id]
+	}
+	return memory, known
+}
