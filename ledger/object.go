@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,63 +34,89 @@ func ValidObjectID(id string) bool {
 	})
 }
 
-// text is the object as lua/settle.lua takes it. No charge fails for what cannot be remembered: it is not.
-func (o *Object) text() string {
-	if !ValidObjectID(o.ID) || o.Memory == "" || len(o.Memory) > MaxObjectMemory || strings.ContainsAny(o.Memory, "\r\n") {
-		return ""
+// objectsText is what lua/settle.lua takes: a line each. No charge fails for what cannot be remembered, or is too
+// much of it: it is not.
+func objectsText(objects []Object) string {
+	var text strings.Builder
+	for i := range objects {
+		o := &objects[i]
+		if !ValidObjectID(o.ID) || o.Memory == "" || len(o.Memory) > MaxObjectMemory || strings.ContainsAny(o.Memory, "\r\n") {
+			continue
+		}
+		if text.Len()+len(o.ID)+len(o.Memory)+2 > maxObjectsText {
+			break
+		}
+		if text.Len() > 0 {
+			text.WriteByte('\n')
+		}
+		text.WriteString(o.ID)
+		text.WriteByte(' ')
+		text.WriteString(o.Memory)
 	}
-	return o.ID + " " + o.Memory
+	return text.String()
 }
 
-// A FoundObject is an object of an account.
-type FoundObject struct {
-	Memory string
+// maxObjectsText bounds what is remembered of one call, in bytes: it must fit into the
+// settlement log's room for a call's end.
+const maxObjectsText = MaxTaskMemory
+
+// FoundObjects are objects of an account.
+type FoundObjects struct {
+	// Memories are what is remembered of each, in the order of the ids.
+	Memories []string
 	// Standing is what is left to who asks.
 	Standing Standing
 }
 
-// FindObject returns what is remembered of an object of the credential's account, in
-// one round trip. Errors as of FindTask.
-func (l *Ledger) FindObject(ctx context.Context, c Credential, client netip.Addr, id string) (*FoundObject, error) {
+// FindObjects returns what is remembered of objects of the credential's account, in one
+// round trip: all of them, else ErrNotFound. Errors as of FindTask.
+func (l *Ledger) FindObjects(ctx context.Context, c Credential, client netip.Addr, ids ...string) (*FoundObjects, error) {
 	shard := l.shardOf(c.Account)
 	at := l.now().UnixMilli() + markerBucketMS // the clock that made the request's id may have stood ahead
 	buckets := make([]string, 3+markerLife.Milliseconds()/markerBucketMS)
 	for i := range buckets {
 		buckets[i] = l.markerKey(shard, at-int64(i)*markerBucketMS)
 	}
-	memory, standing, err := l.find(ctx, c, client, id, c.Account+" "+id, buckets...)
+	fields := make([]string, len(ids))
+	for i, id := range ids {
+		fields[i] = c.Account + " " + id
+	}
+	memories, standing, err := l.find(ctx, c, client, ids, fields, buckets...)
 	if err != nil {
 		return nil, err
 	}
-	return &FoundObject{Memory: memory, Standing: standing}, nil
+	return &FoundObjects{Memories: memories, Standing: standing}, nil
 }
 
-// find asks for what is remembered of an object or a task in that field of the first of some hashes that has it.
-func (l *Ledger) find(ctx context.Context, c Credential, client netip.Addr, id, field string, hashes ...string) (memory string, left Standing, err error) {
+// find asks for what is remembered of objects, or a task: each in its field of the first of some hashes that has that.
+func (l *Ledger) find(ctx context.Context, c Credential, client netip.Addr, ids, fields []string, hashes ...string) (memories []string, left Standing, err error) {
 	if !c.valid() {
-		return "", left, &Refusal{Reason: KeyInvalid, Limit: "key"}
+		return nil, left, &Refusal{Reason: KeyInvalid, Limit: "key"}
 	}
 	shard := l.shardOf(c.Account)
 	if l.circuits.away(shard) {
-		return "", left, errAway
+		return nil, left, errAway
 	}
 	r, err := l.run(ctx, l.scripts.object, shard, append(l.keysOf(shard, c.Account, 0), hashes...),
-		append(l.args(7), c.Account, "", c.suffix(), c.Hash, addressText(client), l.zoneOffset(), field))
+		texts(append(l.args(6+len(fields)), c.Account, "", c.suffix(), c.Hash, addressText(client), l.zoneOffset()), fields...))
 	if err != nil {
-		return "", left, err
+		return nil, left, err
 	}
 	if r.text(0) == "NO" {
-		return "", left, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
+		return nil, left, &Refusal{Reason: Reason(r.text(2)), Limit: r.text(3)}
 	}
-	left, memory = r.standing(2), r.text(3)
+	left = r.standing(2)
 	left.OfNoModel = true
+	for i := range fields {
+		memories = append(memories, r.text(3+i))
+	}
 	if err := r.problem(); err != nil {
-		return "", left, err
+		return nil, left, err
 	}
-	if memory == "" {
-		return "", left, l.notFound(c.Account, id)
+	if i := slices.Index(memories, ""); i >= 0 {
+		return nil, left, l.notFound(c.Account, ids[i])
 	}
-	return memory, left, nil
+	return memories, left, nil
 }
 
 // notFound is the answer for what Redis does not have: it may be in a log yet.

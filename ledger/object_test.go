@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +17,7 @@ const anyObject = "resp_68af4030592c81"
 // made is the settlement of a call that has made an object.
 func made(t testing.TB, h *Hold, id string) Settlement {
 	s := settlement(h, cost(t, "1"))
-	s.Made = Object{ID: id, Memory: "1234 openai"}
+	s.Made = []Object{{ID: id, Memory: "1234 openai"}}
 	return s
 }
 
@@ -27,9 +29,9 @@ func (f *fixture) make(l *Ledger, h *Hold, id string) *Receipt {
 }
 
 func findObject(f *fixture, l *Ledger, c Credential, id string) error {
-	found, err := l.FindObject(f.ctx(), c, netip.Addr{}, id)
-	if err == nil && found.Memory != "1234 openai" {
-		f.Errorf("remembered %q", found.Memory)
+	found, err := l.FindObjects(f.ctx(), c, netip.Addr{}, id)
+	if err == nil && (len(found.Memories) != 1 || found.Memories[0] != "1234 openai") {
+		f.Errorf("remembered %q", found.Memories)
 	}
 	return err
 }
@@ -100,7 +102,7 @@ func TestObjectThatCannotBeRemembered(t *testing.T) {
 		{ID: anyObject, Memory: strings.Repeat("x", MaxObjectMemory+1)},
 	} {
 		s := made(t, f.reserve(key, cost(t, "1")), "")
-		s.Made = o
+		s.Made = []Object{o}
 		if r, err := f.ledger.Settle(f.ctx(), s); err != nil || *r.Fee != f.nano("1") {
 			t.Errorf("%+v: %+v, %v", o, r, err)
 		}
@@ -168,4 +170,48 @@ func TestObjectThatIsInTheLog(t *testing.T) {
 	for _, other := range []string{anyObject + "0", anyObject[:9]} {
 		wants(t, findObject(p.fixture, l, p.key, other), ErrNotFound)
 	}
+}
+
+// A call makes several, and several are asked for at once, of whatever hours: all of them, or none.
+func TestObjectsAreFoundTogether(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		make := func(objects ...Object) {
+			s := made(f, f.reserve(key, cost(f, "1")), "")
+			s.Made = objects
+			_, err := f.ledger.Settle(f.ctx(), s)
+			f.must(err)
+		}
+		make(Object{"resp_1", "first"}, Object{"bad id", "x"}, Object{"rs_1", "reasoning"}, Object{"msg_1", "said"})
+		f.pass(5 * time.Hour)
+		make(Object{"resp_2", "second"})
+		found, err := f.ledger.FindObjects(f.ctx(), key, netip.Addr{}, "resp_2", "msg_1", "resp_1", "rs_1", "resp_2")
+		f.must(err)
+		if want := []string{"second", "said", "first", "reasoning", "second"}; !slices.Equal(found.Memories, want) {
+			f.Errorf("remembered %q", found.Memories)
+		}
+		_, err = f.ledger.FindObjects(f.ctx(), key, netip.Addr{}, "resp_2", "msg_2", "resp_1")
+		wants(f, err, ErrNotFound)
+		if !strings.Contains(err.Error(), "msg_2") {
+			f.Errorf("it does not say which: %v", err)
+		}
+	})
+}
+
+// What is remembered of a call is bounded: the first of too many, and the charge in any case.
+func TestTooManyObjects(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	s := made(t, p.reserveOn(l, cost(t, "1")), "")
+	for i := range 1000 {
+		s.Made = append(s.Made, Object{"item_" + strconv.Itoa(i), strings.Repeat("x", 90)})
+	}
+	_, err := l.Settle(p.ctx(), s)
+	p.must(err)
+	for id, want := range map[string]error{"item_0": nil, "item_50": nil, "item_999": ErrNotFound} {
+		if _, err := l.FindObjects(p.ctx(), p.key, netip.Addr{}, id); !errors.Is(err, want) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	p.charges(1)
 }

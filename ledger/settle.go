@@ -36,7 +36,7 @@ func (l *Ledger) Settle(ctx context.Context, s Settlement) (*Receipt, error) {
 type booking struct {
 	id, account, suffix, model string
 	static, lines              string // the statement in JSON, and the lines as encodeLines writes them
-	made                       string // the object that came of it, see Object.text
+	made                       string // the objects that came of it, see objectsText
 	tokens                     int64
 	idMS                       int64
 }
@@ -49,7 +49,7 @@ func (l *Ledger) bookingOf(s *Settlement) (*booking, error) {
 	var space [512]byte
 	return &booking{
 		id: s.ID, account: s.Account, suffix: suffix, model: s.Model, static: string(appendStatement(space[:0], s)), lines: lines,
-		made: s.Made.text(), tokens: s.Charge.Tokens(), idMS: idMS,
+		made: objectsText(s.Made), tokens: s.Charge.Tokens(), idMS: idMS,
 	}, nil
 }
 

@@ -483,7 +483,7 @@ func (g *settleLog) has(account, id string) bool {
 	defer g.mu.Unlock()
 	for _, c := range g.calls {
 		for _, r := range [...]*logRecord{c.end, c.parked} {
-			if r != nil && r.account == account && (r.isParked() && strings.HasPrefix(r.told, id+"\t") || strings.HasPrefix(r.made, id+" ")) {
+			if r != nil && r.account == account && (r.isParked() && strings.HasPrefix(r.told, id+"\t") || strings.Contains("\n"+r.made, "\n"+id+" ")) {
 				return true
 			}
 		}

@@ -116,11 +116,11 @@ func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
 // that may not come in; ErrUnavailable, also while a task may be in a settlement
 // log alone.
 func (l *Ledger) FindTask(ctx context.Context, c Credential, client netip.Addr, id string) (*FoundTask, error) {
-	text, standing, err := l.find(ctx, c, client, id, c.Account, l.taskKey(l.shardOf(c.Account), id))
+	text, standing, err := l.find(ctx, c, client, []string{id}, []string{c.Account}, l.taskKey(l.shardOf(c.Account), id))
 	if err != nil {
 		return nil, err
 	}
-	request, rest, _ := strings.Cut(text, " ")
+	request, rest, _ := strings.Cut(text[0], " ")
 	suffix, memory, _ := strings.Cut(rest, " ")
 	return &FoundTask{RequestID: request, Key: keyID(c.Account, suffix), Memory: memory, Standing: standing}, nil
 }

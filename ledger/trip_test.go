@@ -145,7 +145,7 @@ func (tw *twins) call(t *rapid.T) *scriptCall {
 	s := Settlement{
 		ID: words[0], Account: key.Account, Key: keyID(key.Account, key.suffix()), Model: rapid.SampledFrom([]string{"glm-4", "cogview"}).Draw(t, "model"), Endpoint: "chat",
 		Upstream: "test", At: time.UnixMilli(1_790_000_000_000), Source: meter.FromUpstream, Charge: chargeOf(t, lines),
-		Made: Object{ID: rapid.SampledFrom([]string{"", "resp_1", "resp_2"}).Draw(t, "object"), Memory: "1234 openai"},
+		Made: []Object{{ID: rapid.SampledFrom([]string{"", "resp_1", "resp_2"}).Draw(t, "object"), Memory: "1234 openai"}},
 	}
 	b, err := l.bookingOf(&s)
 	tw.f.must(err)

@@ -253,8 +253,8 @@ type Settlement struct {
 	Attributes, AnswerAttributes meter.Attributes
 	// Charge is the whole charge at list price, before packs.
 	Charge meter.Charge
-	// Made is what the call has made upstream, if the account may name it again.
-	Made Object
+	// Made is what the call has made upstream, and the account may name again.
+	Made []Object
 }
 
 // Receipt is the outcome of a request: the journal entry and what is left.

@@ -1,21 +1,43 @@
 package meter
 
+import (
+	"slices"
+	"strings"
+)
+
 // Some answers are kept upstream. Requests go on from them, and they can be read and deleted:
 // none of that but the requests costs anything.
 
 // Kept reports whether the answer is kept upstream, so that later requests may name it.
 func (r *Request) Kept() bool { return r.Endpoint.KeepsAnswers && !r.unkept }
 
-// Previous is the id of the kept answer that the request goes on from; "": of none.
-func (r *Request) Previous() string { return r.previous }
+// Named are the ids of kept answers, and of items of such, that the request goes on from.
+func (r *Request) Named() []string { return r.named }
 
-// GoOn takes in that the answer of that id is the account's own, and that the model reads
-// so many tokens of what was said until then: those of the answer before, in and out. The
-// ceiling is raised by that.
+// GoOn takes in that all that is named is the account's own, and that the model reads so many tokens
+// of it. The ceiling is raised by that.
 func (r *Request) GoOn(tokens int64) {
 	r.history = min(max(tokens, 0), contextTokens)
 	r.Ceiling[Input] += r.history * max(r.turns, 1)
-	r.previous = ""
+	r.named, r.unnamed = nil, nil
+}
+
+// maxNamed bounds what a request may name: each of it is looked for.
+const maxNamed = 256
+
+// goesOnFrom notes that the request names a kept answer, or an item of one.
+func (r *requestReader) goesOnFrom(id, param, what string) {
+	q := r.request
+	if q.unnamed == nil {
+		q.unnamed = storedError(param, what, "It is known for three days after the call that made it, if that did not say \"store\": false. "+wholeInput)
+	}
+	switch {
+	case slices.Contains(q.named, id):
+	case len(q.named) == maxNamed:
+		r.fail(param, "Invalid value for '%s': no more than %d items can be named by their ids. Send the others as they are, or name the last response in 'previous_response_id'.", param, maxNamed)
+	default:
+		q.named = append(q.named, id)
+	}
 }
 
 // storeParameter reads whether the answer is to be kept.
@@ -28,8 +50,53 @@ func previousParameter() parameter {
 		if id == "" {
 			r.fail("previous_response_id", "Invalid value for 'previous_response_id': it is empty. Leave it out to begin a conversation.")
 		}
-		r.request.previous = id
+		r.goesOnFrom(id, "previous_response_id", "a response")
 	}}
+}
+
+// objectFacts is what an answer says of itself where it is kept, or of its task.
+type objectFacts struct {
+	id, status noted
+	parts      []string
+}
+
+// noteObject takes some of it in.
+func (f *answerFacts) noteObject(what fact, text []byte) {
+	if f.object == nil {
+		f.object = new(objectFacts)
+	}
+	o := f.object
+	switch what {
+	case factObjectID:
+		o.id.set(text)
+	case factPartID:
+		if len(o.parts) < maxParts && len(text) < len(o.id.text) && !slices.Contains(o.parts, string(text)) {
+			o.parts = append(o.parts, unescape(text))
+		}
+	default:
+		o.status.set(text)
+		f.failed = f.failed || strings.HasPrefix(strings.ToUpper(o.status.String()), "FAIL")
+	}
+}
+
+// maxParts bounds how many items of an answer are noted.
+const maxParts = 128
+
+// ObjectID is what the answer is called where it is kept upstream, or its task; "" where that is not told.
+func (t *Tap) ObjectID() string {
+	told := t.facts.object
+	if told == nil || told.id.n == len(told.id.text) { // it may have been cut
+		return ""
+	}
+	return told.id.String()
+}
+
+// PartIDs are what the items of a kept answer are called.
+func (t *Tap) PartIDs() []string {
+	if t.facts.object == nil {
+		return nil
+	}
+	return t.facts.object.parts
 }
 
 // keptAnswers is the row of questions about kept answers. It is never changed.

@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -8,18 +10,20 @@ import (
 // Whether an answer is kept, and which one before it the request goes on from.
 func TestKeptAnswers(t *testing.T) {
 	for members, want := range map[string]struct {
-		kept     bool
-		previous string
+		kept  bool
+		named string
 	}{
 		`"input":"x"`: {true, ""},
-		`"store":true,"previous_response_id":"resp_1"`:           {true, "resp_1"},
-		`"store":false,"previous_response_id":"resp\u005f1"`:     {false, "resp_1"},
-		`"store":null,"previous_response_id":null`:               {true, ""},
-		`"input":[{"role":"user","content":"x"}],"stream":false`: {true, ""},
+		`"store":true,"previous_response_id":"resp_1"`:                                                                        {true, "resp_1"},
+		`"store":false,"previous_response_id":"resp\u005f1"`:                                                                  {false, "resp_1"},
+		`"store":null,"previous_response_id":null`:                                                                            {true, ""},
+		`"input":[{"role":"user","content":"x"}],"stream":false`:                                                              {true, ""},
+		`"input":[{"type":"item_reference","id":"msg_1"},{"id":"rs_1"},{"id":"msg_1"}],"previous_response_id":"resp_1"`:       {true, "msg_1 rs_1 resp_1"},
+		`"input":[{"type":"reasoning","id":"rs_2","summary":[]},{"type":"message","id":"msg_1","role":"user","content":"x"}]`: {true, "rs_2"},
 	} {
 		r := responsesRequest(t, members)
-		if r.Kept() != want.kept || r.Previous() != want.previous || (r.Stored() != nil) != (want.previous != "") {
-			t.Errorf("%s: kept %t, goes on from %q, %v", members, r.Kept(), r.Previous(), r.Stored())
+		if got := strings.Join(r.Named(), " "); r.Kept() != want.kept || got != want.named || (r.Stored() != nil) != (want.named != "") {
+			t.Errorf("%s: kept %t, goes on from %q, %v", members, r.Kept(), got, r.Stored())
 		}
 	}
 	if mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","store":true,"previous_response_id":"resp_1"}`).Kept() {
@@ -58,12 +62,22 @@ func TestGoingOnIsHeldFor(t *testing.T) {
 		if got := r.Ceiling[Input] - before[Input]; got != 1000*c.turns || r.Ceiling[Output] != before[Output] {
 			t.Errorf("%s: %d tokens of input more", name, got)
 		}
-		if r.Stored() != nil || r.Previous() != "" {
+		if r.Stored() != nil || len(r.Named()) > 0 {
 			t.Errorf("%s: it is the account's, and %v", name, r.Stored())
 		}
 		if got := r.EstimateInput(); got < first+1000 || got > first+1100 {
 			t.Errorf("%s: estimated %d, without it %d", name, got, first)
 		}
+	}
+	many := `"input":[` + strings.Repeat(`{"id":"a"},`, maxNamed)
+	for i := range maxNamed - 1 {
+		many += fmt.Sprintf(`{"id":"m%d"},`, i)
+	}
+	if got := len(responsesRequest(t, many+`{"id":"a"}]`).Named()); got != maxNamed {
+		t.Errorf("%d are named", got)
+	}
+	if _, err := FindEndpoint("/responses").ReadRequest("application/json", []byte(`{"model":"m",`+many+`{"id":"b"}]}`), ReadOptions{}); err == nil || !strings.Contains(err.Error(), "no more than 256") {
+		t.Errorf("of too many: %v", err)
 	}
 	both := responsesRequest(t, `"previous_response_id":"resp_1","prompt":{"id":"pmpt_1"}`)
 	both.GoOn(1)
@@ -82,19 +96,21 @@ func TestGoingOnIsHeldFor(t *testing.T) {
 // What an answer is called stands in it, whole or in its events.
 func TestObjectID(t *testing.T) {
 	long := strings.Repeat("x", 96)
-	for _, c := range []struct{ contentType, answer, want string }{
-		{"application/json", `{"id":"resp_1","output":[{"id":"msg_1"}],"usage":{"input_tokens":1,"output_tokens":1}}`, "resp_1"},
-		{"application/json", `{"output":[{"id":"msg_1"}]}`, ""},
-		{"application/json", `{"id":null}`, ""},
-		{"application/json", `{"id":"` + long + `"}`, ""},
-		{"application/json", `{"id":"` + long[1:] + `"}`, long[1:]},
-		{"text/event-stream", "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_2\"}}\n\ndata: {\"type\":\"response.output_item.added\",\"item\":{\"id\":\"msg_1\"}}\n\n", "resp_2"},
-		{"text/event-stream", "data: {\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"delta\":\"x\"}\n\n", ""},
+	for _, c := range []struct{ contentType, answer, want, parts string }{
+		{"application/json", `{"id":"resp_1","output":[{"id":"msg_1"}],"usage":{"input_tokens":1,"output_tokens":1}}`, "resp_1", "msg_1"},
+		{"application/json", `{"output":[{"type":"reasoning","id":"rs_1"},{"id":"msg_1","content":[{"id":"x"}]},{"id":"rs_1"},{"id":7}],"id":"resp_1"}`, "resp_1", "rs_1 msg_1"},
+		{"application/json", `{"output":[{"id":"msg_1"}]}`, "", "msg_1"},
+		{"application/json", `{"id":null}`, "", ""},
+		{"application/json", `{"id":"` + long + `"}`, "", ""},
+		{"application/json", `{"id":"` + long[1:] + `"}`, long[1:], ""},
+		{"text/event-stream", "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_2\"}}\n\ndata: {\"type\":\"response.output_item.added\",\"item\":{\"id\":\"msg_1\"}}\n\n", "resp_2", ""},
+		{"text/event-stream", "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_3\",\"output\":[{\"id\":\"msg_1\"},{\"id\":\"fc_1\"}]}}\n\n", "resp_3", "msg_1 fc_1"},
+		{"text/event-stream", "data: {\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"delta\":\"x\"}\n\n", "", ""},
 	} {
 		tap := responsesRequest(t, `"stream":true`).NewTap(c.contentType)
 		tap.Pass(nil, []byte(c.answer))
-		if got := tap.ObjectID(); got != c.want {
-			t.Errorf("%s: called %q, want %q", c.answer, got, c.want)
+		if got := tap.ObjectID(); got != c.want || !slices.Equal(tap.PartIDs(), strings.Fields(c.parts)) {
+			t.Errorf("%s: called %q, its items %q", c.answer, got, tap.PartIDs())
 		}
 	}
 }

@@ -97,12 +97,12 @@ type Request struct {
 	// turns is how often the model may read its input: again after each call of a
 	// hosted tool. 0 is 1.
 	turns int64
-	// stored is the first reference to what is kept upstream; nil: there is none. previous is the
-	// answer that the request goes on from, kept too; unkept says that its own is not to be.
-	stored   *RequestError
-	previous string
-	unkept   bool
-	// history is what is read of the answers before, in tokens.
+	// stored is the first reference to what is kept upstream, but for kept answers and what is in them: those are
+	// named, and unnamed is the error if they are not the account's. Nil: there is none.
+	stored, unnamed *RequestError
+	named           []string
+	// unkept says that the answer is not to be kept; history is what is read of kept ones, in tokens.
+	unkept  bool
 	history int64
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.

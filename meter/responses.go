@@ -120,8 +120,8 @@ func backgroundParameter() parameter {
 // Stored is the error for a request that names an object stored upstream, where many
 // accounts share a credential and the owner is not known. Nil: it names none.
 func (r *Request) Stored() *RequestError {
-	if r.previous != "" {
-		return storedError("previous_response_id", "a response", "It is known for three days after the call that made it, if that did not say \"store\": false. "+wholeInput)
+	if r.unnamed != nil {
+		return r.unnamed
 	}
 	return r.stored
 }
@@ -162,10 +162,10 @@ func inputItemsParameter() parameter {
 
 // An inputItem is what of an item decides whether it is all there.
 type inputItem struct {
-	kind string
-	// role, id: it has one. content: something of it is here, thoughts: encrypted
+	kind, id string
+	// role: it has one. content: something of it is here, thoughts: encrypted
 	// ones, result: an image.
-	role, id, content, thoughts, result bool
+	role, content, thoughts, result bool
 }
 
 func (r *requestReader) inputItem() {
@@ -183,8 +183,7 @@ func (r *requestReader) inputItem() {
 			item.kind = r.word()
 		case "id":
 			r.once(&seen, 1, "input.id")
-			item.id = first == '"'
-			r.skip()
+			item.id = r.word()
 		case "role":
 			item.role = first == '"'
 			r.skip()
@@ -213,10 +212,10 @@ func (r *requestReader) inputItem() {
 		}
 	}
 	switch {
-	case item.kind == "item_reference", item.kind == "" && item.id && !item.role:
-		r.refersTo("input.id", "an item", wholeInput)
-	case item.kind == "reasoning" && item.id && !item.content && !item.thoughts:
-		r.refersTo("input.id", "reasoning, of which nothing else is given, and", wholeInput)
+	case item.kind == "item_reference", item.kind == "" && item.id != "" && !item.role:
+		r.goesOnFrom(item.id, "input.id", "an item")
+	case item.kind == "reasoning" && item.id != "" && !item.content && !item.thoughts:
+		r.goesOnFrom(item.id, "input.id", "reasoning, of which nothing else is given, and")
 	case item.kind == "image_generation_call" && !item.result:
 		r.refersTo("input.id", "an image", "Send the image itself, in 'result' or as an input_image.")
 	}
@@ -488,6 +487,7 @@ func responsesSchema() *answerSchema {
 func responseAt(path string, text fact) []schemaPath {
 	paths := []schemaPath{
 		{path: path + "id", fact: factObjectID},
+		{path: path + "output.#.id", fact: factPartID},
 		{path: path + "model", fact: factModel},
 		{path: path + "service_tier", fact: factTier},
 		{path: path + "error", fact: factError},

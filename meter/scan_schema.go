@@ -66,8 +66,10 @@ const (
 	factError
 	// factCode is absent, 0 or 200 when all is well.
 	factCode
-	// factObjectID is what the answer is called where it is kept, or its task; factTaskStatus how far that is.
+	// factObjectID is what the answer is called where it is kept, or its task; factPartID what an item of it is.
+	// factTaskStatus is how far a task is.
 	factObjectID
+	factPartID
 	factTaskStatus
 )
 

@@ -48,8 +48,8 @@ type answerFacts struct {
 	// failed is set by an error member, refused by the code of an error beside
 	// nothing else.
 	failed, refused bool
-	// task is what it says of one; nil: nothing.
-	task *taskFacts
+	// object is what it says of what has been made upstream; nil: nothing.
+	object *objectFacts
 }
 
 // frameFacts decide what happens to one event of a stream.
@@ -244,8 +244,8 @@ func (f *answerFacts) string(what fact, text []byte) {
 		}
 	case factCode:
 		f.code(text)
-	case factObjectID, factTaskStatus:
-		f.noteTask(what, text)
+	case factObjectID, factPartID, factTaskStatus:
+		f.noteObject(what, text)
 	}
 }
 

@@ -110,22 +110,6 @@ func taskSchema(results string) *answerSchema {
 // deriveVideo counts the video that every call is for.
 func deriveVideo(t *Tap) (Quantities, Source) { return Quantities{Video: t.request.units}, Derived }
 
-// taskFacts is what an answer says of its task, or of where it is kept.
-type taskFacts struct{ id, status noted }
-
-// note takes one of them in.
-func (f *answerFacts) noteTask(what fact, text []byte) {
-	if f.task == nil {
-		f.task = new(taskFacts)
-	}
-	if what == factObjectID {
-		f.task.id.set(text)
-		return
-	}
-	f.task.status.set(text)
-	f.failed = f.failed || strings.HasPrefix(strings.ToUpper(f.task.status.String()), "FAIL")
-}
-
 // TaskState is how far a task is.
 type TaskState uint8
 
@@ -140,12 +124,12 @@ const (
 // Task is what an answer tells of a task: its id, "" where it tells none, and how far it is.
 func (t *Tap) Task() (id string, state TaskState) {
 	f := &t.facts
-	told := cmp.Or(f.task, &taskFacts{})
+	told := cmp.Or(f.object, &objectFacts{})
 	id = t.ObjectID()
 	switch {
 	case f.choices > 0 || f.images > 0 || t.Reported():
 		state = TaskDone
-	case f.task == nil && (f.failed || f.refused): // so has the question, and not the task
+	case f.object == nil && (f.failed || f.refused): // so has the question, and not the task
 		state = TaskRunning
 	case f.failed:
 		state = TaskFailed
@@ -155,15 +139,6 @@ func (t *Tap) Task() (id string, state TaskState) {
 		state = TaskRunning
 	}
 	return id, state
-}
-
-// ObjectID is what the answer is called where it is kept upstream, or its task; "" where that is not told.
-func (t *Tap) ObjectID() string {
-	told := t.facts.task
-	if told == nil || told.id.n == len(told.id.text) { // it may have been cut
-		return ""
-	}
-	return told.id.String()
 }
 
 // ForeignTask stands for a request that was made elsewhere: of its end nothing is billed.

@@ -26,7 +26,7 @@ func (p *Proxy) crossOrigin(h http.Header, r *http.Request) (preflight bool) {
 		return false
 	}
 	h.Set("Vary", "Origin, Access-Control-Request-Headers")
-	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 	h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers")) // "*" would not let Authorization in
 	h.Set("Access-Control-Max-Age", "7200")
 	return true

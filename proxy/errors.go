@@ -154,6 +154,13 @@ func errKeptElsewhere(model string) *apiError {
 	return e
 }
 
+// errKeptApart is about answers, or items of such, that no one upstream has.
+func errKeptApart() *apiError {
+	e := errNoObject("response")
+	e.message = "The responses and items that are named by their ids are kept by different providers. Name those of one, and send the others as they are."
+	return e
+}
+
 // errUnpriced is about a model that is served, but not priced as it was asked for.
 func (c *call) errUnpriced() *apiError {
 	what := c.endpoint.Name

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -15,12 +16,12 @@ import (
 )
 
 // Some answers are kept upstream, under credentials that many accounts share. Each is the
-// account's alone whose call made it: the ledger remembers that with the charge. The account may go on
-// from it by a later call, and read or delete it.
+// account's alone whose call made it, and so is every item of it: the ledger remembers that with the charge. The
+// account may go on from them by a later call, and read or delete an answer.
 
-// keptMemory is what is remembered of a kept answer: "<tokens> <upstream>".
+// keptMemory is what is remembered of a kept answer, or an item of one: "<tokens> <upstream>".
 type keptMemory struct {
-	// tokens are what a call that goes on from it reads of what was said until then, at most.
+	// tokens are what a call that goes on from it reads of it, at most.
 	tokens   int64
 	upstream string
 }
@@ -34,47 +35,81 @@ func parseKept(text string) (m keptMemory, err error) {
 	return m, err
 }
 
-// made is the answer as the account may name it later, if it is kept. One that broke off is nobody's: the
-// upstream may have gone on to an end that is not on the books.
-func (c *call) made(usage *meter.Usage) ledger.Object {
+// made is the answer, and its items, as the account may name them later, if it is kept. One that broke off is
+// nobody's: the upstream may have gone on to an end that is not on the books.
+func (c *call) made(usage *meter.Usage) []ledger.Object {
 	if !c.whole || !c.request.Kept() {
-		return ledger.Object{}
-	}
-	id := c.tap.objectID()
-	if !ledger.ValidObjectID(id) {
-		return ledger.Object{}
-	}
-	memory := keptMemory{usage.Quantities.TotalInput() + usage.Quantities.TotalOutput(), c.upstream.Name}.String()
-	c.proxy.kept.put(c.hold.Account, id, memory)
-	return ledger.Object{ID: id, Memory: memory}
-}
-
-// goOn finds the answer that the request goes on from. One that is not the account's leaves
-// it a reference to what nobody has made here.
-func (c *call) goOn() error {
-	id := c.request.Previous()
-	if id == "" || !ledger.ValidObjectID(id) {
 		return nil
 	}
-	memory, known := c.proxy.kept.get(c.credential.Account, id)
-	if !known {
-		found, err := c.findKept(id)
+	id, parts := c.tap.objects()
+	if id == "" {
+		return nil
+	}
+	said := usage.Quantities.TotalOutput()
+	all := keptMemory{usage.Quantities.TotalInput() + said, c.upstream.Name}.String() // who goes on from it reads the conversation
+	one := keptMemory{said, c.upstream.Name}.String()
+	made := append(make([]ledger.Object, 0, 1+len(parts)), ledger.Object{ID: id, Memory: all})
+	for _, part := range parts {
+		made = append(made, ledger.Object{ID: part, Memory: one})
+	}
+	for _, o := range made {
+		c.proxy.kept.put(c.hold.Account, o.ID, o.Memory)
+	}
+	return made
+}
+
+// goOn finds what the request goes on from. If that is not all the account's, it is left
+// a reference to what nobody has made here.
+func (c *call) goOn() error {
+	ids := c.request.Named()
+	if len(ids) == 0 {
+		return nil
+	}
+	memories, err := c.remembered(ids)
+	if err != nil {
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		memory = found.Memory
-		c.proxy.kept.put(c.credential.Account, id, memory)
-	}
-	kept, err := parseKept(memory)
-	if err != nil {
 		return err
 	}
-	c.request.GoOn(kept.tokens)
-	c.keptBy = kept.upstream
+	var tokens int64
+	for _, memory := range memories {
+		kept, err := parseKept(memory)
+		switch {
+		case err != nil:
+			return err
+		case c.keptBy != "" && c.keptBy != kept.upstream:
+			return errKeptApart()
+		}
+		tokens += kept.tokens
+		c.keptBy = kept.upstream
+	}
+	c.request.GoOn(tokens)
 	return nil
+}
+
+// remembered is what is known of kept answers and items: if it is not all known here, the ledger is asked for the rest.
+func (c *call) remembered(ids []string) ([]string, error) {
+	account, kept := c.credential.Account, &c.proxy.kept
+	memories := make([]string, len(ids))
+	var rest []string
+	for i, id := range ids {
+		if memories[i] = kept.get(account, id); memories[i] == "" {
+			rest = append(rest, id)
+		}
+	}
+	if len(rest) == 0 {
+		return memories, nil
+	}
+	found, err := c.findKept(rest...)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range rest {
+		kept.put(account, id, found.Memories[i])
+		memories[slices.Index(ids, id)] = found.Memories[i]
+	}
+	return memories, nil
 }
 
 // onlyKeeper is the one of the candidates that has the answer.
@@ -82,10 +117,10 @@ func (c *call) onlyKeeper() []candidate {
 	return slices.DeleteFunc(c.candidates, func(u candidate) bool { return u.Name != c.keptBy })
 }
 
-func (c *call) findKept(id string) (*ledger.FoundObject, error) {
+func (c *call) findKept(ids ...string) (*ledger.FoundObjects, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
-	return c.proxy.ledger.FindObject(ctx, c.credential, clientAddr(c.r), id)
+	return c.proxy.ledger.FindObjects(ctx, c.credential, clientAddr(c.r), ids...)
 }
 
 // serveKept is the path of a question about a kept answer: it is found among the account's, and the
@@ -116,7 +151,7 @@ func (c *call) keeper(id string) (candidate, *ledger.Standing, error) {
 	if err != nil {
 		return candidate{}, nil, err
 	}
-	kept, err := parseKept(found.Memory)
+	kept, err := parseKept(found.Memories[0])
 	if err != nil {
 		return candidate{}, nil, err
 	}
@@ -161,7 +196,7 @@ type keptObjects struct {
 }
 
 // keptLimit is how many of each generation are remembered, some 200 bytes each.
-const keptLimit = 10_000
+const keptLimit = 20_000
 
 func (k *keptObjects) put(account, id, memory string) {
 	k.mu.Lock()
@@ -172,11 +207,9 @@ func (k *keptObjects) put(account, id, memory string) {
 	k.young[account+" "+id] = memory
 }
 
-func (k *keptObjects) get(account, id string) (memory string, known bool) {
+// get is what is remembered of an object; "" of one that is not known here.
+func (k *keptObjects) get(account, id string) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if memory, known = k.young[account+" "+id]; !known {
-		memory, known = k.old[account+" "+id]
-	}
-	return memory, known
+	return cmp.Or(k.young[account+" "+id], k.old[account+" "+id])
 }

@@ -65,14 +65,11 @@ func (s *sharedTap) task() (id string, state meter.TaskState) {
 	return s.tap.Task()
 }
 
-// objectID is what the answer is called where it is kept; "" where that is not told, or nothing has come.
-func (s *sharedTap) objectID() string {
+// objects is what the answer is called where it is kept, "" where that is not told, and what its items are.
+func (s *sharedTap) objects() (id string, parts []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tap == nil {
-		return ""
-	}
-	return s.tap.ObjectID()
+	return s.tap.ObjectID(), s.tap.PartIDs()
 }
 
 // usage is the usage as far as the answer has reported it.

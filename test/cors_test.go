@@ -15,7 +15,7 @@ func TestPagesThatMayCall(t *testing.T) {
 	equal(t, "status of a preflight", preflight.status, 204)
 	equal(t, "who may", preflight.header.Get("Access-Control-Allow-Origin"), page)
 	equal(t, "with which headers", preflight.header.Get("Access-Control-Allow-Headers"), "authorization,content-type,x-stainless-lang")
-	equal(t, "by which methods", preflight.header.Get("Access-Control-Allow-Methods"), "GET, POST")
+	equal(t, "by which methods", preflight.header.Get("Access-Control-Allow-Methods"), "GET, POST, DELETE")
 	if preflight.header.Get("x-request-id") == "" {
 		t.Error("a preflight's answer has no id")
 	}

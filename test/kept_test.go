@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,6 +65,41 @@ func TestConversationGoesOn(t *testing.T) {
 		equal(t, "questions to the ledger", proxy.metric(`tollgate_ledger_seconds_count{op="object",outcome="ok"}`), 1.0)
 	}
 	w.requireSettled("acme")
+}
+
+// Some clients name the items of earlier answers in place of the last response. Those are known, too, by any proxy.
+func TestConversationGoesOnByItems(t *testing.T) {
+	w, p, key := acme(t)
+	w.account("other", "10")
+	others, _ := w.key("other")
+	second := w.serve()
+	var items []string
+	for i, at := range []*process{p, second, p, p} {
+		input := append(slices.Clone(items), `{"role":"user","content":"Go on."}`)
+		body := `{"model":"gpt-4o","user":"mock:reasoning=5","input":[` + strings.Join(input, ",") + `]}`
+		if i > 0 {
+			foreign := p.post(responsesPath, others, body)
+			foreign.requireStatus(t, 404)
+			equal(t, "another's items", foreign.get("error.param").String(), "input.id")
+		}
+		r := at.post(responsesPath, key, body)
+		r.requireStatus(t, 200)
+		for _, item := range r.get("output").Array() {
+			items = append(items, `{"type":"item_reference","id":"`+item.Get("id").String()+`"}`)
+		}
+	}
+	equal(t, "items", len(items), 8)
+	// Each proxy asks the ledger once, for what the other has made; and p for what is another's, three times.
+	for proxy, asked := range map[*process]float64{p: 1 + 3, second: 1} {
+		equal(t, "questions to the ledger", proxy.metric(`tollgate_ledger_seconds_count{op="object",outcome="ok"}`), asked)
+	}
+	for _, charge := range w.entries("acme", "charge") {
+		if over := charge.Get("overrun"); over.Exists() {
+			t.Errorf("charged above the hold: %s", charge)
+		}
+	}
+	w.requireSettled("acme")
+	w.requireNoCharge("other")
 }
 
 // A conversation for which the money does not reach is refused before the call: what was said before is read again.

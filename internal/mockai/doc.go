@@ -50,7 +50,7 @@
 //     BigModel's own shows them only if it says true;
 //   - responses: of each item 3 tokens, its texts, and 85 tokens for each image or file;
 //     instructions and tools as texts; all tokens of the earlier response that is
-//     named, which must have been kept, and 1000 for a conversation. A web search is one call, of 500 prompt tokens.
+//     named, which must have been kept, what was said in that of an item that is named, and 1000 for a conversation. A web search is one call, of 500 prompt tokens.
 //     max_output_tokens cuts the reply (then the response is incomplete);
 //   - messages are counted alike; Anthropic's web search is one search of 3 results;
 //   - contents are counted alike, 258 tokens for each part that is no text. Google's search is one

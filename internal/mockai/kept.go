@@ -16,19 +16,29 @@ const keptRoute = "responses"
 type keptResponse struct {
 	body, input string
 	tokens      int64 // of all that was said until its end
+	said        int64 // of that, by itself
 }
 
-// goOn adds what was said before to the prompt.
+// goOn adds what was said before to the prompt: the conversation up to a response, and items that
+// are named. The id of an item has its response's number (appendID); each counts as all that was said there.
 func (a *answer) goOn() *problem {
 	r := &a.request
-	if r.previous == "" {
-		return nil
+	if r.previous != "" {
+		before, known := a.server.responses.get(r.previous)
+		if !known {
+			return errNoPrevious(r.previous)
+		}
+		r.promptTokens += before.tokens
 	}
-	before, known := a.server.responses.get(r.previous)
-	if !known {
-		return errNoPrevious(r.previous)
+	for _, id := range r.named {
+		_, number, _ := strings.Cut(id, "_mock")
+		number, _, _ = strings.Cut(number, "_")
+		of, known := a.server.responses.get("resp_mock" + number)
+		if !known || !strings.Contains(of.body, `"`+id+`"`) {
+			return errNoItem(id)
+		}
+		r.promptTokens += of.said
 	}
-	r.promptTokens += before.tokens
 	return nil
 }
 
@@ -39,7 +49,7 @@ func (a *answer) keep(body []byte) {
 	}
 	used := &a.request.used
 	a.server.responses.put(string(a.appendID(nil, "resp", 0)), keptResponse{
-		body: string(body), input: a.request.input, tokens: used.prompt + used.completion,
+		body: string(body), input: a.request.input, tokens: used.prompt + used.completion, said: used.completion,
 	})
 }
 
@@ -85,6 +95,13 @@ func errNoResponse(id string) *problem {
 	return &problem{
 		status: http.StatusNotFound, message: fmt.Sprintf("Response with id '%s' not found.", id),
 		kind: "invalid_request_error",
+	}
+}
+
+func errNoItem(id string) *problem {
+	return &problem{
+		status: http.StatusNotFound, message: fmt.Sprintf("Item with id '%s' not found.", id),
+		kind: "invalid_request_error", param: "input",
 	}
 }
 

@@ -46,6 +46,14 @@ func TestResponsesAreKept(t *testing.T) {
 			t.Errorf("%d %s, want %s", status, body, kept)
 		}
 	}
+	item := second.Get("output.0.id").Str
+	_, third, _ := post(t, url, `{"model":"gpt-4o","input":[{"type":"item_reference","id":"`+item+`"},{"role":"user","content":"1234"}]}`)
+	if got, want := gjson.Get(third, "usage.input_tokens").Int(), 3+second.Get("usage.output_tokens").Int()+3+1+3; got != want {
+		t.Errorf("%d tokens in, want %d: %s", got, want, third)
+	}
+	if response, body, _ := post(t, url, `{"model":"gpt-4o","input":[{"type":"item_reference","id":"`+item+`9"}]}`); response.StatusCode != 404 {
+		t.Errorf("an item of nobody's: %d %s", response.StatusCode, body)
+	}
 	_, items := ask(t, "GET", url+"/"+id+"/input_items")
 	if got := gjson.Get(items, "data.0.content.0.text").Str; got != "12345678" || gjson.Get(items, "data.0.id").Str != gjson.Get(items, "last_id").Str {
 		t.Errorf("items %s", items)

@@ -57,8 +57,10 @@ type request struct {
 	webSearch, hideSearch bool
 	maxCalls              int64 // responses; 0: not given
 	encrypted             bool  // responses: reasoning comes along, encrypted
-	// Of responses: the one that it goes on from, its input, and whether it is not to be kept.
+	// Of responses: the one that it goes on from, its input, the items that are named in that, and whether it is
+	// not to be kept.
 	previous, input string
+	named           []string
 	unkept          bool
 
 	inputs int64 // embeddings; documents to be ranked, texts to be moderated

@@ -71,6 +71,9 @@ func (r *request) readInput(input gjson.Result) {
 	}
 	input.ForEach(func(_, item gjson.Result) bool {
 		r.promptTokens += 3
+		if item.Get("type").Str == "item_reference" {
+			r.named = append(r.named, item.Get("id").Str)
+		}
 		item.ForEach(func(key, value gjson.Result) bool {
 			switch key.Str {
 			case "content", "output", "summary":

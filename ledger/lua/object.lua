@@ -9,15 +9,27 @@
 --       "<request id> <key suffix> <what the caller wants to know again>". Of another object: the buckets of markers, where
 --       "<account> <object id>" has what the caller wants to know again
 -- ARGV: [1..3] see lib.lua; [4] account; [5] unused; [6] key suffix; [7] SHA-256 of the key; [8] client address as in reserve.lua;
---       [9] the zone's offset, s; [10] the field in which it is
--- Output: OK, seq, standing, what is remembered, or ''     NO, seq, reason, limit
+--       [9] the zone's offset, s; [10] … the fields in which they are
+-- Output: OK, seq, standing, then of each field what is remembered, or ''     NO, seq, reason, limit
 
-local function remembered(field)
-  for i = 10, #KEYS do
-    local text = call('HGET', KEYS[i], field)
-    if text then return text end
+-- look_through adds to reply what is remembered of each field: from the first hash that has it.
+local function look_through(reply)
+  local missing, places = {}, {}
+  for i = 10, #ARGV do
+    missing[i - 9], places[i - 9], reply[i - 6] = ARGV[i], i - 6, ''
   end
-  return ''
+  for k = 10, #KEYS do
+    if #missing == 0 then return end
+    local values, still, their = call('HMGET', KEYS[k], unpack(missing)), {}, {}
+    for i = 1, #missing do
+      if values[i] then
+        reply[places[i]] = values[i]
+      else
+        still[#still + 1], their[#their + 1] = missing[i], places[i]
+      end
+    end
+    missing, places = still, their
+  end
 end
 
 local function object()
@@ -25,7 +37,9 @@ local function object()
   load_key(ARGV[6], ARGV[9])
   local reason, limit = refuse_holder(ARGV[7], ARGV[8])
   if reason then return {'NO', str(seq), reason, limit} end
-  return {'OK', str(seq), standing({}, key_standing()), remembered(ARGV[10])}
+  local reply = {'OK', str(seq), standing({}, key_standing())}
+  look_through(reply)
+  return reply
 end
 
 return object

@@ -10,7 +10,7 @@
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] key suffix or ''; [7] model; [8] static JSON; [9] digest of the
 --       content; [10] lines of the charge; [11] tokens; [12] the zone's offset, s; [13] time in the request id, ms;
 --       [14] life of a marker, ms; [15] who paid when it was booked before, see as_told in charge.lua, or '';
---       [16] what the lines come to, see read_charge; [17] what the account has made by it, "<id> <what is remembered of it>", or ''
+--       [16] what the lines come to, see read_charge; [17] what the account has made by it, lines of "<id> <what is remembered of it>"
 -- Output: OK, seq, standing, entry seq, what of the entry the caller cannot know: its fields m k f l p z h o, tab-separated
 --         SAME, seq, standing, entry seq, entry fields …     CONFLICT, seq, marker     LOST, seq (no such account)
 --         OLD, seq (whether it has been booked cannot be known here any more)
@@ -28,8 +28,7 @@ end
 
 -- keep remembers what the account has made by the call, as long as how it ended, and where that is.
 local function keep(made)
-  local id, memory = match(made, '^(%S+) (.*)$')
-  put(MARKER, owner .. ' ' .. id, memory)
+  for id, memory in gmatch(made, '(%S+) ([^\n]+)') do put(MARKER, owner .. ' ' .. id, memory) end
 end
 
 -- held_candidates are the packs that fitted when the hold was placed, by what is left of it.
