@@ -163,6 +163,23 @@ func (b *Book) Priced(model, class string, at time.Time) bool {
 	return slices.ContainsFunc(b.models.find(model), func(r *priceRow) bool { return r.isOpen(&q, bit, true) })
 }
 
+// Sells reports whether a call of the endpoint has a price at that time: one of the model's rows has
+// a rate for all that any call there is sure to use. A row of input alone, which names no endpoints,
+// sells embeddings, and no chat. Whether all that a request asks for has a rate, only Quote tells.
+func (b *Book) Sells(model string, e *Endpoint, at time.Time) bool {
+	q := PriceQuery{Model: model, Class: e.Class, At: at}
+	bit := classBit(e.Class)
+	return slices.ContainsFunc(b.models.find(model), func(r *priceRow) bool {
+		if !r.isOpen(&q, bit, true) {
+			return false
+		}
+		least := e.leastCall(model)
+		one := ofOneCall(&least)
+		w := quoteWork{query: &q, ceiling: &one}
+		return w.considerRow(r) == nil && w.tier != nil
+	})
+}
+
 // ModelPrice is one row that prices a model, for display.
 type ModelPrice struct {
 	Endpoints   []string          `json:"endpoints,omitempty"` // classes; none: all

@@ -211,6 +211,20 @@ func endpointTable() []*Endpoint {
 	}, messagesEndpoints(common), geminiEndpoints(), bigModelEndpoints(common), taskEndpoints(chats, image))
 }
 
+// leastCall is the ceiling of the least that a call can ask for.
+func (e *Endpoint) leastCall(model string) Quantities {
+	r := requestReader{
+		options:   ReadOptions{DefaultMaxOutput: 1},
+		endpoint:  e,
+		request:   &Request{Endpoint: e, Model: model, Choices: 1, units: 1, recordings: 1},
+		prompts:   1,
+		maxTokens: -1,
+	}
+	r.request.Ceiling[e.dialect.unit] = 1
+	e.ceiling(&r)
+	return r.request.Ceiling
+}
+
 // join returns a list of its own: rows share parameters, not slices.
 func join(base []parameter, more ...parameter) []parameter {
 	return append(append([]parameter(nil), base...), more...)

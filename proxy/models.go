@@ -101,12 +101,11 @@ func (r *routing) usableBy(model string, key *ledger.Key) (usable []*meter.Endpo
 	if !meter.MatchAnyModel(key.Limits.Models, model) {
 		return nil, nil
 	}
-	rates := r.book.Rates(model, time.Now())
+	now := time.Now()
 	usable = slices.DeleteFunc(r.endpointsOf(model), func(e *meter.Endpoint) bool {
-		return !meter.MatchAnyModel(key.Limits.Endpoints, e.Name) ||
-			!slices.ContainsFunc(rates, func(price meter.ModelPrice) bool { return price.For(e) })
+		return !meter.MatchAnyModel(key.Limits.Endpoints, e.Name) || !r.book.Sells(model, e, now)
 	})
-	pricing = slices.DeleteFunc(rates, func(price meter.ModelPrice) bool { return !slices.ContainsFunc(usable, price.For) })
+	pricing = slices.DeleteFunc(r.book.Rates(model, now), func(price meter.ModelPrice) bool { return !slices.ContainsFunc(usable, price.For) })
 	return usable, pricing
 }
 

@@ -34,3 +34,28 @@ prices:
 		equal(t, "status of a quote of "+model, p.post("/v1/quote", key, `{"model":"`+model+`","usage":{"input":1}}`).status, status)
 	}
 }
+
+// A row that names no endpoints prices a model at all of them that can do with its rates. Where a call
+// would be refused for want of one, the list does not send anybody.
+func TestModelsListedWhereTheyArePriced(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.prices = `currency: CNY
+prices:
+  - {models: [embedding-3], rates: {input: 0.5/1M}}
+  - {models: [cogview-4], rates: {image: 0.06}}
+  - {models: [glm-4.6], rates: {input: 2/1M, output: 8/1M}}
+`
+	})
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	p := w.serve()
+	for model, want := range map[string]bool{"embedding-3": false, "cogview-4": false, "glm-4.6": true} {
+		listed := false
+		for _, path := range p.get("/v1/models/"+model, key).get("endpoints").Array() {
+			listed = listed || path.String() == "/v1/chat/completions"
+		}
+		equal(t, model+" listed at chat", listed, want)
+		status := p.post("/v1/chat/completions", key, `{"model":"`+model+`","messages":[{"role":"user","content":"hi"}]}`).status
+		equal(t, model+" served at chat", status == 200, want)
+	}
+}
