@@ -302,7 +302,7 @@ func (m *model) reserve(id string, quote []modelLine) (Reason, string) {
 	tokens := modelTokens(quote)
 	reason, limit := m.funds(quote, candidates, price.fee, free)
 	if reason != InsufficientFunds {
-		if keyReason, keyLimit := m.keyLimits(price.fee, tokens); keyReason != "" && (reason == "" || keyReason == KeySpendExhausted) {
+		if keyReason, keyLimit := m.keyLimits(price.fee, min(price.fee, m.price(quote, candidates, m.free(true), true).fee), tokens); keyReason != "" && (reason == "" || keyReason == KeySpendExhausted) {
 			reason, limit = keyReason, keyLimit
 		}
 	}
@@ -327,20 +327,21 @@ func (m *model) funds(quote []modelLine, candidates map[string][]*modelPack, fee
 	return InFlight, "balance"
 }
 
-func (m *model) keyLimits(fee, tokens int64) (Reason, string) {
+// keyLimits is told the fee, and the least that it may come to once the requests in flight have ended.
+func (m *model) keyLimits(fee, leastFee, tokens int64) (Reason, string) {
 	type limit struct {
-		name                    string
-		required, allowed, used int64
-		held                    int64
+		name                           string
+		required, least, allowed, used int64
+		held                           int64
 	}
 	soft := ""
 	for _, l := range []limit{
-		{"key.spend_total", fee, m.key.spendTotal, m.key.spent, m.held()},
-		{"key.tokens", tokens, m.key.tokens, m.key.used, m.tokensHeld()},
+		{"key.spend_total", fee, leastFee, m.key.spendTotal, m.key.spent, m.held()},
+		{"key.tokens", tokens, tokens, m.key.tokens, m.key.used, m.tokensHeld()},
 	} {
 		switch {
 		case l.allowed == 0 || l.required == 0 || l.required <= l.allowed-l.used-l.held:
-		case l.required > l.allowed-l.used:
+		case l.least > l.allowed-l.used:
 			return KeySpendExhausted, l.name
 		case soft == "":
 			soft = l.name

@@ -36,34 +36,49 @@ local function already(groups)
   return {'OK', str(seq), hold, call('ZSCORE', DUE, due_member()), standing(groups, key_standing())}
 end
 
+-- without_holds prices the charge as if no request were in flight. Returns the fee then, and the cash that there would be. Only for
+-- what is refused: what the packs cover is that of this price.
+local function without_holds(groups)
+  local cash = total(account.recharge, account.bonus, account.overdraft)
+  return price(groups, cash, true), cash
+end
+
+-- held_in_all adds to what is held in cash what packs would pay of the fee if nothing of them were held.
+local function held_in_all(cash, fee, fee_then) return add(cash, max(0, fee - fee_then)) end
+
 -- funds checks packs and wallets: nil, or what is lacking, with `hard` when requests in flight are not the cause.
 local function funds(groups, fee, free)
   if fee == 0 or fee <= free then return nil end
-  local without_holds = total(account.recharge, account.bonus, account.overdraft)
-  local lacking = {limit = 'balance', required = fee, available = max(0, free), held = account.held, reason = 'insufficient_funds'}
-  local fee_then = price(groups, without_holds, true)
-  lacking.hard = fee_then > 0 and fee_then > without_holds
-  return lacking
+  local fee_then, cash = without_holds(groups)
+  return {limit = 'balance', required = fee, available = max(0, free), held = held_in_all(account.held, fee, fee_then),
+    reason = 'insufficient_funds', hard = fee_then > 0 and fee_then > cash}
 end
 
 -- lacks returns one of the key's limits if what is left of it is not enough, or `first` if that was found before and counts more.
-local function lacks(first, limit, required, left, left_without_holds, held, counted)
+-- It is hard if even the least that may be required, once requests in flight have ended, is more than would be left then.
+local function lacks(first, limit, required, least, left, left_without_holds, held, counted)
   if required == 0 or required <= left then return first end
-  local hard = required > left_without_holds
+  local hard = least > left_without_holds
   if first and (first.hard or not hard) then return first end
   return {limit = limit, required = required, available = max(0, left), held = held, counted = counted,
     reason = 'key_spend_exhausted', hard = hard}
 end
 
 -- spend checks the key's limits in cash and tokens: nil, or the first that is hard, else the first that is not met.
-local function spend(fee, tokens, limits)
-  local first
-  for i = 1, #limits do first = lacks(first, limits[i][1], fee, limits[i][2], limits[i][3], key.sh) end
+local function spend(groups, fee, tokens, limits)
+  local first, fee_then
+  for i = 1, #limits do
+    local limit, left, left_without_holds = unpack(limits[i])
+    if fee > 0 and fee > left then
+      fee_then = fee_then or without_holds(groups)
+      first = lacks(first, limit, fee, min(fee, fee_then), left, left_without_holds, held_in_all(key.sh, fee, fee_then))
+    end
+  end
   local allowed, tpm = key.terms.tokens, key.terms.tpm
   if allowed ~= 0 then
-    first = lacks(first, 'key.tokens', tokens, total(allowed, negate(key.t), negate(key.th)), total(allowed, negate(key.t)), key.th, true)
+    first = lacks(first, 'key.tokens', tokens, tokens, total(allowed, negate(key.t), negate(key.th)), total(allowed, negate(key.t)), key.th, true)
   end
-  if tpm > 0 then first = lacks(first, 'key.tpm', tokens, tpm, tpm, 0, true) end
+  if tpm > 0 then first = lacks(first, 'key.tpm', tokens, tokens, tpm, tpm, 0, true) end
   return first
 end
 
@@ -84,7 +99,7 @@ end
 -- short_of is what packs, wallets or the key's limits lack: nil, or the refusal. One that would stand without the requests
 -- in flight goes before one that would not.
 local function short_of(groups, fee, free, tokens, limits)
-  local lacking, of_key = funds(groups, fee, free), spend(fee, tokens, limits)
+  local lacking, of_key = funds(groups, fee, free), spend(groups, fee, tokens, limits)
   if not lacking or of_key and of_key.hard and not lacking.hard then lacking = of_key or lacking end
   if lacking and not lacking.hard then lacking.reason = 'in_flight' end
   return lacking
