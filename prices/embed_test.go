@@ -90,3 +90,19 @@ func TestCommonModelsAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// A row of these tables says where it is for, and GET /v1/models offers the model there.
+func TestEveryModelIsSoldWhereItIsPriced(t *testing.T) {
+	book, err := meter.NewBook(meter.BookOptions{Currency: "CNY", Exchange: map[string]string{"USD": "7.1"}, Files: prices.Files()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, time.October, 1, 0, 0, 0, 0, time.UTC)
+	for _, model := range book.Models() {
+		for _, e := range meter.Endpoints() {
+			if book.Priced(model, e.Class, at) && !book.Sells(model, e, at) {
+				t.Errorf("%s is not sold at %s", model, e.Path)
+			}
+		}
+	}
+}
