@@ -60,42 +60,63 @@ func objectsText(objects []Object) string {
 // settlement log's room for a call's end.
 const maxObjectsText = MaxTaskMemory
 
-// FoundObjects are objects of an account.
-type FoundObjects struct {
-	// Memories are what is remembered of each, in the order of the ids.
-	Memories []string
+// A FoundObject is what a call of an account has made upstream.
+type FoundObject struct {
+	// RequestID and Key are those of the call that brought a task; "" of another object.
+	RequestID, Key string
+	Memory         string
 	// Standing is what is left to who asks.
 	Standing Standing
 }
 
-// FindObjects returns what is remembered of objects of the credential's account, in one
-// round trip: all of them, else ErrNotFound. Errors as of FindTask.
-func (l *Ledger) FindObjects(ctx context.Context, c Credential, client netip.Addr, ids ...string) (*FoundObjects, error) {
+// FindObject returns a task, or another object, of the credential's account, in one round trip:
+// ErrNotFound for one that it has not, or has no more; a *Refusal for a credential
+// that may not come in; ErrUnavailable, also while the object may be in a settlement
+// log alone.
+func (l *Ledger) FindObject(ctx context.Context, c Credential, client netip.Addr, id string) (*FoundObject, error) {
 	shard := l.shardOf(c.Account)
-	at := l.now().UnixMilli() + markerBucketMS // the clock that made the request's id may have stood ahead
-	buckets := make([]string, 3+markerLife.Milliseconds()/markerBucketMS)
-	for i := range buckets {
-		buckets[i] = l.markerKey(shard, at-int64(i)*markerBucketMS)
-	}
-	fields := make([]string, len(ids))
-	for i, id := range ids {
-		fields[i] = c.Account + " " + id
-	}
-	memories, standing, err := l.find(ctx, c, client, ids, fields, buckets...)
+	texts, standing, err := l.find(ctx, c, client, []string{id}, append([]string{l.taskKey(shard, id)}, l.markerKeys(shard)...))
 	if err != nil {
 		return nil, err
 	}
-	return &FoundObjects{Memories: memories, Standing: standing}, nil
+	found := &FoundObject{Memory: texts[0], Standing: standing}
+	request, rest, _ := strings.Cut(texts[0], " ")
+	if _, err := idMillis(request); err == nil {
+		suffix, memory, _ := strings.Cut(rest, " ")
+		found.RequestID, found.Key, found.Memory = request, keyID(c.Account, suffix), memory
+	}
+	return found, nil
 }
 
-// find asks for what is remembered of objects, or a task: each in its field of the first of some hashes that has that.
-func (l *Ledger) find(ctx context.Context, c Credential, client netip.Addr, ids, fields []string, hashes ...string) (memories []string, left Standing, err error) {
+// FindObjects returns what is remembered of objects that are no tasks, in the order of their ids and in one
+// round trip: of all of them, else ErrNotFound. Errors as of FindObject.
+func (l *Ledger) FindObjects(ctx context.Context, c Credential, client netip.Addr, ids []string) (memories []string, err error) {
+	memories, _, err = l.find(ctx, c, client, ids, l.markerKeys(l.shardOf(c.Account)))
+	return memories, err
+}
+
+// markerKeys are the buckets of all hours that are remembered, the latest first.
+func (l *Ledger) markerKeys(shard int) []string {
+	at := l.now().UnixMilli() + markerBucketMS // the clock that made the request's id may have stood ahead
+	keys := make([]string, 3+markerLife.Milliseconds()/markerBucketMS)
+	for i := range keys {
+		keys[i] = l.markerKey(shard, at-int64(i)*markerBucketMS)
+	}
+	return keys
+}
+
+// find asks for what is remembered of objects: of each in the first of some hashes that knows it.
+func (l *Ledger) find(ctx context.Context, c Credential, client netip.Addr, ids, hashes []string) (memories []string, left Standing, err error) {
 	if !c.valid() {
 		return nil, left, &Refusal{Reason: KeyInvalid, Limit: "key"}
 	}
 	shard := l.shardOf(c.Account)
 	if l.circuits.away(shard) {
 		return nil, left, errAway
+	}
+	fields := make([]string, len(ids))
+	for i, id := range ids {
+		fields[i] = c.Account + " " + id
 	}
 	r, err := l.run(ctx, l.scripts.object, shard, append(l.keysOf(shard, c.Account, 0), hashes...),
 		texts(append(l.args(6+len(fields)), c.Account, "", c.suffix(), c.Hash, addressText(client), l.zoneOffset()), fields...))

@@ -29,9 +29,9 @@ func (f *fixture) make(l *Ledger, h *Hold, id string) *Receipt {
 }
 
 func findObject(f *fixture, l *Ledger, c Credential, id string) error {
-	found, err := l.FindObjects(f.ctx(), c, netip.Addr{}, id)
-	if err == nil && (len(found.Memories) != 1 || found.Memories[0] != "1234 openai") {
-		f.Errorf("remembered %q", found.Memories)
+	found, err := l.FindObject(f.ctx(), c, netip.Addr{}, id)
+	if err == nil && (found.Memory != "1234 openai" || found.RequestID != "") {
+		f.Errorf("remembered %+v", found)
 	}
 	return err
 }
@@ -177,21 +177,21 @@ func TestObjectsAreFoundTogether(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "10", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{})
-		make := func(objects ...Object) {
+		settle := func(objects ...Object) {
 			s := made(f, f.reserve(key, cost(f, "1")), "")
 			s.Made = objects
 			_, err := f.ledger.Settle(f.ctx(), s)
 			f.must(err)
 		}
-		make(Object{"resp_1", "first"}, Object{"bad id", "x"}, Object{"rs_1", "reasoning"}, Object{"msg_1", "said"})
+		settle(Object{"resp_1", "first"}, Object{"bad id", "x"}, Object{"rs_1", "reasoning"}, Object{"msg_1", "said"})
 		f.pass(5 * time.Hour)
-		make(Object{"resp_2", "second"})
-		found, err := f.ledger.FindObjects(f.ctx(), key, netip.Addr{}, "resp_2", "msg_1", "resp_1", "rs_1", "resp_2")
+		settle(Object{"resp_2", "second"})
+		found, err := f.ledger.FindObjects(f.ctx(), key, netip.Addr{}, []string{"resp_2", "msg_1", "resp_1", "rs_1", "resp_2"})
 		f.must(err)
-		if want := []string{"second", "said", "first", "reasoning", "second"}; !slices.Equal(found.Memories, want) {
-			f.Errorf("remembered %q", found.Memories)
+		if want := []string{"second", "said", "first", "reasoning", "second"}; !slices.Equal(found, want) {
+			f.Errorf("remembered %q", found)
 		}
-		_, err = f.ledger.FindObjects(f.ctx(), key, netip.Addr{}, "resp_2", "msg_2", "resp_1")
+		_, err = f.ledger.FindObjects(f.ctx(), key, netip.Addr{}, []string{"resp_2", "msg_2", "resp_1"})
 		wants(f, err, ErrNotFound)
 		if !strings.Contains(err.Error(), "msg_2") {
 			f.Errorf("it does not say which: %v", err)
@@ -209,7 +209,7 @@ func TestTooManyObjects(t *testing.T) {
 	_, err := l.Settle(p.ctx(), s)
 	p.must(err)
 	for id, want := range map[string]error{"item_0": nil, "item_50": nil, "item_999": ErrNotFound} {
-		if _, err := l.FindObjects(p.ctx(), p.key, netip.Addr{}, id); !errors.Is(err, want) {
+		if _, err := l.FindObjects(p.ctx(), p.key, netip.Addr{}, []string{id}); !errors.Is(err, want) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}

@@ -101,7 +101,7 @@ func TestTextsStay(t *testing.T) {
 	}
 	record := logRecord{
 		kind: recordSettle, atMS: 1_790_000_000_000, seq: 7, told: "5\t5:0\tr=5",
-		booking: booking{id: "req_0", account: "acme", suffix: "0123456789ab", model: "glm-4", static: "{}", lines: lines, tokens: 1000},
+		booking: booking{id: "req_0", account: "acme", suffix: "0123456789ab", model: "glm-4", static: "{}", lines: lines, made: "resp_1 12 openai", tokens: 1000},
 	}
 	for got, want := range map[string]string{
 		lines:                          "token 1000 2000000 1 2000000\nsearch 3 10000000000 1 30000000\n",
@@ -111,7 +111,7 @@ func TestTextsStay(t *testing.T) {
 		addressText(netip.MustParseAddr("2001:db8::1")): "20010db8000000000000000000000001",
 		addressText(netip.Addr{}):                       "",
 		hex.EncodeToString(record.appendTo(nil)): "7380b083c598680ed00f057265715f300461636d650c30313233343536373839616205676c6d2d34027b7d" +
-			hex.EncodeToString([]byte("="+lines+"\t5\t5:0\tr=5")),
+			hex.EncodeToString([]byte("="+lines+"\t5\t5:0\tr=5\x10resp_1 12 openai")),
 	} {
 		if got != want {
 			t.Errorf("got  %q\nwant %q", got, want)

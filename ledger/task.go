@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +19,7 @@ type Task struct {
 	Checkpoint
 	// ID is the upstream's; see ValidObjectID.
 	ID string
-	// Memory is what FindTask returns: what the caller wants to know again. No
+	// Memory is what FindObject returns: what the caller wants to know again. No
 	// line ends, no tabs, and less than MaxTaskMemory of it.
 	Memory string
 }
@@ -32,15 +31,6 @@ const MaxTaskMemory = 8 << 10
 // taskMemoryLife is how long a task is remembered. It is no longer than the
 // outcome of its request: who is told how a task ended must find that.
 const taskMemoryLife = markerLife
-
-// A FoundTask is a task of an account.
-type FoundTask struct {
-	// RequestID and Key are those of the call that brought it.
-	RequestID, Key string
-	Memory         string
-	// Standing is what is left to who asks.
-	Standing Standing
-}
 
 // Park turns a call's hold into its task's, in one round trip: the call is not in
 // flight any more, and its hold stands. Parking the same again changes nothing.
@@ -109,20 +99,6 @@ func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
 		return errors.Join(err, logErr)
 	}
 	return nil
-}
-
-// FindTask returns a task of the credential's account, in one round trip:
-// ErrNotFound for one that it has not, or has no more; a *Refusal for a credential
-// that may not come in; ErrUnavailable, also while a task may be in a settlement
-// log alone.
-func (l *Ledger) FindTask(ctx context.Context, c Credential, client netip.Addr, id string) (*FoundTask, error) {
-	text, standing, err := l.find(ctx, c, client, []string{id}, []string{c.Account}, l.taskKey(l.shardOf(c.Account), id))
-	if err != nil {
-		return nil, err
-	}
-	request, rest, _ := strings.Cut(text[0], " ")
-	suffix, memory, _ := strings.Cut(rest, " ")
-	return &FoundTask{RequestID: request, Key: keyID(c.Account, suffix), Memory: memory, Standing: standing}, nil
 }
 
 // TaskIsSomebodys reports whether any account has a task of that id. It asks every shard, in one round trip.

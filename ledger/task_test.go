@@ -23,8 +23,8 @@ func (f *fixture) park(h *Hold, id string, made meter.Charge) {
 	f.must(f.ledger.Park(f.ctx(), task(h, id, made)))
 }
 
-func (f *fixture) find(c Credential, id string) (*FoundTask, error) {
-	return f.ledger.FindTask(f.ctx(), c, netip.Addr{}, id)
+func (f *fixture) find(c Credential, id string) (*FoundObject, error) {
+	return f.ledger.FindObject(f.ctx(), c, netip.Addr{}, id)
 }
 
 // A task's hold stands for its own time, held as any other, and is no request in flight.
@@ -259,19 +259,19 @@ func TestTaskIsParkedLater(t *testing.T) {
 			h := p.reserveOn(l, cost(t, "2"))
 			p.server.Stop()
 			p.must(l.Park(p.ctx(), task(h, anyTask, cost(t, "2"))))
-			_, err := l.FindTask(p.ctx(), p.key, netip.Addr{}, anyTask)
+			_, err := l.FindObject(p.ctx(), p.key, netip.Addr{}, anyTask)
 			wants(t, err, ErrUnavailable)
 			p.server.Start()
 			if dies {
 				p.die(l)
 				l = p.start(Options{})
 			} else {
-				_, err = l.FindTask(p.ctx(), p.key, netip.Addr{}, anyTask)
+				_, err = l.FindObject(p.ctx(), p.key, netip.Addr{}, anyTask)
 				wants(t, err, ErrUnavailable) // and not ErrNotFound
 			}
 			p.replaying(l)
 			eventually(t, "the task is found", func() bool {
-				found, err := l.FindTask(p.ctx(), p.key, netip.Addr{}, anyTask)
+				found, err := l.FindObject(p.ctx(), p.key, netip.Addr{}, anyTask)
 				return err == nil && found.RequestID == h.ID
 			})
 			p.balances("acme", "10 0 2")
@@ -291,7 +291,7 @@ func TestTaskThatMayBeInALog(t *testing.T) {
 	p, l := newLogged(t, Options{}, redistest.WithAOF("always"))
 	h := p.reserveOn(l, cost(t, "2"))
 	find := func() error {
-		_, err := l.FindTask(p.ctx(), p.key, netip.Addr{}, anyTask)
+		_, err := l.FindObject(p.ctx(), p.key, netip.Addr{}, anyTask)
 		return err
 	}
 	eventually(t, "nobody has the task", func() bool { return errors.Is(find(), ErrNotFound) })
@@ -374,8 +374,8 @@ func lostTaskComesBack(t *testing.T, noted bool) {
 	l = p.start(Options{})
 	p.replaying(l)
 	eventually(t, "the tasks are back", func() bool {
-		_, one := l.FindTask(p.ctx(), p.key, netip.Addr{}, anyTask)
-		_, two := l.FindTask(p.ctx(), p.key, netip.Addr{}, anyTask+"0")
+		_, one := l.FindObject(p.ctx(), p.key, netip.Addr{}, anyTask)
+		_, two := l.FindObject(p.ctx(), p.key, netip.Addr{}, anyTask+"0")
 		return one == nil && two == nil && len(p.entries("acme", TypeCharge)) == 1
 	})
 	p.balances("acme", "9 0 2")

@@ -28,12 +28,11 @@ type Endpoint struct {
 	// whatever is no credential and no model.
 	Query map[string][]string
 
-	// BringsTask says that its answer names a task, whose end is asked for later: see Tap.Task.
-	BringsTask bool
-	// KeepsAnswers says that its answers are kept upstream, unless a request says otherwise, and may be named
+	// bringsTask says that its answer names a task, whose end is asked for later: see Tap.Task.
+	bringsTask bool
+	// keepsAnswers says that its answers are kept upstream, unless a request says otherwise, and may be named
 	// by later ones: see Request.Kept.
-	KeepsAnswers bool
-
+	keepsAnswers bool
 	// protobuf says that its JSON is protobuf's, of whose names there are two spellings; parameters have
 	// the one in camel case.
 	protobuf bool
@@ -166,7 +165,7 @@ func endpointTable() []*Endpoint {
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
-			Path: "/responses", Name: "responses", Class: "chat", API: Responses, Limit: "max_output_tokens", KeepsAnswers: true,
+			Path: "/responses", Name: "responses", Class: "chat", API: Responses, Limit: "max_output_tokens", keepsAnswers: true,
 			parameters: join(common, limitParameter("max_output_tokens"), attributeParameter("service_tier"), inputItemsParameter(),
 				hostedToolsParameter(), maxToolCallsParameter(), backgroundParameter(), storeParameter(), previousParameter(),
 				storedParameter("conversation", "a conversation", wholeInput), storedParameter("prompt", "a prompt", "Send its text in 'instructions' or 'input'.")),

@@ -9,7 +9,7 @@ import (
 // none of that but the requests costs anything.
 
 // Kept reports whether the answer is kept upstream, so that later requests may name it.
-func (r *Request) Kept() bool { return r.Endpoint.KeepsAnswers && !r.unkept }
+func (r *Request) Kept() bool { return r.Endpoint.keepsAnswers && !r.unkept }
 
 // Named are the ids of kept answers, and of items of such, that the request goes on from.
 func (r *Request) Named() []string { return r.named }
@@ -105,16 +105,20 @@ var keptAnswers = &Endpoint{Path: "/responses/", Name: "responses", API: Respons
 // KeptAnswers returns that row.
 func KeptAnswers() *Endpoint { return keptAnswers }
 
-// A KeptRoute is a path, with {id} for that of a kept answer, and what may be asked there.
+// A KeptRoute is what may be asked of a kept answer.
 type KeptRoute struct {
-	Path    string
-	Methods []string
+	Method string
+	Path   string // with {id} for that of the answer
+	// Tells says that what is told there is the answer: of one that is made in the background, its end.
+	Tells bool
 }
 
 // KeptRoutes returns the routes of questions about kept answers.
 func KeptRoutes() []KeptRoute {
 	return []KeptRoute{
-		{"/responses/{id}", []string{"GET", "DELETE"}},
-		{"/responses/{id}/input_items", []string{"GET"}},
+		{"GET", "/responses/{id}", true},
+		{"DELETE", "/responses/{id}", false},
+		{"GET", "/responses/{id}/input_items", false},
+		{"POST", "/responses/{id}/cancel", true},
 	}
 }

@@ -101,9 +101,10 @@ type Request struct {
 	// named, and unnamed is the error if they are not the account's. Nil: there is none.
 	stored, unnamed *RequestError
 	named           []string
-	// unkept says that the answer is not to be kept; history is what is read of kept ones, in tokens.
-	unkept  bool
-	history int64
+	// unkept says that the answer is not to be kept, background that it is asked for later; history is what is read
+	// of kept ones, in tokens.
+	unkept, background bool
+	history            int64
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.
 	unsaid []string

@@ -98,7 +98,7 @@ func TestReadRequestErrors(t *testing.T) {
 		{"include_usage not a boolean", "", `{"model":"m","stream_options":{"include_usage":1}}`, "stream_options.include_usage", "expected a boolean, but got a number"},
 		{"two searches", "", `{"model":"m","tools":[{"type":"web_search"},{"type":"web_search"}]}`, "tools", "at most one web search"},
 		{"best_of", "/completions", `{"model":"m","best_of":1000}`, "best_of", "is not between"},
-		{"background", "/responses", `{"model":"m","background":true}`, "background", "told only to who asks for it later"},
+		{"background, streamed", "/responses", `{"model":"m","background":true,"stream":true}`, "background", "Leave one of them out"},
 		{"background not a boolean", "/responses", `{"model":"m","background":"true"}`, "background", "expected a boolean"},
 		{"no calls", "/responses", `{"model":"m","max_tool_calls":0}`, "max_tool_calls", "0 is not between 1 and 1000"},
 		{"unknown tool", "/responses", `{"model":"m","tools":[{"type":"teleport"}]}`, "tools", "Unsupported tool type 'teleport'"},

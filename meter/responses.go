@@ -75,6 +75,9 @@ const (
 // and the upstream counts that each time.
 func responsesCeiling(r *requestReader) {
 	q := r.request
+	if q.background && q.Stream {
+		r.fail("background", "Unsupported value: 'background' together with 'stream'. Leave one of them out: what is made in the background is asked for by GET /v1/responses/{id}.")
+	}
 	calls := r.toolCalls
 	if calls == 0 {
 		calls = usualToolCalls
@@ -108,13 +111,10 @@ func maxToolCallsParameter() parameter {
 	}}
 }
 
-// backgroundParameter refuses an answer whose usage would only be known by polling.
+// backgroundParameter makes a task of the response. As a stream it would be both: who reads that to its end pays there,
+// and who does not would find the rest by asking.
 func backgroundParameter() parameter {
-	return parameter{name: "background", boolean: func(r *requestReader, on bool) {
-		if on {
-			r.fail("background", "Unsupported value: 'background': what such a response uses is told only to who asks for it later, which is not metered here. Leave it out, and let long answers come with \"stream\": true.")
-		}
-	}}
+	return parameter{name: "background", boolean: func(r *requestReader, on bool) { r.request.background = on }}
 }
 
 // Stored is the error for a request that names an object stored upstream, where many
@@ -487,6 +487,7 @@ func responsesSchema() *answerSchema {
 func responseAt(path string, text fact) []schemaPath {
 	paths := []schemaPath{
 		{path: path + "id", fact: factObjectID},
+		{path: path + "status", fact: factTaskStatus},
 		{path: path + "output.#.id", fact: factPartID},
 		{path: path + "model", fact: factModel},
 		{path: path + "service_tier", fact: factTier},

@@ -3,6 +3,7 @@ package meter
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,7 +16,7 @@ import (
 func taskEndpoints(chat, image []parameter) []*Endpoint {
 	return []*Endpoint{
 		{
-			Path: "/videos/generations", Name: "videos", Class: "videos", API: BigModel, BringsTask: true,
+			Path: "/videos/generations", Name: "videos", Class: "videos", API: BigModel, bringsTask: true,
 			parameters: join(otherModelsParameters(), modelParameter(), promptTextParameter(), plainAttributeParameter("size"), plainAttributeParameter("duration"),
 				plainAttributeParameter("quality"), switchParameter("with_audio"), plainAttributeParameter("fps")),
 			ceiling: videoCeiling,
@@ -25,7 +26,7 @@ func taskEndpoints(chat, image []parameter) []*Endpoint {
 			},
 		},
 		{
-			Path: "/async/chat/completions", Name: "chat", Class: "chat", API: BigModel, BringsTask: true, Limit: "max_tokens",
+			Path: "/async/chat/completions", Name: "chat", Class: "chat", API: BigModel, bringsTask: true, Limit: "max_tokens",
 			parameters: append(join(otherModelsParameters(), modelParameter(), wholeParameter()), chat...), ceiling: chatCeiling,
 			dialect: &dialect{
 				schema: chatSchema(taskPaths()...), quantities: tokenQuantities,
@@ -33,7 +34,7 @@ func taskEndpoints(chat, image []parameter) []*Endpoint {
 			},
 		},
 		{
-			Path: "/async/images/generations", Name: "images", Class: "images", API: BigModel, BringsTask: true,
+			Path: "/async/images/generations", Name: "images", Class: "images", API: BigModel, bringsTask: true,
 			parameters: image, ceiling: imagesCeiling,
 			dialect: &dialect{
 				schema: taskSchema("image_result"), quantities: noQuantities,
@@ -133,13 +134,22 @@ func (t *Tap) Task() (id string, state TaskState) {
 		state = TaskRunning
 	case f.failed:
 		state = TaskFailed
-	case strings.EqualFold(told.status.String(), "SUCCESS"):
+	case isDone(told.status.String()):
 		state = TaskDone
 	case told.status.n > 0:
 		state = TaskRunning
 	}
 	return id, state
 }
+
+// isDone reports whether a status is that of a task from which nothing more is to come. What was broken
+// off has been worked on, and is billed by what there is of it.
+func isDone(status string) bool {
+	return slices.Contains([]string{"success", "completed", "incomplete", "cancelled"}, strings.ToLower(status))
+}
+
+// BringsTask reports whether the answer names a task, whose end is asked for later: see Tap.Task.
+func (r *Request) BringsTask() bool { return r.Endpoint.bringsTask || r.background }
 
 // ForeignTask stands for a request that was made elsewhere: of its end nothing is billed.
 func ForeignTask() *Request { return &Request{Endpoint: FindEndpoint("/videos/generations")} }
@@ -189,7 +199,7 @@ func (r *Request) Terms() Terms {
 // Recall is the request that terms are of, as far as the answer's usage depends on it.
 func (t *Terms) Recall() (*Request, error) {
 	e := FindEndpoint(t.Path)
-	if e == nil || !e.BringsTask {
+	if e == nil || !e.bringsTask && !e.keepsAnswers {
 		return nil, fmt.Errorf("no endpoint %q brings tasks", t.Path)
 	}
 	r := &Request{

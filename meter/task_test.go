@@ -78,7 +78,7 @@ func TestRecalledRequestIsBilledAlike(t *testing.T) {
 		if word, _, _ := strings.Cut(filepath.Base(file), "-"); word == "chat" {
 			e = FindEndpoint("/async/chat/completions")
 		}
-		if !e.BringsTask {
+		if !e.bringsTask {
 			continue
 		}
 		request := fixtureRequest(t, file)

@@ -352,7 +352,7 @@ func (c *call) deliver() {
 	if c.costInBody {
 		c.request.AskedUsage = true // who wants the cost in the usage chunk wants the chunk
 	}
-	if c.endpoint.BringsTask {
+	if c.request.BringsTask() {
 		c.passTask()
 		return
 	}

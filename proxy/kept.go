@@ -101,13 +101,15 @@ func (c *call) remembered(ids []string) ([]string, error) {
 	if len(rest) == 0 {
 		return memories, nil
 	}
-	found, err := c.findKept(rest...)
+	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	defer cancel()
+	found, err := c.proxy.ledger.FindObjects(ctx, c.credential, clientAddr(c.r), rest)
 	if err != nil {
 		return nil, err
 	}
 	for i, id := range rest {
-		kept.put(account, id, found.Memories[i])
-		memories[slices.Index(ids, id)] = found.Memories[i]
+		kept.put(account, id, found[i])
+		memories[slices.Index(ids, id)] = found[i]
 	}
 	return memories, nil
 }
@@ -117,49 +119,62 @@ func (c *call) onlyKeeper() []candidate {
 	return slices.DeleteFunc(c.candidates, func(u candidate) bool { return u.Name != c.keptBy })
 }
 
-func (c *call) findKept(ids ...string) (*ledger.FoundObjects, error) {
-	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
-	defer cancel()
-	return c.proxy.ledger.FindObjects(ctx, c.credential, clientAddr(c.r), ids...)
-}
-
 // serveKept is the path of a question about a kept answer: it is found among the account's, and the
-// upstream that has it is asked. That costs nothing: the answer was paid for when it was made.
-func (p *Proxy) serveKept(w http.ResponseWriter, r *http.Request) {
-	c := p.question(w, r, meter.KeptAnswers())
-	defer c.endQuestion()
-	keeper, left, err := c.keeper(r.PathValue("id"))
-	switch {
-	case errors.Is(err, ledger.ErrNotFound) && c.sharesObjects():
-		if c.askShared() {
-			c.passAlong(nil)
+// upstream that has it is asked. That costs nothing: the answer was paid for when it was made. One that was
+// made in the background is a task, and is paid for when its end is first told.
+func (p *Proxy) serveKept(route meter.KeptRoute) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := p.question(w, r, meter.KeptAnswers())
+		defer c.endQuestion()
+		id := r.PathValue("id")
+		found, err := c.findObject(id)
+		switch {
+		case errors.Is(err, ledger.ErrNotFound) && c.mayBeForeign(id):
+			if c.askShared() {
+				c.passAlong(nil)
+			}
+		case err != nil:
+			c.trouble = err
+			c.refuse(c.notFound(err, "response"))
+		case found.RequestID != "" && route.Tells:
+			c.tellTask(found)
+		default:
+			c.askKeeper(found)
 		}
-	case err != nil:
-		c.trouble = err
-		c.refuse(c.notFound(err, "response"))
-	case c.ask(keeper):
-		c.passAlong(left)
 	}
 }
 
-// keeper is the upstream that has an answer of the account's.
-func (c *call) keeper(id string) (candidate, *ledger.Standing, error) {
-	if err := c.mayAsk(); err != nil {
-		return candidate{}, nil, err
-	}
-	found, err := c.findKept(id)
+// askKeeper asks the upstream that has the answer, and passes on what it says.
+func (c *call) askKeeper(found *ledger.FoundObject) {
+	keeper, err := c.keeperOf(found)
 	if err != nil {
-		return candidate{}, nil, err
+		c.trouble = err
+		c.refuse(c.asAPIError(err))
+		return
 	}
-	kept, err := parseKept(found.Memories[0])
+	if c.ask(keeper) {
+		c.passAlong(&found.Standing)
+	}
+}
+
+// keeperOf is the upstream that has an answer of the account's.
+func (c *call) keeperOf(found *ledger.FoundObject) (candidate, error) {
+	if found.RequestID != "" {
+		made, err := c.proxy.recall(found, c.credential.Account, c.routing)
+		if err != nil {
+			return candidate{}, err
+		}
+		return made.upstream, nil
+	}
+	kept, err := parseKept(found.Memory)
 	if err != nil {
-		return candidate{}, nil, err
+		return candidate{}, err
 	}
 	u := c.routing.byName(kept.upstream)
 	if u == nil {
-		return candidate{}, nil, errUpstreamAway("the one that has this response is not among those of this gateway any more")
+		return candidate{}, errUpstreamAway("the one that has this response is not among those of this gateway any more")
 	}
-	return candidate{upstream: u}, &found.Standing, nil
+	return candidate{upstream: u}, nil
 }
 
 // passAlong passes an answer that costs nothing on as it comes.

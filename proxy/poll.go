@@ -22,21 +22,33 @@ func (p *Proxy) servePoll(w http.ResponseWriter, r *http.Request) {
 	c := p.question(w, r, meter.TaskPoll())
 	defer c.endQuestion()
 	id := r.PathValue("id")
-	found, err := c.findTask(id)
-	if errors.Is(err, ledger.ErrNotFound) && c.pollShared(id) {
-		return
+	found, err := c.findObject(id)
+	if err == nil && found.RequestID == "" {
+		err = fmt.Errorf("%w: it is no task", ledger.ErrNotFound)
 	}
-	var made *madeTask
-	if err == nil {
-		made, err = p.recall(found, c.credential.Account, c.routing)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrNotFound) && c.mayBeForeign(id):
+		if c.askShared() {
+			c.passForeign()
+		}
+	case err != nil:
 		c.trouble = err
 		c.refuse(c.notFound(err, "task"))
+	default:
+		c.tellTask(found)
+	}
+}
+
+// tellTask asks the upstream that has the task, and books before an end is told.
+func (c *call) tellTask(found *ledger.FoundObject) {
+	made, err := c.proxy.recall(found, c.credential.Account, c.routing)
+	if err != nil {
+		c.trouble = err
+		c.refuse(c.asAPIError(err))
 		return
 	}
 	c.taskOf, c.request = made.id, made.request
-	c.costInBody = found.Standing.ReceiptInBody || r.Header.Get("X-Tollgate-Receipt") == "body"
+	c.costInBody = found.Standing.ReceiptInBody || c.r.Header.Get("X-Tollgate-Receipt") == "body"
 	if c.ask(made.upstream) {
 		c.passEnd(made, found)
 	}
@@ -63,14 +75,14 @@ func (c *call) endQuestion() {
 	c.recycle()
 }
 
-// findTask is the account's task, if the credential may come in.
-func (c *call) findTask(id string) (*ledger.FoundTask, error) {
+// findObject is what the account has made of that id, if the credential may come in.
+func (c *call) findObject(id string) (*ledger.FoundObject, error) {
 	if err := c.mayAsk(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
-	return c.proxy.ledger.FindTask(ctx, c.credential, clientAddr(c.r), id)
+	return c.proxy.ledger.FindObject(ctx, c.credential, clientAddr(c.r), id)
 }
 
 // mayAsk takes the client's credential, which the ledger has yet to see.
@@ -101,9 +113,9 @@ func (c *call) ask(u candidate) bool {
 	}
 	c.upstream, c.attempts = u, c.attempts+1
 	c.restartSilence(u.Timeout)
-	method := http.MethodGet
-	if c.r.Method == http.MethodDelete {
-		method = http.MethodDelete
+	method := c.r.Method
+	if method == http.MethodHead { // what is to be told may have to be booked
+		method = http.MethodGet
 	}
 	header := make(http.Header, len(c.r.Header)+2)
 	passHeaders(header, c.r.Header, fromClient)
@@ -142,7 +154,7 @@ func (c *call) noAnswer(err error) *apiError {
 }
 
 // passEnd passes on what the upstream says of the task. What it has brought goes out when it is booked.
-func (c *call) passEnd(made *madeTask, found *ledger.FoundTask) {
+func (c *call) passEnd(made *madeTask, found *ledger.FoundObject) {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	tap := c.startTap(made.request)
@@ -181,11 +193,13 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundTask) {
 }
 
 // bookTask books what the task has used, once, and sends the end with the receipt of that.
-func (c *call) bookTask(made *madeTask, found *ledger.FoundTask, body []byte) {
-	c.hold = made.hold
+func (c *call) bookTask(made *madeTask, found *ledger.FoundObject, body []byte) {
+	c.hold, c.whole = made.hold, true
 	usage := c.tap.usage()
 	made.learnExcess(&usage)
-	err := c.book(made.settlement(usage))
+	settlement := made.settlement(usage)
+	settlement.Made = c.made(&usage)
+	err := c.book(settlement)
 	if errors.Is(err, ledger.ErrConflict) { // other prices may hold by now, or the upstream may tell other usage
 		err = c.bookedBefore(found)
 	}
@@ -200,7 +214,7 @@ func (c *call) bookTask(made *madeTask, found *ledger.FoundTask, body []byte) {
 }
 
 // bookedBefore finds the receipt of a task that has been charged.
-func (c *call) bookedBefore(found *ledger.FoundTask) error {
+func (c *call) bookedBefore(found *ledger.FoundObject) error {
 	receipt, err := c.proxy.ledger.Receipt(c.detached, c.credential.Account, found.RequestID)
 	if err != nil {
 		return err
@@ -213,23 +227,14 @@ func (c *call) bookedBefore(found *ledger.FoundTask) error {
 	return nil
 }
 
-// pollShared asks for a task that nobody has made here. False: there is nobody to be asked.
-func (c *call) pollShared(id string) bool {
-	if !c.sharesObjects() || !ledger.ValidObjectID(id) {
+// mayBeForeign reports whether what the account has not made may be asked for at an upstream whose objects
+// are anybody's: there is one, and it is no task of another account's, who has to pay for it.
+func (c *call) mayBeForeign(id string) bool {
+	if !slices.ContainsFunc(c.routing.upstreams, c.isShared) || !ledger.ValidObjectID(id) {
 		return false
 	}
-	if somebodys, err := c.proxy.ledger.TaskIsSomebodys(c.detached, id); err != nil || somebodys {
-		return false
-	}
-	if c.askShared() {
-		c.passForeign()
-	}
-	return true
-}
-
-// sharesObjects reports whether there is an upstream whose objects are anybody's.
-func (c *call) sharesObjects() bool {
-	return slices.ContainsFunc(c.routing.upstreams, c.isShared)
+	somebodys, err := c.proxy.ledger.TaskIsSomebodys(c.detached, id)
+	return err == nil && !somebodys
 }
 
 func (c *call) isShared(u *upstream) bool { return u.SharedObjects && u.speaks(c.endpoint.API) }

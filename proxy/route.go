@@ -46,11 +46,13 @@ func (p *Proxy) routes() *http.ServeMux {
 		poll := prefix + meter.TaskPoll().Path + "{id}"
 		mux.HandleFunc("GET "+poll, p.servePoll)
 		mux.HandleFunc(poll, p.refuseMethod("GET"))
+		allowed := make(map[string][]string)
 		for _, kept := range meter.KeptRoutes() {
-			for _, method := range kept.Methods {
-				mux.HandleFunc(method+" "+prefix+kept.Path, p.serveKept)
-			}
-			mux.HandleFunc(prefix+kept.Path, p.refuseMethod(strings.Join(kept.Methods, ", ")))
+			mux.HandleFunc(kept.Method+" "+prefix+kept.Path, p.serveKept(kept))
+			allowed[kept.Path] = append(allowed[kept.Path], kept.Method)
+		}
+		for path, methods := range allowed {
+			mux.HandleFunc(prefix+path, p.refuseMethod(strings.Join(methods, ", ")))
 		}
 		mux.HandleFunc("POST "+prefix+"/quote", p.forHolder(p.quote))
 		mux.HandleFunc(prefix+"/quote", p.refuseMethod("POST"))

@@ -50,7 +50,7 @@ func TestDocumentedRoutes(t *testing.T) {
 			t.Errorf("docs/api.md does not name %s", e.Path)
 		}
 	}
-	for _, path := range []string{"/models", "/models/{id}", "/key", "/credits", "/receipts/{id}", "/bills/{month}", "/quote", "/async-result/{id}", "/responses/{id}", "/responses/{id}/input_items"} {
+	for _, path := range []string{"/models", "/models/{id}", "/key", "/credits", "/receipts/{id}", "/bills/{month}", "/quote", "/async-result/{id}", "/responses/{id}", "/responses/{id}/input_items", "/responses/{id}/cancel"} {
 		if documented[prefixes[0]+path] == "" {
 			t.Errorf("docs/api.md does not name %s", path)
 		}

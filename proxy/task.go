@@ -150,7 +150,7 @@ type madeTask struct {
 }
 
 // recall is the call that a task was found of, as it was when the upstream answered it.
-func (p *Proxy) recall(found *ledger.FoundTask, account string, r *routing) (*madeTask, error) {
+func (p *Proxy) recall(found *ledger.FoundObject, account string, r *routing) (*madeTask, error) {
 	var memory taskMemory
 	if err := json.Unmarshal([]byte(found.Memory), &memory); err != nil {
 		return nil, err

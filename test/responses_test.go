@@ -249,8 +249,8 @@ func TestStoredObjectsAreRefused(t *testing.T) {
 	if !strings.Contains(message, "store: false") || !strings.Contains(message, "encrypted_content") {
 		t.Errorf("it does not say what to do instead: %s", message)
 	}
-	equal(t, "background", p.post(responsesPath, key, response("gpt-4o", "x", `"background":true`)).status, 400)
-	for _, path := range []string{"/v1/responses/resp_1/cancel", "/v1/conversations"} {
+	equal(t, "background, streamed", p.post(responsesPath, key, response("gpt-4o", "x", `"background":true`, streamed)).status, 400)
+	for _, path := range []string{"/v1/responses/resp_1/cancel/x", "/v1/conversations"} {
 		equal(t, path, p.post(path, key, `{"model":"gpt-4o"}`).get("error.code").String(), "unknown_url")
 	}
 	equal(t, "requests upstream", w.up.Stats().Requests, 0)

@@ -66,7 +66,7 @@
 //   - a recording of 16,000 bytes lasts a second. Its transcript says so, or with a
 //     model named gpt-* 10 tokens a second and 16 of text; in BigModel's style nothing.
 //
-// A task has ended when it is first asked for, unless polls=N says otherwise, and says so ever after.
+// A task, and a response in the background, has ended when it is first asked for, unless polls=N says otherwise, and says so ever after.
 //
 // A model whose name starts with "no-such" does not exist here.
 //

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tidwall/gjson"
 )
@@ -17,6 +18,14 @@ type keptResponse struct {
 	body, input string
 	tokens      int64 // of all that was said until its end
 	said        int64 // of that, by itself
+	// Of one that is made in the background: what it is at first, and how often it is asked for before its end.
+	begun   string
+	working atomic.Int64
+}
+
+// as is what is said of it at first, with a status.
+func (k *keptResponse) as(status string) string {
+	return strings.Replace(k.begun, `"status":"in_progress"`, `"status":"`+status+`"`, 1)
 }
 
 // goOn adds what was said before to the prompt: the conversation up to a response, and items that
@@ -42,35 +51,63 @@ func (a *answer) goOn() *problem {
 	return nil
 }
 
-// keep remembers the response that has just been written.
-func (a *answer) keep(body []byte) {
+// keep remembers a response.
+func (a *answer) keep(made *keptResponse) {
 	if a.request.unkept {
 		return
 	}
 	used := &a.request.used
-	a.server.responses.put(string(a.appendID(nil, "resp", 0)), keptResponse{
-		body: string(body), input: a.request.input, tokens: used.prompt + used.completion, said: used.completion,
-	})
+	made.input, made.tokens, made.said = a.request.input, used.prompt+used.completion, used.completion
+	a.server.responses.put(string(a.appendID(nil, "resp", 0)), made)
+}
+
+// submitResponse makes a response in the background.
+func (a *answer) submitResponse(status string) {
+	made := &keptResponse{body: string(a.response(nil, status)), begun: string(a.response(nil, "in_progress"))}
+	made.working.Store(max(a.plan.polls, 0))
+	a.keep(made)
+	a.json([]byte(made.as("queued")))
 }
 
 // keptResponse answers questions about one.
 func (a *answer) keptResponse() {
-	id, items := strings.CutSuffix(strings.TrimPrefix(a.path, keptRoute+"/"), "/input_items")
+	id, what, _ := strings.Cut(strings.TrimPrefix(a.path, keptRoute+"/"), "/")
 	kept, known := a.server.responses.get(id)
-	switch {
-	case a.http.Method != http.MethodGet && (items || a.http.Method != http.MethodDelete):
-		a.refuse(errMethod(a.http.Method))
-	case a.plan.apply(a.server.fault.take()) != nil || !a.stumble():
-	case !known:
+	if a.plan.apply(a.server.fault.take()) != nil || !a.stumble() {
+		return
+	}
+	if !known {
 		a.refuse(errNoResponse(id))
-	case a.http.Method == http.MethodDelete:
+		return
+	}
+	switch a.http.Method + " " + what {
+	case "GET ":
+		if kept.working.Add(-1) >= 0 {
+			a.json([]byte(kept.begun))
+			return
+		}
+		a.json([]byte(kept.body))
+	case "DELETE ":
 		a.server.responses.remove(id)
 		a.json(append(appendJSON([]byte(`{"id":`), id), `,"object":"response","deleted":true}`...))
-	case items:
+	case "GET input_items":
 		a.json(listed(kept.input))
+	case "POST cancel":
+		a.cancel(id, kept)
 	default:
-		a.json([]byte(kept.body))
+		a.refuse(errMethod(a.http.Method))
 	}
+}
+
+// cancel ends a response that is made in the background.
+func (a *answer) cancel(id string, kept *keptResponse) {
+	if kept.working.Load() <= 0 {
+		a.refuse(errCannotCancel)
+		return
+	}
+	body := kept.as("cancelled")
+	a.server.responses.put(id, &keptResponse{body: body, input: kept.input})
+	a.json([]byte(body))
 }
 
 // listed are the items of an input, each with an id.
@@ -89,6 +126,11 @@ func listed(input string) []byte {
 	}
 	dst = strconv.AppendInt(append(dst, `],"first_id":"item_mock0","last_id":"item_mock`...), int64(max(len(items)-1, 0)), 10)
 	return append(dst, `","has_more":false}`...)
+}
+
+var errCannotCancel = &problem{
+	status: http.StatusBadRequest, message: "Cannot cancel a response that is not being made in the background.",
+	kind: "invalid_request_error",
 }
 
 func errNoResponse(id string) *problem {

@@ -78,6 +78,41 @@ func TestResponsesAreKept(t *testing.T) {
 	}
 }
 
+// A response in the background is queued, in progress as often as its directive says, and then as any other; or it is cancelled.
+func TestResponsesInTheBackground(t *testing.T) {
+	_, url := start(t, Options{})
+	url += "/v1/responses"
+	submit := func(directive string) string {
+		_, body, _ := post(t, url, `{"model":"gpt-4o","input":"mock:`+directive+`","background":true}`)
+		if made := gjson.Parse(body); made.Get("status").Str != "queued" || made.Get("usage").Raw != "null" || !made.Get("background").Bool() {
+			t.Errorf("submitted: %s", body)
+		}
+		return url + "/" + gjson.Get(body, "id").Str
+	}
+	for directive, want := range map[string]string{"polls=2;usage=10,5": "in_progress in_progress completed completed", "finish=failed": "failed failed"} {
+		made := submit(directive)
+		var seen []string
+		var last string
+		for range strings.Fields(want) {
+			_, last = ask(t, "GET", made)
+			seen = append(seen, gjson.Get(last, "status").Str)
+		}
+		if got := strings.Join(seen, " "); got != want || directive != "finish=failed" && gjson.Get(last, "usage.total_tokens").Int() != 15 {
+			t.Errorf("%s: %s, %s", directive, got, last)
+		}
+		if status, body := ask(t, "POST", made+"/cancel"); status != 400 {
+			t.Errorf("cancelled at its end: %d %s", status, body)
+		}
+	}
+	made := submit("polls=9")
+	for _, question := range []string{"POST /cancel", "GET "} {
+		method, path, _ := strings.Cut(question, " ")
+		if status, body := ask(t, method, made+path); status != 200 || gjson.Get(body, "status").Str != "cancelled" || gjson.Get(body, "usage").Raw != "null" {
+			t.Errorf("%s: %d %s", question, status, body)
+		}
+	}
+}
+
 func TestOldThingsAreForgotten(t *testing.T) {
 	var s shelf[int]
 	for i := range shelfSize + 1 {

@@ -62,6 +62,7 @@ type request struct {
 	previous, input string
 	named           []string
 	unkept          bool
+	background      bool
 
 	inputs int64 // embeddings; documents to be ranked, texts to be moderated
 	topN   int64 // of them to be returned

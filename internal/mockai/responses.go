@@ -31,6 +31,8 @@ func readResponses(r *request, _ string, body []byte) *problem {
 			r.previous = value.Str
 		case "store":
 			r.unkept = value.Type == gjson.False
+		case "background":
+			r.background = value.Type == gjson.True
 		case "conversation":
 			if value.Type != gjson.Null {
 				r.promptTokens += storedTokens
@@ -127,6 +129,10 @@ func (a *answer) responses() {
 	buffer := a.server.scratch()
 	defer a.server.release(buffer)
 	status, _ := a.ending()
+	if a.request.background {
+		a.submitResponse(status)
+		return
+	}
 	dst := a.response(buffer.AvailableBuffer(), status)
 	a.json(dst)
 	buffer.Write(dst) // keeps what grew for the next answer
@@ -141,7 +147,8 @@ func (a *answer) response(dst []byte, status string) []byte {
 	dst = strconv.AppendInt(dst, a.server.options.Now().Unix(), 10)
 	dst = append(dst, `,"status":"`...)
 	dst = append(dst, status...)
-	dst = append(dst, `","background":false,"error":`...)
+	dst = strconv.AppendBool(append(dst, `","background":`...), r.background)
+	dst = append(dst, `,"error":`...)
 	if status == "failed" {
 		dst = append(dst, `{"code":"server_error","message":"The simulated upstream was told to fail."}`...)
 	} else {
@@ -189,8 +196,8 @@ func (a *answer) response(dst []byte, status string) []byte {
 		dst = r.used.appendResponse(dst)
 	}
 	dst = append(dst, `,"user":null,"metadata":{}}`...)
-	if status == "completed" || status == "incomplete" {
-		a.keep(dst[start:])
+	if !r.background && (status == "completed" || status == "incomplete") {
+		a.keep(&keptResponse{body: string(dst[start:])})
 	}
 	return dst
 }

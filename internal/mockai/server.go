@@ -35,7 +35,7 @@ type Server struct {
 	fault   fault
 	tasks   shelf[*task]
 	// responses are those that are kept.
-	responses shelf[keptResponse]
+	responses shelf[*keptResponse]
 	done      chan struct{}
 	closing   sync.Once
 }

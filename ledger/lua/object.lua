@@ -5,9 +5,9 @@
 -- ended (settle.lua), in the hour that this came in: no key more, no time to live of its own, and who asks looks through the
 -- hours, the latest first.
 --
--- KEYS: [1] meta … [9], see lib.lua and account.lua; [10] … the hashes in which it may be. Of a task: hash by account of
---       "<request id> <key suffix> <what the caller wants to know again>". Of another object: the buckets of markers, where
---       "<account> <object id>" has what the caller wants to know again
+-- KEYS: [1] meta … [9], see lib.lua and account.lua; [10] … the hashes in which it may be, by "<account> <object id>". Of a task:
+--       a hash with "<request id> <key suffix> <what the caller wants to know again>". Of another object: the buckets of markers,
+--       with what the caller wants to know again
 -- ARGV: [1..3] see lib.lua; [4] account; [5] unused; [6] key suffix; [7] SHA-256 of the key; [8] client address as in reserve.lua;
 --       [9] the zone's offset, s; [10] … the fields in which they are
 -- Output: OK, seq, standing, then of each field what is remembered, or ''     NO, seq, reason, limit

@@ -74,13 +74,14 @@ local function stand()
 end
 
 local function park()
+  local field = owner .. ' ' .. ARGV[10]
   if not load_account() then return {'LOST', str(seq)} end
-  local of = match(call('HGET', KEYS[10], owner) or '', '^(%S+)')
+  local of = match(call('HGET', KEYS[10], field) or '', '^(%S+)')
   if of and of ~= request then return {'TAKEN', str(seq), of} end
   if not look(HOLDS, request) and not look(MARKER, request) and now - tonumber(ARGV[17]) > tonumber(ARGV[18]) then return {'OLD', str(seq)} end
   local outcome = stand() and 'OK' or 'SAME'
   finish()
-  call('HSET', KEYS[10], owner, ARGV[11])
+  call('HSET', KEYS[10], field, ARGV[11])
   call('PEXPIRE', KEYS[10], ARGV[12])
   return {outcome, str(seq)}
 end
