@@ -40,7 +40,7 @@ func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, ea
 			return err
 		}
 		narrow := archive.Query{Account: account, Types: q.Types}
-		err = l.eachEntry(ctx, shard, from, 0, narrow, func(e *Entry) error {
+		err = l.eachRaw(ctx, shard, from, 0, narrow, func(e *archive.Entry) error {
 			if !q.Until.IsZero() && !e.Time.Before(q.Until.Add(clockSlack)) {
 				return errEnough
 			}
@@ -52,7 +52,11 @@ func (l *Ledger) Journal(ctx context.Context, account string, q JournalQuery, ea
 				return errEnough
 			}
 			given++
-			return each(e)
+			entry, err := fromArchive(e) // not before it is chosen: one of another account that cannot be read is theirs to mend
+			if err != nil {
+				return err
+			}
+			return each(entry)
 		})
 		if err != nil && !errors.Is(err, errEnough) {
 			return err
