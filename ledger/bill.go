@@ -98,8 +98,6 @@ func (b *billing) add(ctx context.Context, e *Entry) error {
 	if e.Time.Before(b.first) {
 		if e.Type == TypeAbandon {
 			b.charges[e.RequestID] = e
-		} else if e.Type == TypeCharge || e.takenBack {
-			delete(b.charges, e.RequestID)
 		}
 		return nil
 	}
@@ -141,7 +139,7 @@ func (b *billing) chargeOf(ctx context.Context, refund *Entry) (*Entry, error) {
 	if refund.Model != "" {
 		return refund, nil // it says itself what it is of
 	}
-	if charge := b.charges[refund.RequestID]; charge != nil && charge.seq() < refund.seq() {
+	if charge := b.charges[refund.RequestID]; charge != nil {
 		return charge, nil
 	}
 	found := refund
