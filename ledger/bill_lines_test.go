@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -58,42 +59,51 @@ acme,2026-11,2026-11-24,,glm-4,images,0,,-0.000000001,CNY,0
 
 // Days and months are those of the ledger's time zone, from their first moment to their last.
 func TestBillGoesByTheTimeZone(t *testing.T) {
-	zone := fixedZone(8 * 3600)
-	f := newFixture(t, Options{Timezone: zone})
-	f.broken = true // two entries are forged
-	f.account("acme", "10", "0", AccountOptions{})
-	key := f.key("acme", KeyLimits{})
-	now := f.ledger.now().In(zone)
-	border := time.Date(now.Year(), now.Month()+2, 1, 0, 0, 0, 0, zone)
-	spend := func() *Receipt { return f.settle(f.reserve(key, cost(t, "1")), cost(t, "1")) }
-	f.pass(border.Add(-time.Hour).Sub(now))
-	f.repeatAt(spend(), border.Add(-time.Millisecond))
-	f.repeatAt(spend(), border)
-	f.pass(2 * time.Hour)
-	spend()
-	for month, want := range map[time.Time]string{
-		border.AddDate(0, -1, 0): "3 on " + border.AddDate(0, 0, -1).Format(time.DateOnly),
-		border:                   "2 on " + border.Format(time.DateOnly),
-		border.AddDate(0, 1, 0):  "",
-	} {
-		name := month.Format("2006-01")
-		parsed, err := ParseMonth(name, zone)
+	for _, zone := range []*time.Location{fixedZone(8 * 3600), fixedZone(-5 * 3600)} {
+		f := newFixture(t, Options{Timezone: zone})
+		f.broken = true // two entries are forged
+		f.account("acme", "10", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		now := f.ledger.now().In(zone)
+		border := time.Date(now.Year(), now.Month()+2, 1, 0, 0, 0, 0, zone)
+		spend := func() *Receipt { return f.settle(f.reserve(key, cost(t, "1")), cost(t, "1")) }
+		f.pass(border.Add(-time.Hour).Sub(now))
+		f.repeatAt(spend(), border.Add(-time.Millisecond))
+		f.repeatAt(spend(), border)
+		f.pass(2 * time.Hour)
+		spend()
+		f.billed(border.AddDate(0, -1, 0), "3 on "+border.AddDate(0, 0, -1).Format(time.DateOnly))
+		f.billed(border, "2 on "+border.Format(time.DateOnly))
+		f.billed(border.AddDate(0, 1, 0), "")
+	}
+}
+
+// billed checks the bill of a month, by whichever moment in it: how many requests on which days.
+func (f *fixture) billed(first time.Time, want string) {
+	f.Helper()
+	name := first.Format("2006-01")
+	parsed, err := ParseMonth(name, first.Location())
+	f.must(err)
+	for _, asked := range []time.Time{parsed, first.UTC(), first.AddDate(0, 0, 28).Add(-time.Minute).UTC()} {
+		bill, err := f.ledger.Bill(f.ctx(), "acme", asked)
 		f.must(err)
-		for _, asked := range []time.Time{parsed, month.UTC(), month.AddDate(0, 0, 27)} { // any moment in it
-			bill, err := f.ledger.Bill(f.ctx(), "acme", asked)
-			f.must(err)
-			var got []string
-			for _, l := range bill.Lines {
-				got = append(got, fmt.Sprintf("%d on %s", l.Requests, l.Day))
-			}
-			if strings.Join(got, ", ") != want || bill.Month != name || bill.Timezone != zone.String() {
-				t.Errorf("%s, asked for by %s: %v in %s of %s, want %s", name, asked, got, bill.Month, bill.Timezone, want)
-			}
+		var got []string
+		for _, l := range bill.Lines {
+			got = append(got, fmt.Sprintf("%d on %s", l.Requests, l.Day))
+		}
+		if strings.Join(got, ", ") != want || bill.Month != name || bill.Timezone != first.Location().String() {
+			f.Errorf("%s, asked for by %s: %v in %s of %s, want %s", name, asked, got, bill.Month, bill.Timezone, want)
 		}
 	}
-	for _, bad := range []string{"2026-13", "2026-1", "26-11", "2026-11-01", "november", ""} {
-		_, err := ParseMonth(bad, zone)
-		f.says(err, ErrInvalid, "want one such as 2026-11")
+}
+
+// A month that is none is told what one looks like.
+func TestMonthsThatAreNone(t *testing.T) {
+	for _, bad := range []string{"2026-13", "2026-00", "2026-1", "26-11", "2026-11-01", " 2026-11", "november", ""} {
+		_, err := ParseMonth(bad, time.UTC)
+		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "want one such as 2026-11") {
+			t.Errorf("%q: %v", bad, err)
+		}
 	}
 }
 
