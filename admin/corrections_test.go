@@ -35,7 +35,9 @@ func TestRefundIsRepeatedInVain(t *testing.T) {
 	before := decode[ledger.Account](o, o.do("GET", "/accounts/acme", "")).Wallets[ledger.Recharge].Balance
 	refund := `{"request_id": "` + charged + `", "amount": "0.1", "reason": "goodwill"`
 	for name, send := range map[string]func() string{
-		"a ref":              func() string { return string(o.do("POST", "/accounts/acme/refunds", refund+`, "ref": "ticket-7"}`).body) },
+		"a ref": func() string {
+			return string(o.do("POST", "/accounts/acme/refunds", refund+`, "ref": "ticket-7"}`).body)
+		},
 		"an Idempotency-Key": func() string { return string(o.with("ticket-8").do("POST", "/accounts/acme/refunds", refund+`}`).body) },
 	} {
 		if first, again := send(), send(); first != again || !strings.Contains(first, charged) {

@@ -326,27 +326,47 @@ func TestTaskOutlivesItsProxy(t *testing.T) {
 	p.balances("acme", "8 0 0")
 }
 
-// Redis away when a task has ended: the charge is in the log, though its parking is, too, and is booked once.
+// Redis away when a task has ended: the charge is in the log, though its parking is, too, and is booked once; who asks again is
+// told so.
 func TestTaskEndsWhileRedisIsAway(t *testing.T) {
-	p, l := newLogged(t, Options{}, redistest.WithAOF("always"))
-	parked, never := p.reserveOn(l, cost(t, "2")), p.reserveOn(l, cost(t, "3"))
-	p.must(l.Park(p.ctx(), task(parked, anyTask, cost(t, "2"))))
-	p.server.Stop()
-	p.must(l.Park(p.ctx(), task(never, anyTask+"0", cost(t, "3"))))
-	for _, h := range []*Hold{parked, never} {
-		r, err := l.Settle(p.ctx(), settlement(h, cost(t, "1")))
-		p.must(err)
-		if !r.Pending {
-			t.Error("booked without Redis")
-		}
+	for name, bring := range map[string]func(p *logged, l *Ledger) *Ledger{
+		"by itself": func(p *logged, l *Ledger) *Ledger {
+			l.replayer.awaitRedis(p.ctx())
+			p.must(l.replayer.waiting(p.ctx())) // what waits, and not the whole log
+			return l
+		},
+		"by the next": func(p *logged, l *Ledger) *Ledger {
+			p.die(l)
+			l = p.start(Options{})
+			p.replaying(l)
+			return l
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{}, redistest.WithAOF("always"))
+			parked, never := p.reserveOn(l, cost(t, "2")), p.reserveOn(l, cost(t, "3"))
+			p.must(l.Park(p.ctx(), task(parked, anyTask, cost(t, "2"))))
+			p.server.Stop()
+			p.must(l.Park(p.ctx(), task(never, anyTask+"0", cost(t, "3"))))
+			for _, h := range []*Hold{parked, never} {
+				r, err := l.Settle(p.ctx(), settlement(h, cost(t, "1")))
+				p.must(err)
+				if !r.Pending {
+					t.Error("booked without Redis")
+				}
+			}
+			p.server.Start()
+			l = bring(p, l)
+			eventually(t, "both are booked", func() bool { return len(p.entries("acme", TypeCharge)) == 2 })
+			p.balances("acme", "8 0 0")
+			for id, h := range map[string]*Hold{anyTask: parked, anyTask + "0": never} {
+				if found, err := l.FindObject(p.ctx(), p.key, netip.Addr{}, id); err != nil || found.RequestID != h.ID {
+					t.Errorf("task %s: %+v, %v", id, found, err)
+				}
+			}
+			p.audit()
+		})
 	}
-	p.server.Start()
-	p.die(l)
-	l = p.start(Options{})
-	p.replaying(l)
-	eventually(t, "both are booked", func() bool { return len(p.entries("acme", TypeCharge)) == 2 })
-	p.balances("acme", "8 0 0")
-	p.audit()
 }
 
 // Redis loses its last moments, and a task with them: the log brings it back, hold and memory, and what it had booked is

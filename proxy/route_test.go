@@ -32,16 +32,18 @@ func TestWrongMethodsAndRoutes(t *testing.T) {
 		status      int
 		code, allow string
 	}{
-		"GET /chat/completions": {405, "method_not_allowed", "POST"},
-		"PUT /embeddings":       {405, "method_not_allowed", "POST"},
-		"GET /quote":            {405, "method_not_allowed", "POST"},
-		"POST /models":          {405, "method_not_allowed", "GET"},
-		"DELETE /models/a/b":    {405, "method_not_allowed", "GET"},
-		"POST /key":             {405, "method_not_allowed", "GET"},
-		"POST /credits":         {405, "method_not_allowed", "GET"},
-		"DELETE /receipts/x":    {405, "method_not_allowed", "GET"},
-		"GET /receipts":         {404, "unknown_url", ""},
-		"POST /files":           {404, "unknown_url", ""},
+		"GET /chat/completions":  {405, "method_not_allowed", "POST"},
+		"PUT /embeddings":        {405, "method_not_allowed", "POST"},
+		"GET /quote":             {405, "method_not_allowed", "POST"},
+		"POST /models":           {405, "method_not_allowed", "GET"},
+		"DELETE /models/a/b":     {405, "method_not_allowed", "GET"},
+		"POST /key":              {405, "method_not_allowed", "GET"},
+		"POST /credits":          {405, "method_not_allowed", "GET"},
+		"DELETE /receipts/x":     {405, "method_not_allowed", "GET"},
+		"DELETE /async-result/x": {405, "method_not_allowed", "GET"},
+		"POST /bills/2026-11":    {405, "method_not_allowed", "GET"},
+		"GET /receipts":          {404, "unknown_url", ""},
+		"POST /files":            {404, "unknown_url", ""},
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		for _, prefix := range prefixes {
@@ -98,6 +100,30 @@ func TestCredential(t *testing.T) {
 	}
 }
 
+// Google's clients may put the key into the query; nobody else's is looked for there, where logs would keep it.
+func TestCredentialInTheQuery(t *testing.T) {
+	key, other := "tg-acme-"+strings.Repeat("x", 40), "tg-acme-"+strings.Repeat("y", 40)
+	for name, c := range map[string]struct {
+		api    meter.API
+		header string
+		want   string
+	}{
+		"of the Gemini API":               {meter.Gemini, "", key},
+		"of the Gemini API, and a header": {meter.Gemini, other, other},
+		"of OpenAI's":                     {meter.OpenAI, "", ""},
+		"of Anthropic's":                  {meter.Anthropic, "", ""},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/x?key="+key, http.NoBody)
+		if c.header != "" {
+			r.Header.Set("X-Goog-Api-Key", c.header)
+		}
+		want, known := ledger.ParseCredential(c.want)
+		if got, is := credential(r, c.api); is != known || got != want {
+			t.Errorf("%s: found %v, known %t", name, got, is)
+		}
+	}
+}
+
 // P8, and no key of ours goes to a provider, whichever way clients write it.
 func TestUpstreamQuery(t *testing.T) {
 	for query, want := range map[string]string{
@@ -123,12 +149,19 @@ func TestWrongBaseURLs(t *testing.T) {
 	for asked, want := range map[string]string{
 		"/v1/v1/chat/completions": "Did you mean /v1/chat/completions? The base_url of an SDK ends in /v1, once.",
 		"/v1/v1/messages":         "Did you mean /v1/messages? The base_url of Anthropic's SDKs is the address alone: they add /v1 themselves.",
+		"/chat/completions":       "Did you mean /v1/chat/completions? The base_url of an SDK ends in /v1, once.",
+		"/models":                 "Did you mean /v1/models? The base_url of an SDK ends in /v1, once.",
+		"/v1//chat/completions":   "Did you mean /v1/chat/completions? The base_url of an SDK ends in /v1, once.",
+		"/v1/chat/completions/":   "Did you mean /v1/chat/completions? The base_url of an SDK ends in /v1, once.",
+		"//chat/./completions":    "Did you mean /v1/chat/completions? The base_url of an SDK ends in /v1, once.",
 		"/v1/moon":                "Unmetered routes are not passed on.",
+		"/v1betamax/models":       "Unmetered routes are not passed on.",
 	} {
 		w := httptest.NewRecorder()
 		p.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, asked, http.NoBody))
-		if got := gjson.GetBytes(w.Body.Bytes(), "error.message").String(); w.Code != 404 || !strings.HasSuffix(got, want) {
-			t.Errorf("%s: %d %q, want %q", asked, w.Code, got, want)
+		body := gjson.ParseBytes(w.Body.Bytes())
+		if got := body.Get("error.message").String(); w.Code != 404 || body.Get("error.code").String() != "unknown_url" || !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %d %s, want %q", asked, w.Code, body, want)
 		}
 	}
 }
@@ -166,6 +199,11 @@ func TestRoutesKeepToTheirPrefixes(t *testing.T) {
 		if e, _ := p.endpoint(path); (e != nil) != known {
 			t.Errorf("%s: known %t", path, !known)
 		}
+	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1beta/models", http.NoBody))
+	if body := gjson.ParseBytes(w.Body.Bytes()); w.Code != 405 || w.Header().Get("Allow") != "GET" || body.Get("error.code").Int() != 405 {
+		t.Errorf("POST /v1beta/models: %d, allowed %q, %s", w.Code, w.Header().Get("Allow"), body)
 	}
 	for path, want := range map[string]string{
 		"/v1/v1beta/models/m:generateContent": "Did you mean /v1beta/models/m:generateContent", "/v1beta/corpora": ":streamGenerateContent",
