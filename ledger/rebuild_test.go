@@ -133,9 +133,12 @@ func TestRebuildGoesByWhatIsThere(t *testing.T) {
 			{"HSET", f.ledger.metaKey(0), metaRebuilding, mine}, {"HSET", f.ledger.metaKey(1), "id", "ledger_another", "seq", "0"},
 		}, ErrConflict},
 		"somebody's account": {[][]any{{"HSET", f.ledger.accountKey(1, "bolt"), "recharge", "1"}}, ErrConflict},
-		"its own mark":       {[][]any{{"HSET", f.ledger.metaKey(0), metaRebuilding, mine}}, nil},
-		"a lock":             {[][]any{{"SET", f.ledger.tags[0] + "recovery", "x"}}, nil},
-		"others' keys":       {[][]any{{"SET", "session:1", "x"}}, nil},
+		"somebody's account among many others' keys": {[][]any{
+			{"EVAL", "for i = 1, 3000 do redis.call('SET', 'session:' .. i, i) end return 1", "0"}, {"HSET", f.ledger.accountKey(1, "bolt"), "recharge", "1"},
+		}, ErrConflict},
+		"its own mark": {[][]any{{"HSET", f.ledger.metaKey(0), metaRebuilding, mine}}, nil},
+		"a lock":       {[][]any{{"SET", f.ledger.tags[0] + "recovery", "x"}}, nil},
+		"others' keys": {[][]any{{"SET", "session:1", "x"}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.must(f.server.Client().FlushAll(f.ctx()).Err())

@@ -59,3 +59,25 @@ prices:
 		equal(t, model+" served at chat", status == 200, want)
 	}
 }
+
+// A key that may use some endpoints alone sees what those cost, and no other routes or prices.
+func TestModelsAsAKeyMayUseThem(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.prices = `currency: CNY
+prices:
+  - {models: [glm-4.6], endpoints: [chat], rates: {input: 1/1M, output: 2/1M}}
+  - {models: [glm-4.6], endpoints: [embeddings], rates: {input: 3/1M}}
+`
+	})
+	w.account("acme", "10")
+	all, _ := w.key("acme")
+	chats, _ := w.key("acme", "--endpoints", "chat")
+	none, _ := w.key("acme", "--models", "gpt-*")
+	p := w.serve()
+	equal(t, "models of a key that may use none", p.get("/v1/models", none).get("data").Raw, "[]")
+	for secret, want := range map[string]string{all: `["1/1M","3/1M"]`, chats: `["1/1M"]`} {
+		model := p.get("/v1/models/glm-4.6", secret)
+		equal(t, "prices", model.get("pricing.#.tiers.0.rates.input").Raw, want)
+		equal(t, "embeddings are served", strings.Contains(model.get("endpoints").Raw, "embeddings"), secret == all)
+	}
+}
