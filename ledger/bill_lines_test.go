@@ -40,8 +40,10 @@ func TestBillLines(t *testing.T) {
 // Whoever reads the CSV finds each value under its name, whatever a model is called.
 func TestBillAsCSV(t *testing.T) {
 	bill := &Bill{Account: "acme", Month: "2026-11", Currency: "CNY", Lines: []BillLine{
-		{Day: "2026-11-23", Key: "acme.0123456789ab", Model: `fine, "tuned"`, Endpoint: "chat", Requests: 3, Fee: 1_500_000_000, PackQuantity: 7,
-			Usage: map[string]int64{"output": 120, "input": 900, "cached_input": 5}},
+		{
+			Day: "2026-11-23", Key: "acme.0123456789ab", Model: `fine, "tuned"`, Endpoint: "chat", Requests: 3, Fee: 1_500_000_000, PackQuantity: 7,
+			Usage: map[string]int64{"output": 120, "input": 900, "cached_input": 5},
+		},
 		{Day: "2026-11-24", Model: "glm-4", Endpoint: "images", Fee: -1},
 	}}
 	var out strings.Builder
