@@ -27,6 +27,9 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 		c := &call{proxy: p, r: r, routing: p.routing.Load(), id: ledger.NewRequestID(), at: time.Now()}
 		writeNoCharge(w.Header(), c.currency(), nil)
 		api := p.apiOf(r.URL.Path)
+		if api == meter.OpenAI && speaksAnthropic(r) {
+			api = meter.Anthropic
+		}
 		answer, err := c.askHolder(w.Header(), route, api)
 		if err != nil {
 			e := c.asAPIError(err)
@@ -34,7 +37,7 @@ func (p *Proxy) forHolder(route holderRoute) http.HandlerFunc {
 			p.reportRefusal(r, c.id, e, err)
 			return
 		}
-		w.Header().Set("X-Request-Id", c.id)
+		writeRequestID(w.Header(), c.id, api)
 		page, is := answer.(document)
 		if !is {
 			page = document{"application/json", func(w io.Writer) error { return json.NewEncoder(w).Encode(answer) }}

@@ -24,6 +24,9 @@ type modelInfo struct {
 
 func (p *Proxy) listModels(r *http.Request, h *ledger.Holder) (any, error) {
 	routing := p.routing.Load()
+	if speaksAnthropic(r) {
+		return anthropicPage(listed(routing, h.Key, routing.describeAnthropic)), nil
+	}
 	return map[string]any{"object": "list", "data": listed(routing, h.Key, routing.describe), "currency": routing.book.Currency()}, nil
 }
 
@@ -39,12 +42,48 @@ func listed[T any](r *routing, key *ledger.Key, describe func(string, *ledger.Ke
 }
 
 func (p *Proxy) showModel(r *http.Request, h *ledger.Holder) (any, error) {
-	name := r.PathValue("id")
-	info, ok := p.routing.Load().describe(name, h.Key)
+	name, routing := r.PathValue("id"), p.routing.Load()
+	if speaksAnthropic(r) {
+		return shown(routing.describeAnthropic, name, h.Key)
+	}
+	return shown(routing.describe, name, h.Key)
+}
+
+// shown is a model as describe has it, if the key may use it.
+func shown[T any](describe func(string, *ledger.Key) (T, bool), name string, key *ledger.Key) (any, error) {
+	model, ok := describe(name, key)
 	if !ok {
 		return nil, errUnknownModel(name)
 	}
-	return info, nil
+	return model, nil
+}
+
+// speaksAnthropic reports whether the client is one of Anthropic's API, whose list of models is at the same path
+// as OpenAI's.
+func speaksAnthropic(r *http.Request) bool { return r.Header.Get("Anthropic-Version") != "" }
+
+// anthropicModel is a model in that API's form.
+type anthropicModel struct {
+	Type    string    `json:"type"`
+	ID      string    `json:"id"`
+	Title   string    `json:"display_name"`
+	Created time.Time `json:"created_at"` // 1970, which that API says of what it does not know
+}
+
+// anthropicPage is a list of them: all, whatever page is asked for.
+func anthropicPage(models []anthropicModel) map[string]any {
+	page := map[string]any{"data": models, "has_more": false, "first_id": nil, "last_id": nil}
+	if n := len(models); n > 0 {
+		page["first_id"], page["last_id"] = models[0].ID, models[n-1].ID
+	}
+	return page
+}
+
+// describeAnthropic is a model as a key sees it, if it may use it by Anthropic's API.
+func (r *routing) describeAnthropic(name string, key *ledger.Key) (anthropicModel, bool) {
+	usable, _ := r.usableBy(name, key)
+	return anthropicModel{"model", name, name, time.Unix(0, 0).UTC()},
+		slices.ContainsFunc(usable, func(e *meter.Endpoint) bool { return e.API == meter.Anthropic })
 }
 
 // geminiModel is a model of GET /v1beta/models, in the Gemini API's form. What it costs is told by
@@ -61,12 +100,7 @@ func (p *Proxy) listGeminiModels(r *http.Request, h *ledger.Holder) (any, error)
 }
 
 func (p *Proxy) showGeminiModel(r *http.Request, h *ledger.Holder) (any, error) {
-	name := r.PathValue("id")
-	model, ok := p.routing.Load().describeGemini(name, h.Key)
-	if !ok {
-		return nil, errUnknownModel(name)
-	}
-	return model, nil
+	return shown(p.routing.Load().describeGemini, r.PathValue("id"), h.Key)
 }
 
 // describeGemini is a model as a key sees it, if it may use it by the Gemini API.

@@ -289,7 +289,19 @@ func TestRoutesOfUpstreamKinds(t *testing.T) {
 	for model, owner := range map[string]string{"claude-sonnet-4-5": "claude", "gpt-4o": "sim"} {
 		equal(t, "owner of "+model, models.get(`data.#(id=="`+model+`").owned_by`).String(), owner)
 	}
+	theirs := p.send(http.MethodGet, "/v1/models?limit=1", key, "", "anthropic-version", "2023-06-01") // at the same path as OpenAI's
+	equal(t, "models in Anthropic's form", theirs.body,
+		`{"data":[{"type":"model","id":"claude-sonnet-4-5","display_name":"claude-sonnet-4-5","created_at":"1970-01-01T00:00:00Z"}],"first_id":"claude-sonnet-4-5","has_more":false,"last_id":"claude-sonnet-4-5"}`+"\n")
+	equal(t, "request id", theirs.header.Get("request-id"), theirs.header.Get("x-request-id"))
+	one := p.send(http.MethodGet, "/v1/models/claude-sonnet-4-5", key, "", "anthropic-version", "2023-06-01")
+	equal(t, "one of them", one.get("type").String(), "model")
+	none := p.send(http.MethodGet, "/v1/models/gpt-4o", key, "", "anthropic-version", "2023-06-01")
+	none.requireStatus(t, 404)
+	equal(t, "error in Anthropic's form", none.get("error.type").String(), "not_found_error")
 	only, _ := w.key("acme", "--endpoints", "chat")
+	if r := p.send(http.MethodGet, "/v1/models", only, "", "anthropic-version", "2023-06-01"); r.get("data").Raw != "[]" || r.get("first_id").Raw != "null" {
+		t.Errorf("a key for chat alone is shown %s", r.body)
+	}
 	if r := p.get("/v1/models/claude-sonnet-4-5", only); r.status != 404 {
 		t.Errorf("a key for chat alone is shown %s", r.body)
 	}

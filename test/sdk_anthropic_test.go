@@ -21,6 +21,11 @@ func TestAnthropicSDK(t *testing.T) {
 		}
 		requireRequestID(t, r)
 	}
+	t.Run("models", func(t *testing.T) {
+		r := s.run(t, w, c, "models", key).result
+		equal(t, "those that it can call", r.Get("models").Raw, `["claude-sonnet-4-5"]`)
+		equal(t, "one of them", r.Get("one").String(), "claude-sonnet-4-5")
+	})
 	t.Run("message", func(t *testing.T) {
 		r := s.run(t, w, c, "message", key).result
 		requireText(t, r)

@@ -64,7 +64,12 @@ def bad_key():
     return told(client().messages.create(**request("usage=1,1")))
 
 
-CASES = [message, tool, stream, quota, bad_key]
+def models():
+    page = client().models.list()
+    return {"models": [model.id for model in page], "one": client().models.retrieve("claude-sonnet-4-5").display_name}
+
+
+CASES = [models, message, tool, stream, quota, bad_key]
 
 
 def main():
