@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -145,9 +147,13 @@ func TestRebuildGoesByWhatIsThere(t *testing.T) {
 			for _, command := range c.there {
 				f.must(f.server.Client().Do(f.ctx(), command...).Err())
 			}
+			found := f.snapshot()
 			_, err := Rebuild(f.ctx(), Options{URL: f.server.URL(), Archive: f.ledger.vault.address})
 			if !errors.Is(err, c.err) {
 				t.Fatalf("error %v, want %v", err, c.err)
+			}
+			if left := f.snapshot(); err != nil && name != "another ledger in a later shard" && !maps.Equal(left, found) {
+				t.Errorf("a refused rebuild has changed what was there: %q", slices.Sorted(maps.Keys(left)))
 			}
 			if err == nil {
 				f.sameBooks(before, f.books())
