@@ -15,7 +15,7 @@ import (
 // another process. Its hold stands until then, for at most Options.TaskTTL;
 // then it is swept like any other.
 type Task struct {
-	// Checkpoint is what is charged if nobody ever asks how it ended.
+	// Checkpoint is what is charged if nobody ever asks how it ended, or asks no more.
 	Checkpoint
 	// ID is the upstream's; see ValidObjectID.
 	ID string
@@ -33,7 +33,8 @@ const MaxTaskMemory = 8 << 10
 const taskMemoryLife = markerLife
 
 // Park turns a call's hold into its task's, in one round trip: the call is not in
-// flight any more, and its hold stands. Parking the same again changes nothing.
+// flight any more, and its hold stands. Parking the same again changes nothing, unless the
+// checkpoint has more tokens: then that is charged if nobody asks on.
 // ErrConflict is returned when the account has the task of another call,
 // ErrNotFound for an account that is not there, ErrInvalid, ErrUnavailable.
 //

@@ -114,7 +114,7 @@ func deriveVideo(t *Tap) (Quantities, Source) { return Quantities{Video: t.reque
 // TaskState is how far a task is.
 type TaskState uint8
 
-// The states of a task. What has brought a result is done, whatever it calls that.
+// The states of a task. What has brought a result is done, whatever it calls that, unless it says in so many words that more is to come.
 const (
 	TaskUntold TaskState = iota // the answer does not tell: it may be another's, or in another form
 	TaskRunning
@@ -128,7 +128,9 @@ func (t *Tap) Task() (id string, state TaskState) {
 	told := cmp.Or(f.object, &objectFacts{})
 	id = t.ObjectID()
 	switch {
-	case f.choices > 0 || f.images > 0 || t.Reported():
+	case isGoingOn(told.status.String()):
+		state = TaskRunning
+	case t.Brought():
 		state = TaskDone
 	case f.object == nil && (f.failed || f.refused): // so has the question, and not the task
 		state = TaskRunning
@@ -142,10 +144,18 @@ func (t *Tap) Task() (id string, state TaskState) {
 	return id, state
 }
 
+// Brought reports whether the answer has something of what the task makes, or tells its usage.
+func (t *Tap) Brought() bool { return t.facts.choices > 0 || t.facts.images > 0 || t.Reported() }
+
+// isGoingOn reports whether a status is that of a response to which more is to come, whatever is there of it already.
+func isGoingOn(status string) bool {
+	return slices.Contains([]string{"queued", "in_progress"}, strings.ToLower(status))
+}
+
 // isDone reports whether a status is that of a task from which nothing more is to come. What was broken
 // off has been worked on, and is billed by what there is of it.
 func isDone(status string) bool {
-	return slices.Contains([]string{"success", "completed", "incomplete", "cancelled"}, strings.ToLower(status))
+	return slices.Contains([]string{"success", "completed", "incomplete", "cancelled", "canceled"}, strings.ToLower(status))
 }
 
 // BringsTask reports whether the answer names a task, whose end is asked for later: see Tap.Task.

@@ -12,6 +12,7 @@ import (
 func TestTaskOfAnAnswer(t *testing.T) {
 	video := mustRead(t, FindEndpoint("/videos/generations"), `{"model":"cogvideox-3","prompt":"A cat"}`)
 	chat := mustRead(t, FindEndpoint("/async/chat/completions"), `{"model":"glm-4.6","messages":[{"role":"user","content":"A cat"}]}`)
+	response := responsesRequest(t, `"input":"A cat","background":true`)
 	long := strings.Repeat("x", 96)
 	for _, tt := range []struct {
 		request *Request
@@ -41,6 +42,12 @@ func TestTaskOfAnAnswer(t *testing.T) {
 		{chat, `{"id":"3","task_status":"FAIL","usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}`, "3", TaskDone}, // it has cost something
 		{chat, `{"id":"3","task_status":"FAIL","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, "3", TaskFailed},
 		{chat, `{"id":"3","task_status":"PROCESSING","usage":null}`, "3", TaskRunning},
+		{response, `{"id":"r","status":"in_progress","output":[{"id":"rs_1","type":"reasoning"}],"usage":null}`, "r", TaskRunning}, // more is to come
+		{response, `{"id":"r","status":"Queued","usage":{"input_tokens":5,"output_tokens":1}}`, "r", TaskRunning},
+		{response, `{"id":"r","status":"canceled","output":[]}`, "r", TaskDone},
+		{response, `{"id":"r","status":"expired","output":[]}`, "r", TaskRunning}, // nobody knows that word, and nothing is told
+		{response, `{"id":"r","status":"expired","output":[{"id":"msg_1"}]}`, "r", TaskDone},
+		{response, `{"id":"r","object":"response.deleted","deleted":true}`, "r", TaskUntold},
 	} {
 		tap := tt.request.NewTap("application/json")
 		tap.Pass(nil, []byte(tt.answer))

@@ -136,8 +136,8 @@ func (p *Proxy) serveKept(route meter.KeptRoute) http.HandlerFunc {
 		case err != nil:
 			c.trouble = err
 			c.refuse(c.notFound(err, "response"))
-		case found.RequestID != "" && route.Tells:
-			c.tellTask(found)
+		case found.RequestID != "":
+			c.tellTask(found, route.Tells)
 		default:
 			c.askKeeper(found)
 		}
@@ -159,13 +159,6 @@ func (c *call) askKeeper(found *ledger.FoundObject) {
 
 // keeperOf is the upstream that has an answer of the account's.
 func (c *call) keeperOf(found *ledger.FoundObject) (candidate, error) {
-	if found.RequestID != "" {
-		made, err := c.proxy.recall(found, c.credential.Account, c.routing)
-		if err != nil {
-			return candidate{}, err
-		}
-		return made.upstream, nil
-	}
 	kept, err := parseKept(found.Memory)
 	if err != nil {
 		return candidate{}, err

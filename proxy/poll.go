@@ -35,12 +35,13 @@ func (p *Proxy) servePoll(w http.ResponseWriter, r *http.Request) {
 		c.trouble = err
 		c.refuse(c.notFound(err, "task"))
 	default:
-		c.tellTask(found)
+		c.tellTask(found, true)
 	}
 }
 
-// tellTask asks the upstream that has the task, and books before an end is told.
-func (c *call) tellTask(found *ledger.FoundObject) {
+// tellTask asks the upstream that has the task, and books before an end is told: wherever that is, even if the question is
+// another, and mustTell is false.
+func (c *call) tellTask(found *ledger.FoundObject, mustTell bool) {
 	made, err := c.proxy.recall(found, c.credential.Account, c.routing)
 	if err != nil {
 		c.trouble = err
@@ -50,7 +51,7 @@ func (c *call) tellTask(found *ledger.FoundObject) {
 	c.taskOf, c.request = made.id, made.request
 	c.costInBody = found.Standing.ReceiptInBody || c.r.Header.Get("X-Tollgate-Receipt") == "body"
 	if c.ask(made.upstream) {
-		c.passEnd(made, found)
+		c.passEnd(made, found, mustTell)
 	}
 }
 
@@ -154,7 +155,7 @@ func (c *call) noAnswer(err error) *apiError {
 }
 
 // passEnd passes on what the upstream says of the task. What it has brought goes out when it is booked.
-func (c *call) passEnd(made *madeTask, found *ledger.FoundObject) {
+func (c *call) passEnd(made *madeTask, found *ledger.FoundObject, mustTell bool) {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	tap := c.startTap(made.request)
@@ -166,6 +167,9 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundObject) {
 	standing := &found.Standing
 	_, state := tap.Task()
 	switch {
+	case state == meter.TaskDone && (tap.Reported() || c.answer.StatusCode < http.StatusMultipleChoices):
+		c.bookTask(made, found, *answer)
+		return
 	case c.answer.StatusCode >= http.StatusMultipleChoices:
 		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
 	case state == meter.TaskFailed:
@@ -178,18 +182,32 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundObject) {
 			return
 		}
 		c.ending = "task_failed"
-	case state == meter.TaskDone:
-		c.bookTask(made, found, *answer)
-		return
+	case state == meter.TaskUntold && !mustTell:
+		c.ending = "kept_answer"
 	case state == meter.TaskUntold: // it may be the end, in a form in which nobody can bill it
 		err := errors.New("its answer does not tell how far the task is")
 		c.trouble = err
 		c.refuse(errUpstreamAway(err.Error()))
 		return
+	case tap.Brought():
+		if err := c.bookIfLeft(made, found); err != nil {
+			c.trouble = err
+			c.refuse(c.asAPIError(err))
+			return
+		}
+		c.ending = "task_running"
 	default:
 		c.ending = "task_running"
 	}
 	c.sendFree(*answer, standing)
+}
+
+// bookIfLeft lets the part that is told of a task before its end be what is charged if nobody asks on.
+func (c *call) bookIfLeft(made *madeTask, found *ledger.FoundObject) error {
+	part := ledger.Task{
+		Checkpoint: ledger.Checkpoint{Settlement: made.settlement(c.tap.usageOfPart())}, ID: c.r.PathValue("id"), Memory: found.Memory,
+	}
+	return insist(func() error { return c.proxy.ledger.Park(c.detached, part) })
 }
 
 // bookTask books what the task has used, once, and sends the end with the receipt of that.

@@ -95,15 +95,15 @@ func (c *call) sendFree(body []byte, left *ledger.Standing) {
 }
 
 // parkAndSend passes on the answer when it is known whose the task is. A task that the account
-// has already, of another call, costs nothing again.
+// has already, of another call, costs nothing again, unless its end came with this one.
 func (c *call) parkAndSend(id string, state meter.TaskState, body []byte) {
 	switch err := c.park(id); {
-	case errors.Is(err, ledger.ErrConflict):
-		c.passForNothing("task_known", body)
-	case err != nil:
+	case err != nil && !errors.Is(err, ledger.ErrConflict):
 		c.withhold()
 	case state == meter.TaskDone:
 		c.settleAndSend(body)
+	case err != nil:
+		c.passForNothing("task_known", body)
 	default:
 		c.ending = "task"
 		h := c.client.w.Header()

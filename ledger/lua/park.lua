@@ -6,7 +6,7 @@
 -- counts as held, and no more as a request in flight. What is remembered of the task outlives the hold: no money hangs on it,
 -- so it goes by a TTL. Where the hold is gone and nobody knows of an end (Redis has lost it, or it was swept before its task's
 -- time was over), one is placed anew, by the lines of the checkpoint and without asking what is free: the upstream is at work.
--- Run again, it changes nothing.
+-- Run again, it changes nothing, unless there is more to be charged if nobody asks.
 --
 -- KEYS: [1] meta … [9] marker, see lib.lua and account.lua; [10] object: hash of an object's id, see object.lua
 -- ARGV: [1..3] see lib.lua; [4] account; [5] request id; [6] life of a task, ms; [7] tokens; [8] lines; [9] static JSON;
@@ -21,10 +21,18 @@ local function check(life)
   comes_due(str(now + life), due_member())
 end
 
+-- raise keeps what has been told of a task before its end, if that is more than what was kept.
+local function raise()
+  local tokens = tonumber(match(look(HOLDS, request .. ':c') or '', '^%d+')) or 0
+  if tonumber(ARGV[7]) <= tokens then return false end
+  put(HOLDS, request .. ':c', ARGV[7] .. '\t' .. ARGV[8] .. '\t' .. ARGV[9])
+  return true
+end
+
 -- keep turns a hold into its task's.
 local function keep(text)
   local hold = read_hold(text)
-  if hold.task ~= '' then return false end
+  if hold.task ~= '' then return raise() end
   if load_key(hold.key, ARGV[15]) then key_lands() end
   put(HOLDS, request, long(match(text, '^(.*\t)[^\t]*$') .. ARGV[10]))
   check(tonumber(ARGV[6]))

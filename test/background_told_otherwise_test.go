@@ -1,0 +1,55 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+)
+
+// The end of a response that was made in the background is booked before it goes out, wherever it is told: by an error that
+// reports usage, by the answer to its deletion, among events.
+func TestEndOfAResponseIsBookedWhereverItIsTold(t *testing.T) {
+	end := anOddResponse("resp_1", "completed", saysHi+usage150)
+	for name, c := range map[string]struct {
+		method, path string
+		status       int64
+		contentType  string
+		told         string
+	}{
+		"an error":  {http.MethodGet, "", 500, "application/json", end},
+		"deleted":   {http.MethodDelete, "", 200, "application/json", end},
+		"items":     {http.MethodGet, "/input_items", 200, "application/json", end},
+		"cancelled": {http.MethodPost, "/cancel", 200, "application/json", end},
+		"head":      {http.MethodHead, "", 200, "application/json", end},
+		"events": {http.MethodGet, "?stream=true", 200, "text/event-stream", "event: response.in_progress\ndata: {\"type\":\"response.in_progress\",\"response\":" +
+			anOddResponse("resp_1", "in_progress", `,"output":[]`) + "}\n\nevent: response.completed\ndata: {\"type\":\"response.completed\",\"response\":" + end + "}\n\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, p, key, up := behindOddUpstream(t)
+			p.post(responsesPath, key, says("gpt-4o", background)).requireStatus(t, 200)
+			up.told.Store(c.told)
+			up.status.Store(c.status)
+			up.contentType.Store(c.contentType)
+			for range 2 {
+				r := p.send(c.method, responsesPath+"/resp_1"+c.path, key, "", "X-Tollgate-Receipt", "body")
+				r.requireStatus(t, int(c.status))
+				requireHeaders(t, r.header, "x-tollgate-cost", "0.0025")
+			}
+			w.onlyCharge("acme")
+		})
+	}
+}
+
+// What says nothing of it is passed on.
+func TestResponseInTheBackgroundIsDeleted(t *testing.T) {
+	w, p, key, up := behindOddUpstream(t, func(s *settings) { s.ledger = "hold_ttl: 1s\n  task_ttl: 2s" })
+	p.post(responsesPath, key, says("gpt-4o", background)).requireStatus(t, 200)
+	up.told.Store(`{"id":"resp_1","object":"response.deleted","deleted":true}`)
+	r := p.send(http.MethodDelete, responsesPath+"/resp_1", key, "")
+	r.requireStatus(t, 200)
+	equal(t, "told", r.body, up.told.Load().(string))
+	up.told.Store(`{"object":"list","data":[{"id":"msg_0","type":"message"}],"first_id":"msg_0","last_id":"msg_0","has_more":false}`)
+	p.get(responsesPath+"/resp_1/input_items", key).requireStatus(t, 200)
+	up.told.Store(`<html>`)
+	equal(t, "told nothing", p.get(responsesPath+"/resp_1", key).status, 502)
+	equal(t, "type", w.onlyCharge("acme").Get("type").String(), "abandon")
+}
