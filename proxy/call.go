@@ -469,8 +469,12 @@ func (c *call) book(settlement ledger.Settlement) (err error) {
 	})
 	if c.trouble = err; err != nil {
 		c.proxy.metrics.unbooked.Inc()
+		return err
 	}
-	return err
+	for _, o := range settlement.Made {
+		c.proxy.kept.put(settlement.Account, o.ID, o.Memory)
+	}
+	return nil
 }
 
 // insist asks the ledger; one that is away is tried for a while.

@@ -36,24 +36,26 @@ func parseKept(text string) (m keptMemory, err error) {
 }
 
 // made is the answer, and its items, as the account may name them later, if it is kept. One that broke off is
-// nobody's: the upstream may have gone on to an end that is not on the books.
+// nobody's, nor is one that says that it goes on: the upstream may come to an end that is not on the books.
 func (c *call) made(usage *meter.Usage) []ledger.Object {
 	if !c.whole || !c.request.Kept() {
+		return nil
+	}
+	if _, state := c.tap.task(); state == meter.TaskRunning {
 		return nil
 	}
 	id, parts := c.tap.objects()
 	if id == "" {
 		return nil
 	}
-	said := usage.Quantities.TotalOutput()
-	all := keptMemory{usage.Quantities.TotalInput() + said, c.upstream.Name}.String() // who goes on from it reads the conversation
-	one := keptMemory{said, c.upstream.Name}.String()
-	made := append(make([]ledger.Object, 0, 1+len(parts)), ledger.Object{ID: id, Memory: all})
-	for _, part := range parts {
-		made = append(made, ledger.Object{ID: part, Memory: one})
+	said := usage.Quantities.TotalOutput() + usage.Quantities[meter.Unsplit]
+	all := usage.Quantities.TotalInput() + said // who goes on from it reads the conversation
+	if usage.Source == meter.Estimated {
+		all = max(all, c.request.Ceiling.TotalInput()+said)
 	}
-	for _, o := range made {
-		c.proxy.kept.put(c.hold.Account, o.ID, o.Memory)
+	made := append(make([]ledger.Object, 0, 1+len(parts)), ledger.Object{ID: id, Memory: keptMemory{all, c.upstream.Name}.String()})
+	for _, part := range parts {
+		made = append(made, ledger.Object{ID: part, Memory: keptMemory{said, c.upstream.Name}.String()})
 	}
 	return made
 }
@@ -62,7 +64,7 @@ func (c *call) made(usage *meter.Usage) []ledger.Object {
 // a reference to what nobody has made here.
 func (c *call) goOn() error {
 	ids := c.request.Named()
-	if len(ids) == 0 {
+	if len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return !ledger.ValidObjectID(id) }) {
 		return nil
 	}
 	memories, err := c.remembered(ids)
