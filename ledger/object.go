@@ -89,7 +89,7 @@ func (l *Ledger) FindObject(ctx context.Context, c Credential, client netip.Addr
 }
 
 // FindObjects returns what is remembered of objects that are no tasks, in the order of their ids and in one
-// round trip: of all of them, else ErrNotFound. Errors as of FindObject.
+// round trip: of all of them, else ErrNotFound, and of some. Errors as of FindObject.
 func (l *Ledger) FindObjects(ctx context.Context, c Credential, client netip.Addr, ids []string) (memories []string, err error) {
 	memories, _, err = l.find(ctx, c, client, ids, l.markerKeys(l.shardOf(c.Account)))
 	return memories, err
@@ -135,7 +135,7 @@ func (l *Ledger) find(ctx context.Context, c Credential, client netip.Addr, ids,
 		return nil, left, err
 	}
 	if i := slices.Index(memories, ""); i >= 0 {
-		return nil, left, l.notFound(c.Account, ids[i])
+		return memories, left, l.notFound(c.Account, ids[i])
 	}
 	return memories, left, nil
 }

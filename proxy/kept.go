@@ -106,14 +106,13 @@ func (c *call) remembered(ids []string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
 	defer cancel()
 	found, err := c.proxy.ledger.FindObjects(ctx, c.credential, clientAddr(c.r), rest)
-	if err != nil {
-		return nil, err
+	for i, memory := range found {
+		if memory != "" { // though another is nowhere
+			kept.put(account, rest[i], memory)
+			memories[slices.Index(ids, rest[i])] = memory
+		}
 	}
-	for i, id := range rest {
-		kept.put(account, id, found[i])
-		memories[slices.Index(ids, id)] = found[i]
-	}
-	return memories, nil
+	return memories, err
 }
 
 // onlyKeeper is the one of the candidates that has the answer.
