@@ -132,7 +132,7 @@ func (p *Proxy) serveKept(route meter.KeptRoute) http.HandlerFunc {
 		switch {
 		case errors.Is(err, ledger.ErrNotFound) && c.mayBeForeign(id):
 			if c.askShared() {
-				c.passAlong(nil)
+				c.passAlong(nil, nil)
 			}
 		case err != nil:
 			c.trouble = err
@@ -154,7 +154,7 @@ func (c *call) askKeeper(found *ledger.FoundObject) {
 		return
 	}
 	if c.ask(keeper) {
-		c.passAlong(&found.Standing)
+		c.passAlong(&found.Standing, nil)
 	}
 }
 
@@ -171,8 +171,8 @@ func (c *call) keeperOf(found *ledger.FoundObject) (candidate, error) {
 	return candidate{upstream: u}, nil
 }
 
-// passAlong passes an answer that costs nothing on as it comes.
-func (c *call) passAlong(left *ledger.Standing) {
+// passAlong passes an answer that costs nothing on as it comes, after what has been read of it.
+func (c *call) passAlong(left *ledger.Standing, begun []byte) {
 	c.ending = "kept_answer"
 	if c.answer.StatusCode >= http.StatusMultipleChoices {
 		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
@@ -181,6 +181,7 @@ func (c *call) passAlong(left *ledger.Standing) {
 	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
 	writeNoCharge(h, c.currency(), left)
 	c.client.w.WriteHeader(c.answer.StatusCode)
+	c.client.put(begun)
 	buffers := c.proxy.buffers.Get().(*streamBuffers)
 	defer c.proxy.buffers.Put(buffers)
 	for {

@@ -159,13 +159,18 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundObject, mustTell bool)
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	tap := c.startTap(made.request)
-	if err := c.keepBounded(answer); err != nil {
+	err := c.keepBounded(answer)
+	standing := &found.Standing
+	_, state := tap.Task()
+	switch {
+	case errors.Is(err, errTooLong) && state == meter.TaskUntold && !mustTell: // what went in may be as long as a request
+		c.passAlong(standing, *answer)
+		return
+	case err != nil:
 		c.blame(err)
 		c.refuse(c.noAnswer(err))
 		return
 	}
-	standing := &found.Standing
-	_, state := tap.Task()
 	switch {
 	case state == meter.TaskDone && (tap.Reported() || c.answer.StatusCode < http.StatusMultipleChoices):
 		c.bookTask(made, found, *answer)

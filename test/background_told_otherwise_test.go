@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -52,4 +53,16 @@ func TestResponseInTheBackgroundIsDeleted(t *testing.T) {
 	up.told.Store(`<html>`)
 	equal(t, "told nothing", p.get(responsesPath+"/resp_1", key).status, 502)
 	equal(t, "type", w.onlyCharge("acme").Get("type").String(), "abandon")
+}
+
+// A list of what went in may be longer than any answer that is kept until it is booked.
+func TestLongInputOfAResponseInTheBackground(t *testing.T) {
+	_, p, key, up := behindOddUpstream(t, func(s *settings) { s.policy = "max_kept_answer: 64KiB" })
+	p.post(responsesPath, key, says("gpt-4o", background)).requireStatus(t, 200)
+	list := `{"object":"list","data":[{"id":"msg_0","content":"` + strings.Repeat("x", 300_000) + `"}]}`
+	up.told.Store(list)
+	r := p.get(responsesPath+"/resp_1/input_items", key)
+	r.requireStatus(t, 200)
+	equal(t, "whole", r.body == list, true)
+	equal(t, "an answer of that length", p.get(responsesPath+"/resp_1", key).status, 502)
 }
