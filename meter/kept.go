@@ -11,6 +11,9 @@ import (
 // Kept reports whether the answer is kept upstream, so that later requests may name it.
 func (r *Request) Kept() bool { return r.Endpoint.keepsAnswers && !r.unkept }
 
+// Previous is the id of the answer that the request goes on from; "": there is none.
+func (r *Request) Previous() string { return r.previous }
+
 // Named are the ids of kept answers, and of items of such, that the request goes on from.
 func (r *Request) Named() []string { return r.named }
 
@@ -50,6 +53,7 @@ func previousParameter() parameter {
 		if id == "" {
 			r.fail("previous_response_id", "Invalid value for 'previous_response_id': it is empty. Leave it out to begin a conversation.")
 		}
+		r.request.previous = id
 		r.goesOnFrom(id, "previous_response_id", "a response")
 	}}
 }

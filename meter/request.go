@@ -101,6 +101,7 @@ type Request struct {
 	// named, and unnamed is the error if they are not the account's. Nil: there is none.
 	stored, unnamed *RequestError
 	named           []string
+	previous        string
 	// unkept says that the answer is not to be kept, background that it is asked for later; history is what is read
 	// of kept ones, in tokens.
 	unkept, background bool

@@ -70,7 +70,7 @@ func (c *call) goOn() error {
 	memories, err := c.remembered(ids)
 	if err != nil {
 		if errors.Is(err, ledger.ErrNotFound) {
-			return nil
+			return c.goOnElsewhere()
 		}
 		return err
 	}
@@ -88,6 +88,22 @@ func (c *call) goOn() error {
 	}
 	c.request.GoOn(tokens)
 	return nil
+}
+
+// goOnElsewhere leaves a request a reference to what nobody has made here, for an upstream whose objects are anybody's. A
+// response that is being made here in the background is none: what is in it is paid for when its end is told.
+func (c *call) goOnElsewhere() error {
+	previous := c.request.Previous()
+	if previous == "" || !slices.ContainsFunc(c.routing.upstreams, c.isShared) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	defer cancel()
+	somebodys, err := c.proxy.ledger.TaskIsSomebodys(ctx, previous)
+	if err == nil && somebodys {
+		err = errStored(c.request.Stored())
+	}
+	return err
 }
 
 // remembered is what is known of kept answers and items: if it is not all known here, the ledger is asked for the rest.
