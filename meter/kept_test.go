@@ -14,12 +14,13 @@ func TestKeptAnswers(t *testing.T) {
 		named string
 	}{
 		`"input":"x"`: {true, ""},
-		`"store":true,"previous_response_id":"resp_1"`:                                                                        {true, "resp_1"},
-		`"store":false,"previous_response_id":"resp\u005f1"`:                                                                  {false, "resp_1"},
-		`"store":null,"previous_response_id":null`:                                                                            {true, ""},
-		`"input":[{"role":"user","content":"x"}],"stream":false`:                                                              {true, ""},
-		`"input":[{"type":"item_reference","id":"msg_1"},{"id":"rs_1"},{"id":"msg_1"}],"previous_response_id":"resp_1"`:       {true, "msg_1 rs_1 resp_1"},
-		`"input":[{"type":"reasoning","id":"rs_2","summary":[]},{"type":"message","id":"msg_1","role":"user","content":"x"}]`: {true, "rs_2"},
+		`"store":true,"previous_response_id":"resp_1"`:                                                                               {true, "resp_1"},
+		`"store":false,"previous_response_id":"resp\u005f1"`:                                                                         {false, "resp_1"},
+		`"store":null,"previous_response_id":null`:                                                                                   {true, ""},
+		`"input":[{"role":"user","content":"x"}],"stream":false`:                                                                     {true, ""},
+		`"input":[{"type":"item_reference","id":"msg_1"},{"id":"rs_1"},{"id":"msg_1"}],"previous_response_id":"resp_1"`:              {true, "msg_1 rs_1 resp_1"},
+		`"input":[{"type":"reasoning","id":"rs_3","encrypted_content":""},{"type":"reasoning","id":"rs_4","encrypted_content":"x"}]`: {true, "rs_3"},
+		`"input":[{"type":"reasoning","id":"rs_2","summary":[]},{"type":"message","id":"msg_1","role":"user","content":"x"}]`:        {true, "rs_2"},
 	} {
 		r := responsesRequest(t, members)
 		if got := strings.Join(r.Named(), " "); r.Kept() != want.kept || got != want.named || (r.Stored() != nil) != (want.named != "") {

@@ -191,8 +191,7 @@ func (r *requestReader) inputItem() {
 			item.content = r.itemContent() || item.content
 		case "encrypted_content":
 			r.once(&seen, 2, "input.encrypted_content")
-			item.thoughts = first == '"'
-			r.skip()
+			item.thoughts = len(r.raw()) > len(`""`) && first == '"'
 		case "result":
 			r.once(&seen, 3, "input.result")
 			if item.result = first == '"'; item.result {
