@@ -58,7 +58,8 @@ func behindOddUpstream(t *testing.T, change ...func(*settings)) (w *world, p *pr
 	w.withUpstreams(w.upstreamItem("odd", server.URL, ""))
 	w.account("acme", "10")
 	key, _ = w.key("acme")
-	return w, w.serve(), key, up
+	p = w.serve()
+	return w, p, key, up
 }
 
 // tells sets what is told of a response.
