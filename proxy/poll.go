@@ -160,51 +160,55 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundObject, mustTell bool)
 	defer c.proxy.answers.Put(answer)
 	tap := c.startTap(made.request)
 	err := c.keepBounded(answer)
-	standing := &found.Standing
 	_, state := tap.Task()
+	failed := c.answer.StatusCode >= http.StatusMultipleChoices
 	switch {
 	case errors.Is(err, errTooLong) && state == meter.TaskUntold && !mustTell: // what went in may be as long as a request
-		c.passAlong(standing, *answer)
-		return
+		c.passAlong(&found.Standing, *answer)
 	case err != nil:
 		c.blame(err)
 		c.refuse(c.noAnswer(err))
-		return
-	}
-	switch {
-	case state == meter.TaskDone && (tap.Reported() || c.answer.StatusCode < http.StatusMultipleChoices):
+	case state == meter.TaskDone && (tap.Reported() || !failed):
 		c.bookTask(made, found, *answer)
-		return
-	case c.answer.StatusCode >= http.StatusMultipleChoices:
+	case failed:
 		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
-	case state == meter.TaskFailed:
-		switch now, err := c.proxy.ledger.Release(c.detached, made.hold.Account, made.id); {
-		case err == nil:
-			standing = now
-		case errors.Is(err, ledger.ErrUnavailable): // who knows that it has failed asks no more, and the sweeper charges it
-			c.trouble = err
-			c.refuse(c.asAPIError(err))
-			return
-		}
-		c.ending = "task_failed"
-	case state == meter.TaskUntold && !mustTell:
+		c.sendFree(*answer, &found.Standing)
+	case state == meter.TaskUntold && mustTell: // it may be the end, in a form in which nobody can bill it
+		c.trouble = errors.New("its answer does not tell how far the task is")
+		c.refuse(errUpstreamAway(c.trouble.Error()))
+	default:
+		c.passNews(made, found, state, *answer)
+	}
+}
+
+// passNews passes on what is told of a task that has nothing to be booked, or not yet.
+func (c *call) passNews(made *madeTask, found *ledger.FoundObject, state meter.TaskState, body []byte) {
+	left := &found.Standing
+	var err error
+	switch state {
+	case meter.TaskUntold:
 		c.ending = "kept_answer"
-	case state == meter.TaskUntold: // it may be the end, in a form in which nobody can bill it
-		err := errors.New("its answer does not tell how far the task is")
-		c.trouble = err
-		c.refuse(errUpstreamAway(err.Error()))
-		return
-	case tap.Brought():
-		if err := c.bookIfLeft(made, found); err != nil {
-			c.trouble = err
-			c.refuse(c.asAPIError(err))
-			return
-		}
-		c.ending = "task_running"
+	case meter.TaskFailed:
+		c.ending = "task_failed"
+		var now *ledger.Standing
+		switch now, err = c.proxy.ledger.Release(c.detached, made.hold.Account, made.id); {
+		case err == nil:
+			left = now
+		case !errors.Is(err, ledger.ErrUnavailable): // it has ended otherwise, and this is told again
+			err = nil
+		} // else who has been told that it has failed would ask no more, and the sweeper would charge it
 	default:
 		c.ending = "task_running"
+		if c.tap.brought() {
+			err = c.bookIfLeft(made, found)
+		}
 	}
-	c.sendFree(*answer, standing)
+	if err != nil {
+		c.trouble = err
+		c.refuse(c.asAPIError(err))
+		return
+	}
+	c.sendFree(body, left)
 }
 
 // bookIfLeft lets the part that is told of a task before its end be what is charged if nobody asks on.

@@ -72,6 +72,13 @@ func (s *sharedTap) objects() (id string, parts []string) {
 	return s.tap.ObjectID(), s.tap.PartIDs()
 }
 
+// brought reports whether the answer has something of what its task makes.
+func (s *sharedTap) brought() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tap.Brought()
+}
+
 // usage is the usage as far as the answer has reported it.
 func (s *sharedTap) usage() meter.Usage {
 	s.mu.Lock()
