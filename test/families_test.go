@@ -57,16 +57,22 @@ func TestStreamsOfEveryAPIAreLeft(t *testing.T) {
 	for _, policy := range []string{"drain", "cancel"} {
 		t.Run(policy, func(t *testing.T) {
 			w, p, key := claude(t, "", func(s *settings) { s.policy = "on_disconnect: " + policy + ", drain: 500ms" })
-			for i, c := range []struct{ path, body string }{
-				{messagesPath, message("usage=100,200;bytes=4000;chunks=40;hang=mid", streamed)},
-				{responsesPath, response("gpt-4o", "usage=100,200;bytes=4000;chunks=40;hang=mid", streamed)},
+			for i, c := range []struct{ path, body, text string }{
+				{messagesPath, message("usage=100,200;bytes=4000;chunks=40;hang=mid", streamed), "content_block_delta"},
+				{responsesPath, response("gpt-4o", "usage=100,200;bytes=4000;chunks=40;hang=mid", streamed), "response.output_text.delta"},
 			} {
 				r, err := p.call(t.Context(), http.MethodPost, c.path, key, c.body)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := r.Body.Read(make([]byte, 4096)); err != nil {
-					t.Error(err)
+				var got []byte // some of its text, before it hangs
+				for strings.Count(string(got), "event: "+c.text) < 5 {
+					piece := make([]byte, 4096)
+					n, err := r.Body.Read(piece)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, piece[:n]...)
 				}
 				r.Body.Close()
 				eventually(t, "it is booked", func() bool { return len(w.entries("acme", "charge")) == i+1 })
