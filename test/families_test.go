@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,15 +66,7 @@ func TestStreamsOfEveryAPIAreLeft(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var got []byte // some of its text, before it hangs
-				for strings.Count(string(got), "event: "+c.text) < 5 {
-					piece := make([]byte, 4096)
-					n, err := r.Body.Read(piece)
-					if err != nil {
-						t.Fatal(err)
-					}
-					got = append(got, piece[:n]...)
-				}
+				readUntil(t, r.Body, "event: "+c.text, 5) // before it hangs
 				r.Body.Close()
 				eventually(t, "it is booked", func() bool { return len(w.entries("acme", "charge")) == i+1 })
 				charge := w.entries("acme", "charge")[i]
@@ -83,5 +76,18 @@ func TestStreamsOfEveryAPIAreLeft(t *testing.T) {
 			}
 			w.requireSettled("acme")
 		})
+	}
+}
+
+// readUntil reads a stream until a text has come so often.
+func readUntil(t *testing.T, from io.Reader, text string, times int) {
+	t.Helper()
+	var got []byte
+	for piece := make([]byte, 4096); strings.Count(string(got), text) < times; {
+		n, err := from.Read(piece)
+		if err != nil {
+			t.Fatalf("after %q: %v", got, err)
+		}
+		got = append(got, piece[:n]...)
 	}
 }
