@@ -619,7 +619,10 @@ func (m *model) park(id string, made []modelLine, until int) {
 		m.ended[id] = end
 	}
 	switch {
-	case h != nil && h.task:
+	case h != nil && h.task: // what has been told since counts if it is more
+		if modelTokens(made) > modelTokens(h.checkpoint) {
+			h.checkpoint = append([]modelLine{}, made...)
+		}
 	case h != nil:
 		h.task, h.deadline, h.checkpoint = true, m.minute+m.taskTTL, append([]modelLine{}, made...)
 	case end == nil || end.how == "swept" && until > m.minute:
