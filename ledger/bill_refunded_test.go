@@ -17,6 +17,18 @@ func (f *fixture) abandoned(h *Hold, delivered meter.Charge) {
 	}
 }
 
+// refundOf gives back of a call: an amount, or with "" all that is left.
+func (f *fixture) refundOf(h *Hold, amount string) {
+	f.Helper()
+	r := Refund{Account: "acme", RequestID: h.ID, Reason: "cut"}
+	if amount != "" {
+		part := f.nano(amount)
+		r.Amount = &part
+	}
+	_, err := f.ledger.Refund(f.ctx(), r)
+	f.must(err)
+}
+
 // A call that was swept, refunded and then settled late after all is one
 // request on the bill, whether an operator gave all of it back or a part.
 func TestBillOfARefundedAbandonSettledLate(t *testing.T) {
@@ -27,13 +39,7 @@ func TestBillOfARefundedAbandonSettledLate(t *testing.T) {
 			k := f.key("acme", KeyLimits{})
 			h := f.reserve(k, charge(t, "input 100 0.01"))
 			f.abandoned(h, charge(t, "input 50 0.01"))
-			r := Refund{Account: "acme", RequestID: h.ID, Reason: "cut"}
-			if amount != "" {
-				part := f.nano(amount)
-				r.Amount = &part
-			}
-			_, err := f.ledger.Refund(f.ctx(), r)
-			f.must(err)
+			f.refundOf(h, amount)
 			f.settle(h, charge(t, "input 100 0.01"))
 
 			requests, input := int64(0), int64(0)
@@ -57,8 +63,7 @@ func TestBillOfARefundedAbandonSettledInTheNextMonth(t *testing.T) {
 	f.pass(time.Date(now.Year(), now.Month()+2, 1, 0, 0, 0, 0, time.UTC).Add(-time.Hour).Sub(now))
 	h := f.reserve(k, charge(t, "input 100 0.01"))
 	f.abandoned(h, charge(t, "input 50 0.01"))
-	_, err := f.ledger.Refund(f.ctx(), Refund{Account: "acme", RequestID: h.ID, Reason: "cut"})
-	f.must(err)
+	f.refundOf(h, "")
 	before := f.bill("acme")
 	f.pass(2 * time.Hour)
 	f.settle(h, charge(t, "input 100 0.01"))
@@ -112,13 +117,7 @@ func TestBillOfAnAbandonSettledInTheNextMonth(t *testing.T) {
 			f.settle(f.reserve(k, charge(t, "input 7 0.01")), charge(t, "input 7 0.01")) // another one, in the same month
 			for i, amount := range c.refunds {
 				f.pass(c.pauses[i])
-				r := Refund{Account: "acme", RequestID: h.ID, Reason: "cut"}
-				if amount != "" {
-					part := f.nano(amount)
-					r.Amount = &part
-				}
-				_, err := f.ledger.Refund(f.ctx(), r)
-				f.must(err)
+				f.refundOf(h, amount)
 			}
 			f.pass(c.pauses[len(c.refunds)])
 			f.settle(h, charge(t, "input 100 0.01"))

@@ -132,33 +132,29 @@ func errNotServed(model string, asked, served *meter.Endpoint) *apiError {
 // routeOf is where clients find an endpoint.
 func routeOf(e *meter.Endpoint, model string) string { return prefixesOf(e.API)[0] + e.PathFor(model) }
 
-// errStored is about an object that is not known to be the account's: it is
+// errNoObject is about an object that the account has not, or not where it would have to be: another's is
 // answered like one that does not exist.
-func errStored(what *meter.RequestError) *apiError {
-	return &apiError{status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, param: what.Param, message: what.Message, final: true}
+func errNoObject(param, message string) *apiError {
+	return &apiError{status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, param: param, message: message, final: true}
 }
 
-// errNoObject is about what the account has not: another's is as one that does not exist.
-func errNoObject(what string) *apiError {
-	return &apiError{
-		status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, final: true,
-		message: "The " + what + " does not exist, or no longer.",
-	}
+// errStored is about an object that is not known to be the account's.
+func errStored(what *meter.RequestError) *apiError { return errNoObject(what.Param, what.Message) }
+
+// errNotMade is about a task or a response that the account has not made.
+func errNotMade(what string) *apiError {
+	return errNoObject("", "The "+what+" does not exist, or no longer.")
 }
 
 // errKeptElsewhere is about an answer that none of those who serve the model have.
 func errKeptElsewhere(model string) *apiError {
-	e := errNoObject("response")
-	e.param = "previous_response_id"
-	e.message = fmt.Sprintf("The response is kept by another provider than that of the model '%s'. Go on with the model that gave it.", model)
-	return e
+	return errNoObject("previous_response_id",
+		fmt.Sprintf("The response is kept by another provider than that of the model '%s'. Go on with the model that gave it.", model))
 }
 
 // errKeptApart is about answers, or items of such, that no one upstream has.
 func errKeptApart() *apiError {
-	e := errNoObject("response")
-	e.message = "The responses and items that are named by their ids are kept by different providers. Name those of one, and send the others as they are."
-	return e
+	return errNoObject("", "The responses and items that are named by their ids are kept by different providers. Name those of one, and send the others as they are.")
 }
 
 // errUnpriced is about a model that is served, but not priced as it was asked for.

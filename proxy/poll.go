@@ -100,7 +100,7 @@ func (c *call) mayAsk() error {
 
 func (c *call) notFound(err error, what string) *apiError {
 	if errors.Is(err, ledger.ErrNotFound) {
-		return errNoObject(what)
+		return errNotMade(what)
 	}
 	return c.asAPIError(err)
 }

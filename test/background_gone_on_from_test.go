@@ -8,13 +8,7 @@ import (
 // Nobody goes on from a response in the background before its end was told, at an upstream whose objects are anybody's either: what is
 // in it would be read without being paid for.
 func TestNobodyGoesOnFromWhatIsNotPaidFor(t *testing.T) {
-	w := newWorld(t)
-	w.withUpstreams(w.upstreamItem("shared", w.up.url, ", shared_objects: true"))
-	w.account("acme", "10")
-	w.account("other", "10")
-	key, _ := w.key("acme")
-	others, _ := w.key("other")
-	p := w.serve()
+	w, p, key, others := twoAccounts(t)
 	path, _ := p.submitResponse(key, "usage=100,50;polls=0")
 	id := strings.TrimPrefix(path, responsesPath+"/")
 	served := w.up.Stats().Requests

@@ -19,6 +19,19 @@ func (p *process) submitResponse(key, directive string, more ...string) (path, r
 	return responsesPath + "/" + r.get("id").String(), r.header.Get("x-request-id")
 }
 
+// twoAccounts share an upstream whose objects are anybody's.
+func twoAccounts(t *testing.T) (w *world, p *process, key, others string) {
+	t.Helper()
+	w = newWorld(t)
+	w.withUpstreams(w.upstreamItem("shared", w.up.url, ", shared_objects: true"))
+	w.account("acme", "10")
+	w.account("other", "10")
+	key, _ = w.key("acme")
+	others, _ = w.key("other")
+	p = w.serve()
+	return w, p, key, others
+}
+
 // A response in the background is held for from its submission on, and charged once, when its end is first told, by any proxy.
 // Then it is as any that is kept.
 func TestResponseInTheBackground(t *testing.T) {
@@ -57,13 +70,7 @@ func TestResponseInTheBackground(t *testing.T) {
 
 // It is its account's alone, and what is told before its end costs nothing.
 func TestResponseInTheBackgroundIsItsAccounts(t *testing.T) {
-	w := newWorld(t)
-	w.withUpstreams(w.upstreamItem("shared", w.up.url, ", shared_objects: true"))
-	w.account("acme", "10")
-	w.account("other", "10")
-	key, _ := w.key("acme")
-	others, _ := w.key("other")
-	p := w.serve()
+	w, p, key, others := twoAccounts(t)
 	path, _ := p.submitResponse(key, "usage=100,50;polls=0")
 	for _, r := range []reply{
 		p.get(path, others), p.get(path+"/input_items", others), p.send(http.MethodDelete, path, others, ""), p.post(path+"/cancel", others, ""),

@@ -1,28 +1,11 @@
 package mockai
 
 import (
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
 )
-
-// poll asks for a task.
-func poll(t *testing.T, url string) (status int, body string) {
-	t.Helper()
-	response, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
-}
 
 func TestTasks(t *testing.T) {
 	s, url := start(t, Options{})
@@ -37,16 +20,16 @@ func TestTasks(t *testing.T) {
 		if err != nil || id == "" || gjson.Get(body, "task_status").String() != "PROCESSING" {
 			t.Fatalf("%s: %v, %s", c.path, err, body)
 		}
-		if _, body = poll(t, url+"/api/paas/v4/async-result/"+id); gjson.Get(body, "task_status").String() != "PROCESSING" || gjson.Get(body, "id").String() != id {
+		if _, body = ask(t, "GET", url+"/api/paas/v4/async-result/"+id); gjson.Get(body, "task_status").String() != "PROCESSING" || gjson.Get(body, "id").String() != id {
 			t.Errorf("%s: first %s", c.path, body)
 		}
 		for range 2 {
-			if status, body := poll(t, url+"/v1/async-result/"+id); status != 200 || !strings.Contains(body, c.want) || !gjson.Valid(body) {
+			if status, body := ask(t, "GET", url+"/v1/async-result/"+id); status != 200 || !strings.Contains(body, c.want) || !gjson.Valid(body) {
 				t.Errorf("%s: then %d %s", c.path, status, body)
 			}
 		}
 	}
-	if status, body := poll(t, url+"/v1/async-result/nobodys"); status != 400 || gjson.Get(body, "error.code").String() != "1214" {
+	if status, body := ask(t, "GET", url+"/v1/async-result/nobodys"); status != 400 || gjson.Get(body, "error.code").String() != "1214" {
 		t.Errorf("an unknown task: %d %s", status, body)
 	}
 	if n := s.Stats().ByRoute["async-result"]; n != 13 {
@@ -58,7 +41,7 @@ func TestTasks(t *testing.T) {
 	if err := s.SetFault("status=503", 1); err != nil {
 		t.Fatal(err)
 	}
-	if status, _ := poll(t, url+"/v1/async-result/x"); status != 503 {
+	if status, _ := ask(t, "GET", url+"/v1/async-result/x"); status != 503 {
 		t.Errorf("with a fault: %d", status)
 	}
 }
