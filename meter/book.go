@@ -243,10 +243,10 @@ func (r *priceRow) modelPrice() ModelPrice {
 	for i := range r.tiers {
 		t := &r.tiers[i]
 		shown := ModelTier{Rates: make(map[string]string)}
-		if whole := (priceSpan{0, noEnd}); t.input != whole {
+		if t.input != anySize {
 			shown.Input = t.input.String()
 		}
-		if whole := (priceSpan{0, noEnd}); t.output != whole {
+		if t.output != anySize {
 			shown.Output = t.output.String()
 		}
 		for d, declared := range t.declared {
@@ -271,6 +271,14 @@ func attributesOf(when []priceCondition) Attributes {
 		a[c.key] = c.value
 	}
 	return a
+}
+
+// conditionsOf is the inverse of attributesOf.
+func conditionsOf(a Attributes) (when []priceCondition) {
+	for key, value := range a {
+		when = append(when, priceCondition{key, value})
+	}
+	return when
 }
 
 // unpricedError says what has no price and where one would be put.

@@ -438,7 +438,7 @@ func (m *litellmModel) row(variant int, when []priceCondition) *priceRow {
 	slices.Sort(bounds)
 	bounds = append(slices.Compact(bounds), noEnd)
 	for i, low := range bounds[:len(bounds)-1] {
-		tier := priceTier{place: m.place, input: priceSpan{low, bounds[i+1]}, output: priceSpan{0, noEnd}}
+		tier := priceTier{place: m.place, input: priceSpan{low, bounds[i+1]}, output: anySize}
 		for d := range Dimension(numDimensions) {
 			tier.declared[d] = m.cost(variant, low, d)
 		}

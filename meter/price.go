@@ -81,10 +81,31 @@ type priceFallback struct {
 	at   Dimension
 }
 
+// noFallback is how tables write that a dimension is not billed at all.
+const noFallback = "none"
+
+func (f priceFallback) String() string {
+	if f.none {
+		return noFallback
+	}
+	return f.at.String()
+}
+
+func parseFallback(text string) (f priceFallback, err error) {
+	if text == noFallback {
+		return priceFallback{none: true}, nil
+	}
+	f.at, err = ParseDimension(text)
+	return f, err
+}
+
 // A priceSpan is a half-open range of token counts; high is noEnd where it is open.
 type priceSpan struct{ low, high int64 }
 
 const noEnd = math.MaxInt64
+
+// anySize is the span of who does not mind.
+var anySize = priceSpan{0, noEnd}
 
 func (s priceSpan) contains(n int64) bool { return s.low <= n && n < s.high }
 

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -9,9 +10,10 @@ const (
 	maxMultipliers = 8
 )
 
-// compile checks the row as a whole and multiplies its rates out. The faults
-// are returned all at once.
+// compile checks the row as a whole, puts its conditions in order and multiplies its
+// rates out. The faults are returned all at once.
 func (r *priceRow) compile() []error {
+	slices.SortFunc(r.when, func(a, b priceCondition) int { return cmp.Compare(a.key, b.key) })
 	r.byToken = slices.ContainsFunc(r.tiers, func(t priceTier) bool {
 		for d, declared := range t.declared {
 			if declared != nil && Dimension(d).IsToken() {

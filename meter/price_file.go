@@ -136,7 +136,7 @@ func (l *priceLoad) readRowField(row *priceRow, f yamlField) {
 	case "when":
 		row.when = l.readWhen(f.value)
 	case "rates":
-		tier := priceTier{place: l.place(f.value), input: priceSpan{0, noEnd}, output: priceSpan{0, noEnd}}
+		tier := priceTier{place: l.place(f.value), input: anySize, output: anySize}
 		l.readRates(f.value, &tier)
 		row.tiers = append(row.tiers, tier)
 	case "tiers":
@@ -248,7 +248,7 @@ func (l *priceLoad) readRates(n ast.Node, tier *priceTier) {
 }
 
 func (l *priceLoad) readTier(n ast.Node) priceTier {
-	tier := priceTier{place: l.place(n), input: priceSpan{0, noEnd}, output: priceSpan{0, noEnd}}
+	tier := priceTier{place: l.place(n), input: anySize, output: anySize}
 	priced := false
 	for _, f := range l.mapping(n, "a tier such as {input: \"[0,32000)\", rates: {input: 2/1M}}", "input", "output", "rates") {
 		switch f.name {
@@ -271,7 +271,7 @@ func (l *priceLoad) readSpan(n ast.Node) priceSpan {
 	const want = `a half-open range in quotes, such as "[0,32000)" or "[32000,)"`
 	text, ok := l.text(n, want)
 	if !ok {
-		return priceSpan{0, noEnd}
+		return anySize
 	}
 	span, ok := parseSpan(text)
 	if !ok {
@@ -281,23 +281,22 @@ func (l *priceLoad) readSpan(n ast.Node) priceSpan {
 }
 
 func parseSpan(s string) (priceSpan, bool) {
-	open := priceSpan{0, noEnd}
 	inner, opened := strings.CutPrefix(s, "[")
 	inner, closed := strings.CutSuffix(inner, ")")
 	lowText, highText, cut := strings.Cut(inner, ",")
 	if !opened || !closed || !cut {
-		return open, false
+		return anySize, false
 	}
 	low, err := strconv.ParseInt(strings.TrimSpace(lowText), 10, 64)
 	if err != nil || low < 0 || low == noEnd {
-		return open, false
+		return anySize, false
 	}
 	if strings.TrimSpace(highText) == "" {
 		return priceSpan{low, noEnd}, true
 	}
 	high, err := strconv.ParseInt(strings.TrimSpace(highText), 10, 64)
 	if err != nil || high <= low || high == noEnd {
-		return open, false
+		return anySize, false
 	}
 	return priceSpan{low, high}, true
 }
@@ -315,18 +314,14 @@ func (l *priceLoad) readFallback(n ast.Node) map[Dimension]priceFallback {
 		if !ok {
 			continue
 		}
-		if text == "none" {
-			fallback[from] = priceFallback{none: true}
-			continue
-		}
-		at, err := ParseDimension(text)
-		switch {
+		to, err := parseFallback(text)
+		switch at := to.at; {
 		case err != nil:
 			l.fail(f.value, "%v", err)
-		case from.IsToken() != at.IsToken() || from.isTime() != at.isTime() || !from.IsToken() && !from.isTime():
+		case !to.none && (from.IsToken() != at.IsToken() || from.isTime() != at.isTime() || !from.IsToken() && !from.isTime()):
 			l.fail(f.value, "%s is not counted as %s is; tokens fall back to tokens, times to times", from, at)
 		default:
-			fallback[from] = priceFallback{at: at}
+			fallback[from] = to
 		}
 	}
 	return fallback

@@ -164,9 +164,6 @@ func (r *Request) BringsTask() bool { return r.Endpoint.bringsTask || r.backgrou
 // ForeignTask stands for a request that was made elsewhere: of its end nothing is billed.
 func ForeignTask() *Request { return &Request{Endpoint: FindEndpoint("/videos/generations")} }
 
-// CostsByUnit reports whether a request that is made as it was asked for has used just that.
-func (r *Request) CostsByUnit() bool { return r.Endpoint.dialect.inTokens != nil }
-
 // Terms are what is kept of a request whose end is told later.
 type Terms struct {
 	Path       string     `json:"p"`

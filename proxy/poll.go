@@ -155,7 +155,7 @@ func (c *call) noAnswer(err error) *apiError {
 }
 
 // passEnd passes on what the upstream says of the task. What it has brought goes out when it is booked.
-func (c *call) passEnd(made *madeTask, found *ledger.FoundObject, mustTell bool) {
+func (c *call) passEnd(made *call, found *ledger.FoundObject, mustTell bool) {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	tap := c.startTap(made.request)
@@ -182,7 +182,7 @@ func (c *call) passEnd(made *madeTask, found *ledger.FoundObject, mustTell bool)
 }
 
 // passNews passes on what is told of a task that has nothing to be booked, or not yet.
-func (c *call) passNews(made *madeTask, found *ledger.FoundObject, state meter.TaskState, body []byte) {
+func (c *call) passNews(made *call, found *ledger.FoundObject, state meter.TaskState, body []byte) {
 	left := &found.Standing
 	var err error
 	switch state {
@@ -212,7 +212,7 @@ func (c *call) passNews(made *madeTask, found *ledger.FoundObject, state meter.T
 }
 
 // bookIfLeft lets the part that is told of a task before its end be what is charged if nobody asks on.
-func (c *call) bookIfLeft(made *madeTask, found *ledger.FoundObject) error {
+func (c *call) bookIfLeft(made *call, found *ledger.FoundObject) error {
 	part := ledger.Task{
 		Checkpoint: ledger.Checkpoint{Settlement: made.settlement(c.tap.usageOfPart())}, ID: c.r.PathValue("id"), Memory: found.Memory,
 	}
@@ -220,7 +220,7 @@ func (c *call) bookIfLeft(made *madeTask, found *ledger.FoundObject) error {
 }
 
 // bookTask books what the task has used, once, and sends the end with the receipt of that.
-func (c *call) bookTask(made *madeTask, found *ledger.FoundObject, body []byte) {
+func (c *call) bookTask(made *call, found *ledger.FoundObject, body []byte) {
 	c.hold, c.whole = made.hold, true
 	usage := c.tap.usage()
 	made.learnExcess(&usage)

@@ -20,10 +20,10 @@ type taskMemory struct {
 	Upstream string      `json:"u"`
 	AtMS     int64       `json:"at"`
 	Terms    meter.Terms `json:"t"`
-	// Quote is what was held for, Made what the task was to come to if it is made as asked for, by the
-	// prices of then.
+	// Quote is what was held for.
 	Quote meter.Charge `json:"q"`
-	Made  meter.Charge `json:"c"`
+	// Prices are those of then; nil, where they are too long: it is priced by those of its end.
+	Prices *meter.KeptPrices `json:"r,omitempty"`
 	// HasPacks says that packs may pay.
 	HasPacks bool `json:"p,omitempty"`
 }
@@ -129,28 +129,23 @@ func (c *call) park(id string) (err error) {
 	return err
 }
 
+// remember is what is kept of the call.
 func (c *call) remember() (string, error) {
-	unseen := c.request.Unseen()
-	made, err := c.routing.book.Charge(c.priceQuery(c.upstream.Name), &unseen)
-	if err != nil {
-		made = c.quote
-	}
-	text, err := json.Marshal(taskMemory{
-		Upstream: c.upstream.Name, AtMS: c.at.UnixMilli(), Terms: c.request.Terms(), Quote: c.quote, Made: made,
+	kept := c.routing.book.Keep(c.priceQuery(c.upstream.Name))
+	memory := taskMemory{
+		Upstream: c.upstream.Name, AtMS: c.at.UnixMilli(), Terms: c.request.Terms(), Quote: c.quote, Prices: &kept,
 		HasPacks: c.hold.Standing.HasPacks,
-	})
+	}
+	text, err := json.Marshal(memory)
+	if len(text) > ledger.MaxTaskMemory {
+		memory.Prices = nil
+		text, err = json.Marshal(memory)
+	}
 	return string(text), err
 }
 
-// A madeTask is a call whose task is asked for: what is needed to book it.
-type madeTask struct {
-	call
-	unseen meter.Quantities
-	made   meter.Charge
-}
-
-// recall is the call that a task was found of, as it was when the upstream answered it.
-func (p *Proxy) recall(found *ledger.FoundObject, account string, r *routing) (*madeTask, error) {
+// recall is the call that a task was found of, as it was when the upstream answered it: what is needed to book it.
+func (p *Proxy) recall(found *ledger.FoundObject, account string, r *routing) (*call, error) {
 	var memory taskMemory
 	if err := json.Unmarshal([]byte(found.Memory), &memory); err != nil {
 		return nil, err
@@ -159,22 +154,19 @@ func (p *Proxy) recall(found *ledger.FoundObject, account string, r *routing) (*
 	if err != nil {
 		return nil, err
 	}
-	m := &madeTask{call: call{
+	made := &call{
 		proxy: p, id: found.RequestID, at: time.UnixMilli(memory.AtMS), endpoint: request.Endpoint, routing: r, request: request, quote: memory.Quote,
 		hold: &ledger.Hold{ID: found.RequestID, Account: account, Key: found.Key, Standing: ledger.Standing{HasPacks: memory.HasPacks}},
-	}, unseen: request.Unseen().Quantities, made: memory.Made}
-	if m.upstream = (candidate{r.byName(memory.Upstream), request.Model}); m.upstream.upstream == nil {
+	}
+	if made.upstream = (candidate{r.byName(memory.Upstream), request.Model}); made.upstream.upstream == nil {
 		return nil, errUpstreamAway("the one that has this task is not among those of this gateway any more")
 	}
-	return m, nil
-}
-
-// settlement is what the task is charged: what it was to come to, if it was made as asked for; a price
-// that has changed since is not its price.
-func (m *madeTask) settlement(usage meter.Usage) ledger.Settlement {
-	s := m.call.settlement(usage)
-	if usage.Quantities == m.unseen && m.request.CostsByUnit() && len(usage.ToolCalls)+len(usage.Attributes) == 0 {
-		s.Charge = m.made
+	if memory.Prices != nil {
+		book, err := r.book.Recall(memory.Prices)
+		if err != nil {
+			return nil, err
+		}
+		made.routing = &routing{book: book, upstreams: r.upstreams, named: r.named}
 	}
-	return s
+	return made, nil
 }

@@ -346,6 +346,26 @@ func TestTaskKeepsItsPrice(t *testing.T) {
 	w.requireSettled("acme")
 }
 
+// Nor does it matter that nobody knows yet what it will use: a row that is edited, or gone, when its end is told
+// was not its price.
+func TestTaskIsPricedAsItsCallWas(t *testing.T) {
+	for name, now := range map[string]string{
+		"edited": strings.Replace(taskPrices, "input: 2/1M, output: 8/1M", "input: 20/1M, output: 80/1M", 1),
+		"gone":   strings.Replace(taskPrices, "models: [glm-4.6", "models: [other", 1),
+	} {
+		w, p, key := makesTasks(t, "")
+		id, request := p.submit("/v1/async/chat/completions", key, strings.Replace(chat("glm-4.6", "usage=1000,100"), `"stream":false,`, "", 1))
+		quoted := p.post("/v1/quote", key, chat("glm-4.6", ""))
+		w.write("prices.yaml", now)
+		p.reloads()
+		told := p.get(pollPath+id, key)
+		equal(t, name+": cost", told.header.Get("x-tollgate-cost"), "0.0028")
+		receipt := p.get("/v1/receipts/"+request, key)
+		equal(t, name+": price version", receipt.get("price_version").String(), quoted.get("price_version").String())
+		equal(t, name+": balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.9972")
+	}
+}
+
 // reloads has the configuration read again.
 func (p *process) reloads() {
 	p.t.Helper()
