@@ -161,13 +161,8 @@ func (c *call) understand(body []byte) (err error) {
 	if err = c.goOn(); err != nil {
 		return err
 	}
-	if c.candidates = c.routing.candidatesFor(c.request); len(c.candidates) == 0 {
-		return c.routing.errNobody(c.request)
-	}
-	if c.keptBy != "" {
-		if c.candidates = c.onlyKeeper(); len(c.candidates) == 0 {
-			return errKeptElsewhere(c.request.Model)
-		}
+	if err = c.findCandidates(); err != nil {
+		return err
 	}
 	for i := range c.candidates {
 		c.request.MayBeSentAs(c.candidates[i].model)
@@ -180,6 +175,21 @@ func (c *call) understand(body []byte) (err error) {
 	}
 	c.quote, err = c.quoteFor(&c.request.Ceiling)
 	return err
+}
+
+// findCandidates finds those who may serve the call: of what it goes on from, only the one that has it.
+func (c *call) findCandidates() error {
+	if c.candidates = c.routing.candidatesFor(c.request); len(c.candidates) == 0 {
+		return c.routing.errNobody(c.request)
+	}
+	if c.keptBy == "" {
+		return nil
+	}
+	c.candidates = slices.DeleteFunc(c.candidates, func(u candidate) bool { return u.Name != c.keptBy })
+	if len(c.candidates) == 0 {
+		return errKeptElsewhere(c.request.Model)
+	}
+	return nil
 }
 
 // mayExceedLimit reports whether one of those who may serve the call is known to write
@@ -528,9 +538,14 @@ func (c *call) hideFromStrangers(err error) *apiError {
 	return e
 }
 
+// briefly bounds one question to the ledger for a client that waits.
+func (c *call) briefly() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.r.Context(), ledgerPatience)
+}
+
 // authenticate asks the ledger for the key alone.
 func (c *call) authenticate() (*ledger.Standing, error) {
-	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	ctx, cancel := c.briefly()
 	defer cancel()
 	return c.proxy.ledger.Authenticate(ctx, c.credential, clientAddr(c.r))
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -97,7 +96,7 @@ func (c *call) goOnElsewhere() error {
 	if previous == "" || !slices.ContainsFunc(c.routing.upstreams, c.isShared) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	ctx, cancel := c.briefly()
 	defer cancel()
 	somebodys, err := c.proxy.ledger.TaskIsSomebodys(ctx, previous)
 	if err == nil && somebodys {
@@ -119,7 +118,7 @@ func (c *call) remembered(ids []string) ([]string, error) {
 	if len(rest) == 0 {
 		return memories, nil
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	ctx, cancel := c.briefly()
 	defer cancel()
 	found, err := c.proxy.ledger.FindObjects(ctx, c.credential, clientAddr(c.r), rest)
 	for i, memory := range found {
@@ -129,11 +128,6 @@ func (c *call) remembered(ids []string) ([]string, error) {
 		}
 	}
 	return memories, err
-}
-
-// onlyKeeper is the one of the candidates that has the answer.
-func (c *call) onlyKeeper() []candidate {
-	return slices.DeleteFunc(c.candidates, func(u candidate) bool { return u.Name != c.keptBy })
 }
 
 // serveKept is the path of a question about a kept answer: it is found among the account's, and the

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -53,7 +52,7 @@ func (c *call) askHolder(h http.Header, route holderRoute, api meter.API) (any, 
 	if c.credential, known = credential(c.r, api); !known {
 		return nil, errNoKey()
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	ctx, cancel := c.briefly()
 	defer cancel()
 	c.r = c.r.WithContext(ctx)
 	holder, err := c.proxy.ledger.Holder(ctx, c.credential, clientAddr(c.r))

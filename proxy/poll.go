@@ -81,7 +81,7 @@ func (c *call) findObject(id string) (*ledger.FoundObject, error) {
 	if err := c.mayAsk(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), ledgerPatience)
+	ctx, cancel := c.briefly()
 	defer cancel()
 	return c.proxy.ledger.FindObject(ctx, c.credential, clientAddr(c.r), id)
 }
