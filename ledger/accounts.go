@@ -63,7 +63,7 @@ func untold(what string, err error) error {
 
 // Account returns an account with its wallets and packs: ErrNotFound, ErrUnavailable.
 func (l *Ledger) Account(ctx context.Context, id string) (*Account, error) {
-	state, err := l.state(ctx, id)
+	state, err := l.stateWithoutKeys(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -275,13 +275,45 @@ type accountState struct {
 	refunds                    map[string]string // what has been given back, see lua/refund.lua; for an audit alone
 }
 
-// state reads one account: ErrNotFound, ErrInvalid, ErrUnavailable.
+// state reads one account with all of its keys: ErrNotFound, ErrInvalid, ErrUnavailable.
 func (l *Ledger) state(ctx context.Context, id string) (*accountState, error) {
+	return l.oneState(ctx, id, beside{keys: true})
+}
+
+// stateWithoutKeys is state for who asks for none. An account may have thousands of
+// keys, and Redis does nothing else while it reads them out.
+func (l *Ledger) stateWithoutKeys(ctx context.Context, id string) (*accountState, error) {
+	return l.oneState(ctx, id, beside{})
+}
+
+// keyState is state with one key alone, which is as it was a moment later; without it if it is not there.
+func (l *Ledger) keyState(ctx context.Context, id, suffix string) (*accountState, error) {
+	s, err := l.stateWithoutKeys(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	fields := []string{suffix, suffix + ":j", suffix + ":x"}
+	for _, counter := range keyCounters {
+		fields = append(fields, suffix+":"+counter)
+	}
+	values, err := l.client.HMGet(ctx, l.accountKey(s.shard, id)+":keys", fields...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	for i, value := range values {
+		if text, there := value.(string); there {
+			s.keys[fields[i]] = text
+		}
+	}
+	return s, nil
+}
+
+func (l *Ledger) oneState(ctx context.Context, id string, more beside) (*accountState, error) {
 	if err := checkAccount(id); err != nil {
 		return nil, err
 	}
 	var found *accountState
-	err := l.eachState(ctx, l.shardOf(id), []string{id}, func(s *accountState) error {
+	err := l.eachSnapshot(ctx, l.shardOf(id), []string{id}, more, func(s *accountState) error {
 		found = s
 		return nil
 	})
@@ -291,11 +323,11 @@ func (l *Ledger) state(ctx context.Context, id string) (*accountState, error) {
 	return found, err
 }
 
-// eachState reads accounts of a shard, all if ids is nil, page by page. The
-// accounts of a page are of one moment, and their state names the journal's
-// head at that moment.
+// eachState reads accounts of a shard without their keys, all if ids is nil, page by page.
+// The accounts of a page are of one moment, and their state names the journal's head at
+// that moment.
 func (l *Ledger) eachState(ctx context.Context, shard int, ids []string, each func(*accountState) error) error {
-	return l.eachSnapshot(ctx, shard, ids, false, each)
+	return l.eachSnapshot(ctx, shard, ids, beside{}, each)
 }
 
 // accountsOf lists the ids of a shard's accounts, in no order.
@@ -307,8 +339,22 @@ func (l *Ledger) accountsOf(ctx context.Context, shard int) ([]string, error) {
 	return ids, nil
 }
 
-// eachSnapshot is eachState, with what is remembered of refunds or without.
-func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, refunds bool, each func(*accountState) error) error {
+// beside is what of an account is read beside itself, its packs and its holds: both may be long.
+type beside struct {
+	keys    bool
+	refunds bool // what has been given back
+}
+
+// keyring is the name of an account's keys in Redis, or a name under which nothing is.
+func (b beside) keyring(account string) string {
+	if b.keys {
+		return account + ":keys"
+	}
+	return account + ":none"
+}
+
+// eachSnapshot is eachState, with more.
+func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, more beside, each func(*accountState) error) error {
 	if ids == nil {
 		var err error
 		if ids, err = l.accountsOf(ctx, shard); err != nil {
@@ -318,10 +364,10 @@ func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, refu
 	}
 	for page := range slices.Chunk(ids, snapshotPage) {
 		keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-		args := append(l.args(1+len(page)), refunds)
+		args := append(l.args(1+len(page)), more.refunds)
 		for _, id := range page {
 			own := l.accountKey(shard, id)
-			keys = append(keys, own, own+":packs", own+":keys", own+":holds", l.refundsKey(shard, id))
+			keys = append(keys, own, own+":packs", more.keyring(own), own+":holds", l.refundsKey(shard, id))
 			args = append(args, id)
 		}
 		r, err := l.run(ctx, l.scripts.snapshot, shard, keys, args)

@@ -229,7 +229,7 @@ func (l *Ledger) FindKey(ctx context.Context, id string) (*Key, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: key %s", ErrNotFound, id)
 	}
-	s, err := l.state(ctx, account)
+	s, err := l.keyState(ctx, account, suffix)
 	if errors.Is(err, ErrNotFound) || err == nil && s.keys[suffix] == "" {
 		return nil, fmt.Errorf("%w: key %s", ErrNotFound, id)
 	}
@@ -286,7 +286,7 @@ func (l *Ledger) Holder(ctx context.Context, c Credential, client netip.Addr) (*
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.state(ctx, c.Account)
+	s, err := l.keyState(ctx, c.Account, c.suffix())
 	if err != nil {
 		return nil, err
 	}
@@ -302,6 +302,9 @@ func (l *Ledger) Holder(ctx context.Context, c Credential, client netip.Addr) (*
 	return &Holder{Key: key, Account: account, Standing: *standing}, nil
 }
 
+// keyCounters are the fields of a key that are numbers, see lua/use.lua.
+var keyCounters = [...]string{"c", "s", "d", "ds", "m", "ms", "sh", "t", "th", "n", "p"}
+
 // key reads one key; see lua/use.lua for the fields.
 func (s *accountState) key(suffix string, zone *time.Location) (*Key, error) {
 	var definition keyDefinition
@@ -309,7 +312,7 @@ func (s *accountState) key(suffix string, zone *time.Location) (*Key, error) {
 		return nil, fmt.Errorf("%w: key %s: %w", ErrUnavailable, keyID(s.id, suffix), err)
 	}
 	counters := make(map[string]string)
-	for _, name := range []string{"c", "s", "d", "ds", "m", "ms", "sh", "t", "th", "n", "p"} {
+	for _, name := range keyCounters {
 		counters[name] = "0"
 		if value, there := s.keys[suffix+":"+name]; there {
 			counters[name] = value

@@ -57,7 +57,7 @@ type BillLine struct {
 // Bill adds up an account's month, in the ledger's time zone, by the time of
 // booking; month is any moment in it. ErrNotFound, ErrUnavailable.
 func (l *Ledger) Bill(ctx context.Context, account string, month time.Time) (*Bill, error) {
-	state, err := l.state(ctx, account)
+	state, err := l.stateWithoutKeys(ctx, account)
 	if err != nil {
 		return nil, err
 	}

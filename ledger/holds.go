@@ -33,7 +33,7 @@ type OpenHold struct {
 
 // OpenHolds lists the holds of an account, the oldest first: ErrNotFound, ErrInvalid, ErrUnavailable.
 func (l *Ledger) OpenHolds(ctx context.Context, account string) ([]OpenHold, error) {
-	s, err := l.state(ctx, account)
+	s, err := l.stateWithoutKeys(ctx, account)
 	if err != nil {
 		return nil, err
 	}

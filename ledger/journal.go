@@ -96,7 +96,7 @@ func (l *Ledger) shardsOf(ctx context.Context, account string) (first, last int,
 	if account == "" {
 		return 0, len(l.tags), nil
 	}
-	_, err = l.state(ctx, account)
+	_, err = l.stateWithoutKeys(ctx, account)
 	first = l.shardOf(account)
 	return first, first + 1, err
 }

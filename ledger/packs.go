@@ -122,7 +122,7 @@ func checkPatterns(what string, patterns []string) error {
 
 // Packs returns an account's packs in the order in which they were granted.
 func (l *Ledger) Packs(ctx context.Context, account string) ([]Pack, error) {
-	s, err := l.state(ctx, account)
+	s, err := l.stateWithoutKeys(ctx, account)
 	if err != nil {
 		return nil, err
 	}
