@@ -8,7 +8,7 @@ import (
 func TestChanges(t *testing.T) {
 	base := "listen: 127.0.0.1:1\npricing: {currency: CNY, exchange: {USD: 7}, files: [a.yaml]}\nupstreams:\n" +
 		"- {name: a, base_url: 'http://a', models: [m]}\n- {name: b, base_url: 'http://b', models: [m]}\n"
-	next := "listen: 127.0.0.1:2\nledger: {hold_ttl: 1m}\npolicy: {timezone: Asia/Tokyo, quota_status: 402, cors_origins: [\"*\"]}\npricing: {currency: USD, exchange: {USD: 8}, files: [a.yaml, b.yaml]}\nupstreams:\n" +
+	next := "listen: 127.0.0.1:2\nledger: {hold_ttl: 1m}\npolicy: {timezone: Asia/Tokyo, quota_status: 402, cors_origins: [\"*\"]}\npricing: {currency: USD, exchange: {CNY: 8}, files: [a.yaml, b.yaml]}\nupstreams:\n" +
 		"- {name: c, base_url: 'http://c', models: [m]}\n- {name: a, base_url: 'http://a', models: [m, n]}\n"
 	old, now := mustParse(t, base), mustParse(t, next)
 	live, restart := old.Changes(now)

@@ -7,8 +7,12 @@ import (
 )
 
 // expand replaces ${VAR} and ${VAR:-default} by the environment's values and
-// $${ by a literal ${. All faults of the text are reported at once.
+// $${ by a literal ${. All faults of the text are reported at once. A text that is
+// $VAR alone, as a shell has it, would be a credential that is none.
 func expand(text string, getenv func(string) string) (string, error) {
+	if name, is := strings.CutPrefix(text, "$"); is && isVariable(name) && name == strings.ToUpper(name) {
+		return "", fmt.Errorf("$%s is no variable here: write ${%s}", name, name)
+	}
 	var out strings.Builder
 	var faults []error
 	for {

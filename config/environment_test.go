@@ -26,6 +26,11 @@ func TestExpand(t *testing.T) {
 		{text: "${1A}", err: "not a variable"},
 		{text: "${A-B}", err: "not a variable"},
 		{text: "${A", err: "no closing }"},
+		{text: "$A", err: "$A is no variable here: write ${A}"},
+		{text: "$OPENAI_API_KEY", err: "write ${OPENAI_API_KEY}"},
+		{text: "$a", want: "$a"},
+		{text: "$1", want: "$1"},
+		{text: "$", want: "$"},
 	} {
 		got, err := expand(tt.text, getenv)
 		if tt.err != "" {
@@ -43,24 +48,39 @@ func TestExpand(t *testing.T) {
 // A value of the environment cannot add settings, whatever it holds.
 func TestEnvironmentIsNotParsed(t *testing.T) {
 	hostile := "x\nlisten: 0.0.0.0:1\npolicy: {quota_status: 402}"
-	c := mustParse(t, `admin: {token: "${TOKEN}"}`, "TOKEN="+hostile)
-	if c.Admin.Token != hostile || c.Listen != Default().Listen || c.Policy.QuotaStatus != 429 {
+	c := mustParse(t, `ledger: {log: "${DIR}"}`, "DIR="+hostile)
+	if c.Ledger.Log != hostile || c.Listen != Default().Listen || c.Policy.QuotaStatus != 429 {
 		t.Errorf("config = %+v", c)
 	}
 }
 
-// A key with a line end is no key: told with its place, and without being repeated.
-func TestKeyWithALineEnd(t *testing.T) {
-	text := "upstreams:\n- {name: a, base_url: 'http://h', models: [m], api_key: '${KEY}'}\n"
-	_, _, err := parse("c.yaml", []byte(text), env("KEY=sk-1\r"))
-	if err == nil || !strings.HasPrefix(err.Error(), "c.yaml:2:57: upstreams[0].api_key: has a line end") || strings.Contains(err.Error(), "sk-1") {
-		t.Errorf("err = %v", err)
-	}
-}
-
-func TestNumbersFromTheEnvironment(t *testing.T) {
-	c := mustParse(t, "ledger: {shards: '${SHARDS}', hold_ttl: '${TTL:-20m}'}\npolicy:\n  quota_status: ${STATUS}\n", "SHARDS=8", "STATUS=402")
-	if c.Ledger.Shards != 8 || c.Ledger.HoldTTL.Minutes() != 20 || c.Policy.QuotaStatus != 402 {
-		t.Errorf("ledger = %+v, policy = %+v", c.Ledger, c.Policy)
+// A secret that no header can carry is none, and nobody would get in with it, or be served: told with its place, and
+// without being repeated.
+func TestSecretsThatAreNone(t *testing.T) {
+	for value, want := range map[string]string{
+		"sk-1\r":         "has a line end",
+		"sk-1\n":         "has a line end",
+		" sk-1":          "has a blank before or behind it",
+		"sk-1 ":          "has a blank before or behind it",
+		"Bearer sk-1":    "begins with Bearer",
+		"bearer  sk-1":   "begins with Bearer",
+		"sk-1 in a word": "",
+		"Bearer":         "",
+	} {
+		for place, text := range map[string]string{
+			"c.yaml:2:57: upstreams[0].api_key: ": "upstreams:\n- {name: a, base_url: 'http://h', models: [m], api_key: '${KEY}'}\n",
+			"c.yaml:1:16: admin.token: ":          "admin: {token: '${KEY}'}\n",
+		} {
+			_, _, err := parse("c.yaml", []byte(text), env("KEY="+value))
+			if want == "" {
+				if err != nil {
+					t.Errorf("%s%q: %v", place, value, err)
+				}
+				continue
+			}
+			if err == nil || !strings.HasPrefix(err.Error(), place+want) || strings.Contains(err.Error(), "sk-1") {
+				t.Errorf("%s%q: err = %v, want %s", place, value, err, want)
+			}
+		}
 	}
 }

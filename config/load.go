@@ -197,10 +197,10 @@ func (c *Config) readAdmin(s *section) {
 	if overlap(c.Listen, c.Admin.Listen) {
 		s.failAt("listen", "%q is what listen is, too (%s): want another port for the operator's listener", c.Admin.Listen, c.Listen)
 	}
-	secret(s, "token", &c.Admin.Token, text)
+	secret(s, "token", &c.Admin.Token, header)
 	if n := len(c.Admin.Token); n > 0 && n < goodToken {
 		c.Warnings = append(c.Warnings, fmt.Sprintf(
-			"admin.token has %d characters: whoever guesses it can give money away. Want %d at least, of chance, such as those of `openssl rand -hex 16`.", n, goodToken))
+			"admin.token is only %d long: whoever guesses it can give money away. Want %d characters at least, of chance, such as those of `openssl rand -hex 16`.", n, goodToken))
 	}
 }
 
@@ -265,7 +265,10 @@ func (c *Config) readExchange(v value) {
 			continue
 		}
 		var r string
-		if assign(e.value, &r, rate) {
+		switch read := assign(e.value, &r, rate); {
+		case read && e.name == c.Pricing.Currency && r != "1":
+			e.fail("%q: the ledger's own currency is worth 1 of itself: remove it", r)
+		case read:
 			c.Pricing.Exchange[e.name] = r
 		}
 	}

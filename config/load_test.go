@@ -199,7 +199,7 @@ func TestSecretsThatOthersCanRead(t *testing.T) {
 func TestATokenThatCanBeGuessed(t *testing.T) {
 	for token, want := range map[string]bool{"": false, "hunter2": true, strings.Repeat("a", 31): true, strings.Repeat("a", 32): false} {
 		got := strings.Join(mustParse(t, `admin: {token: "${TOKEN:-}"}`, "TOKEN="+token).Warnings, "\n")
-		if want != strings.Contains(got, fmt.Sprintf("admin.token has %d characters", len(token))) || token != "" && strings.Contains(got, token) {
+		if want != strings.Contains(got, fmt.Sprintf("admin.token is only %d long", len(token))) || token != "" && strings.Contains(got, token) {
 			t.Errorf("%d characters: warnings %q", len(token), got)
 		}
 	}

@@ -74,6 +74,8 @@ func TestOneFault(t *testing.T) {
 		{"pricing: {currency: CNY, exchange: {USD: 1e3}}", "such as 7.1"},
 		{"pricing: {currency: CNY, exchange: {USD: 0}}", "such as 7.1"},
 		{"pricing: {currency: CNY, exchange: {usd: 7}}", "in capitals"},
+		{"pricing: {currency: CNY, exchange: {USD: 7.1, CNY: 2}}", `1:52: pricing.exchange.CNY: "2": the ledger's own currency`},
+		{"upstreams: [{name: a, base_url: 'http://h/v1', models: [m], api_key: $KEY}]", "write ${KEY}"},
 		{"pricing: {currency: CNY, files: a.yaml}", "want a list"},
 		{"pricing: {currency: CNY, files: ['']}", "pricing.files[0]: is empty"},
 		{"policy: {quota_status: 403}", "want 429"},

@@ -22,10 +22,16 @@ import (
 func text(s string) (string, error) { return s, nil }
 
 // header is a secret that goes into a header, so that errors do not repeat it. A
-// line end comes along from a file of Windows, say.
+// line end comes along from a file, say, and no header can have it, nor a blank at its end.
 func header(s string) (string, error) {
-	if strings.ContainsFunc(s, unicode.IsControl) {
-		return "", errors.New("has a line end or another control character in it: want the key alone")
+	scheme, _, isPair := strings.Cut(s, " ")
+	switch {
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "", errors.New("has a line end or another control character in it: want the secret alone")
+	case strings.TrimSpace(s) != s:
+		return "", errors.New("has a blank before or behind it: want the secret alone")
+	case isPair && strings.EqualFold(scheme, "Bearer"):
+		return "", errors.New("begins with Bearer, which is put before it anyway: want the secret alone")
 	}
 	return s, nil
 }

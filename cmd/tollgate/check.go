@@ -187,11 +187,15 @@ func withoutPath(cfg *config.Config) (warnings []string) {
 	return warnings
 }
 
-// withoutPrice are warnings of models that upstreams name and nothing prices.
+// withoutPrice are warnings of models that upstreams name, or whose pattern they have, and nothing prices.
 func withoutPrice(cfg *config.Config, book *meter.Book) (warnings []string) {
 	for _, u := range cfg.Upstreams {
 		for _, m := range u.Models {
-			if !strings.Contains(m.Pattern, "*") && !u.Pending() && !pricedAnywhere(book, m.Pattern, u.Kind) {
+			switch isPattern := strings.Contains(m.Pattern, "*"); {
+			case u.Pending():
+			case isPattern && !book.PricesAny(m.Pattern):
+				warnings = append(warnings, fmt.Sprintf("upstream %s serves %s, and no model of such a name has a price: calls to it are refused", u.Name, m.Pattern))
+			case !isPattern && !pricedAnywhere(book, m.Pattern, u.Kind):
 				warnings = append(warnings, fmt.Sprintf("upstream %s serves %s, which has no price: calls to it are refused", u.Name, m.Pattern))
 			}
 		}

@@ -126,6 +126,23 @@ func TestCheckOfPricesForNoUpstream(t *testing.T) {
 	}
 }
 
+// A mistyped pattern serves nothing: nobody finds that in the 404 of each call.
+func TestCheckOfPatternsWithoutPrices(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "p.yaml", "currency: CNY\nprices:\n  - {models: [glm-4.6, 'qwen-*-max'], rates: {input: 1}}\n")
+	for pattern, priced := range map[string]bool{
+		"glm-*": true, "*": true, "glm-4.6*": true, "qwen-*": true, "qwen-3-*": true, "*-max": true,
+		"gml-*": false, "glm-5*": false, "qwen-*-mini": false, "*-min": false,
+	} {
+		config := "ledger: {redis: embedded}\nupstreams: [{name: up, base_url: 'http://127.0.0.1:1/v1', api_key: k, models: ['" + pattern + "']}]\npricing: {currency: CNY, files: [p.yaml]}\n"
+		r := runWith(t, nil, "check", "-c", writeFile(t, dir, "c.yaml", config))
+		warned := strings.Contains(r.stdout, "upstream up serves "+pattern+", and no model of such a name has a price")
+		if r.exit != exitOK || warned == priced {
+			t.Errorf("%s: exit %d, want a warning: %t\n%s", pattern, r.exit, !priced, r.stdout)
+		}
+	}
+}
+
 // Without the path an upstream answers 404 to every call, which seems to be about the client's request.
 func TestCheckOfABaseURLWithoutItsPath(t *testing.T) {
 	const bare = `base_url: "https://api.openai.com/"`
