@@ -289,6 +289,10 @@ func TestDescriptionHasAllMembers(t *testing.T) {
 			t.Errorf("%s\ndescribed %q\nthere is  %q", pointer, described, there)
 		}
 	}
+	endpoints, _ := spec.at(t, "/components/schemas/KeyLimits/properties/endpoints/description")
+	if want := strings.Join(ledger.EndpointNames(), ", "); endpoints != want {
+		t.Errorf("endpoints %q, want %q", endpoints, want)
+	}
 	types, _ := spec.at(t, "/components/schemas/Entry/properties/type/enum")
 	if want := fmt.Sprint(ledger.EntryTypes()); fmt.Sprint(types) != want {
 		t.Errorf("types %v, want %s", types, want)

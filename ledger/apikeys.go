@@ -135,15 +135,20 @@ func (k *KeyLimits) check() error {
 		checkPatterns("networks", k.Networks), checkExpiry(k.ExpiresAt))...)
 }
 
+// EndpointNames are what a key's limits call the endpoints.
+func EndpointNames() (names []string) {
+	for _, e := range meter.Endpoints() {
+		if !slices.Contains(names, e.Name) {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
 // checkEndpoints refuses a name that no request will ever have: such a key
 // would be refused everywhere, and nobody would know why.
 func checkEndpoints(names []string) error {
-	var known []string
-	for _, e := range meter.Endpoints() {
-		if !slices.Contains(known, e.Name) {
-			known = append(known, e.Name)
-		}
-	}
+	known := EndpointNames()
 	for _, n := range names {
 		if !slices.Contains(known, n) {
 			return fmt.Errorf("%w: endpoints: there is no endpoint %q: want %s", ErrInvalid, n, strings.Join(known, ", "))

@@ -107,8 +107,11 @@ func readOwner(ctx context.Context, address string) (*RebuildReport, archive.Led
 // prepareRebuild founds the archived ledger in a Redis that is empty, or where
 // a rebuild from this archive was broken off. The rest is a recovery.
 func prepareRebuild(ctx context.Context, o *Options, owner archive.Ledger, identity string) error {
-	if o.Shards != 0 && o.Shards != owner.Shards || o.Currency != "" && o.Currency != owner.Currency {
-		return fmt.Errorf("%w: the archived ledger has %d shards in %s, the configuration says %d in %s", ErrInvalid, owner.Shards, owner.Currency, o.Shards, o.Currency)
+	switch {
+	case o.Shards != 0 && o.Shards != owner.Shards:
+		return fmt.Errorf("%w: the archived ledger has %d shards, not %d: give that number, or leave it out", ErrInvalid, owner.Shards, o.Shards)
+	case o.Currency != "" && o.Currency != owner.Currency:
+		return fmt.Errorf("%w: the archived ledger is kept in %s, not %s: is it the right archive?", ErrInvalid, owner.Currency, o.Currency)
 	}
 	o.Shards, o.Currency = owner.Shards, owner.Currency
 	client, closeClient, err := connect(o.URL)

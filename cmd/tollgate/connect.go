@@ -76,13 +76,18 @@ func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*led
 	defer cancel()
 	l, err := ledger.Open(ctx, o)
 	if errors.Is(err, ledger.ErrUnavailable) {
-		return nil, fmt.Errorf("%w (at %s): %s", err, config.Redact(o.URL), whatToLookAt(err, o.URL))
+		return nil, whereToLook(err, o.URL)
 	}
 	var file *fs.PathError
 	if errors.As(err, &file) {
 		return nil, fmt.Errorf("%w: can this process write the directory that ledger.log names?", err)
 	}
 	return l, err
+}
+
+// whereToLook adds to the error of a ledger that is unavailable where it should be, and what may be wrong.
+func whereToLook(err error, url string) error {
+	return fmt.Errorf("%w (at %s): %s", err, config.Redact(url), whatToLookAt(err, url))
 }
 
 // whatToLookAt asks what an operator would find first, of a ledger that is unavailable.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tollgate/tollgate/meter"
 )
 
 // verbs visits every command of ours.
@@ -54,6 +56,16 @@ func TestHelpIsTheFlag(t *testing.T) {
 		flag, help := runWith(t, nil, append(words, "--help")...), runWith(t, nil, append([]string{"help"}, words...)...)
 		if help.exit != exitOK || help.stdout != flag.stdout || help.stderr != "" {
 			t.Errorf("help %s: exit %d\n%s%s\nwant\n%s", verb, help.exit, help.stdout, help.stderr, flag.stdout)
+		}
+	}
+}
+
+// The help names what a key may be limited to, all of it.
+func TestHelpNamesTheEndpoints(t *testing.T) {
+	help := runWith(t, nil, "key", "create", "--help").stdout
+	for _, e := range meter.Endpoints() {
+		if !strings.Contains(help, e.Name+",") && !strings.Contains(help, e.Name+"\n") {
+			t.Errorf("--endpoints does not name %s:\n%s", e.Name, help)
 		}
 	}
 }

@@ -28,6 +28,9 @@ With --json the array is written as it is read, one entry a line.`,
 		Example: "  tollgate journal acme --type charge --since 2026-11-01 --until 2026-11-30\n  tollgate journal acme --json | jq -r '.[] | [.time, .type, .fee] | @tsv'",
 		Args:    positional("ACCOUNT"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("limit") && query.Limit == 0 {
+				return usagef("--limit is 0: want a number of entries, or leave it out for all")
+			}
 			if err := wrongArgument(query.Check()); err != nil {
 				return err
 			}

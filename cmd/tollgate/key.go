@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tollgate/tollgate/config"
 	"github.com/tollgate/tollgate/ledger"
 )
 
@@ -49,8 +50,7 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 				}
 				done := fmt.Sprintf("key %s is made (if its secret is nowhere: `tollgate key revoke %s`)", created.ID, created.ID)
 				return p.printDone(done, ledger.CreatedKey{Key: created, Secret: secret}, func() string {
-					return fmt.Sprintf("key %s of %s\nsecret, shown this once: %s\nlimits: %s\npoint an SDK at it: base_url http://%s/v1\n",
-						created.ID, created.Account, secret, limitsText(&created.Limits, o), reachable(o.cfg.Listen))
+					return fmt.Sprintf("key %s of %s\nsecret, shown this once: %s\nlimits: %s\n", created.ID, created.Account, secret, limitsText(&created.Limits, o)) + whereTo(o.cfg)
 				})
 			})
 		},
@@ -58,7 +58,7 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 	f, l := c.Flags(), &key.Limits
 	f.StringVar(&key.Name, "name", "", "a name, for you")
 	f.StringSliceVar(&l.Models, "models", nil, "models it may use: names or patterns, comma separated or repeated")
-	f.StringSliceVar(&l.Endpoints, "endpoints", nil, "endpoints it may use: chat, completions, responses, embeddings, images, rerank, moderations, speech, transcriptions, messages, count_tokens, videos, tokenizer, web_search")
+	f.StringSliceVar(&l.Endpoints, "endpoints", nil, "endpoints it may use: "+strings.Join(ledger.EndpointNames(), ", "))
 	f.StringSliceVar(&l.Networks, "networks", nil, "where it may be used from: addresses or CIDR, such as 10.0.0.0/8")
 	f.StringVar(&expires, "expires", "", "a date (its end) or an RFC 3339 time")
 	f.Var(amountValue{&l.SpendTotal}, "spend-total", "cash it may spend in all")
@@ -70,6 +70,14 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 	f.Int64Var(&l.Parallel, "parallel", 0, "requests in flight at once")
 	f.BoolVar(&l.ReceiptInBody, "receipt-in-body", false, "add usage.cost to its answers")
 	return c
+}
+
+// whereTo says where clients find the proxy, if the configuration is its own.
+func whereTo(cfg *config.Config) string {
+	if cfg.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("point an SDK at it: base_url http://%s/v1\n", reachable(cfg.Listen))
 }
 
 // checkLimits refuses a limit of nothing: in the books 0 is no limit at all,
@@ -167,8 +175,8 @@ func (p *program) keyRevoke() *cobra.Command {
 
 func (o *operator) findKey(ctx context.Context, id string) (*ledger.Key, error) {
 	for _, word := range strings.Fields(id) { // pasted with a blank, or as "Bearer tg-…": no secret is repeated
-		if _, isSecret := ledger.ParseCredential(word); isSecret {
-			return nil, usagef("that is a secret, not a key's id: see `tollgate key list ACCOUNT` for the ids")
+		if secret, isSecret := ledger.ParseCredential(word); isSecret {
+			return nil, usagef("that is a secret, not a key's id, which is %s", secret.KeyID())
 		}
 	}
 	key, err := o.FindKey(ctx, id)

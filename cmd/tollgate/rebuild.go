@@ -49,6 +49,9 @@ func (p *program) runRebuild(ctx context.Context) error {
 		URL: cfg.Ledger.Redis, Shards: cfg.Ledger.Shards, Currency: cfg.Pricing.Currency, Timezone: cfg.Policy.Timezone,
 		Archive: cfg.Archive.URL, Logger: log,
 	})
+	if errors.Is(err, ledger.ErrUnavailable) {
+		return whereToLook(err, cfg.Ledger.Redis)
+	}
 	if err != nil {
 		return err
 	}

@@ -129,12 +129,13 @@ func (o *office) testSuspension() {
 	}
 }
 
-// A time that is none is told by the flag that has it.
+// A time or a number that is none is told by the flag that has it.
 func TestTimesThatAreNone(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create acme")
 	for args, want := range map[string]string{
 		"journal acme --since tomorrow":                      `--since "tomorrow": want a date such as 2026-12-31, or a time such as`,
+		"journal acme --limit 0":                             `--limit is 0: want a number of entries`,
 		"journal acme --until 2026-13-01":                    `--until "2026-13-01": want a date such as`,
 		"key create acme --expires 2020-01-01":               `--expires "2020-01-01" is over: want a date to come`,
 		"pack grant acme --quantity 1 --expires 0001-01-01":  `--expires "0001-01-01"`,
@@ -146,13 +147,26 @@ func TestTimesThatAreNone(t *testing.T) {
 	}
 }
 
-// An account may be called tg-…, as a secret begins; its keys can be revoked all the same.
+// Where the proxy is only its own configuration says.
+func TestKeyCreateSaysWhereTheProxyIs(t *testing.T) {
+	o := openOffice(t)
+	o.do("account create acme")
+	file := writeFile(t, t.TempDir(), "c.yaml", "listen: 0.0.0.0:1234\npricing: {currency: CNY}\n") // the ledger is that of TOLLGATE_REDIS
+	for more, want := range map[string]bool{"": false, " -c " + file: true} {
+		if r := o.do("key create acme" + more); strings.Contains(r.stdout, "base_url") != want || want && !strings.Contains(r.stdout, "http://127.0.0.1:1234/v1\n") {
+			t.Errorf("key create%s: %s", more, r.stdout)
+		}
+	}
+}
+
+// An account may be called tg-…, as a secret begins; its keys can be revoked all the same. Who has found a leaked
+// secret has nothing else, and is told whose it is.
 func TestRevokeTellsIdsFromSecrets(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create tg-labs")
 	key := decode[ledger.CreatedKey](t, o.do("key create tg-labs --json"))
 	for _, pasted := range []string{key.Secret, key.Secret + " ", "Bearer " + key.Secret} {
-		if r := runWith(t, o.env, "key", "revoke", pasted); r.exit != exitUsage || !strings.Contains(r.stderr, "that is a secret, not a key's id") || strings.Contains(r.stderr, key.Secret) {
+		if r := runWith(t, o.env, "key", "revoke", pasted); r.exit != exitUsage || !strings.Contains(r.stderr, "that is a secret, not a key's id, which is "+key.ID+"\n") || strings.Contains(r.stderr, key.Secret) {
 			t.Errorf("%q: exit %d, %s", pasted, r.exit, r.stderr)
 		}
 	}
