@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/ledger/archive"
 	"github.com/tollgate/tollgate/meter"
@@ -217,19 +218,29 @@ func ParseMonth(text string, zone *time.Location) (time.Time, error) {
 	return month, nil
 }
 
-// WriteCSV writes the lines, one a row under a header. Usage is one column,
-// "input=900;output=120": which dimensions there are depends on the models.
+// WriteCSV writes the lines, one a row under a header, for spreadsheets. Usage is one
+// column, "input=900;output=120": which dimensions there are depends on the models.
 func (b *Bill) WriteCSV(to io.Writer) error {
 	w := csv.NewWriter(to)
 	rows := [][]string{{"account", "month", "day", "key", "model", "endpoint", "requests", "usage", "fee", "currency", "pack_quantity"}}
 	for i := range b.Lines {
 		l := &b.Lines[i]
 		rows = append(rows, []string{
-			b.Account, b.Month, l.Day, l.Key, l.Model, l.Endpoint, strconv.FormatInt(l.Requests, 10), l.UsageText(";"),
+			b.Account, b.Month, l.Day, l.Key, noFormula(l.Model), l.Endpoint, strconv.FormatInt(l.Requests, 10), l.UsageText(";"),
 			l.Fee.String(), b.Currency, strconv.FormatInt(l.PackQuantity, 10),
 		})
 	}
 	return w.WriteAll(rows)
+}
+
+// noFormula puts an apostrophe before a name that a spreadsheet would take for a formula
+// (in some languages in full width, too). Clients choose the names of models; all else
+// that stands in a row is of ours, or a number, which may begin with a minus.
+func noFormula(name string) string {
+	if first, _ := utf8.DecodeRuneInString(name); strings.ContainsRune("=+-@＝＋－＠", first) {
+		return "'" + name
+	}
+	return name
 }
 
 // UsageText is what was used, "input=900;output=120" with ; as separator.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/csv"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,4 +50,37 @@ func TestHolderReadsTheBill(t *testing.T) {
 	}
 	p.get(path, "").requireStatus(t, 401)
 	p.post(path, key, "").requireStatus(t, 405)
+}
+
+// Who opens the bill in a spreadsheet has a table, whatever clients call their models: no cell is a formula. Amounts stay
+// numbers, and JSON has the names as they are.
+func TestBillOpensInASpreadsheet(t *testing.T) {
+	w, p, key := acme(t, func(s *settings) {
+		s.prices += "  - {models: ['*'], endpoints: [chat], rates: {input: 10/1M, output: 30/1M}}\n"
+	})
+	names := map[string]string{
+		"@cf/meta/llama-3": "'@cf/meta/llama-3", "=1+1": "'=1+1", "+1": "'+1", "-1": "'-1", "＝1": "'＝1", "＠x": "'＠x", "＋1": "'＋1", "－1": "'－1",
+		"'x": "'x", "a=b": "a=b", "x-1": "x-1", "gpt-4o": "gpt-4o",
+	}
+	for name := range names {
+		p.post(chatPath, key, chat(name, "usage=100,50")).requireStatus(t, 200)
+	}
+	printed, _, _ := w.run("bill", "acme", "--csv")
+	rows, err := csv.NewReader(strings.NewReader(printed)).ReadAll()
+	if err != nil || len(rows) != len(names)+1 {
+		t.Fatalf("%v\n%s", err, printed)
+	}
+	cells := make(map[string]bool)
+	for _, row := range rows[1:] {
+		cells[row[4]] = true
+	}
+	asJSON := w.verb("bill", "acme").Get("lines.#.model").Raw
+	for name, cell := range names {
+		if !cells[cell] {
+			t.Errorf("%s is not %s in\n%s", name, cell, printed)
+		}
+		if quoted := strconv.Quote(name); !strings.Contains(asJSON, quoted) {
+			t.Errorf("%s is not in %s", quoted, asJSON)
+		}
+	}
 }

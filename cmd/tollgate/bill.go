@@ -20,7 +20,8 @@ apart, by day, key, model and endpoint. Days and months are those of
 policy.timezone, by the time of booking. Refunds are taken off in the month in
 which they were made, so the bill of a month that is over does not change.
 
---csv prints the lines alone, one a row.`,
+--csv prints the lines alone, one a row, for spreadsheets: a model's name that one
+would take for a formula has an apostrophe before it. --json has it as it is.`,
 		Example: "  tollgate bill acme --month 2026-11\n  tollgate bill acme --month 2026-11 --csv > acme-2026-11.csv",
 		Args:    positional("ACCOUNT"),
 		RunE: func(c *cobra.Command, args []string) error {
