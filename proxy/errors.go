@@ -90,6 +90,7 @@ const (
 	codeUpstreamError = "upstream_error" // in metrics and log: the upstream's own is passed on
 	codeUnavailable   = "metering_unavailable"
 	codeModelNotFound = "model_not_found"
+	codeNetwork       = "network_not_allowed"
 )
 
 // errInvalidKey begins as OpenAI's does: LiteLLM recognizes an error about the key by
@@ -291,8 +292,8 @@ func (c *call) asAPIError(err error) *apiError {
 
 // refusalError is the table of refusals in docs/errors.md.
 func (c *call) refusalError(r *ledger.Refusal) *apiError {
-	forbidden := func(code, message string, left *ledger.Standing) *apiError {
-		return &apiError{status: http.StatusForbidden, code: code, kind: kindInvalidRequest, message: message, final: true, standing: left}
+	forbidden := func(code, param, message string, left *ledger.Standing) *apiError {
+		return &apiError{status: http.StatusForbidden, code: code, kind: kindInvalidRequest, param: param, message: message, final: true, standing: left}
 	}
 	switch r.Reason {
 	case ledger.KeyInvalid:
@@ -302,13 +303,14 @@ func (c *call) refusalError(r *ledger.Refusal) *apiError {
 	case ledger.KeyExpired:
 		return errInvalidKey(": it has expired.")
 	case ledger.AccountSuspended:
-		return forbidden("account_suspended", "This account is suspended. Please ask its administrator.", nil)
+		return forbidden("account_suspended", "", "This account is suspended. Please ask its administrator.", nil)
 	case ledger.NetworkNotAllowed:
-		return forbidden("network_not_allowed", "This API key may not be used from your network address.", nil)
+		return forbidden(codeNetwork, "", "This API key may not be used from your network address.", nil)
 	case ledger.ModelNotAllowed:
-		return forbidden("model_not_allowed", fmt.Sprintf("This API key may not use the model '%s'.", c.model()), &r.Standing)
+		return forbidden("model_not_allowed", "model", fmt.Sprintf("This API key may not use the model '%s'. GET /v1/models lists those that it may.", c.model()), &r.Standing)
 	case ledger.EndpointNotAllowed:
-		return forbidden("model_not_allowed", "This API key may not use this endpoint.", &r.Standing)
+		return forbidden("model_not_allowed", "",
+			fmt.Sprintf("This API key may not use the endpoint '%s', which %s is. GET /v1/key has its limits.", c.endpoint.Name, routeOf(c.endpoint, c.model())), &r.Standing)
 	case ledger.RateLimited, ledger.TooManyParallel:
 		return rateLimitError(r)
 	case ledger.InsufficientFunds, ledger.KeySpendExhausted, ledger.InFlight:
@@ -355,6 +357,9 @@ func (c *call) quotaError(r *ledger.Refusal) *apiError {
 	}
 	m.AffordableOutputTokens = c.affordableOutput(r)
 	need := fmt.Sprintf("It needs up to %v %s; available: %v (limit: %s).", m.Required, unit, m.Available, r.Limit)
+	if m.ResetsAt != nil {
+		need += " It begins anew at " + m.ResetsAt.Format(time.RFC3339) + "."
+	}
 	if n := m.AffordableOutputTokens; n != nil && *n > 0 {
 		need += fmt.Sprintf(" With %s of at most %d it would fit.", c.limitName(), *n)
 	}

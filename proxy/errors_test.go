@@ -34,7 +34,7 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 		"expired":         {refusal(ledger.KeyExpired), 401, "invalid_api_key", "invalid_request_error", true, "", nil, false},
 		"suspended":       {refusal(ledger.AccountSuspended), 403, "account_suspended", "invalid_request_error", true, "", nil, false},
 		"network":         {refusal(ledger.NetworkNotAllowed), 403, "network_not_allowed", "invalid_request_error", true, "", nil, false},
-		"model":           {refusal(ledger.ModelNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, "", nil, true},
+		"model":           {refusal(ledger.ModelNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, "", "model", true},
 		"endpoint":        {refusal(ledger.EndpointNotAllowed), 403, "model_not_allowed", "invalid_request_error", true, "", nil, true},
 		"funds":           {refusal(ledger.InsufficientFunds), 429, "insufficient_quota", "insufficient_quota", true, "", nil, true},
 		"key spend":       {refusal(ledger.KeySpendExhausted), 429, "key_quota_exceeded", "insufficient_quota", true, "", nil, true},
@@ -121,8 +121,25 @@ func TestQuotaErrorExplainsItselfInNumbers(t *testing.T) {
 		t.Errorf("a balance resets at %v", at)
 	}
 	daily := c.refusalError(&ledger.Refusal{Reason: ledger.KeySpendExhausted, Limit: "key.spend_daily", ResetsAt: time.Unix(0, 0).UTC()})
-	if body := string(daily.body()); !strings.Contains(body, `"resets_at":"1970-01-01T00:00:00Z"`) {
+	if body := string(daily.body()); !strings.Contains(body, `"resets_at":"1970-01-01T00:00:00Z"`) || !strings.Contains(body, "It begins anew at 1970-01-01T00:00:00Z.") {
 		t.Errorf("a day's limit says %s", body)
+	}
+	if strings.Contains(e.message, "anew") {
+		t.Errorf("a balance says %s", e.message)
+	}
+}
+
+// Who may not use a model or an endpoint is told which it is, and where those stand that it may.
+func TestWhatAKeyMayNotUseIsNamed(t *testing.T) {
+	c := refusing(t, 429)
+	c.request = &meter.Request{Model: "gpt-4o"}
+	for reason, want := range map[ledger.Reason]string{
+		ledger.ModelNotAllowed:    "This API key may not use the model 'gpt-4o'. GET /v1/models lists those that it may.",
+		ledger.EndpointNotAllowed: "This API key may not use the endpoint 'chat', which /v1/chat/completions is. GET /v1/key has its limits.",
+	} {
+		if got := c.refusalError(&ledger.Refusal{Reason: reason}).message; got != want {
+			t.Errorf("%s: %q, want %q", reason, got, want)
+		}
 	}
 }
 

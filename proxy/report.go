@@ -94,6 +94,9 @@ func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause err
 		zap.Int("status", e.status),
 		zap.Error(cause),
 	}
+	if e.code == codeNetwork {
+		fields = append(fields, zap.Stringer("from", clientAddr(r)))
+	}
 	known, ok := credential(r, p.apiOf(r.URL.Path))
 	if ok {
 		fields = append(fields, zap.String("account", known.Account), zap.String("key", known.KeyID()))
@@ -146,6 +149,9 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 	}
 	if c.refused != nil {
 		fields = append(fields, zap.Int("status", c.refused.status))
+		if c.refused.code == codeNetwork { // it may be that of a load balancer
+			fields = append(fields, zap.Stringer("from", clientAddr(c.r)))
+		}
 	}
 	if c.trouble != nil {
 		fields = append(fields, zap.String("error", withoutKeys(c.trouble.Error())))

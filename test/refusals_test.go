@@ -110,6 +110,20 @@ func TestRefusedAccount(t *testing.T) {
 	p.post(chatPath, key, chat("gpt-4o", "usage=1,1")).requireStatus(t, 200)
 }
 
+// The address that Tollgate sees is the load balancer's, as often as not: its log says which it was. The client is not told.
+func TestRefusedNetwork(t *testing.T) {
+	w, p, _ := acme(t)
+	key, _ := w.key("acme", "--networks", "10.0.0.0/8")
+	for what, r := range map[string]reply{"a call": p.post(chatPath, key, chat("gpt-4o", "usage=1,1")), "a holder": p.get("/v1/key", key)} {
+		refusal{status: 403, code: "network_not_allowed", final: true}.require(t, r)
+		if strings.Contains(r.body, "127.0.0.1") {
+			t.Errorf("%s is told %s", what, r.body)
+		}
+	}
+	p.stop()
+	equal(t, "lines of the log with the address", strings.Count(p.stderr.String(), `"from":"127.0.0.1"`), 2)
+}
+
 func TestRefusedModels(t *testing.T) {
 	w, p, key := acme(t)
 	narrow, _ := w.key("acme", "--models", "glm-*,cogview-4")
