@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,10 +43,11 @@ type Options struct {
 }
 
 type handler struct {
-	ready func(context.Context) error
-	token [sha256.Size]byte
-	open  bool
-	api   http.Handler
+	ready   func(context.Context) error
+	token   [sha256.Size]byte
+	open    bool
+	api     http.Handler
+	guesses guesses
 }
 
 // New returns the handler. /healthz, /readyz, /metrics and the console's pages are
@@ -62,7 +64,7 @@ func New(o Options) (http.Handler, error) {
 		o.Logger = zap.NewNop()
 	}
 	a := &api{ledger: o.Ledger, seeds: seeds{token: o.Token, rounds: seedRounds}, log: o.Logger}
-	h := &handler{ready: o.Ready, token: sha256.Sum256([]byte(o.Token)), open: o.Token != "", api: a.handler()}
+	h := &handler{ready: o.Ready, token: sha256.Sum256([]byte(o.Token)), open: o.Token != "", api: a.handler(), guesses: guesses{log: o.Logger, now: time.Now}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.healthz)
 	mux.HandleFunc("GET /readyz", h.readyz)
@@ -116,6 +118,7 @@ func (h *handler) gate(w http.ResponseWriter, r *http.Request) {
 		h.api.ServeHTTP(w, r)
 		return
 	}
+	h.guesses.note(r)
 	w.Header().Set("WWW-Authenticate", `Bearer realm="tollgate admin"`)
 	message := "the admin API needs a valid admin token: send Authorization: Bearer TOKEN, the admin.token of the configuration"
 	if !h.open {
@@ -130,6 +133,37 @@ func (h *handler) authorized(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	given := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(given[:], h.token[:]) == 1 && h.open && strings.EqualFold(scheme, "Bearer")
+}
+
+// guessesEvery is how often a wrong token is worth a line of the log: who tries many must not fill a disk.
+const guessesEvery = time.Second
+
+// guesses are the requests with a token that is none, for the log: somebody may be trying them out.
+type guesses struct {
+	log *zap.Logger
+	now func() time.Time
+
+	mu     sync.Mutex
+	next   time.Time // when the next may be told
+	untold int
+}
+
+// note tells of a request that was refused, unless it named no token at all, as those
+// of health checks that have gone astray.
+func (g *guesses) note(r *http.Request) {
+	if r.Header.Get("Authorization") == "" {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now()
+	if now.Before(g.next) {
+		g.untold++
+		return
+	}
+	g.next = now.Add(guessesEvery)
+	g.log.Warn("a wrong admin token was refused", zap.String("remote", r.RemoteAddr), zap.Int("more_before", g.untold)) // strangers write no paths here
+	g.untold = 0
 }
 
 // writeError answers in OpenAI's error shape.

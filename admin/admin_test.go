@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -188,6 +190,43 @@ func TestTheLogTellsNoSecret(t *testing.T) {
 		if strings.Contains(text, secret) || strings.Contains(text, "the-admin-token") || !strings.Contains(text, "acme.") || !strings.Contains(text, "status:4") {
 			t.Errorf("logged %s", text)
 		}
+	}
+}
+
+// Who tries tokens is seen in the log, a line a second at most, and without what was tried.
+func TestWrongTokensAreLogged(t *testing.T) {
+	core, lines := observer.New(zap.DebugLevel)
+	now := time.Unix(0, 0)
+	h := &handler{open: true, guesses: guesses{log: zap.New(core), now: func() time.Time { return now }}}
+	try := func(authorization string) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodGet, prefix+"/accounts", nil)
+		r.RemoteAddr = "192.0.2.7:1234"
+		if authorization != "" {
+			r.Header.Set("Authorization", authorization)
+		}
+		w := httptest.NewRecorder()
+		if h.gate(w, r); w.Code != http.StatusUnauthorized {
+			t.Fatalf("%s: %d", authorization, w.Code)
+		}
+	}
+	try("") // nobody guesses
+	for range 100 {
+		try("Bearer a-guess")
+	}
+	now = now.Add(guessesEvery)
+	try("Bearer a-guess")
+	try("Bearer a-guess")
+	var told []string
+	for _, line := range lines.All() {
+		told = append(told, fmt.Sprint(line.Level, " ", line.Message, " ", line.ContextMap()))
+	}
+	want := []string{
+		"warn a wrong admin token was refused map[more_before:0 remote:192.0.2.7:1234]",
+		"warn a wrong admin token was refused map[more_before:99 remote:192.0.2.7:1234]",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("logged %q, want %q", told, want)
 	}
 }
 
