@@ -162,6 +162,23 @@ func openBook(cfg *config.Config) (*meter.Book, error) {
 	})
 }
 
+// warnOfModels tells of a name or pattern that fits no model with a price, where the
+// configuration has prices: a key so limited is refused everywhere, and such a pack never pays.
+func (p *program) warnOfModels(o *operator, patterns []string) {
+	if len(patterns) == 0 || len(o.cfg.Pricing.Files) == 0 {
+		return
+	}
+	book, err := openBook(o.cfg)
+	if err != nil {
+		return // what is wrong with the prices is for check to tell
+	}
+	for _, pattern := range patterns {
+		if !book.PricesAny(pattern) {
+			fmt.Fprintf(p.stderr, "tollgate: no model has a price that %s fits: is it mistyped?\n", pattern)
+		}
+	}
+}
+
 // hint adds what to do to an error of the given kind.
 func hint(err, kind error, format string, args ...any) error {
 	if errors.Is(err, kind) {

@@ -48,6 +48,7 @@ does not count. Days and months are those of policy.timezone, and a bare date in
 				if err != nil {
 					return noAccount(err, args[0])
 				}
+				p.warnOfModels(o, created.Limits.Models)
 				done := fmt.Sprintf("key %s is made (if its secret is nowhere: `tollgate key revoke %s`)", created.ID, created.ID)
 				return p.printDone(done, ledger.CreatedKey{Key: created, Secret: secret}, func() string {
 					return fmt.Sprintf("key %s of %s\nsecret, shown this once: %s\nlimits: %s\n", created.ID, created.Account, secret, limitsText(&created.Limits, o)) + whereTo(o.cfg)

@@ -49,6 +49,7 @@ sooner. --order after_balance makes it pay after the wallets. A bare date in
 				if err != nil {
 					return hint(unsure(noAccount(err, args[0]), args[0], grant.Ref), ledger.ErrConflict, "use another --ref for another pack")
 				}
+				p.warnOfModels(o, pack.Models)
 				return p.printDone(fmt.Sprintf("pack %s is granted", pack.ID), pack, func() string {
 					return fmt.Sprintf("pack %s granted to %s: %s %s, for %s models, expires %s\n",
 						pack.ID, args[0], count(pack.Quantity), pack.Unit, orAll(pack.Models), momentOrNever(pack.ExpiresAt, o.zone))

@@ -147,14 +147,40 @@ func TestTimesThatAreNone(t *testing.T) {
 	}
 }
 
+// A mistyped model makes a key that is refused everywhere, and a pack that never pays. It is done as it was said, since
+// the price may come later, and told where prices are known.
+func TestModelsThatNothingPrices(t *testing.T) {
+	o := openOffice(t)
+	o.do("account create acme")
+	dir := t.TempDir()
+	writeFile(t, dir, "p.yaml", "currency: CNY\nprices:\n  - {models: [glm-4.6, 'qwen-*'], rates: {input: 1}}\n")
+	file := writeFile(t, dir, "c.yaml", "pricing: {currency: CNY, files: [p.yaml]}\n")
+	broken := writeFile(t, dir, "d.yaml", "pricing: {currency: CNY, files: [none.yaml]}\n")
+	const told = "tollgate: no model has a price that gml-* fits: is it mistyped?\n"
+	for _, verb := range []string{"pack grant acme --quantity 5 ", "key create acme "} {
+		for flags, want := range map[string]string{
+			"--models gml-*,glm-4.6 -c " + file:       told,
+			"--models gml-* --json -c " + file:        told,
+			"--models glm-4*,qwen-3,*-max -c " + file: "",
+			"-c " + file:                  "",
+			"--models gml-*":              "",
+			"--models gml-* -c " + broken: "",
+		} {
+			if r := o.do(verb + flags); r.stderr != want {
+				t.Errorf("%s%s: it says %q, want %q", verb, flags, r.stderr, want)
+			}
+		}
+	}
+}
+
 // Where the proxy is only its own configuration says.
 func TestKeyCreateSaysWhereTheProxyIs(t *testing.T) {
 	o := openOffice(t)
 	o.do("account create acme")
 	file := writeFile(t, t.TempDir(), "c.yaml", "listen: 0.0.0.0:1234\npricing: {currency: CNY}\n") // the ledger is that of TOLLGATE_REDIS
-	for more, want := range map[string]bool{"": false, " -c " + file: true} {
-		if r := o.do("key create acme" + more); strings.Contains(r.stdout, "base_url") != want || want && !strings.Contains(r.stdout, "http://127.0.0.1:1234/v1\n") {
-			t.Errorf("key create%s: %s", more, r.stdout)
+	for more, want := range map[string]bool{"--name x": false, "-c " + file: true} {
+		if r := o.do("key create acme " + more); strings.Contains(r.stdout, "base_url") != want || want && !strings.Contains(r.stdout, "http://127.0.0.1:1234/v1\n") {
+			t.Errorf("key create %s: %s", more, r.stdout)
 		}
 	}
 }
