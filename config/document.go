@@ -187,7 +187,7 @@ func kind(node ast.Node) string {
 	case *ast.TagNode:
 		return "a tag (they are not supported: leave it out)"
 	case ast.ScalarNode:
-		return fmt.Sprintf("the value %q", n.GetToken().Value)
+		return fmt.Sprintf("the value %.60q", n.GetToken().Value) // any text is YAML: a whole file of another kind is one value
 	default:
 		return "something else (" + n.Type().String() + ")"
 	}

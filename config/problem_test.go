@@ -56,6 +56,7 @@ func TestOneFault(t *testing.T) {
 		{"zzz: 1", "known here are listen, admin, ledger, archive, upstreams, pricing, policy"},
 		{"- a\n- b", "want settings, such as {name: value}, found a list"},
 		{"hello", `found the value "hello"`},
+		{strings.Repeat("root:x:0:0 ", 99), `found the value "` + strings.Repeat("root:x:0:0 ", 99)[:60] + `"`},
 		{"ledger: {redis: localhost}", "want redis://HOST:PORT/0"},
 		{"ledger: {redis: 'http://u:secret@h'}", `"http://u:***@h"`},
 		{"ledger: {shards: 0}", "whole number from 1 to 4096"},

@@ -19,6 +19,7 @@ func TestPriceFileErrors(t *testing.T) {
 		{"empty", "", []string{": the file is empty"}},
 		{"only a comment", "# nothing\n", []string{": the file is empty"}},
 		{"not a mapping", "- 1\n", []string{"1:1: there is a list here; want `currency:` and `prices:`"}},
+		{"a file of another kind", strings.Repeat("root:x:0:0 ", 99), []string{`1:1: there is "` + strings.Repeat("root:x:0:0 ", 99)[:60] + `" here; want`}},
 		{"syntax", "currency: CNY\nprices: [{models: [m]\n", []string{"2:10: not YAML"}},
 		{"an empty document", "currency: CNY\nprices: []\n---\n---\ncurrency: CNY\n", []string{"3:1: an empty YAML document"}},
 		{"a document behind an empty one", "---\n# no\n---\ncurrency: CNY\nprices: []\n", []string{"1:1: an empty YAML document"}},

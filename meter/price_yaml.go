@@ -191,7 +191,7 @@ func describeNode(n ast.Node) string {
 	case *ast.TagNode:
 		return "there is a tag"
 	case *ast.StringNode:
-		return fmt.Sprintf("there is %q", n.Value)
+		return fmt.Sprintf("there is %.60q", n.Value) // any text is YAML: a whole file of another kind is one value
 	}
-	return fmt.Sprintf("there is %q", n.GetToken().Value)
+	return fmt.Sprintf("there is %.60q", n.GetToken().Value)
 }
