@@ -75,7 +75,7 @@ end
 local function stand()
   local text, marker = look(HOLDS, request), look(MARKER, request)
   if text then return keep(text) end
-  local left = max(0, tonumber(ARGV[6]) - max(0, now - tonumber(ARGV[17])))
+  local left = tonumber(ARGV[6]) - max(0, now - tonumber(ARGV[17]))
   if marker and left > 0 then marker = reopen(marker) end
   if not marker or sub(marker, 1, 2) == 'x ' and left > 0 then return place_anew(left) end
   return false

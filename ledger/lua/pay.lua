@@ -139,7 +139,7 @@ local function draw(list, ids, rest)
   for i = 1, #ids do
     if rest == 0 then break end
     local pack = packs[ids[i]]
-    local n = min(rest, max(0, pack.b - pack.h))
+    local n = min(rest, pack.b - pack.h)
     if n > 0 then
       list[#list + 1] = {ids[i], n}
       rest = rest - n
@@ -166,12 +166,10 @@ local function split(fee)
   local wanted
   if account.split == 'bonus_first' then
     wanted = fee
-  elseif account.split == 'recharge_first' then
-    wanted = 0
   elseif account.split == 'equal' then
     wanted = floor(fee / 2)
-  elseif recharge == 0 or bonus == 0 then
-    wanted = bonus == 0 and 0 or fee
+  elseif account.split == 'recharge_first' or recharge == 0 or bonus == 0 then
+    wanted = 0
   else
     wanted = muldiv(fee, account.bonus, add(account.recharge, account.bonus), 0)
   end

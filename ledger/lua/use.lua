@@ -166,7 +166,7 @@ local function key_lands() key.p, key.held = add(key.p, -1), true end
 local function key_gains(tokens)
   local tpm = key.terms.tpm
   if tpm == 0 or tokens == 0 then return end
-  key.tb = max(LEAST_LEVEL, min(tpm * UNIT_OF_RATE, key.tb + max(LEAST_LEVEL, tokens * UNIT_OF_RATE)))
+  key.tb = max(LEAST_LEVEL, min(tpm * UNIT_OF_RATE, key.tb + tokens * UNIT_OF_RATE))
 end
 
 -- key_charges counts a charge. What a token bucket gave at the reserve is corrected to what was used.
