@@ -22,3 +22,19 @@ func TestPackAfterBalancePaysWhatAnOverrunTook(t *testing.T) {
 		f.balances("acme", "0 0 0")
 	})
 }
+
+// What a call has used above its hold is the wallets' to pay first, as ever, where its hold has nothing of a pack after them.
+func TestPackAfterBalanceLeavesAnOverrunToTheWallets(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 1000, Order: AfterBalance})
+		if got := paid(f.settle(f.reserve(key, charge(f, "input 50 0.001")), charge(f, "input 300 0.001")).Paid); got != "recharge 0.3" {
+			f.Errorf("paid %s", got)
+		}
+		f.grant(Grant{Account: "acme", Quantity: 100})
+		if got := paid(f.settle(f.reserve(key, charge(f, "input 150 0.001")), charge(f, "input 300 0.001")).Paid); got != "pack:p2 100, recharge 0.2" {
+			f.Errorf("paid %s", got)
+		}
+	})
+}

@@ -1,6 +1,10 @@
 package ledger
 
-import "testing"
+import (
+	"slices"
+	"testing"
+	"time"
+)
 
 // A call of a trip gives units back to several packs, of which a call before it has looked at some: what comes back to the revoked
 // one is withdrawn all the same.
@@ -21,4 +25,46 @@ func TestUnitsComeBackToSeveralPacksInATrip(t *testing.T) {
 		f.pack("acme", "p1", 40, 40)
 		f.pack("acme", "p2", 0, 0)
 	})
+}
+
+// A pack that is filled again by a call of a trip pays for the next one.
+func TestPackFilledAgainInATripPays(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.grant(Grant{Account: "acme", Quantity: 50})
+	key, used := f.key("acme", KeyLimits{}), charge(t, "input 50 0.01")
+	abandoned := f.reserve(key, used)
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(abandoned, used)}))
+	f.pass(time.Hour)
+	f.sweep()
+	f.settle(f.reserve(key, used), used) // no pack fits any more
+	if got := f.trip(f.releaseCall(abandoned), f.reserveCall(f.reservation(key, used))); !slices.Equal(got, []string{"OK", "OK"}) {
+		t.Errorf("the trip brought %v", got)
+	}
+	f.pack("acme", "p1", 50, 0)
+	f.balances("acme", "9.5 0 0")
+}
+
+// What comes back by each call of a trip to a pack past its expiry goes at once, and no more: what was free before goes with the
+// sweeper, and may be used until then.
+func TestUnitsComeBackToAnExpiredPackInATrip(t *testing.T) {
+	for name, c := range map[string]struct {
+		used      string // by the first of the trip, which holds 60; 30 are held by the second, and 10 are free
+		remaining int64
+	}{
+		"less than held": {"input 20 0.01", 10},
+		"more than held": {"input 65 0.01", 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, Options{Shards: 1})
+			f.account("acme", "10", "0", AccountOptions{})
+			f.expiring(100, 10*time.Minute)
+			key := f.key("acme", KeyLimits{})
+			first, second := f.reserve(key, charge(t, "input 60 0.01")), f.reserve(key, charge(t, "input 30 0.01"))
+			third := f.reserve(key, cost(t, "1"))
+			f.pass(11 * time.Minute)
+			f.trip(f.settleCall(settlement(first, charge(t, c.used))), f.releaseCall(second), f.settleCall(settlement(third, cost(t, "1"))))
+			f.pack("acme", "p1", c.remaining, c.remaining)
+		})
+	}
 }

@@ -3,8 +3,11 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/meter"
 )
 
 // The worked example: 300 tokens are left, 1000 go in and 500 come out.
@@ -89,6 +92,71 @@ func TestStandingKnowsPacksOfEachUnit(t *testing.T) {
 	})
 }
 
+// What packs pay of the lines of a charge, and what is then due of each.
+func TestPacksPayLineByLine(t *testing.T) {
+	before := func(quantity int64) Grant { return Grant{Quantity: quantity} }
+	after := func(quantity int64) Grant { return Grant{Quantity: quantity, Order: AfterBalance} }
+	cases := []struct {
+		name    string
+		balance string
+		pack    Grant
+		lines   []string
+		paid    string
+	}{
+		{"what is left is rounded half up", "1", before(2), []string{"input 3 0.0005/1M"}, "pack:p1 2, recharge 0.000000001"},
+		{"after the wallets, the least of which the rest is what they have", "0.000000005", after(100), []string{"input 100 0.0001/1M"}, "pack:p1 46, recharge 0.000000005"},
+		{"also where the pack has little more", "0.000000005", after(50), []string{"input 100 0.0001/1M"}, "pack:p1 46, recharge 0.000000005"},
+		{"in debt, the least of which the rest is nothing", "-1", after(100), []string{"input 100 0.0001/1M"}, "pack:p1 96"},
+		{"beside a line that no pack pays", "0.003", after(5000), []string{"input 1000 2/1M", "call 1 0.002"}, "pack:p1 500, recharge 0.003"},
+		{"no more than the quantity, though more is due", "0", after(5000), []string{"input 1000 2/1M", "call 1 0.002"}, "pack:p1 1000, recharge 0.002"},
+	}
+	onRealRedis(t, func(f *fixture) {
+		for i, c := range cases {
+			id := fmt.Sprint("acme", i)
+			f.account(id, strings.TrimPrefix(c.balance, "-"), "0", AccountOptions{})
+			key := f.key(id, KeyLimits{})
+			book := func(actual meter.Charge) *Receipt {
+				return f.settle(&Hold{ID: newID("req_", f.ledger.now()), Account: id, Key: keyID(id, key.suffix())}, actual)
+			}
+			if strings.HasPrefix(c.balance, "-") {
+				book(cost(f, "2"))
+			}
+			c.pack.Account = id
+			f.grant(c.pack)
+			if got := paid(book(charge(f, c.lines...)).Paid); got != c.paid {
+				f.Errorf("%s: paid %s, want %s", c.name, got, c.paid)
+			}
+		}
+	})
+}
+
+// A line of a quote can come to some nano more than its quantity at its rate, for what the parts of the bill lose by being rounded
+// apart: these are held with what packs leave of the line.
+func TestPackCoversALineThatIsAboveItsRate(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "1", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		f.grant(Grant{Account: "acme", Quantity: 100})
+		for _, c := range []struct {
+			lines []string
+			held  string
+		}{
+			{[]string{"input 250 0.001"}, "pack:p1 100 and 0.150000003"},
+			{[]string{"input 100 0.001", "call 1 0.01"}, "pack:p1 100 and 0.01"},          // nothing is left of the line
+			{[]string{"input 0 0.01", "output 100 0.001"}, "pack:p1 100 and 0.000000003"}, // a pack pays for a quantity
+		} {
+			quote := charge(f, c.lines...)
+			quote.Lines[0].Amount += 3
+			quote.Fee += 3
+			hold := f.reserve(key, quote)
+			if got := paid(hold.Packs) + " and " + hold.Cash.String(); got != c.held {
+				f.Errorf("%v: held %s, want %s", c.lines, got, c.held)
+			}
+			f.release(hold)
+		}
+	})
+}
+
 // A line of a quote can come to far less than its quantity at its rate, where its tier ends: so much less that the product is
 // beyond what a Lua number holds.
 func TestPackCoversPartOfALineThatItsTierBounds(t *testing.T) {
@@ -96,10 +164,14 @@ func TestPackCoversPartOfALineThatItsTierBounds(t *testing.T) {
 		f.account("acme", "1000", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{})
 		f.grant(Grant{Account: "acme", Quantity: 1000})
-		quote := charge(f, "output 199 1")
-		quote.Lines[0].Quantity = 100_000_000
-		if hold := f.reserve(key, quote); hold.Cash != f.nano("199") || paid(hold.Packs) != "pack:p1 1000" {
-			f.Errorf("hold %+v", hold)
+		for _, quantity := range []int64{1500, 100_000_000} {
+			quote := charge(f, "output 199 1")
+			quote.Lines[0].Quantity = quantity
+			hold := f.reserve(key, quote)
+			if hold.Cash != f.nano("199") || paid(hold.Packs) != "pack:p1 1000" {
+				f.Errorf("%d: hold %+v", quantity, hold)
+			}
+			f.release(hold)
 		}
 	})
 }
@@ -130,6 +202,13 @@ func TestPackFreeOfChargeRequestsDrawNothing(t *testing.T) {
 	receipt := f.settle(f.reserve(key, charge(f, "input 400 0")), charge(f, "input 400 0"))
 	if len(receipt.Paid) != 0 {
 		f.Errorf("paid %s", paid(receipt.Paid))
+	}
+	// Nor does one of which nobody hears again.
+	hold := f.reserve(key, charge(f, "input 400 0"))
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, charge(f, "input 400 0"))}))
+	f.pass(time.Hour)
+	if s := f.sweep(); s.Abandoned != 1 {
+		f.Errorf("swept %+v", s)
 	}
 	f.pack("acme", "p1", 1000, 1000)
 }
@@ -175,7 +254,7 @@ func TestPackOrder(t *testing.T) {
 		key := f.key("acme", KeyLimits{})
 		grants := []Grant{
 			{Models: nil},                                    // p1: all models
-			{Models: []string{"glm-*"}},                      // p2: a pattern
+			{Models: []string{"glm-4*"}},                     // p2: a pattern
 			{Models: []string{"*", "glm-4"}},                 // p3: names it exactly
 			{Models: []string{"glm-*"}, ExpiresAt: &later},   // p4
 			{Models: nil, ExpiresAt: &soon},                  // p5: expires first
@@ -186,12 +265,13 @@ func TestPackOrder(t *testing.T) {
 			{Models: nil, Unit: "image", Priority: -9},       // p10: another unit
 			{Models: nil, Priority: -9, Order: AfterBalance}, // p11: after the wallets
 			{Models: nil, Priority: 1, ExpiresAt: &soon},     // p12: highest number, so last
+			{Models: []string{"*"}},                          // p13: a pattern, the shortest
 		}
 		for _, g := range grants {
 			g.Account, g.Quantity = "acme", 10
 			f.grant(g)
 		}
-		want := []string{"p6", "p5", "p4", "p3", "p8", "p2", "p7", "p1", "p12", "p11"}
+		want := []string{"p6", "p5", "p4", "p3", "p8", "p2", "p7", "p13", "p1", "p12", "p11"}
 		ask := charge(f, fmt.Sprintf("input %d 2/1M", 10*len(want)))
 		hold := f.reserve(key, ask)
 		for i, p := range hold.Packs {
@@ -211,13 +291,16 @@ func TestPackExpiry(t *testing.T) {
 		f.account("acme", "1", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{})
 		f.grant(Grant{Account: "acme", Quantity: 1000, ExpiresAt: &expires})
+		later := expires.Add(24 * time.Hour)
+		f.grant(Grant{Account: "acme", Quantity: 50, ExpiresAt: &later})
+		f.grant(Grant{Account: "acme", Quantity: 30})
 		hold := f.reserve(key, charge(f, "input 400 2/1M"))
 		f.pass(2 * time.Hour)
 		if status := f.read("acme").Packs[0].Status; status != "expired" {
 			f.Errorf("status %s, want expired", status)
 		}
-		if late := f.reserve(key, charge(f, "input 100 2/1M")); len(late.Packs) != 0 || late.Cash != f.nano("0.0002") {
-			f.Errorf("a pack that has expired is drawn on: %+v", late)
+		if late := f.reserve(key, charge(f, "input 100 2/1M")); paid(late.Packs) != "pack:p2 50, pack:p3 30" || late.Cash != f.nano("0.00004") {
+			f.Errorf("held of %s, and %s: want of those that have not expired", paid(late.Packs), late.Cash)
 		} else {
 			f.settle(late, charge(f, "input 100 2/1M"))
 		}
@@ -257,7 +340,7 @@ func TestPackRevocation(t *testing.T) {
 			f.Errorf("revoked again: %s, want %s", again.ID, entry.ID)
 		}
 		f.pack("acme", "p1", 500, 0)
-		if hold := f.reserve(key, charge(f, "input 10 2/1M")); len(hold.Packs) != 0 {
+		if hold := f.reserve(key, charge(f, "input 10 2/1M")); len(hold.Packs) != 0 || hold.Standing.HasPacks {
 			f.Errorf("a revoked pack is drawn on: %+v", hold)
 		} else {
 			f.release(hold)
@@ -306,18 +389,24 @@ func TestPackScopeIsRenewed(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "1", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{})
-		use := func(quantity int, want string) {
+		use := func(quantity int, want string) *Receipt {
 			f.Helper()
 			c := charge(f, fmt.Sprintf("input %d 2/1M", quantity))
-			if got := paid(f.settle(f.reserve(key, c), c).Paid); got != want {
-				f.Errorf("paid %s, want %s", got, want)
+			hold := f.reserve(key, c)
+			receipt := f.settle(hold, c)
+			if got := paid(receipt.Paid); got != want || hold.Standing.HasPacks != strings.Contains(want, "pack") {
+				f.Errorf("paid %s, want %s; a pack fits: %v", got, want, hold.Standing.HasPacks)
 			}
+			return receipt
 		}
 		use(100, "recharge 0.0002")
 		f.grant(Grant{Account: "acme", Quantity: 150})
 		use(100, "pack:p1 100")
 		f.grant(Grant{Account: "acme", Quantity: 150, Priority: -1})
 		use(100, "pack:p2 100")
+		last := use(100, "pack:p2 50, pack:p1 50")
+		use(100, "recharge 0.0002")
+		f.refund(last.RequestID, "")
 		use(100, "pack:p2 50, pack:p1 50")
 		use(100, "recharge 0.0002")
 		f.grant(Grant{Account: "acme", Quantity: 1000})
@@ -350,13 +439,18 @@ func TestGrantIsChecked(t *testing.T) {
 	wants(f, err, ErrNotFound)
 }
 
-// A pack that holds more than it has, as after a loss in Redis, has nothing to withdraw.
-func TestRevokedPackThatHoldsMoreThanItHas(t *testing.T) {
+// A pack that holds more than it has, as after a loss in Redis, has nothing to withdraw, and takes nothing from what others pay.
+func TestPackThatHoldsMoreThanItHas(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.broken = true
 	f.account("acme", "10", "0", AccountOptions{})
 	f.grant(Grant{Account: "acme", Quantity: 100})
+	f.grant(Grant{Account: "acme", Quantity: 50})
 	f.must(f.server.Client().HSet(f.ctx(), f.ledger.accountKey(f.ledger.shardOf("acme"), "acme")+":packs", "p1:b", "40", "p1:h", "60").Err())
+	used := charge(t, "input 60 0.001")
+	if got := paid(f.settle(f.reserve(f.key("acme", KeyLimits{}), used), used).Paid); got != "pack:p2 50, recharge 0.01" {
+		t.Errorf("paid %s", got)
+	}
 	e, err := f.ledger.RevokePack(f.ctx(), "acme", "p1", "")
 	f.must(err)
 	if *e.Quantity != 0 {
@@ -375,7 +469,34 @@ func TestManyPacks(t *testing.T) {
 	}
 	charge := charge(t, fmt.Sprintf("input %d 2/1M", packs))
 	h := f.reserve(f.key("acme", KeyLimits{}), charge)
-	if r := f.settle(h, charge); len(r.Paid) != packs || *r.Fee != 0 {
+	r := f.settle(h, charge)
+	if len(r.Paid) != packs || *r.Fee != 0 {
 		t.Errorf("paid by %d packs, and %s in cash", len(r.Paid), r.Fee)
+	}
+	for i, p := range r.Paid { // as they were granted
+		if want := fmt.Sprint("pack:p", i+1); p.From != want {
+			t.Errorf("%d. pays %s, want %s", i+1, p.From, want)
+		}
+	}
+}
+
+// What packs fit is remembered by names of models, which clients make up: of many, few are remembered.
+func TestManyModels(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.patch("account", "SCOPE_LIMIT = 1000", "SCOPE_LIMIT = 4")
+	f.account("acme", "10", "0", AccountOptions{})
+	f.grant(Grant{Account: "acme", Quantity: 100})
+	key := f.key("acme", KeyLimits{})
+	for i := range 11 {
+		r := f.reservation(key, charge(t, "input 1 2/1M"))
+		r.Model = fmt.Sprint("model-", i)
+		hold, err := f.ledger.Reserve(f.ctx(), r)
+		f.must(err)
+		if got := paid(hold.Packs); got != "pack:p1 1" {
+			t.Errorf("%s: held of %q", r.Model, got)
+		}
+	}
+	if n := f.server.Client().HLen(f.ctx(), f.ledger.accountKey(0, "acme")+":scope").Val(); n > 4 {
+		t.Errorf("%d are remembered", n)
 	}
 }

@@ -39,10 +39,32 @@ func TestRefusalTellsWhatIsHeldOfPacks(t *testing.T) {
 		quote := charge(f, "image 3 0.06")
 		hold := f.reserve(key, quote)
 		no := isReason(f, f.refused(key, quote), InFlight, "balance")
-		if no.Required != 12e7 || no.Available != 0 || no.Held != 12e7 {
+		if no.Required != 12e7 || no.Available != 0 || no.Held != 12e7 || no.PackFree != 0 { // what is free is told of tokens alone
 			f.Errorf("refusal %+v", no)
 		}
 		f.release(hold)
+	})
+}
+
+// What a pack after the wallets pays now, because other requests hold those, it would not then: the wallets would. It is no more
+// held of the pack for that, and the key is not exhausted before the least that it may have to pay is more than it has.
+func TestRefusalWhereAPackAfterTheWalletsPaysNow(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		f.grant(Grant{Account: "acme", Quantity: 100, Order: AfterBalance})
+		f.reserve(f.key("acme", KeyLimits{}), cost(f, "8"))
+		limited := f.key("acme", KeyLimits{SpendTotal: f.nano("4")})
+		f.reserve(limited, cost(f, "1.5"))
+		ask := charge(f, "input 250 0.02") // 3 of 5 in cash; the wallets have 0.5 now
+		no := isReason(f, f.refused(f.key("acme", KeyLimits{}), ask), InFlight, "balance")
+		if no.Required != 3e9 || no.Held != 95e8 || no.PackFree != 100 {
+			f.Errorf("refusal %+v", no)
+		}
+		f.topup("acme", Recharge, "3")
+		no = isReason(f, f.refused(limited, ask), InFlight, "key.spend_total")
+		if no.Available != 25e8 || no.PackFree != 0 { // which gives what the wallets lack, and never what a limit of the key does
+			f.Errorf("refusal %+v", no)
+		}
 	})
 }
 
