@@ -25,6 +25,7 @@ func TestKeyAllows(t *testing.T) {
 		{"model by inner star", KeyLimits{Models: []string{"g*-*4"}}, nil, "", ""},
 		{"another model", KeyLimits{Models: []string{"glm-4-*", "glm"}}, nil, ModelNotAllowed, "key.models"},
 		{"dots and percents are letters", KeyLimits{Models: []string{"glm.4", "%a*", "glm?4"}}, nil, ModelNotAllowed, "key.models"},
+		{"another model, where pieces overlap", KeyLimits{Models: []string{"glm-4*4", "glm*-*-*4"}}, nil, ModelNotAllowed, "key.models"},
 		{"endpoint", KeyLimits{Endpoints: []string{"images", "chat"}}, nil, "", ""},
 		{"another endpoint", KeyLimits{Endpoints: []string{"images"}}, nil, EndpointNotAllowed, "key.endpoints"},
 		{"network", KeyLimits{Networks: []string{"192.168.0.0/16", "10.0.0.0/8"}}, nil, "", ""},
@@ -143,6 +144,13 @@ func TestKeySpendLimits(t *testing.T) {
 			f.Errorf("resets in %s", until)
 		}
 		_ = isReason(f, f.refused(key, cost(f, "5.1")), KeySpendExhausted, "key.spend_total")
+		for limit, limits := range map[string]KeyLimits{
+			"key.spend_total": {SpendTotal: 1e9}, "key.spend_daily": {SpendDaily: 1e9}, "key.spend_monthly": {SpendMonthly: 1e9},
+		} {
+			key := f.key("acme", limits)
+			f.release(f.reserve(key, cost(f, "1")))
+			_ = isReason(f, f.refused(key, cost(f, "1.000000001")), KeySpendExhausted, limit)
+		}
 	})
 }
 
@@ -208,6 +216,20 @@ func TestKeyTokenLimit(t *testing.T) {
 		if use := f.keyUse(key); use.Tokens != 650 || use.TokensHeld != 0 || use.Requests != 1 || use.Parallel != 0 {
 			f.Errorf("use %+v", use)
 		}
+		// Above its limit it has none left, and what needs none is admitted all the same.
+		f.settle(f.reserve(key, charge(f, "input 350 2/1M")), charge(f, "input 400 2/1M"))
+		no = isReason(f, f.refused(key, charge(f, "input 1 2/1M")), KeySpendExhausted, "key.tokens")
+		if no.Available != 0 || no.KeyTokensLeft == nil || *no.KeyTokensLeft != 0 {
+			f.Errorf("refusal %+v", no)
+		}
+		f.release(f.reserve(key, charge(f, "image 5 0.01")))
+		// Of two limits the lower one is what is left.
+		for _, c := range []struct{ limits KeyLimits }{{KeyLimits{Tokens: 300, TPM: 400}}, {KeyLimits{Tokens: 400, TPM: 300}}} {
+			no := f.refused(f.key("acme", c.limits), charge(f, "input 500 2/1M"))
+			if no.KeyTokensLeft == nil || *no.KeyTokensLeft != 300 {
+				f.Errorf("%+v: refusal %+v", c.limits, no)
+			}
+		}
 	})
 }
 
@@ -267,8 +289,8 @@ func TestKeyTokensPerMinute(t *testing.T) {
 		// An overrun takes the bucket below zero: it takes longer to recover.
 		f.settle(f.reserve(key, tokens("700")), tokens("1700"))
 		no = isReason(f, f.refused(key, tokens("1")), RateLimited, "key.tpm")
-		if no.RetryAfter < 59*time.Second || no.RetryAfter > 61*time.Second {
-			f.Errorf("retry after %s, want about 60s", no.RetryAfter)
+		if no.RetryAfter < 59*time.Second || no.RetryAfter > 61*time.Second || no.Available != 0 {
+			f.Errorf("retry after %s, want about 60s; %d available, want 0", no.RetryAfter, no.Available)
 		}
 		f.release(f.reserve(key, cost(f, "0.01"))) // needs no tokens, and waits for none
 		f.pass(no.RetryAfter)
@@ -281,6 +303,12 @@ func TestKeyTokensPerMinute(t *testing.T) {
 		f.pass(2 * time.Second)
 		if s := f.sweep(); s.Released != 1 {
 			f.Errorf("swept %+v", s)
+		}
+		// What comes back to a bucket that has filled up meanwhile is more than it holds.
+		hold = f.reserve(key, tokens("900"))
+		f.pass(time.Minute)
+		if left := f.settle(hold, tokens("100")).Standing.Tokens.Remaining; left != 1000 {
+			f.Errorf("%d tokens remain, want 1000", left)
 		}
 		f.release(f.reserve(key, tokens("900")))
 	})
@@ -321,6 +349,7 @@ func TestExhaustedGoesBeforeInFlight(t *testing.T) {
 		}
 		_ = isReason(f, f.refused(key, cost(f, "2.1")), InsufficientFunds, "balance")
 		_ = isReason(f, f.refused(limited, cost(f, "2")), KeySpendExhausted, "key.spend_total")
+		_ = isReason(f, f.refused(limited, cost(f, "2.1")), InsufficientFunds, "balance") // both are: the account first
 		// 100 tokens of the pack would be free again: then the cash is just enough for the other 1000.
 		no = isReason(f, f.refused(key, charge(f, "input 1100 0.002")), InFlight, "balance")
 		if no.PackFree != 40 {
@@ -329,10 +358,32 @@ func TestExhaustedGoesBeforeInFlight(t *testing.T) {
 		_ = isReason(f, f.refused(key, charge(f, "input 1101 0.002")), InsufficientFunds, "balance")
 		f.release(hold)
 		f.release(f.reserve(key, charge(f, "input 1100 0.002")))
+		// Nor does a pack after the wallets that others hold make it exhausted, nor a debt that the pack of which others hold all
+		// does not ask for, nor what of the overdraft is held.
+		f.account("after", "1", "0", AccountOptions{})
+		f.grant(Grant{Account: "after", Quantity: 100, Order: AfterBalance})
+		key = f.key("after", KeyLimits{})
+		f.reserve(key, charge(f, "input 100 0.02"))
+		_ = isReason(f, f.refused(key, charge(f, "input 150 0.02")), InFlight, "balance")
+		_ = isReason(f, f.refused(key, charge(f, "input 151 0.02")), InsufficientFunds, "balance")
+		f.account("debt", "1", "0", AccountOptions{})
+		key = f.key("debt", KeyLimits{})
+		f.settle(f.reserve(key, cost(f, "1")), cost(f, "2"))
+		f.grant(Grant{Account: "debt", Quantity: 100})
+		f.reserve(key, charge(f, "input 100 0.02"))
+		_ = isReason(f, f.refused(key, charge(f, "input 100 0.02")), InFlight, "balance")
+		_ = isReason(f, f.refused(key, charge(f, "input 101 0.02")), InsufficientFunds, "balance")
+		f.account("overdrawn", "1", "0", AccountOptions{Overdraft: f.nano("4")})
+		key = f.key("overdrawn", KeyLimits{})
+		f.reserve(key, cost(f, "5"))
+		_ = isReason(f, f.refused(key, cost(f, "5")), InFlight, "balance")
 		// So it is among the limits of one key.
 		tight := f.key("acme", KeyLimits{SpendTotal: f.nano("2"), SpendDaily: f.nano("1.2")})
 		hold = f.reserve(tight, cost(f, "1"))
 		_ = isReason(f, f.refused(tight, cost(f, "1.5")), KeySpendExhausted, "key.spend_daily")
+		_ = isReason(f, f.refused(tight, cost(f, "1.1")), InFlight, "balance") // none of the three is: the account, and then the
+		f.topup("acme", Recharge, "1")
+		_ = isReason(f, f.refused(tight, cost(f, "1.1")), InFlight, "key.spend_total") // first limit
 		f.release(hold)
 	})
 }
@@ -397,6 +448,13 @@ func TestLimitBeyondADouble(t *testing.T) {
 		}
 	}
 	f.audit()
+	// What is left of such a limit is exact, where it is small enough for a number again.
+	f.topup("acme", Recharge, "9007199")
+	key = f.key("acme", KeyLimits{SpendTotal: f.nano("9007199.254740993")}) // 2^53 + 1 nano
+	used := cost(f, "9007199.254740983")
+	f.settle(f.reserve(key, used), used)
+	f.release(f.reserve(key, cost(f, "0.00000001")))
+	_ = isReason(t, f.refused(key, cost(f, "0.000000011")), KeySpendExhausted, "key.spend_total")
 }
 
 // Redis's clock is set back: what it wrote down before does not refuse until it is there again.
