@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -329,6 +330,37 @@ func TestRefundIsNotForged(t *testing.T) {
 	f.balances("acme", "5.4 3.6 0")
 }
 
+// Nor is an abandon given back once more whose call was released, or charged anew, after it had been read.
+func TestRefundOfAnAbandonThatIsNoMore(t *testing.T) {
+	for why, end := range map[string]func(*fixture, *Hold){
+		"ended without a charge that stands": func(f *fixture, h *Hold) { f.release(h) },
+		"has been charged anew":              func(f *fixture, h *Hold) { f.settle(h, cost(f, "0.5")) },
+	} {
+		t.Run(why, func(t *testing.T) {
+			f := newFixture(t, Options{})
+			f.account("acme", "6", "4", AccountOptions{})
+			hold := f.reserve(f.key("acme", KeyLimits{}), cost(f, "1"))
+			f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, cost(f, "0.5"))}))
+			f.pass(time.Hour)
+			f.sweep()
+			read, err := f.ledger.Receipt(f.ctx(), "acme", hold.ID)
+			f.must(err)
+			end(f, hold)
+			ended := f.read("acme").Wallets
+			refund := &Refund{Account: "acme", RequestID: hold.ID, Reason: "x"}
+			q, err := f.ledger.refundOf(refund, &read.Entry)
+			f.must(err)
+			reply, err := q.run(f.ctx(), "-") // the journal has been looked through, too
+			f.must(err)
+			_, err = f.ledger.refunded(f.ctx(), reply, refund)
+			f.says(err, ErrConflict, why)
+			if now := f.read("acme").Wallets; !maps.Equal(now, ended) {
+				t.Errorf("%+v became %+v", ended, now)
+			}
+		})
+	}
+}
+
 // What an abandon gave back is known to its marker alone; without one the journal is asked.
 func TestRefundOfAForgottenAbandon(t *testing.T) {
 	f := newFixture(t, Options{})
@@ -365,13 +397,18 @@ func TestRefundOfAForgottenAbandon(t *testing.T) {
 }
 
 func TestRefundTooMuchForAWallet(t *testing.T) {
-	f := newFixture(t, Options{})
-	f.account("acme", "6", "0", AccountOptions{})
-	receipt := f.settle(f.reserve(f.key("acme", KeyLimits{}), cost(f, "1")), cost(f, "1"))
-	f.topup("acme", Recharge, "8999999995")
-	_, err := f.tryRefund(receipt.RequestID, "")
-	f.says(err, ErrInvalid, "would hold more")
-	f.balances("acme", "9000000000 0 0")
+	for full, balances := range map[Wallet]string{Recharge: "9000000000 0 0", Bonus: "0 9000000000 0"} {
+		t.Run(string(full), func(t *testing.T) {
+			f := newFixture(t, Options{})
+			f.account("acme", "0", "0", AccountOptions{})
+			f.topup("acme", full, "6")
+			receipt := f.settle(f.reserve(f.key("acme", KeyLimits{}), cost(f, "1")), cost(f, "1"))
+			f.topup("acme", full, "8999999995")
+			_, err := f.tryRefund(receipt.RequestID, "")
+			f.says(err, ErrInvalid, "would hold more")
+			f.balances("acme", balances)
+		})
+	}
 }
 
 // A charge that only the archive has is refunded like any other, and an

@@ -83,6 +83,41 @@ func TestReprice(t *testing.T) {
 	}
 }
 
+// What is less goes back to bonus by its share, rounded down.
+func TestRepriceRoundsForTheAccount(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "2", "1", AccountOptions{})
+	f.settle(f.reserve(f.key("acme", KeyLimits{}), charge(t, "input 1 1")), charge(t, "input 1 1"))
+	f.balances("acme", "1.333333333 0.666666667 0")
+	f.reprice(Repricing{}, at(t, "input 1 0.5")) // the half of 333333333 nano
+	f.balances("acme", "1.666666667 0.833333333 0")
+	f.audit()
+}
+
+// A charge that is of other quantities at its new price counts as that for its key, and when that is refunded for nothing.
+func TestRepriceCountsTheTokens(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	r := f.settle(f.reserve(key, charge(t, "input 7 0.1")), charge(t, "input 7 0.1"))
+	for _, c := range []struct {
+		line   string
+		tokens int64
+	}{{"call 1 2", 0}, {"input 9 0.1", 9}} {
+		if left := f.leftOf(r, at(t, c.line)); left != nil {
+			t.Error(left)
+		}
+		if use := f.keyUse(key); use.Tokens != c.tokens || use.Requests != 1 {
+			t.Errorf("%s: use %+v", c.line, use)
+		}
+		f.audit()
+	}
+	f.refund(r.RequestID, "")
+	if use := f.keyUse(key); use != (KeyUse{}) {
+		t.Errorf("use %+v", use)
+	}
+}
+
 // A dry run books nothing, and says what would be.
 func TestRepriceDryRun(t *testing.T) {
 	f := newFixture(t, Options{})
@@ -287,7 +322,7 @@ func TestRepriceIsPutBack(t *testing.T) {
 	size := f.aofSize()
 	f.reprice(Repricing{}, func(e *Entry) (meter.Charge, error) {
 		if e.RequestID == today.RequestID {
-			return charge(f, "input 2 0.5"), nil
+			return charge(f, "call 1 0.5"), nil // and no tokens any more
 		}
 		return charge(f, "input 1000 0.003"), nil
 	})
