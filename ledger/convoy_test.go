@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -280,6 +282,46 @@ func TestConvoySameRequestTwice(t *testing.T) {
 	a := f.read(f.key.Account)
 	if repeated != 2 || a.Wallets[Recharge].Balance != f.nano("999") || a.Held != f.nano("1")*2 {
 		t.Errorf("%d repeated; %s left, %s held", repeated, a.Wallets[Recharge].Balance, a.Held)
+	}
+}
+
+// A call may begin and end in one trip, and what one takes another gives back: what a trip has written already, and then has again
+// as it found it, is written once more.
+func TestConvoyGoesThereAndBack(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.account("acme", "6", "4", AccountOptions{})
+	f.grant(Grant{Account: "acme", Quantity: 100})
+	key := f.key("acme", KeyLimits{TPM: 1000, SpendTotal: f.nano("100")})
+	quote := charge(t, "input 50 0.02", "call 1 1") // a pack pays the tokens, both wallets the call
+
+	r := f.reservation(key, quote)
+	if got := f.trip(f.reserveCall(r), f.releaseCall(&Hold{ID: r.ID, Account: "acme"})); !slices.Equal(got, []string{"OK", "OK"}) {
+		t.Errorf("the trip brought %v", got)
+	}
+	f.balances("acme", "6 4 0")
+	f.pack("acme", "p1", 100, 100)
+	if use := f.keyUse(key); use.Parallel != 0 || use.SpendHeld != 0 || use.TokensHeld != 0 {
+		t.Errorf("use %+v", use)
+	}
+	standing, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
+	f.must(err)
+	if standing.Tokens.Remaining != 1000 {
+		t.Errorf("%d tokens remain", standing.Tokens.Remaining)
+	}
+
+	abandoned := f.reserve(key, quote)
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(abandoned, quote)}))
+	f.pass(time.Hour)
+	f.sweep()
+	f.balances("acme", "5.4 3.6 0")
+	s := settlement(f.reserve(key, quote), quote)
+	if got := f.trip(f.settleCall(s), f.settleCall(s), f.releaseCall(abandoned)); !slices.Equal(got, []string{"OK", "SAME", "OK"}) {
+		t.Errorf("the trip brought %v", got)
+	}
+	f.balances("acme", "5.4 3.6 0")
+	f.pack("acme", "p1", 50, 50)
+	if use := f.keyUse(key); use.SpendTotal != f.nano("1") || use.Requests != 1 || use.Tokens != 50 {
+		t.Errorf("use %+v", use)
 	}
 }
 

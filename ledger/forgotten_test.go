@@ -36,6 +36,33 @@ func TestWhatIsArchivedIsNotBookedAgain(t *testing.T) {
 	}
 }
 
+// A call may last longer than its end would be remembered, and its end may be told later than that: while its hold is there, or
+// what became of that, it is known that it has not been charged.
+func TestCallOlderThanWhatIsRemembered(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "10", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		long, parked, swept, late := f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1"))
+		f.pass(time.Hour)
+		for _, h := range []*Hold{long, parked} {
+			f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(h, cost(f, "0.1"))}))
+		}
+		if s := f.sweep(); s != (Swept{Released: 2, Open: 2}) {
+			f.Errorf("swept %+v", s)
+		}
+		f.pass(markerLife + 2*time.Hour)
+		f.settle(long, cost(f, "1"))
+		f.park(parked, anyTask, cost(f, "1"))
+		f.settle(swept, cost(f, "1"))
+		f.balances("acme", "8 0 1")
+		f.park(late, anyTask+"0", cost(f, "1")) // its time is over: nothing is held for it
+		f.balances("acme", "8 0 1")
+		f.settle(parked, cost(f, "1"))
+		f.settle(late, cost(f, "1"))
+		f.balances("acme", "6 0 0")
+	})
+}
+
 // outlive lets days pass: what came of a request is archived and trimmed, and its outcome has expired.
 func (f *fixture) outlive(h *Hold) {
 	f.Helper()

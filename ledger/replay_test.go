@@ -70,6 +70,44 @@ func TestReplayPaysAsTold(t *testing.T) {
 	p.balances("acme", "9.6 29.6 0")
 }
 
+// So it is where they can just about pay it, whatever others could by then.
+func TestReplayPaysAsToldToTheLast(t *testing.T) {
+	for name, c := range map[string]struct {
+		pack  int64
+		used  string
+		since func(*logged)
+		paid  string
+	}{
+		"all of a wallet":        {0, "input 100 0.1", func(*logged) {}, "recharge 10"},
+		"a pack, beside a debt":  {100, "input 100 0.01", func(p *logged) { p.settle(p.reserve(p.key, cost(p, "10")), cost(p, "15")) }, "pack:p1 100"},
+		"a pack and all of cash": {50, "input 100 0.2", func(*logged) {}, "pack:p1 50, recharge 10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{})
+			if c.pack > 0 {
+				p.grant(Grant{Account: "acme", Quantity: c.pack})
+			}
+			hold := p.reserveOn(l, charge(t, c.used))
+			before := p.snapshot()
+			_, err := l.Settle(p.ctx(), settlement(hold, charge(t, c.used)))
+			p.must(err)
+			p.must(l.log.flush())
+			p.die(l)
+			p.goBack(before)
+			p.release(hold)
+			c.since(p)
+			p.grant(Grant{Account: "acme", Quantity: 1000, Priority: -1})
+			p.must(p.server.Client().Del(p.ctx(), p.ledger.markerKey(p.ledger.shardOf("acme"), mustMillis(t, hold.ID))).Err())
+			p.start(Options{})
+			again, err := p.ledger.Receipt(p.ctx(), "acme", hold.ID)
+			p.must(err)
+			if got := paid(again.Paid); got != c.paid {
+				t.Errorf("paid %s, want %s", got, c.paid)
+			}
+		})
+	}
+}
+
 // Who was told cannot pay any more: the charge stays, and others pay it.
 func TestReplayPaysByTheWaterfallWhenItMust(t *testing.T) {
 	grant := func(p *logged) { p.grant(Grant{Account: "acme", Quantity: 100}) }

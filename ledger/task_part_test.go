@@ -12,7 +12,7 @@ func TestTaskOfWhichAPartIsTold(t *testing.T) {
 	h := f.reserve(f.key("acme", KeyLimits{}), charge(t, "input 5 1"))
 	f.park(h, anyTask, charge(t, "input 1 1"))
 	f.pass(30 * time.Minute)
-	for _, told := range []string{"input 3 1", "input 2 1", "input 3 1"} {
+	for _, told := range []string{"input 3 1", "input 3 1", "input 2 1"} {
 		f.park(h, anyTask, charge(t, told))
 		f.balances("acme", "10 0 5")
 	}
