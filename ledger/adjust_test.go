@@ -36,8 +36,10 @@ func TestAdjust(t *testing.T) {
 		f.balances("acme", "-2 0 0")
 		_, err = f.tryAdjust(Recharge, "-0.1")
 		f.says(err, ErrInvalid, "at most 0 can be taken")
-		_, err = f.tryAdjust(Recharge, "2")
-		f.must(err)
+		for _, up := range []string{"0.5", "1.5"} { // upwards, also within the debt
+			_, err = f.tryAdjust(Recharge, up)
+			f.must(err)
+		}
 		f.balances("acme", "0 0 0")
 	})
 }
@@ -149,6 +151,23 @@ func TestSetAccount(t *testing.T) {
 		_, err = f.ledger.SetAccount(f.ctx(), "nobody", AccountChange{Split: &split})
 		wants(f, err, ErrNotFound)
 	})
+}
+
+// Who has read an account before somebody else changed it changes nothing, whichever of the two it was.
+func TestSetAccountThatHasChanged(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "1", "0", AccountOptions{Split: Equal, Overdraft: 1})
+	other, more := BonusFirst, meter.Nano(2)
+	for _, change := range []func(*Account){func(a *Account) { a.Split = Proportional }, func(a *Account) { a.Overdraft = 0 }} {
+		read := f.read("acme")
+		change(read) // as it was before
+		if done, err := f.ledger.trySet(f.ctx(), read, AccountChange{Split: &other, Overdraft: &more}); done || err != nil {
+			t.Errorf("read as %s and %s, it is changed: %v, %v", read.Split, read.Overdraft, done, err)
+		}
+	}
+	if a := f.read("acme"); a.Split != Equal || a.Overdraft != 1 {
+		t.Errorf("account %+v", a)
+	}
 }
 
 // Two who change different things both have their way.

@@ -407,6 +407,21 @@ func TestKeyIsChecked(t *testing.T) {
 	wants(t, err, ErrNotFound)
 }
 
+// Two keys of an account cannot have one id: the second is not made, and does not pass for the first.
+func TestKeyOfAnothersID(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "1", "0", AccountOptions{})
+	first := f.key("acme", KeyLimits{})
+	second := first
+	second.Hash = first.Hash[:suffixLength] + first.Hash[:64-suffixLength]
+	if second.suffix() != first.suffix() {
+		t.Fatalf("ids %s and %s", first.suffix(), second.suffix())
+	}
+	_, err := f.ledger.createKey(f.ctx(), "acme", NewKey{}, second)
+	wants(t, err, errSuffixTaken)
+	_ = isReason(t, f.refused(second, cost(t, "0.1")), KeyInvalid, "key")
+}
+
 func TestKeysAreListed(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.account("acme", "0", "0", AccountOptions{})
@@ -455,6 +470,15 @@ func TestLimitBeyondADouble(t *testing.T) {
 	f.settle(f.reserve(key, used), used)
 	f.release(f.reserve(key, cost(f, "0.00000001")))
 	_ = isReason(t, f.refused(key, cost(f, "0.000000011")), KeySpendExhausted, "key.spend_total")
+	// So is what a key has spent that has come to more.
+	f.topup("acme", Recharge, "20000000")
+	key = f.key("acme", KeyLimits{})
+	for _, amount := range []string{"9007199.254740991", "0.000000004", "0.000000001", "0.000000001", "0.000000001"} {
+		f.settle(f.reserve(key, cost(f, amount)), cost(f, amount))
+	}
+	if spent := f.keyUse(key).SpendTotal; spent != f.nano("9007199.254740998") {
+		t.Errorf("spent %s", spent)
+	}
 }
 
 // Redis's clock is set back: what it wrote down before does not refuse until it is there again.

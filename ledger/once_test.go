@@ -292,8 +292,10 @@ func TestAccountIsMadeOnce(t *testing.T) {
 		if a.Wallets[Recharge].Balance != f.nano("1") {
 			f.Errorf("made anew: %+v", a)
 		}
-		_, err = f.ledger.CreateAccount(f.ctx(), "acme", AccountOptions{})
-		wants(f, err, ErrConflict)
+		for _, other := range []AccountOptions{{}, {Split: Equal, Overdraft: 1}} {
+			_, err = f.ledger.CreateAccount(f.ctx(), "acme", other)
+			wants(f, err, ErrConflict)
+		}
 		for _, id := range []string{"", "Acme", "-a", "a b", "a/b", strings.Repeat("a", 65)} {
 			_, err = f.ledger.CreateAccount(f.ctx(), id, AccountOptions{})
 			wants(f, err, ErrInvalid)
