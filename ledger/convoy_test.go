@@ -288,40 +288,46 @@ func TestConvoySameRequestTwice(t *testing.T) {
 // A call may begin and end in one trip, and what one takes another gives back: what a trip has written already, and then has again
 // as it found it, is written once more.
 func TestConvoyGoesThereAndBack(t *testing.T) {
-	f := newFixture(t, Options{Shards: 1})
-	f.account("acme", "6", "4", AccountOptions{})
-	f.grant(Grant{Account: "acme", Quantity: 100})
-	key := f.key("acme", KeyLimits{TPM: 1000, SpendTotal: f.nano("100")})
-	quote := charge(t, "input 50 0.02", "call 1 1") // a pack pays the tokens, both wallets the call
+	for name, c := range map[string]struct{ recharge, bonus, paid string }{
+		"of one wallet": {"10", "0", "9 0 0"}, "of the other": {"0", "10", "0 9 0"}, "of both": {"6", "4", "5.4 3.6 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, Options{Shards: 1})
+			f.account("acme", c.recharge, c.bonus, AccountOptions{})
+			f.grant(Grant{Account: "acme", Quantity: 100})
+			key := f.key("acme", KeyLimits{TPM: 1000, SpendTotal: f.nano("100")})
+			quote := charge(t, "input 50 0.02", "call 1 1") // a pack pays the tokens, wallets the call
 
-	r := f.reservation(key, quote)
-	if got := f.trip(f.reserveCall(r), f.releaseCall(&Hold{ID: r.ID, Account: "acme"})); !slices.Equal(got, []string{"OK", "OK"}) {
-		t.Errorf("the trip brought %v", got)
-	}
-	f.balances("acme", "6 4 0")
-	f.pack("acme", "p1", 100, 100)
-	if use := f.keyUse(key); use.Parallel != 0 || use.SpendHeld != 0 || use.TokensHeld != 0 {
-		t.Errorf("use %+v", use)
-	}
-	standing, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
-	f.must(err)
-	if standing.Tokens.Remaining != 1000 {
-		t.Errorf("%d tokens remain", standing.Tokens.Remaining)
-	}
+			r := f.reservation(key, quote)
+			if got := f.trip(f.reserveCall(r), f.releaseCall(&Hold{ID: r.ID, Account: "acme"})); !slices.Equal(got, []string{"OK", "OK"}) {
+				t.Errorf("the trip brought %v", got)
+			}
+			f.balances("acme", c.recharge+" "+c.bonus+" 0")
+			f.pack("acme", "p1", 100, 100)
+			if use := f.keyUse(key); use.Parallel != 0 || use.SpendHeld != 0 || use.TokensHeld != 0 {
+				t.Errorf("use %+v", use)
+			}
+			standing, err := f.ledger.Authenticate(f.ctx(), key, netip.Addr{})
+			f.must(err)
+			if standing.Tokens.Remaining != 1000 {
+				t.Errorf("%d tokens remain", standing.Tokens.Remaining)
+			}
 
-	abandoned := f.reserve(key, quote)
-	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(abandoned, quote)}))
-	f.pass(time.Hour)
-	f.sweep()
-	f.balances("acme", "5.4 3.6 0")
-	s := settlement(f.reserve(key, quote), quote)
-	if got := f.trip(f.settleCall(s), f.settleCall(s), f.releaseCall(abandoned)); !slices.Equal(got, []string{"OK", "SAME", "OK"}) {
-		t.Errorf("the trip brought %v", got)
-	}
-	f.balances("acme", "5.4 3.6 0")
-	f.pack("acme", "p1", 50, 50)
-	if use := f.keyUse(key); use.SpendTotal != f.nano("1") || use.Requests != 1 || use.Tokens != 50 {
-		t.Errorf("use %+v", use)
+			abandoned := f.reserve(key, quote)
+			f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(abandoned, quote)}))
+			f.pass(time.Hour)
+			f.sweep()
+			f.balances("acme", c.paid)
+			s := settlement(f.reserve(key, quote), quote)
+			if got := f.trip(f.settleCall(s), f.settleCall(s), f.releaseCall(abandoned)); !slices.Equal(got, []string{"OK", "SAME", "OK"}) {
+				t.Errorf("the trip brought %v", got)
+			}
+			f.balances("acme", c.paid)
+			f.pack("acme", "p1", 50, 50)
+			if use := f.keyUse(key); use.SpendTotal != f.nano("1") || use.Requests != 1 || use.Tokens != 50 {
+				t.Errorf("use %+v", use)
+			}
+		})
 	}
 }
 

@@ -78,7 +78,7 @@ func TestPackExpires(t *testing.T) {
 		f.packStatus("p1", "expired")
 		f.pack("acme", "p2", 50, 50)
 		list := f.entries("acme", TypeExpire)
-		if len(list) != 1 || list[0].Pack != "p1" || *list[0].Quantity != -70 || after(list[0], "pack:p1") != int64(0) || list[0].Reason == "" {
+		if len(list) != 1 || list[0].Pack != "p1" || *list[0].Quantity != -70 || after(list[0], "pack:p1") != int64(0) || list[0].Reason != "past its expiry" {
 			f.Errorf("entries %+v", list)
 		}
 		f.pass(2 * time.Hour)
@@ -97,6 +97,7 @@ func TestPackExpiresWhileHeld(t *testing.T) {
 		remaining int64
 	}{
 		"less is used": {func(f *fixture, h *Hold) { f.settle(h, charge(f, "input 20 0.001")) }, -40, 0},
+		"one less":     {func(f *fixture, h *Hold) { f.settle(h, charge(f, "input 59 0.001")) }, -1, 0},
 		"all is used":  {func(f *fixture, h *Hold) { f.settle(h, charge(f, "input 60 0.001")) }, 0, 0},
 		"more is used": {func(f *fixture, h *Hold) {
 			if r := f.settle(h, charge(f, "input 90 0.001")); paid(r.Paid) != "pack:p1 60, recharge 0.03" {

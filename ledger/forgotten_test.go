@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/meter"
 )
 
 // ONCE: a settlement that Redis has forgotten is looked for in the archive of its account's shard, whichever that is.
@@ -42,12 +44,17 @@ func TestCallOlderThanWhatIsRemembered(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "10", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{})
-		long, parked, swept, late := f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1"))
+		var holds [5]*Hold
+		for i := range holds {
+			holds[i] = f.reserve(key, cost(f, "1"))
+		}
+		long, parked, swept, late, nothing := holds[0], holds[1], holds[2], holds[3], holds[4]
+		f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(nothing, meter.Charge{})}))
 		f.pass(time.Hour)
 		for _, h := range []*Hold{long, parked} {
 			f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(h, cost(f, "0.1"))}))
 		}
-		if s := f.sweep(); s != (Swept{Released: 2, Open: 2}) {
+		if s := f.sweep(); s != (Swept{Released: 2, Abandoned: 1, Open: 2}) {
 			f.Errorf("swept %+v", s)
 		}
 		f.pass(markerLife + 2*time.Hour)
@@ -55,8 +62,12 @@ func TestCallOlderThanWhatIsRemembered(t *testing.T) {
 		f.park(parked, anyTask, cost(f, "1"))
 		f.settle(swept, cost(f, "1"))
 		f.balances("acme", "8 0 1")
-		f.park(late, anyTask+"0", cost(f, "1")) // its time is over: nothing is held for it
+		f.park(late, anyTask+"0", cost(f, "1")) // its time is over: nothing is held for it, and nothing taken back
+		f.park(nothing, anyTask+"1", cost(f, "1"))
 		f.balances("acme", "8 0 1")
+		if n := len(f.entries("acme", TypeRefund)); n != 0 {
+			f.Errorf("%d entries take something back", n)
+		}
 		f.settle(parked, cost(f, "1"))
 		f.settle(late, cost(f, "1"))
 		f.balances("acme", "6 0 0")

@@ -254,6 +254,13 @@ func TestRefundOfAnAbandon(t *testing.T) {
 			for _, amount := range c.refunds {
 				f.refund(hold.ID, amount)
 			}
+			if receipt, err := f.ledger.Receipt(f.ctx(), "acme", hold.ID); err != nil || receipt.Type != TypeAbandon {
+				t.Errorf("the receipt is %+v, %v", receipt, err)
+			}
+			if strings.HasPrefix(name, "whole") {
+				_, err := f.tryRefund(hold.ID, "")
+				f.says(err, ErrInvalid, "nothing left")
+			}
 			f.audit()
 			use := KeyUse{}
 			if c.settles {

@@ -78,6 +78,20 @@ func TestExtend(t *testing.T) {
 	})
 }
 
+// What is charged of a checkpoint is all of its lines, wherever those stand that cost nothing.
+func TestSweepChargesEveryLine(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	for _, lines := range [][]string{{"input 10 0.1", "output 0 0.2"}, {"output 0 0.2", "input 10 0.1"}} {
+		hold := f.reserve(key, cost(t, "2"))
+		f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, charge(t, lines...))}))
+	}
+	f.pass(time.Hour)
+	f.sweep()
+	f.balances("acme", "8 0 0")
+}
+
 func TestSweepPolicies(t *testing.T) {
 	for policy, want := range map[string]Swept{
 		ReleaseAbandoned: {Released: 1},
@@ -154,6 +168,15 @@ func TestSettleAfterAbandon(t *testing.T) {
 		f.must(err)
 		if read.ID != receipt.ID || read.Type != TypeCharge {
 			f.Errorf("receipt %+v", read.Entry)
+		}
+		// Who settles need not say whose key it was.
+		hold = f.reserve(key, cost(f, "1"))
+		f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, cost(f, "0.5"))}))
+		f.pass(time.Hour)
+		f.sweep()
+		f.settle(&Hold{ID: hold.ID, Account: "acme"}, cost(f, "1"))
+		if use := f.keyUse(key); use.SpendTotal != f.nano("2.5") || use.Requests != 2 {
+			f.Errorf("use %+v", use)
 		}
 	})
 }
