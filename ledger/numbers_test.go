@@ -16,7 +16,7 @@ import (
 func TestAddIsExact(t *testing.T) {
 	f := newFixture(t, Options{})
 	edges := []int64{
-		0, 1, -1, 999_999_999, 1_000_000_000, -1_000_000_000, 1<<53 - 1, 1 << 53, 1<<53 + 1, -(1<<53 + 1),
+		0, 1, -1, 2, -2, 999_999_999, 1_000_000_000, -1_000_000_000, 1<<53 - 1, 1 << 53, 1<<53 + 1, -(1<<53 - 1), -(1<<53 + 1),
 		100_000_000_000_000, 123_456_789_012_345_678, 9e18, -9e18, 4_500_000_000_000_000_001,
 	}
 	check := func(a, b int64) {
@@ -29,6 +29,9 @@ func TestAddIsExact(t *testing.T) {
 		for _, b := range edges {
 			check(a, b)
 		}
+		if got := f.luaFunction("str(negate(amount(ARGV[1])))", a); got != fmt.Sprint(-a) {
+			f.Errorf("negate(%d) = %s", a, got)
+		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		check(rapid.Int64Range(-9e18, 9e18).Draw(t, "a"), rapid.Int64Range(-9e18, 9e18).Draw(t, "b"))
@@ -37,11 +40,15 @@ func TestAddIsExact(t *testing.T) {
 
 func TestTotalClampsTheExactSum(t *testing.T) {
 	f := newFixture(t, Options{})
+	// Two of the terms are more together than a double tells apart, and less with the others.
+	if got := f.luaFunction("str(total(-5, -5, tonumber(ARGV[1]), 2))", 1<<53-1); got != fmt.Sprint(1<<53-9) {
+		t.Errorf("2^53 - 9 is %s", got)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		var terms [4]int64
 		sum := new(big.Int)
 		for i := range 3 {
-			terms[i] = rapid.Int64Range(-3e18, 3e18).Draw(t, fmt.Sprint(i))
+			terms[i] = rapid.OneOf(rapid.Int64Range(-3e18, 3e18), rapid.Int64Range(1<<53-20, 1<<53-1), rapid.Int64Range(-(1<<53-1), -(1<<53-20))).Draw(t, fmt.Sprint(i))
 			sum.Add(sum, big.NewInt(terms[i]))
 		}
 		// The last term often brings the sum near zero, where it must be exact.
@@ -74,6 +81,38 @@ func TestMuldivIsExact(t *testing.T) {
 		}
 		if got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), tonumber(ARGV[4])))", a, b, d, c); got != x.String() {
 			t.Fatalf("muldiv(%d, %d, %d, %d) = %s, want %s", a, b, d, c, got, x)
+		}
+	})
+}
+
+// The quotient is right where it is about to become the next one: at a multiple, and one before.
+func TestMuldivIsExactAtItsBounds(t *testing.T) {
+	f := newFixture(t, Options{})
+	// upTo draws from all of a range: rapid's own numbers are mostly small, or near a bound.
+	upTo := func(t *rapid.T, most int64, name string) int64 {
+		return 1 + int64(rapid.Uint64().Draw(t, name)*0x9E3779B97F4A7C15>>1)%most // below 2^63
+	}
+	// The product is below 2^53, and with c it is a multiple of 107 beyond.
+	if got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), tonumber(ARGV[4])))", 3, (1<<53-2)/3, 107, 3); got != "84179432287299" {
+		t.Errorf("(2^53 + 1) / 107 is %s", got)
+	}
+	size := rapid.SampledFrom([]int64{1000, 1 << 27, 1 << 40, 1 << 51, 1<<53 - 1})
+	rapid.Check(t, func(t *rapid.T) {
+		d, b := upTo(t, size.Draw(t, "size of d"), "d"), upTo(t, size.Draw(t, "size of b"), "b")
+		a := upTo(t, d, "a")
+		x, divisor := new(big.Int).Mul(big.NewInt(a), big.NewInt(b)), big.NewInt(d)
+		c := d - new(big.Int).Mod(x, divisor).Int64() // a*b + c is a multiple
+		if c >= 1<<53 {
+			return
+		}
+		next := x.Add(x, big.NewInt(c)).Quo(x, divisor).Int64()
+		for _, at := range []struct{ c, want int64 }{{c - 1, next - 1}, {c, next}} {
+			if at.want >= 1<<53 || at.want < 0 {
+				continue
+			}
+			if got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), tonumber(ARGV[4])))", a, b, d, at.c); got != fmt.Sprint(at.want) {
+				t.Fatalf("muldiv(%d, %d, %d, %d) = %s, want %d", a, b, d, at.c, got, at.want)
+			}
 		}
 	})
 }
