@@ -19,7 +19,11 @@ func TestOutcomeOfALateCallIsRememberedLongEnough(t *testing.T) {
 	onRealRedis(t, func(f *fixture) {
 		f.account("acme", "10", "0", AccountOptions{})
 		key := f.key("acme", KeyLimits{})
-		early, late, latest := f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1")), f.reserve(key, cost(f, "1"))
+		early := f.reserve(key, cost(f, "1"))
+		var late [3]*Hold
+		for i := range late {
+			late[i] = f.reserve(key, cost(f, "1"))
+		}
 		f.settle(early, cost(f, "1"))
 		pass := func(d time.Duration) { // for the markers, too
 			left := f.lives(f.ledger, early)
@@ -27,12 +31,12 @@ func TestOutcomeOfALateCallIsRememberedLongEnough(t *testing.T) {
 			f.must(f.server.Client().PExpire(f.ctx(), f.markerOf(early), left-d).Err())
 		}
 		pass(time.Until(time.Now().Truncate(time.Hour).Add(110 * time.Minute)))
-		for _, h := range []*Hold{late, latest} {
-			f.settle(h, cost(f, "1"))
-			if left := f.lives(f.ledger, h); left < markerLife {
+		for i, until := range []time.Duration{40 * time.Minute, 5 * time.Hour, 0} {
+			f.settle(late[i], cost(f, "1"))
+			if left := f.lives(f.ledger, late[i]); left < markerLife {
 				f.Errorf("it is forgotten after %s", left)
 			}
-			pass(5 * time.Hour)
+			pass(until)
 		}
 	})
 }
