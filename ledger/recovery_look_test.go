@@ -202,6 +202,8 @@ func TestRecoveryBeginsNothingWhereItMustNot(t *testing.T) {
 	f.must(err)
 	_, err = older.step(f.ctx(), "begin")
 	wants(t, err, errLate)
+	_, err = with(1).step(f.ctx(), "end") // which has not begun
+	wants(t, err, errLate)
 
 	client, meta := f.server.Client(), f.ledger.metaKey(0)
 	was := client.HGet(f.ctx(), meta, metaArchive).Val()

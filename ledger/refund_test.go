@@ -418,6 +418,19 @@ func TestRefundTooMuchForAWallet(t *testing.T) {
 	}
 }
 
+// A pack that paid, and is not in Redis any more, gets nothing back: who asks is told so.
+func TestRefundToAPackThatIsLost(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.broken = true
+	_, receipt := f.refundFixture()
+	packs := f.ledger.accountKey(f.ledger.shardOf("acme"), "acme") + ":packs"
+	f.must(f.server.Client().Del(f.ctx(), packs).Err())
+	_, err := f.tryRefund(receipt.RequestID, "")
+	f.says(err, ErrConflict, "there is no pack p1")
+	f.says(f.leftOf(receipt, at(t, "input 1000 0.002")), ErrConflict, "a pack that paid is not there")
+	f.balances("acme", "5.46 3.64 0")
+}
+
 // A charge that only the archive has is refunded like any other, and an
 // abandoned one that was taken back there is not, when Redis has forgotten its
 // outcome too.
