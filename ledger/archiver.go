@@ -160,22 +160,20 @@ func (w *archiver) archiveAll(ctx context.Context) error {
 		return err
 	}
 	metas := w.eachArchiveMeta(ctx)
-	renewed, failures := time.Now(), failed(metas)
+	renewed, failures := time.Now(), whyUnknown(metas)
 	for shard, head := range heads {
 		if metas[shard].err != nil || metas[shard].fork != "" {
 			continue
 		}
 		if time.Since(renewed) > w.leaseTTL()/3 {
 			if mine, err = a.Lease(ctx, archiverLease, w.holder, w.leaseTTL()); err != nil || !mine {
-				return errors.Join(append(failures, err)...)
+				return errors.Join(append(reasons(failures), err)...)
 			}
 			renewed = time.Now()
 		}
-		if err := w.archiveShard(ctx, a, head, metas[shard]); err != nil {
-			failures = append(failures, fmt.Errorf("shard %d: %w", shard, err))
-		}
+		failures[shard] = w.archiveShard(ctx, a, head, metas[shard])
 	}
-	return errors.Join(failures...)
+	return errors.Join(reasons(failures)...)
 }
 
 func (w *archiver) leaseTTL() time.Duration { return max(minLease, 3*w.interval) }

@@ -243,21 +243,34 @@ func (s *shards) archiveMetas(ctx context.Context) ([]archiveMeta, error) {
 	return metas, errors.Join(failed(metas)...)
 }
 
-// failed is why metas are not known, each reason once: what is wrong with a server, all of its shards say.
-func failed(metas []archiveMeta) (failures []error) {
+// failed is why metas are not known.
+func failed(metas []archiveMeta) []error { return reasons(whyUnknown(metas)) }
+
+// whyUnknown is that by shard.
+func whyUnknown(metas []archiveMeta) []error {
+	failures := make([]error, len(metas))
+	for shard := range metas {
+		failures[shard] = metas[shard].err
+	}
+	return failures
+}
+
+// reasons are why shards failed, each once: what is wrong with a server, or with the archive, all of its shards say. Of a
+// shard that did not there is nil.
+func reasons(ofShards []error) (failures []error) {
 	shards := make(map[string][]int)
-	for shard, m := range metas {
-		if m.err != nil {
-			shards[m.err.Error()] = append(shards[m.err.Error()], shard)
+	for shard, err := range ofShards {
+		if err != nil {
+			shards[err.Error()] = append(shards[err.Error()], shard)
 		}
 	}
 	for _, text := range slices.Sorted(maps.Keys(shards)) {
 		first, n := shards[text][0], len(shards[text])
-		err := metas[first].err
+		err := ofShards[first]
 		switch {
 		case n == 1:
 			err = fmt.Errorf("shard %d: %w", first, err)
-		case n < len(metas):
+		case n < len(ofShards):
 			err = fmt.Errorf("shard %d and %d more: %w", first, n-1, err)
 		}
 		failures = append(failures, err)
