@@ -69,7 +69,10 @@ func openLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*led
 	}
 	o.OnAbandoned = cfg.Policy.OnAbandoned
 	timeout := connectTimeout
-	if !cfg.Ledger.Embedded() && cfg.Archive.URL != "" {
+	switch {
+	case cfg.Ledger.Embedded(): // never away, only slow on a machine that is
+		timeout = recoverTimeout
+	case cfg.Archive.URL != "":
 		o.Archive, timeout = cfg.Archive.URL, recoverTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
