@@ -84,3 +84,10 @@ func TestSecretsThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersFromTheEnvironment(t *testing.T) {
+	c := mustParse(t, "ledger: {shards: '${SHARDS}', hold_ttl: '${TTL:-20m}'}\npolicy:\n  quota_status: ${STATUS}\n", "SHARDS=8", "STATUS=402")
+	if c.Ledger.Shards != 8 || c.Ledger.HoldTTL.Minutes() != 20 || c.Policy.QuotaStatus != 402 {
+		t.Errorf("ledger = %+v, policy = %+v", c.Ledger, c.Policy)
+	}
+}

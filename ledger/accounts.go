@@ -277,7 +277,7 @@ type accountState struct {
 
 // state reads one account with all of its keys: ErrNotFound, ErrInvalid, ErrUnavailable.
 func (l *Ledger) state(ctx context.Context, id string) (*accountState, error) {
-	return l.oneState(ctx, id, beside{keys: true})
+	return l.oneState(ctx, id, beside{keys: allKeys})
 }
 
 // stateWithoutKeys is state for who asks for none. An account may have thousands of
@@ -286,26 +286,9 @@ func (l *Ledger) stateWithoutKeys(ctx context.Context, id string) (*accountState
 	return l.oneState(ctx, id, beside{})
 }
 
-// keyState is state with one key alone, which is as it was a moment later; without it if it is not there.
+// keyState is state with one key alone, if it is there.
 func (l *Ledger) keyState(ctx context.Context, id, suffix string) (*accountState, error) {
-	s, err := l.stateWithoutKeys(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	fields := []string{suffix, suffix + ":j", suffix + ":x"}
-	for _, counter := range keyCounters {
-		fields = append(fields, suffix+":"+counter)
-	}
-	values, err := l.client.HMGet(ctx, l.accountKey(s.shard, id)+":keys", fields...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	for i, value := range values {
-		if text, there := value.(string); there {
-			s.keys[fields[i]] = text
-		}
-	}
-	return s, nil
+	return l.oneState(ctx, id, beside{keys: suffix})
 }
 
 func (l *Ledger) oneState(ctx context.Context, id string, more beside) (*accountState, error) {
@@ -341,17 +324,11 @@ func (l *Ledger) accountsOf(ctx context.Context, shard int) ([]string, error) {
 
 // beside is what of an account is read beside itself, its packs and its holds: both may be long.
 type beside struct {
-	keys    bool
-	refunds bool // what has been given back
+	keys    string // allKeys, the suffix of one, or ""
+	refunds bool   // what has been given back
 }
 
-// keyring is the name of an account's keys in Redis, or a name under which nothing is.
-func (b beside) keyring(account string) string {
-	if b.keys {
-		return account + ":keys"
-	}
-	return account + ":none"
-}
+const allKeys = "*"
 
 // eachSnapshot is eachState, with more.
 func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, more beside, each func(*accountState) error) error {
@@ -364,10 +341,10 @@ func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, more
 	}
 	for page := range slices.Chunk(ids, snapshotPage) {
 		keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-		args := append(l.args(1+len(page)), more.refunds)
+		args := append(l.args(2+len(page)), more.refunds, more.keys)
 		for _, id := range page {
 			own := l.accountKey(shard, id)
-			keys = append(keys, own, own+":packs", more.keyring(own), own+":holds", l.refundsKey(shard, id))
+			keys = append(keys, own, own+":packs", own+":keys", own+":holds", l.refundsKey(shard, id))
 			args = append(args, id)
 		}
 		r, err := l.run(ctx, l.scripts.snapshot, shard, keys, args)

@@ -307,9 +307,6 @@ func (l *Ledger) Holder(ctx context.Context, c Credential, client netip.Addr) (*
 	return &Holder{Key: key, Account: account, Standing: *standing}, nil
 }
 
-// keyCounters are the fields of a key that are numbers, see lua/use.lua.
-var keyCounters = [...]string{"c", "s", "d", "ds", "m", "ms", "sh", "t", "th", "n", "p"}
-
 // key reads one key; see lua/use.lua for the fields.
 func (s *accountState) key(suffix string, zone *time.Location) (*Key, error) {
 	var definition keyDefinition
@@ -317,7 +314,7 @@ func (s *accountState) key(suffix string, zone *time.Location) (*Key, error) {
 		return nil, fmt.Errorf("%w: key %s: %w", ErrUnavailable, keyID(s.id, suffix), err)
 	}
 	counters := make(map[string]string)
-	for _, name := range keyCounters {
+	for _, name := range []string{"c", "s", "d", "ds", "m", "ms", "sh", "t", "th", "n", "p"} {
 		counters[name] = "0"
 		if value, there := s.keys[suffix+":"+name]; there {
 			counters[name] = value

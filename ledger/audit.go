@@ -68,7 +68,7 @@ func (l *Ledger) auditShard(ctx context.Context, shard int, ids []string, report
 	}
 	a := &auditor{shard: shard, only: ids, head: head, states: make(map[string]*accountState), books: make(map[string]*books), report: report}
 	end := a.head
-	err = l.eachSnapshot(ctx, shard, ids, beside{keys: true, refunds: true}, func(s *accountState) error {
+	err = l.eachSnapshot(ctx, shard, ids, beside{keys: allKeys, refunds: true}, func(s *accountState) error {
 		a.states[s.id] = s
 		end = max(end, s.seq)
 		return nil
