@@ -3,19 +3,7 @@ package ledger
 import (
 	"testing"
 	"time"
-
-	"github.com/tollgate/tollgate/meter"
 )
-
-// abandoned ends a hold as the sweeper does, charging what had been delivered.
-func (f *fixture) abandoned(h *Hold, delivered meter.Charge) {
-	f.Helper()
-	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(h, delivered)}))
-	f.pass(2 * time.Minute)
-	if s := f.sweep(); s.Abandoned != 1 {
-		f.Fatalf("swept %+v, want one abandoned", s)
-	}
-}
 
 // refundOf gives back of a call: an amount, or with "" all that is left.
 func (f *fixture) refundOf(h *Hold, amount string) {

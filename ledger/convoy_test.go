@@ -314,9 +314,7 @@ func TestConvoyGoesThereAndBack(t *testing.T) {
 			}
 
 			abandoned := f.reserve(key, quote)
-			f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(abandoned, quote)}))
-			f.pass(time.Hour)
-			f.sweep()
+			f.abandoned(abandoned, quote)
 			f.balances("acme", c.paid)
 			s := settlement(f.reserve(key, quote), quote)
 			if got := f.trip(f.settleCall(s), f.settleCall(s), f.releaseCall(abandoned)); !slices.Equal(got, []string{"OK", "SAME", "OK"}) {

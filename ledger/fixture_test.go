@@ -327,6 +327,16 @@ func (f *fixture) sweep() Swept {
 	return s
 }
 
+// abandoned ends a hold as the sweeper does, charging what had been delivered.
+func (f *fixture) abandoned(h *Hold, delivered meter.Charge) {
+	f.Helper()
+	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(h, delivered)}))
+	f.pass(f.ledger.holdTTL + time.Minute)
+	if s := f.sweep(); s.Abandoned != 1 {
+		f.Fatalf("swept %+v, want one abandoned", s)
+	}
+}
+
 func (f *fixture) entries(account string, types ...string) (list []*Entry) {
 	f.Helper()
 	f.must(f.ledger.Journal(f.ctx(), account, JournalQuery{Types: types}, func(e *Entry) error {

@@ -198,9 +198,7 @@ func TestFullMemoryStopsAdmissionNeverSettlement(t *testing.T) {
 	wants(t, err, ErrUnavailable)
 	f.settle(settled, cost(f, "1"))
 	f.release(released)
-	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(swept, cost(f, "0.5"))}))
-	f.pass(time.Hour)
-	f.sweep()
+	f.abandoned(swept, cost(f, "0.5"))
 	f.balances("acme", "8.5 0 0")
 }
 

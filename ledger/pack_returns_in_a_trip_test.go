@@ -36,9 +36,7 @@ func TestPackFilledAgainInATripPays(t *testing.T) {
 			f.grant(Grant{Account: "acme", Quantity: 50})
 			key, used := f.key("acme", KeyLimits{}), charge(t, "input 50 0.01")
 			abandoned := f.reserve(key, used)
-			f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(abandoned, used)}))
-			f.pass(time.Hour)
-			f.sweep()
+			f.abandoned(abandoned, used)
 			if !before {
 				f.settle(f.reserve(key, used), used)
 			}

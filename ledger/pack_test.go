@@ -205,11 +205,7 @@ func TestPackFreeOfChargeRequestsDrawNothing(t *testing.T) {
 	}
 	// Nor does one of which nobody hears again.
 	hold := f.reserve(key, charge(f, "input 400 0"))
-	f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, charge(f, "input 400 0"))}))
-	f.pass(time.Hour)
-	if s := f.sweep(); s.Abandoned != 1 {
-		f.Errorf("swept %+v", s)
-	}
+	f.abandoned(hold, charge(f, "input 400 0"))
 	f.pack("acme", "p1", 1000, 1000)
 }
 

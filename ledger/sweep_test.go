@@ -144,9 +144,7 @@ func TestSettleAfterAbandon(t *testing.T) {
 		f.grant(Grant{Account: "acme", Quantity: 100})
 		key := f.key("acme", KeyLimits{SpendTotal: f.nano("100")})
 		hold := f.reserve(key, charge(f, "input 300 0.01"))
-		f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, charge(f, "input 200 0.01"))}))
-		f.pass(time.Hour)
-		f.sweep()
+		f.abandoned(hold, charge(f, "input 200 0.01"))
 		f.pack("acme", "p1", 0, 0)
 		f.balances("acme", "5.4 3.6 0")
 		var receipt *Receipt
@@ -171,9 +169,7 @@ func TestSettleAfterAbandon(t *testing.T) {
 		}
 		// Who settles need not say whose key it was.
 		hold = f.reserve(key, cost(f, "1"))
-		f.must(f.ledger.Extend(f.ctx(), Checkpoint{settlement(hold, cost(f, "0.5"))}))
-		f.pass(time.Hour)
-		f.sweep()
+		f.abandoned(hold, cost(f, "0.5"))
 		f.settle(&Hold{ID: hold.ID, Account: "acme"}, cost(f, "1"))
 		if use := f.keyUse(key); use.SpendTotal != f.nano("2.5") || use.Requests != 2 {
 			f.Errorf("use %+v", use)
