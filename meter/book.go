@@ -163,6 +163,14 @@ func (b *Book) Priced(model, class string, at time.Time) bool {
 	return slices.ContainsFunc(b.models.find(model), func(r *priceRow) bool { return r.isOpen(&q, bit, true) })
 }
 
+// PricesAny reports whether a model of some name that fits the pattern has a row, at whichever
+// endpoint and time.
+func (b *Book) PricesAny(pattern string) bool {
+	return slices.ContainsFunc(b.rows, func(r *priceRow) bool {
+		return slices.ContainsFunc(r.models, func(name string) bool { _, common := commonName(pattern, name); return common })
+	})
+}
+
 // Sells reports whether a call of the endpoint has a price at that time: one of the model's rows has
 // a rate for all that any call there is sure to use. A row of input alone, which names no endpoints,
 // sells embeddings, and no chat. Whether all that a request asks for has a rate, only Quote tells.

@@ -1,9 +1,6 @@
 package meter
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // MatchModel reports whether a model's name fits a pattern: an exact name, or
 // one with * for any run of characters, at any place and as often as needed.
@@ -39,11 +36,4 @@ func MatchAnyModel(patterns []string, model string) bool {
 		}
 	}
 	return len(patterns) == 0
-}
-
-// PricesAny reports whether a model of some name that fits the pattern has a row, at whichever
-// endpoint and time.
-func (b *Book) PricesAny(pattern string) bool {
-	fits := func(name string) bool { _, common := commonName(pattern, name); return common }
-	return slices.ContainsFunc(b.Models(), fits) || slices.ContainsFunc(b.models.patterns, func(m priceMatch) bool { return fits(m.name) })
 }

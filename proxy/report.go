@@ -91,12 +91,9 @@ func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause err
 		zap.String("outcome", e.code),
 		zap.String("method", r.Method),
 		zap.String("path", path[:min(len(path), loggedPath)]),
-		zap.Int("status", e.status),
 		zap.Error(cause),
 	}
-	if e.code == codeNetwork {
-		fields = append(fields, zap.Stringer("from", clientAddr(r)))
-	}
+	fields = appendRefused(fields, r, e)
 	known, ok := credential(r, p.apiOf(r.URL.Path))
 	if ok {
 		fields = append(fields, zap.String("account", known.Account), zap.String("key", known.KeyID()))
@@ -105,6 +102,15 @@ func (p *Proxy) reportRefusal(r *http.Request, id string, e *apiError, cause err
 	if p.onRefusal != nil {
 		p.onRefusal(Refused{RequestID: id, Account: known.Account, Status: e.status, Code: e.code, Message: e.message})
 	}
+}
+
+// appendRefused says how a request was refused, and where it came from if that is why: it may be a load balancer's address.
+func appendRefused(fields []zap.Field, r *http.Request, e *apiError) []zap.Field {
+	fields = append(fields, zap.Int("status", e.status))
+	if e.code == codeNetwork {
+		fields = append(fields, zap.Stringer("from", clientAddr(r)))
+	}
+	return fields
 }
 
 // loggedPath bounds what a stranger can write into the log.
@@ -148,10 +154,7 @@ func (c *call) appendLogFields(fields []zap.Field, took time.Duration) []zap.Fie
 		fields = append(fields, zap.Strings("upstream_faults", c.faults))
 	}
 	if c.refused != nil {
-		fields = append(fields, zap.Int("status", c.refused.status))
-		if c.refused.code == codeNetwork { // it may be that of a load balancer
-			fields = append(fields, zap.Stringer("from", clientAddr(c.r)))
-		}
+		fields = appendRefused(fields, c.r, c.refused)
 	}
 	if c.trouble != nil {
 		fields = append(fields, zap.String("error", withoutKeys(c.trouble.Error())))

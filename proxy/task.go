@@ -166,7 +166,8 @@ func (p *Proxy) recall(found *ledger.FoundObject, account string, r *routing) (*
 		if err != nil {
 			return nil, err
 		}
-		made.routing = &routing{book: book, upstreams: r.upstreams, named: r.named}
+		then := *r
+		then.book, made.routing = book, &then
 	}
 	return made, nil
 }
