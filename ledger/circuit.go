@@ -147,9 +147,12 @@ func (c *circuits) suspect() {
 	}
 }
 
-// noRight is how Redis 7.0 refuses a command that the user may not run from a script;
-// later versions say NOPERM.
-const noRight = "The user executing the script can't run this command"
+// How Redis 7.0, and later versions and Valkey, refuse a command that the user may not run
+// from a script. What he may not run at all is NOPERM with all of them.
+const (
+	noRight7 = "The user executing the script can't run this command"
+	noRight  = "ACL failure in script"
+)
 
 // refusesWrites reports whether an error is that of a server that answers and refuses
 // writes, at least ours.
@@ -158,7 +161,8 @@ func refusesWrites(err error) bool {
 		return false
 	}
 	var answer redis.Error
-	return errors.As(err, &answer) && slices.ContainsFunc([]string{"OOM", "NOREPLICAS", "MISCONF", "BUSY", "NOPERM", noRight, "NOAUTH", "WRONGPASS"}, func(prefix string) bool {
+	prefixes := []string{"OOM", "NOREPLICAS", "MISCONF", "BUSY", "NOPERM", noRight7, noRight, "NOAUTH", "WRONGPASS"}
+	return errors.As(err, &answer) && slices.ContainsFunc(prefixes, func(prefix string) bool {
 		return redis.HasErrorPrefix(answer, prefix)
 	})
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/redistest"
@@ -52,4 +53,27 @@ func TestReadyWhereNoHoldCanBePlaced(t *testing.T) {
 		})
 	}
 	f.settle(f.reserve(key, cost(f, "1")), cost(f, "1"))
+}
+
+// Redis 8 does not answer whether a command is allowed unless it is given as many arguments as it takes, and Redis 7.0, which
+// the tests mostly run on, whatever it is given.
+func TestReadyWhereArgumentsAreCounted(t *testing.T) {
+	f := newFixture(t, Options{Shards: 2})
+	const counting = `(function(command, ...)
+		local takes, given = redis.call('COMMAND', 'INFO', command)[1][2], select('#', ...) + 1
+		if takes > 0 and given ~= takes or given < -takes then error('Wrong number of args') end
+		return redis.acl_check_cmd(command, ...)
+	end)`
+	c, library := f.server.Client(), f.ledger.scripts.library
+	strict := strings.ReplaceAll(library, "redis.acl_check_cmd", counting)
+	if strict == library {
+		t.Fatal("the library does not ask whether a command is allowed")
+	}
+	f.must(c.FunctionLoadReplace(f.ctx(), strict).Err())
+	f.must(f.ledger.openServer(f.ctx(), c))
+	f.must(f.ledger.Ready(f.ctx()))
+	f.must(c.Do(f.ctx(), "ACL", "SETUSER", "default", "-xadd").Err())
+	wants(t, f.ledger.Ready(f.ctx()), ErrUnavailable)
+	f.must(c.Do(f.ctx(), "ACL", "SETUSER", "default", "+xadd").Err())
+	f.must(f.ledger.Ready(f.ctx()))
 }
