@@ -40,25 +40,39 @@ type putback struct {
 	changes []any
 }
 
-// putBackArgs returns KEYS and ARGV of lua/putback.lua for an archived entry.
-func (r *recoverer) putBackArgs(epoch int64, e *archive.Entry) (keys []string, args []any, err error) {
+// putBackCall returns KEYS and ARGV of lua/putback.lua for archived entries, one after the other, of a shard.
+func (r *recoverer) putBackCall(epoch int64, entries []*archive.Entry) (keys []string, args []any, err error) {
+	args = append(args, r.identity, epoch, r.clockOffset.Load())
+	for _, e := range entries {
+		p, err := r.putback(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		keys = append(keys, r.keysOf(e.Shard, p.Account, p.idMS)...)
+		keys = append(keys, r.accountsKey(e.Shard), r.refsKey(e.Shard, p.Account), r.refundsKey(e.Shard, p.Account),
+			r.expiryKey(e.Shard), r.markerKey(e.Shard, p.madeUp))
+		args = append(args, e.Seq, p.Account, p.request, len(e.Fields))
+		for i := range e.Fields {
+			args = append(args, e.Fields[i])
+		}
+		args = append(args, len(p.changes)/4)
+		args = append(args, p.changes...)
+	}
+	return keys, args, nil
+}
+
+// putback works an archived entry out.
+func (r *recoverer) putback(e *archive.Entry) (*putback, error) {
 	fields := fieldMap(e.Fields)
 	entry, err := entryOf(e.Shard, strconv.FormatUint(e.Seq, 10), fields)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p := &putback{Entry: entry, fields: fields, zone: r.timezone}
 	if err := p.workOut(); err != nil {
-		return nil, nil, fmt.Errorf("entry %s of shard %d: %w", entry.ID, entry.Shard, err)
+		return nil, fmt.Errorf("entry %s of shard %d: %w", entry.ID, entry.Shard, err)
 	}
-	keys = append(r.keysOf(e.Shard, entry.Account, p.idMS), r.accountsKey(e.Shard), r.refsKey(e.Shard, entry.Account),
-		r.refundsKey(e.Shard, entry.Account), r.expiryKey(e.Shard), r.markerKey(e.Shard, p.madeUp))
-	args = make([]any, 0, 7+len(e.Fields)+len(p.changes))
-	args = append(args, r.identity, epoch, r.clockOffset.Load(), e.Seq, entry.Account, p.request, len(e.Fields))
-	for _, f := range e.Fields {
-		args = append(args, f)
-	}
-	return keys, append(args, p.changes...), nil
+	return p, nil
 }
 
 func (p *putback) change(what string, key int, field, value string) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tollgate/tollgate/ledger/archive"
 )
@@ -48,6 +49,45 @@ func TestPutBackAgain(t *testing.T) {
 	wants(t, r.putBackBatch(f.ctx(), r.heads[0].Epoch, some[5:]), errLate)
 	f.balances("acme", "10 10 0")
 	f.archiveNow()
+}
+
+// What is put back is the same, however many entries one call of the script books: of all types, of several accounts, and of calls
+// whose holds are there still.
+func TestPutBackByAnyNumber(t *testing.T) {
+	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Hour})
+	tr := f.traffic(17, "acme", "bolt")
+	tr.run(100)
+	before := f.snapshot()
+	tr.run(250)
+	f.archiveNow()
+	f.goBack(before)
+	r, lacking := f.halfRecovered()
+	begun := f.dump()
+	known := func() []string { return f.server.Client().Keys(f.ctx(), "*:scope").Val() } // of packs that fit a model
+	if len(known()) != len(tr.accounts) {
+		t.Errorf("known before: %v", known())
+	}
+	ofBoth := 1 + slices.IndexFunc(lacking, func(e *archive.Entry) bool { return fieldMap(e.Fields)["a"] != fieldMap(lacking[0].Fields)["a"] })
+	f.must(r.putBackBatch(f.ctx(), r.heads[0].Epoch, lacking[:ofBoth]))
+	if len(known()) > 0 || ofBoth > putBackAtOnce {
+		t.Errorf("after %d entries, still known: %v", ofBoth, known())
+	}
+
+	var one map[string]string
+	for _, n := range []int{1, 2, 7, putBackAtOnce} {
+		f.restore(begun)
+		for some := range slices.Chunk(lacking, n) {
+			f.must(r.putBackBatch(f.ctx(), r.heads[0].Epoch, some))
+		}
+		if one == nil {
+			one = f.books()
+			continue
+		}
+		f.sameBooks(one, f.books())
+	}
+	if len(lacking) < 5*putBackAtOnce {
+		t.Errorf("only %d entries", len(lacking))
+	}
 }
 
 // Into a server that is emptied, or becomes another ledger's, while entries are put back, nothing more is written, and the error says why.

@@ -97,7 +97,7 @@ func TestPutBackOfWhatAnAccountMay(t *testing.T) {
 func TestPutBackOfAnUnknownType(t *testing.T) {
 	f := archived(t, Options{Shards: 1})
 	e := &archive.Entry{Seq: 7, Fields: []string{"t", "gift", "m", "1", "a", "acme"}}
-	if _, _, err := f.ledger.recoverer.putBackArgs(1, e); err == nil || !strings.Contains(err.Error(), `entry 7-0 of shard 0: its type "gift" is not known here`) {
+	if _, _, err := f.ledger.recoverer.putBackCall(1, []*archive.Entry{e}); err == nil || !strings.Contains(err.Error(), `entry 7-0 of shard 0: its type "gift" is not known here`) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -25,6 +25,8 @@ const (
 	recoveryLock = 10 * time.Second
 	recoveryPoll = 25 * time.Millisecond
 	putBackBatch = 200
+	// putBackAtOnce is how many entries one call of the script books: what each call costs Redis by itself is more than an entry does.
+	putBackAtOnce = 20
 	// putBackKeep is how many entries may be put back into Redis and stay there.
 	putBackKeep = 10_000
 )
@@ -367,15 +369,17 @@ func (r *recovery) putBack(ctx context.Context, head archive.Head, from int64) e
 	return flush()
 }
 
+// putBackBatch books entries again, several by each call of the script.
 func (r *recovery) putBackBatch(ctx context.Context, epoch int64, batch []*archive.Entry) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	replies := make([]*redis.Cmd, len(batch))
+	calls := slices.Collect(slices.Chunk(batch, putBackAtOnce))
+	replies := make([]*redis.Cmd, len(calls))
 	var problem error
 	_, err := r.node.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, e := range batch {
-			keys, args, err := r.putBackArgs(epoch, e)
+		for i, entries := range calls {
+			keys, args, err := r.putBackCall(epoch, entries)
 			if err != nil {
 				problem = err
 				return err
@@ -392,29 +396,30 @@ func (r *recovery) putBackBatch(ctx context.Context, epoch int64, batch []*archi
 		if err != nil {
 			return err
 		}
-		if err := putBackAnswer(replyOf(values), batch[i]); err != nil {
+		if err := putBackAnswer(replyOf(values), calls[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func putBackAnswer(r *reply, e *archive.Entry) error {
+func putBackAnswer(r *reply, entries []*archive.Entry) error {
+	last := entries[len(entries)-1].Seq
 	switch r.text(0) {
 	case "OK":
 		return nil
 	case "LATE":
 		return errLate
 	case "PAST":
-		// The pipeline was sent again after its reply was lost: it is there. Or the server has fallen meanwhile, and lacks more now.
-		if head := r.integer(1); r.err == nil && head < int64(e.Seq) {
+		// The pipeline was sent again after its reply was lost: they are there. Or the server has fallen meanwhile, and lacks more now.
+		if head := r.integer(1); r.err == nil && head < int64(last) {
 			return errLate
 		}
 		return r.err
 	case "DIFFERS":
-		return fmt.Errorf("%w: entry %d-0 would leave %s at %s, and says %s", errDisagree, e.Seq, r.text(1), r.text(2), r.text(3))
+		return fmt.Errorf("%w: entry %s-0 would leave %s at %s, and says %s", errDisagree, r.text(4), r.text(1), r.text(2), r.text(3))
 	}
-	return fmt.Errorf("entry %d-0 was not put back: %.200v", e.Seq, r.values)
+	return fmt.Errorf("entries %d-0 to %d-0 were not put back: %.200v", entries[0].Seq, last, r.values)
 }
 
 // lift opens the library, if the server is the process that was recovered, and

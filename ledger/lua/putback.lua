@@ -1,25 +1,31 @@
 #!lua flags=allow-oom
--- putback.lua: an entry that Redis has lost and the archive has is booked again, under its own id.
+-- putback.lua: entries that Redis has lost and the archive has are booked again, under their own ids.
 --
 -- Idea: what an entry booked is worked out in Go, from the entry alone (putback.go), and comes as a list of changes; what
 -- only Redis can know, the hold that the entry ended, is worked out here. The balances after must be those that the entry
--- says. All is read and computed before the first write, which is conditional on the journal's head being just before the
--- entry, so two may do this at once, and one that is interrupted is followed by the next.
+-- says. All that the entries do is read and computed before the first write, which is conditional on the journal's head being just
+-- before the first of them, so two may do this at once, and one that is interrupted is followed by the next.
 --
--- KEYS: [1] meta … [9] marker, see lib.lua and account.lua; [10] accounts; [11] refs; [12] refunds;
+-- KEYS: fourteen for each entry: [1] meta … [9] marker, see lib.lua and account.lua; [10] accounts; [11] refs; [12] refunds;
 --       [13] expiry; [14] the bucket of a made-up reference
--- ARGV: [1] the ledger's identity; [2] epoch; [3] clock offset, ms, as for all scripts; [4] the entry's seq; [5] account; [6] request id whose hold it ended, or '';
---       [7] number of fields and values of the entry, and then these; then changes, four each: what, index of the key, field, value
+-- ARGV: [1] the ledger's identity; [2] epoch; [3] clock offset, ms, as for all scripts; then for each entry, in their order: its seq; account;
+--       request id whose hold it ended, or ''; number of fields and values of the entry, and then these; number of its changes, and
+--       then these, four words each: what, index of the key among the entry's, field, value
 --         set    field = value                    unset  field = value, if it is not there
 --         add    field + value, exactly           is     after all of that, field must be value
 --         roll   "<key>" "<today> <this month> <day> <month> <amount>": the key's spend of day and month; today and this month are
 --                '-' if the entry starts no new day or month
 --         join   a member of a set                remember "<time of death, ms> <value>" of a marker, if it would be alive
 --         due    member of a sorted set, score    given  the marker "a <seq> …" of the request, of which "<seq> <cash> <left>"
--- Output: OK, seq     AWAY, 0, why     LATE, epoch     PAST, seq (the head is not just before)     DIFFERS, field, is, should be
+-- Output: OK, seq of the last     AWAY, 0, why     LATE, epoch     PAST, seq (the head is not just before the first)
+--         DIFFERS, field, is, should be, seq of the entry that says so: then none of these has been put back
 
-local entry_seq, owner, request = tonumber(ARGV[4]), ARGV[5], ARGV[6]
-local values, order = {}, {} -- what fields are to become: values[key][field]
+local KEYS_OF_ENTRY = 14
+local clock = tonumber(call('TIME')[1]) * 1000 + tonumber(ARGV[3])
+
+-- What is to be written: what fields are to become, values[key][field]; and the rest in lists.
+local values, order = {}, {}
+local entries, joins, dues, lives, ended, scopes = {}, {}, {}, {}, {}, {}
 
 local function get(key, field)
   local there = values[key] and values[key][field]
@@ -37,9 +43,14 @@ end
 
 local function change(key, field, delta) let(key, field, str(add(amount(get(key, field) or '0'), amount(delta)))) end
 
--- end_hold gives the hold of the request back, if it is there.
-local function end_hold()
-  local text = request ~= '' and call('HGET', HOLDS, request)
+-- end_hold gives the hold of a request back, if it is there: once, if several of the entries end it.
+local function end_hold(account_of, of_request)
+  if of_request == '' then return end
+  for i = 1, #ended do
+    if ended[i].request == of_request then return end
+  end
+  ended[#ended + 1] = {holds = HOLDS, due = DUE, request = of_request, member = long(account_of .. ' ' .. of_request)}
+  local text = call('HGET', HOLDS, of_request)
   if not text then return end
   local hold = read_hold(text)
   change(ACCOUNT, 'held', str(-hold.cash))
@@ -74,11 +85,10 @@ local function given(of_request, text)
   let(MARKER, of_request, concat({'a', n, str(tonumber(fee) - tonumber(cash)), middle, left, candidates}, ' '))
 end
 
-local function work_out(from)
-  local joins, expiries, dues = {}, {}, {}
-  local clock = tonumber(call('TIME')[1]) * 1000 + tonumber(ARGV[3])
-  for i = from, #ARGV, 4 do
-    local what, key, field, value = ARGV[i], KEYS[tonumber(ARGV[i + 1])], ARGV[i + 2], ARGV[i + 3]
+-- work_out does the changes of an entry, which stand in ARGV. Returns nil, or the answer that it differs.
+local function work_out(entry_seq, keys_before, from, upto)
+  for i = from, upto, 4 do
+    local what, key, field, value = ARGV[i], KEYS[keys_before + tonumber(ARGV[i + 1])], ARGV[i + 2], ARGV[i + 3]
     if what == 'set' then
       let(key, field, value)
     elseif what == 'unset' then
@@ -89,7 +99,7 @@ local function work_out(from)
       roll(field, value)
     elseif what == 'is' then
       local is = get(key, field) or '0'
-      if is ~= value then return nil, {'DIFFERS', field, is, value} end
+      if is ~= value then return {'DIFFERS', field, is, value, entry_seq} end
     elseif what == 'join' then
       joins[#joins + 1] = {key, value}
     elseif what == 'given' then
@@ -100,11 +110,10 @@ local function work_out(from)
       local death, answer = match(value, '^(%d+) (.*)$')
       if tonumber(death) > clock then
         let(key, field, answer)
-        expiries[#expiries + 1] = {key, death}
+        lives[key] = max(lives[key] or 0, tonumber(death))
       end
     end
   end
-  return joins, expiries, dues
 end
 
 -- live_until lets a key live until a time, longer if it would anyway.
@@ -116,30 +125,50 @@ local function live_until(key, ms)
   end
 end
 
-local function put_back()
-  local count = tonumber(ARGV[7])
-  end_hold()
-  local joins, expiries, dues = work_out(8 + count)
-  if not joins then return expiries end
-  call('XADD', JOURNAL, ARGV[4] .. '-0', unpack(ARGV, 8, 7 + count))
-  call('HSET', META, 'seq', ARGV[4])
-  for _, key in ipairs(order) do
-    for field, value in pairs(values[key]) do call('HSET', key, field, value) end
+-- read_entries takes all entries in hand. Returns nil, or the answer that one differs.
+local function read_entries()
+  local at = 4
+  while ARGV[at] do
+    local keys_before, entry_seq, fields = #entries * KEYS_OF_ENTRY, ARGV[at], tonumber(ARGV[at + 3])
+    local changes = at + 4 + fields
+    local last = changes + 4 * tonumber(ARGV[changes])
+    begin(KEYS, keys_before, ARGV)
+    entries[#entries + 1] = {seq = entry_seq, from = at + 4, upto = changes - 1}
+    scopes[SCOPE] = true
+    end_hold(ARGV[at + 1], ARGV[at + 2])
+    local differs = work_out(entry_seq, keys_before, changes + 1, last)
+    if differs then return differs end
+    at = last + 1
   end
+end
+
+local function write_hash(key)
+  local list = {}
+  for field, value in pairs(values[key]) do list[#list + 1], list[#list + 2] = field, value end
+  for from = 1, #list, MOST_ARGS do call('HSET', key, unpack(list, from, min(from + MOST_ARGS - 1, #list))) end
+end
+
+local function put_back()
+  local differs = read_entries()
+  if differs then return differs end
+  for _, e in ipairs(entries) do call('XADD', JOURNAL, e.seq .. '-0', unpack(ARGV, e.from, e.upto)) end
+  local head = entries[#entries].seq
+  call('HSET', META, 'seq', head)
+  for _, key in ipairs(order) do write_hash(key) end
   for _, j in ipairs(joins) do call('SADD', j[1], j[2]) end
   for _, d in ipairs(dues) do call('ZADD', d[1], d[3], d[2]) end
-  for _, e in ipairs(expiries) do live_until(e[1], e[2]) end
-  if request ~= '' then
-    call('HDEL', HOLDS, request, request .. ':c')
-    call('ZREM', DUE, long(owner .. ' ' .. request))
+  for key, death in pairs(lives) do live_until(key, str(death)) end
+  for _, e in ipairs(ended) do
+    call('HDEL', e.holds, e.request, e.request .. ':c')
+    call('ZREM', e.due, e.member)
   end
-  call('DEL', SCOPE)
-  return {'OK', ARGV[4]}
+  for scope in pairs(scopes) do call('DEL', scope) end
+  return {'OK', head}
 end
 
 local meta = call('HMGET', META, 'id', 'seq', 'epoch')
 if not meta[1] or not meta[2] then return {'AWAY', '0', 'the shard is empty: its meta is gone'} end
 if meta[1] ~= ARGV[1] then return {'AWAY', '0', 'the shard belongs to another ledger'} end
 if meta[3] ~= ARGV[2] then return {'LATE', meta[3] or '0'} end
-if tonumber(meta[2]) ~= entry_seq - 1 then return {'PAST', meta[2]} end
+if tonumber(meta[2]) ~= tonumber(ARGV[4]) - 1 then return {'PAST', meta[2]} end
 return put_back()
