@@ -468,7 +468,11 @@ func (c *call) settle(usage meter.Usage) error {
 	c.resolved.Store(true)
 	defer c.observeHold()
 	c.learnExcess(&usage)
-	return c.book(settlement)
+	err := c.book(settlement)
+	if err != nil {
+		c.proxy.metrics.unbooked.Inc()
+	}
+	return err
 }
 
 // book has a charge booked.
@@ -478,7 +482,6 @@ func (c *call) book(settlement ledger.Settlement) (err error) {
 		return err
 	})
 	if c.trouble = err; err != nil {
-		c.proxy.metrics.unbooked.Inc()
 		return err
 	}
 	for _, o := range settlement.Made {

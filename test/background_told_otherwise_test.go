@@ -66,3 +66,19 @@ func TestLongInputOfAResponseInTheBackground(t *testing.T) {
 	equal(t, "whole", r.body == list, true)
 	equal(t, "an answer of that length", p.get(responsesPath+"/resp_1", key).status, 502)
 }
+
+// An end that is told again, and otherwise, costs what it cost: the first receipt stands, and nobody is called for a charge that
+// nothing could take.
+func TestEndOfAResponseIsToldOtherwise(t *testing.T) {
+	w, p, key, up := behindOddUpstream(t)
+	p.post(responsesPath, key, says("gpt-4o", background)).requireStatus(t, 200)
+	for _, usage := range []string{usage150, `,"usage":{"input_tokens":200,"output_tokens":70,"total_tokens":270}`, usage150} {
+		up.tells("completed", saysHi+usage)
+		r := p.get(responsesPath+"/resp_1", key)
+		r.requireStatus(t, 200)
+		equal(t, "told", r.body, up.told.Load().(string))
+		requireHeaders(t, r.header, "x-tollgate-cost", "0.0025", "x-tollgate-usage-total", "150", "x-tollgate-balance-recharge", "9.9975")
+	}
+	equal(t, "charges that nothing could take", p.metric("tollgate_unbooked_total"), 0.0)
+	w.onlyCharge("acme")
+}
