@@ -13,6 +13,14 @@ import (
 // tasksBehind is acme with an upstream that makes the task t1 of whatever it is asked, and answers questions for it by poll.
 func tasksBehind(t *testing.T, poll http.HandlerFunc, change ...func(*settings)) (w *world, p *process, key string) {
 	t.Helper()
+	return tasksMadeBy(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"id":"t1","task_status":"PROCESSING"}`)
+	}, poll, change...)
+}
+
+// tasksMadeBy is tasksBehind with an upstream that answers what it is asked by submit.
+func tasksMadeBy(t *testing.T, submit, poll http.HandlerFunc, change ...func(*settings)) (w *world, p *process, key string) {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			poll(w, r)
@@ -20,7 +28,7 @@ func tasksBehind(t *testing.T, poll http.HandlerFunc, change ...func(*settings))
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"id":"t1","task_status":"PROCESSING"}`)
+		submit(w, r)
 	}))
 	t.Cleanup(server.Close)
 	w = newWorld(t, append([]func(*settings){func(s *settings) { s.prices = taskPrices }}, change...)...)
