@@ -19,7 +19,11 @@ func TestChanges(t *testing.T) {
 		t.Errorf("restart = %q, want %q", restart, want)
 	}
 
+	now.Warnings = []string{"others can read it"}
 	merged := old.WithLive(now)
+	if !reflect.DeepEqual(merged.Warnings, now.Warnings) {
+		t.Errorf("WithLive warns of %q", merged.Warnings)
+	}
 	if live, _ := merged.Changes(now); len(live) != 0 {
 		t.Errorf("after WithLive there is still %q to put in force", live)
 	}

@@ -181,6 +181,7 @@ func TestSecretsThatOthersCanRead(t *testing.T) {
 		{"private", secret, 0o600, ""},
 		{"from the environment", strings.ReplaceAll(strings.ReplaceAll(secret, "sk-1", `"${KEY}"`), "pw", "${KEY}"), 0o644, ""},
 		{"none", "listen: 127.0.0.1:1", 0o644, ""},
+		{"no password", "ledger: {redis: 'redis://h/0'}\narchive: {url: 'postgres://u@h/d'}\nadmin: {token: ''}", 0o644, ""},
 	} {
 		c, err := Load(write(t, "c.yaml", tt.yaml, tt.mode), env("KEY=k"))
 		if err != nil {
@@ -255,6 +256,8 @@ func TestListenersApart(t *testing.T) {
 		"admin: {listen: '[::]:8080'}":                       `"[::]:8080" is what listen is, too`,
 		"listen: 'localhost:9000'\nadmin: {listen: ':9000'}": `"127.0.0.1:9000" is what listen is, too`,
 		"listen: 10.0.0.7:9000\nadmin: {listen: ':9000'}":    "",
+		"listen: ':9000'\nadmin: {listen: 10.0.0.7:9000}":    "",
+		"listen: h:9000\nadmin: {listen: 'h:9000'}":          `"h:9000" is what listen is, too`,
 		"listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}":  "",
 		"listen: 127.0.0.1:8081":                             "",
 	} {

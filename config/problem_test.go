@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,9 +75,14 @@ func TestOneFault(t *testing.T) {
 		{"pricing: {currency: CNY, exchange: {USD: -1}}", "such as 7.1"},
 		{"pricing: {currency: CNY, exchange: {USD: 1e3}}", "such as 7.1"},
 		{"pricing: {currency: CNY, exchange: {USD: 0}}", "such as 7.1"},
+		{"pricing: {currency: CNY, exchange: {USD: ''}}", "such as 7.1"},
+		{"pricing: {currency: CNY, exchange: {USD: 0." + strings.Repeat("1", 39) + "}}", "such as 7.1"},
+		{"pricing: {currency: CNY, exchange: {CNY: one}}", "such as 7.1"},
 		{"pricing: {currency: CNY, exchange: {usd: 7}}", "in capitals"},
 		{"pricing: {currency: CNY, exchange: {USD: 7.1, CNY: 2}}", `1:52: pricing.exchange.CNY: "2": the ledger's own currency`},
 		{"upstreams: [{name: a, base_url: 'http://h/v1', models: [m], api_key: $KEY}]", "write ${KEY}"},
+		{"archive: {url: 'postgres://'}", "want sqlite:PATH"},
+		{"archive: {url: 'sqlite:'}", "want sqlite:PATH"},
 		{"pricing: {currency: CNY, files: a.yaml}", "want a list"},
 		{"pricing: {currency: CNY, files: ['']}", "pricing.files[0]: is empty"},
 		{"policy: {quota_status: 403}", "want 429"},
@@ -89,6 +95,12 @@ func TestOneFault(t *testing.T) {
 		{"policy: {max_body: 9000GiB}", "from 1024"},
 		{"policy: {max_body: 20000000000GiB}", "from 1024"}, // more bytes than a number has room for
 		{"policy: {max_body: -1}", "want a size"},
+		{"policy: {max_body: ''}", "want a size"},
+		{"policy: {timezone: Local}", "such as UTC"},
+		{"policy: {cors_origins: ['https://']}", "want where a page is from"},
+		{"policy: {cors_origins: ['ftp://a.example']}", "want where a page is from"},
+		{"policy: {cors_origins: ['https://a.example/']}", "want where a page is from"},
+		{"policy: {cors_origins: ['https://A.example']}", "want where a page is from"},
 		{"policy: {max_kept_answer: 4KiB}", "from 65536"},
 		{"policy: {timezone: Peking}", "such as UTC"},
 		{"policy: {timezone: ''}", "such as UTC"},
@@ -101,6 +113,7 @@ func TestOneFault(t *testing.T) {
 		{"upstreams: [{name: a, base_url: 'http://h', models: {}}]", "upstreams[0].models: is empty"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [{}]}]", "upstreams[0].models: is empty"},
 		{"upstreams: [{name: a, base_url: 'ftp://h', models: [m]}]", "want http(s)://HOST/PATH"},
+		{"upstreams: [{name: a, base_url: 'http:///v1', models: [m]}]", "want http(s)://HOST/PATH"},
 		{"upstreams: [{name: a, base_url: 'http://h?x=1', models: [m]}]", "want no user, ? or #"},
 		{"upstreams: [{name: a, base_url: 'http://h/v1#x', models: [m]}]", "want no user, ? or #"},
 		{"upstreams: [{name: a, base_url: 'http://u@h', models: [m]}]", "want no user, ? or #"},
@@ -108,6 +121,10 @@ func TestOneFault(t *testing.T) {
 		{"upstreams: [{name: 'a b', base_url: 'http://h', models: [m]}]", "want a name of letters"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [m, m]}]", `model "m" is named twice`},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [{m: 'x-*'}]}]", "without *"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: ['']}]", "want a model's name"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: ['m ']}]", "want a model's name"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [{'m ': x}]}]", "want a model's name"},
+		{"upstreams: [{name: a, base_url: 'http://h', models: [" + strings.Repeat("m", 257) + "]}]", "at most 256 bytes"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [m], kind: opneai}]", "did you mean openai?"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [m], shared_objects: maybe}]", "want true or false"},
 		{"upstreams: [{name: a, base_url: 'http://h', models: [m], weight: 0}]", "from 1 to"},
@@ -140,6 +157,59 @@ func TestOneFault(t *testing.T) {
 		}
 		if problems[0].Line == 0 {
 			t.Errorf("%s: %s: no line", tt.yaml, err)
+		}
+	}
+}
+
+// Of a list, or a mapping, every fault is told, and not the first alone.
+func TestEveryFaultOfAList(t *testing.T) {
+	for yaml, want := range map[string][]string{
+		"pricing: {currency: CNY, exchange: {usd: 7, eur: 8, USD: x}}": {"exchange.usd", "exchange.eur", "exchange.USD"},
+		"pricing: {currency: CNY, files: [[a], '', ' ']}":              {"files[0]", "files[1]", "files[2]"},
+		"upstreams: [a, b]": {"upstreams[0]", "upstreams[1]"},
+		"upstreams: [{name: a, base_url: 'http://h', models: [{' a': x, b: '*'}, ' c']}]": {"models[0]. a", "models[0].b", "models[1]"},
+		"policy: {cors_origins: [a, b]}":           {"cors_origins[0]", "cors_origins[1]"},
+		"listen: 1\nlisten: 2\nadmin: {listen: 3}": {"2:1: listen", "admin.listen"},
+	} {
+		_, _, err := parse("c.yaml", []byte(yaml), env())
+		if err == nil {
+			t.Errorf("%s: no error", yaml)
+			continue
+		}
+		for _, place := range want {
+			if !strings.Contains(err.Error(), place) {
+				t.Errorf("%s: nothing is said of %s:\n%s", yaml, place, err)
+			}
+		}
+	}
+}
+
+// The least and the most that a setting may be are still taken, and what is beyond is told them.
+func TestBounds(t *testing.T) {
+	const upstream = "upstreams: [{name: a, base_url: 'http://h', models: [m], %s}]"
+	for _, tt := range []struct{ yaml, low, high, below, above string }{
+		{"ledger: {shards: %s}", "1", "4096", "0", "4097"},
+		{"ledger: {hold_ttl: %s}", "1s", "24h", "999ms", "24h1s"},
+		{"ledger: {task_ttl: %s}", "1s", "48h", "999ms", "48h1s"},
+		{"archive: {url: 'sqlite:a', interval: %s}", "100ms", "1h", "99ms", "1h1s"},
+		{"archive: {url: 'sqlite:a', keep: %s}", "0s", "87600h", "-1s", "87601h"},
+		{"policy: {drain: %s}", "1ms", "1h", "0s", "1h1s"},
+		{"policy: {default_max_output: %s}", "1", "10000000", "0", "10000001"},
+		{"policy: {max_body: %s}", "1KiB", "1GiB", "1023", "1073741825"},
+		{"policy: {max_kept_answer: %s}", "64KiB", "1GiB", "65535", "1073741825"},
+		{fmt.Sprintf(upstream, "priority: %s"), "0", "1000", "-1", "1001"},
+		{fmt.Sprintf(upstream, "weight: %s"), "1", "1000000", "0", "1000001"},
+		{fmt.Sprintf(upstream, "timeout: %s"), "100ms", "24h", "99ms", "24h1s"},
+	} {
+		for _, in := range []string{tt.low, tt.high} {
+			if _, _, err := parse("c.yaml", []byte(fmt.Sprintf(tt.yaml, in)), env()); err != nil {
+				t.Errorf(tt.yaml+": %v", in, err)
+			}
+		}
+		for _, out := range []string{tt.below, tt.above} {
+			if _, _, err := parse("c.yaml", []byte(fmt.Sprintf(tt.yaml, out)), env()); err == nil || !strings.Contains(err.Error(), " from ") {
+				t.Errorf(tt.yaml+": %v, want what it may be", out, err)
+			}
 		}
 	}
 }
