@@ -115,13 +115,14 @@ func TestWeightSpreadsAmongEqualsOnly(t *testing.T) {
 	r := routingOf(t,
 		Upstream{Name: "heavy", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 3},
 		Upstream{Name: "light", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 1},
+		Upstream{Name: "last", Models: []ModelRule{{Pattern: "*"}}, Priority: 3, Weight: 100},
 		Upstream{Name: "spare", Models: []ModelRule{{Pattern: "*"}}, Priority: 2, Weight: 100},
 	)
 	first := map[string]int{}
 	for range 4000 {
 		c := r.candidates("m", meter.OpenAI)
-		if len(c) != 3 || c[2].Name != "spare" {
-			t.Fatalf("candidates = %v, want the spare last", c)
+		if len(c) != 4 || c[2].Name != "spare" || c[3].Name != "last" {
+			t.Fatalf("candidates = %v, want the spare behind both, and then the last", c)
 		}
 		first[c[0].Name]++
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -34,4 +35,18 @@ func TestWhatHasNotEndedIsNotKept(t *testing.T) {
 			w.onlyCharge("acme")
 		})
 	}
+}
+
+// A kept answer that breaks off while it is read must not look whole.
+func TestKeptAnswerBreaksOffWhileItIsRead(t *testing.T) {
+	_, p, key, up := behindOddUpstream(t)
+	up.made.Store(anOddResponse("resp_1", "completed", saysHi+usage150))
+	p.post(responsesPath, key, says("gpt-4o")).requireStatus(t, 200)
+	up.tells("completed", saysHi+usage150)
+	up.breaksOff.Store(true)
+	r := p.send(http.MethodGet, responsesPath+"/resp_1", key, "")
+	if told := up.told.Load().(string); r.err == nil || !strings.HasPrefix(told, r.body) {
+		t.Errorf("the part looks whole: %d %s", r.status, r.body)
+	}
+	equal(t, "code", p.get(responsesPath+"/resp_2", key).status, 404) // the proxy goes on
 }

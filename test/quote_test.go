@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // quotePrices has what a quote can go by: a class, a tool, conditions and dates.
@@ -100,4 +101,28 @@ func TestQuoteOfWhatTheKeyMayNot(t *testing.T) {
 	forbidden.require(t, p.post("/v1/quote", embeds, `{"model":"gpt-4o","usage":{"input":1}}`))
 	completes, _ := w.key("acme", "--endpoints", "completions")
 	p.post("/v1/quote", completes, `{"model":"gpt-4o","usage":{"input":1}}`).requireStatus(t, 200)
+}
+
+// A call is priced by the row that is in force when it comes, and its charge says when that was.
+func TestCallIsPricedByItsTime(t *testing.T) {
+	w, p, key := acme(t, func(s *settings) {
+		s.prices += `  - {models: [dated], rates: {input: 1/1M, output: 1/1M}, until: 2026-01-01T00:00:00Z}
+  - {models: [dated], rates: {input: 2/1M, output: 4/1M}, from: 2026-01-01T00:00:00Z, until: 2126-01-01T00:00:00Z}
+  - {models: [dated], rates: {input: 8/1M, output: 8/1M}, from: 2126-01-01T00:00:00Z}
+`
+	})
+	began := time.Now().Truncate(time.Millisecond)
+	for _, more := range []string{`"n":1`, streamed} {
+		p.post(chatPath, key, chat("dated", "usage=1000,500", more)).requireStatus(t, 200)
+	}
+	ended := time.Now()
+	w.requireSettled("acme")
+	charges := w.entries("acme", "charge")
+	equal(t, "charges", len(charges), 2)
+	for _, charge := range charges {
+		equal(t, "fee", charge.Get("fee").String(), "0.004")
+		if at := charge.Get("at").Time(); at.Before(began) || at.After(ended) {
+			t.Errorf("at %s, and the calls came from %s to %s", at, began, ended)
+		}
+	}
 }

@@ -26,6 +26,7 @@ type oddUpstream struct {
 	made, told  atomic.Value // strings
 	status      atomic.Int64 // of what is told; 0: 200
 	contentType atomic.Value // a string, of all
+	breaksOff   atomic.Bool  // what is told comes to no end
 	asked       atomic.Int64
 }
 
@@ -43,6 +44,10 @@ func (u *oddUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(int(status))
 	}
 	_, _ = io.WriteString(w, answer)
+	if u.breaksOff.Load() {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // behindOddUpstream is acme with an upstream that says what it is told to.

@@ -129,6 +129,7 @@ func TestUpstreamRefusesTheConnection(t *testing.T) {
 		r.requireStatus(t, 502)
 		equal(t, "code", r.get("error.code").String(), "upstream_unavailable")
 	}
+	equal(t, "attempts", p.metric(`tollgate_upstream_attempts_total{outcome="error",upstream="dead"}`), 2)
 	w.requireNoCharge("acme")
 }
 
@@ -156,6 +157,19 @@ func TestUpstreamTimesOut(t *testing.T) {
 	if want := `tollgate_upstream_attempts_total{outcome="error",upstream="slow"} 1`; !strings.Contains(p.metrics(), want) {
 		t.Errorf("no %s in the metrics", want)
 	}
+}
+
+// P4: nor does one that falls silent in the middle of what it has not told to its end.
+func TestUpstreamFallsSilentInAJSONAnswer(t *testing.T) {
+	w, p, key := behind(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"Hello`)
+		_ = http.NewResponseController(w).Flush()
+		fallSilent(r)
+	}, ", timeout: 300ms")
+	refusal{status: 504, code: "upstream_timeout"}.require(t, p.post(chatPath, key, chat("gpt-4o", "x")))
+	w.requireNoCharge("acme")
 }
 
 // P7: the upstream's own errors pass as they are, and cost nothing.
