@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -353,5 +354,22 @@ func BenchmarkTransport(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// An address without a port, as those of most providers, is its scheme's.
+func TestTransportGoesToTheSchemesPort(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://127.0.0.1/v1": "127.0.0.1:80", "https://127.0.0.1/v1": "127.0.0.1:443", "https://[::1]/v1": "[::1]:443", "https://127.0.0.1:8443/v1": "127.0.0.1:8443",
+	} {
+		var asked string
+		tr := transportFor(t, nil)
+		tr.dialer.Control = func(_, address string, _ syscall.RawConn) error {
+			asked = address
+			return errors.New("far enough")
+		}
+		if _, err := post(t, new(cut), tr, url, ""); err == nil || asked != want {
+			t.Errorf("%s is asked at %q, want %q: %v", url, asked, want, err)
+		}
 	}
 }

@@ -138,8 +138,13 @@ func TestRoutingSaysAllThatIsWrong(t *testing.T) {
 		{Name: "b", BaseURL: "ftp://b", Models: []ModelRule{{Pattern: "*"}}},
 		{Name: "c", BaseURL: "http://c/v1"},
 		{Name: "d", BaseURL: "http://d/v1", Models: []ModelRule{{Pattern: "*"}}, Weight: -1},
+		{Name: "e", BaseURL: "http://e/v1", Models: []ModelRule{{Pattern: "*"}}},
+		{Name: "e", BaseURL: "http://e/v1", Models: []ModelRule{{Pattern: "*"}}},
+		{Name: "f", BaseURL: "http://f/v1", Models: []ModelRule{{Pattern: "*"}}, APIKey: "sk\r\nX-Evil: 1"},
 	})
-	for _, want := range []string{"needs a name", `upstream b: base_url "ftp://b"`, "upstream c: models is empty", "upstream d: weight"} {
+	for _, want := range []string{
+		"needs a name", `upstream b: base_url "ftp://b"`, "upstream c: models is empty", "upstream d: weight", "upstream e: the name is used twice", "upstream f: api_key",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)
 		}
