@@ -3,6 +3,7 @@ package proxy
 import (
 	"testing"
 
+	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
 
@@ -35,6 +36,25 @@ func TestCashBesidePacks(t *testing.T) {
 		quote := meter.Charge{Lines: c.lines}
 		if got := cashBesidePacks(&quote, quote.Tokens(), c.pack); got != c.want {
 			t.Errorf("%s: %s is due, want %s", c.what, got, c.want)
+		}
+	}
+}
+
+// What would fit is told to the token: with as much money as so many tokens of output cost it is those, with a nano less one less.
+func TestAffordableOutputIsExact(t *testing.T) {
+	c := forwardedChat(t) // of 5 tokens at most
+	for n := range int64(6) {
+		ceiling := c.request.WithOutput(n)
+		quote, err := c.quoteFor(&ceiling)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enough := c.affordableOutput(&ledger.Refusal{Cash: quote.Fee})
+		less := c.affordableOutput(&ledger.Refusal{Cash: quote.Fee - 1})
+		left := quote.Tokens()
+		ofTheKey := c.affordableOutput(&ledger.Refusal{Cash: meter.MaxCharge, KeyTokensLeft: &left})
+		if *enough != n || *less != max(n-1, 0) || *ofTheKey != n {
+			t.Errorf("with the price of %d tokens: %d, with a nano less: %d, with a key's rest of so many: %d", n, *enough, *less, *ofTheKey)
 		}
 	}
 }

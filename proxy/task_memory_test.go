@@ -49,5 +49,8 @@ func TestTaskIsRememberedWithItsPrices(t *testing.T) {
 		if got := s.Charge.Fee.String(); got != want {
 			t.Errorf("%d tiers: %s, want %s", tiers, got, want)
 		}
+		if s = made.settlement(meter.Usage{Quantities: meter.Quantities{meter.Output: 1 << 60}}); s.Charge.Fee != c.quote.Fee || c.quote.Fee == 0 {
+			t.Errorf("%d tiers: what cannot be charged costs %s, want what is held, %s", tiers, s.Charge.Fee, c.quote.Fee)
+		}
 	}
 }

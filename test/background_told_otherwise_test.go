@@ -79,6 +79,11 @@ func TestEndOfAResponseIsToldOtherwise(t *testing.T) {
 		equal(t, "told", r.body, up.told.Load().(string))
 		requireHeaders(t, r.header, "x-tollgate-cost", "0.0025", "x-tollgate-usage-total", "150", "x-tollgate-balance-recharge", "9.9975")
 	}
-	equal(t, "charges that nothing could take", p.metric("tollgate_unbooked_total"), 0.0)
+	up.tells("failed", `,"output":[],"usage":null`)
+	r := p.get(responsesPath+"/resp_1", key)
+	r.requireStatus(t, 200)
+	requireHeaders(t, r.header, "x-tollgate-cost", "0", "x-tollgate-balance-recharge", "9.9975")
+	equal(t, "charges that nothing could take", p.metric("tollgate_unbooked_total"), 0)
+	equal(t, "told again", p.metric(`tollgate_requests_total{endpoint="responses",outcome="task_told_again"}`), 2)
 	w.onlyCharge("acme")
 }

@@ -37,16 +37,20 @@ func TestWhatHasNotEndedIsNotKept(t *testing.T) {
 	}
 }
 
-// A kept answer that breaks off while it is read must not look whole.
-func TestKeptAnswerBreaksOffWhileItIsRead(t *testing.T) {
-	_, p, key, up := behindOddUpstream(t)
-	up.made.Store(anOddResponse("resp_1", "completed", saysHi+usage150))
-	p.post(responsesPath, key, says("gpt-4o")).requireStatus(t, 200)
-	up.tells("completed", saysHi+usage150)
-	up.breaksOff.Store(true)
-	r := p.send(http.MethodGet, responsesPath+"/resp_1", key, "")
-	if told := up.told.Load().(string); r.err == nil || !strings.HasPrefix(told, r.body) {
-		t.Errorf("the part looks whole: %d %s", r.status, r.body)
+// A kept answer that breaks off while it is read, or falls silent, must not look whole.
+func TestKeptAnswerComesToNoEnd(t *testing.T) {
+	for name, end := range map[string]func(*http.Request){"broken off": breakOff, "silent": fallSilent} {
+		w, p, key, up := behindOddUpstream(t)
+		w.made.upstreams = strings.Replace(w.made.upstreams, "name: odd,", "name: odd, timeout: 500ms,", 1)
+		w.writeConfig()
+		p.reloads()
+		up.made.Store(anOddResponse("resp_1", "completed", saysHi+usage150))
+		p.post(responsesPath, key, says("gpt-4o")).requireStatus(t, 200)
+		up.tells("completed", saysHi+usage150)
+		up.ends.Store(end)
+		r := p.send(http.MethodGet, responsesPath+"/resp_1", key, "")
+		if told := up.told.Load().(string); r.err == nil || !strings.HasPrefix(told, r.body) {
+			t.Errorf("%s: the part looks whole: %d %s", name, r.status, r.body)
+		}
 	}
-	equal(t, "code", p.get(responsesPath+"/resp_2", key).status, 404) // the proxy goes on
 }

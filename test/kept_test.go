@@ -164,11 +164,12 @@ func TestKeptAnswersAreReadAndDeleted(t *testing.T) {
 			t.Errorf("headers %v", r.header)
 		}
 	}
-	items := p.get(responsesPath+"/"+id+"/input_items?limit=5&key=x&model=y", key)
+	items := p.send(http.MethodGet, responsesPath+"/"+id+"/input_items?limit=5&key=x&model=y", key, "", "OpenAI-Beta", "items", "Cookie", "theirs")
 	equal(t, "items", items.get("data.0.content.0.text").String(), "Please say hello.")
 	sent := w.up.Requests()[len(w.up.Requests())-1]
 	equal(t, "asked for", sent.URL, "/v1/responses/"+id+"/input_items?limit=5")
 	equal(t, "credential", sent.Header.Get("Authorization"), "Bearer "+upstreamKey)
+	equal(t, "the client's headers", sent.Header.Get("OpenAI-Beta")+sent.Header.Get("Cookie"), "items")
 	equal(t, "deleted", p.send(http.MethodDelete, responsesPath+"/"+id, key, "").get("deleted").Bool(), true)
 	gone := p.get(responsesPath+"/"+id, key)
 	gone.requireStatus(t, 404)

@@ -26,7 +26,7 @@ type oddUpstream struct {
 	made, told  atomic.Value // strings
 	status      atomic.Int64 // of what is told; 0: 200
 	contentType atomic.Value // a string, of all
-	breaksOff   atomic.Bool  // what is told comes to no end
+	ends        atomic.Value // a func(*http.Request): how what is told ends, if not well
 	asked       atomic.Int64
 }
 
@@ -44,9 +44,9 @@ func (u *oddUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(int(status))
 	}
 	_, _ = io.WriteString(w, answer)
-	if u.breaksOff.Load() {
+	if end, ok := u.ends.Load().(func(*http.Request)); ok {
 		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
+		end(r)
 	}
 }
 

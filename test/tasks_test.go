@@ -48,7 +48,9 @@ func (p *process) submit(path, key, body string) (task, request string) {
 // A video is held for when it is submitted, and charged once when it is told that it is there, by the terms of its submission.
 func TestVideoTask(t *testing.T) {
 	w, p, key := makesTasks(t, "")
+	began := time.Now().Truncate(time.Millisecond)
 	id, request := p.submit(videoPath, key, video("polls=2"))
+	submitted := time.Now()
 	shown := w.verb("account", "show", "acme")
 	equal(t, "held", shown.Get("held").String(), "1")
 	held := w.verb("hold", "list", "acme").Get("0")
@@ -74,6 +76,9 @@ func TestVideoTask(t *testing.T) {
 		"request_id": request, "model": "cogvideox-3", "endpoint": "videos", "fee": "1", "hold": "1", "attributes.size": "1920x1080", "attributes.with_audio": "true",
 	} {
 		equal(t, field, charge.Get(field).String(), want)
+	}
+	if at := charge.Get("at").Time(); at.Before(began) || at.After(submitted) {
+		t.Errorf("at %s, and it was submitted from %s to %s", at, began, submitted)
 	}
 	equal(t, "receipt", p.get("/v1/receipts/"+request, key).get("fee").String(), "1")
 	metrics := p.metrics()
