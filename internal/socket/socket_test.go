@@ -115,6 +115,24 @@ func TestReleaseKeepsWhatNobodyHasRead(t *testing.T) {
 	}
 }
 
+// What has been given back, or was never taken, is not given back again: it would be another's, too.
+func TestReleaseGivesBackOnce(t *testing.T) {
+	near, far := pair(t)
+	var buffers Buffers
+	r := buffers.NewReader(near, near)
+	for _, text := range []string{"a", "b"} {
+		r.Release()
+		r.Release()
+		say(t, far, text)
+		if err := r.Await(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.ReadByte(); err != nil || string(got) != text {
+			t.Fatalf("read %q, %v, want %q", got, err, text)
+		}
+	}
+}
+
 // What comes in place of bytes is told, and told again to who reads.
 func TestAwaitTellsTheEnd(t *testing.T) {
 	for _, c := range []struct {
