@@ -38,9 +38,15 @@ func TestEveryDefault(t *testing.T) {
 			t.Errorf("parse(%q) = %+v, want the defaults", yaml, got)
 		}
 	}
+	if d := Default(); d.Ledger.TaskTTL != 24*time.Hour || d.Policy.MaxBody != 64<<20 || d.Policy.MaxKept != 4<<20 { // those of the design are in its block
+		t.Errorf("the defaults are %+v", d)
+	}
 	c := mustParse(t, "admin: {token: x}\narchive: {url: 'sqlite:a.db'}\nupstreams: [{name: a, base_url: 'http://h/v1', models: [m]}]\n")
 	if c.Admin.Listen != "127.0.0.1:8081" {
 		t.Errorf("admin.listen = %q", c.Admin.Listen)
+	}
+	if names := c.UpstreamNames(); !reflect.DeepEqual(names, []string{"a"}) {
+		t.Errorf("upstreams %q", names)
 	}
 	if c.Archive.Interval != time.Second || c.Archive.Keep != 5*time.Minute {
 		t.Errorf("archive = %+v", c.Archive)
@@ -119,6 +125,14 @@ policy: {quota_status: 402, on_disconnect: cancel, on_abandoned: hold, max_body:
 	if p.QuotaStatus != 402 || p.OnDisconnect != "cancel" || p.OnAbandoned != "hold" || p.MaxBody != 512<<10 || p.MaxKept != 16<<20 || p.Timezone != time.UTC ||
 		!reflect.DeepEqual(p.CORSOrigins, []string{"https://a.example", "http://localhost:3000"}) {
 		t.Errorf("policy %+v", p)
+	}
+}
+
+// A variable has the letters and digits that a shell lets it have; a ledger's own currency may be said to be worth 1.
+func TestVariablesAndTheOwnCurrency(t *testing.T) {
+	c := mustParse(t, `admin: {token: "${aZ_09zA}"}`+"\npricing: {currency: CNY, exchange: {CNY: 1}}\n", "aZ_09zA=token")
+	if c.Admin.Token != "token" || c.Pricing.Exchange["CNY"] != "1" {
+		t.Errorf("admin %+v, pricing %+v", c.Admin, c.Pricing)
 	}
 }
 
