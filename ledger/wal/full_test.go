@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -157,5 +158,67 @@ func TestFullDiskIsNotReady(t *testing.T) {
 	}
 	if got := strings.Join(contents(t, open(t, Options{Dir: dir})), " "); got != "zero one" {
 		t.Errorf("opened again, the log has %q", got)
+	}
+}
+
+// A disk that fills up in the midst of a record has a part of it. That is taken away, so that the
+// records behind it are found.
+func TestPartOfARecordIsTakenBack(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	end := appendAll(t, l, "zero")
+	signal.Ignore(syscall.SIGXFSZ)
+	defer signal.Reset(syscall.SIGXFSZ)
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(end.Offset) + 20, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := l.Append([]byte(strings.Repeat("lost", 100)))
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil {
+		t.Fatal("a full disk took a record")
+	}
+	appendAll(t, l, "one")
+	if got := strings.Join(contents(t, l), " "); got != "zero one" {
+		t.Errorf("the log has %q", got)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(contents(t, open(t, Options{Dir: dir})), " "); got != "zero one" {
+		t.Errorf("opened again, the log has %q", got)
+	}
+}
+
+// Where it cannot be taken away, no record goes behind it: the next start would drop that too.
+func TestPartThatCannotBeTakenBack(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir()})
+	appendAll(t, l, "zero")
+	reader, pipe, err := os.Pipe() // which cannot be truncated
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = reader.Read(make([]byte, 1))
+		_ = reader.Close()
+	}()
+	disk := l.current
+	l.current = pipe
+	_, err = l.Append(make([]byte, 1<<20)) // more than a pipe takes
+	l.current = disk
+	if err == nil {
+		t.Fatal("a pipe without a reader took a record")
+	}
+	_ = pipe.Close()
+	if _, err := l.Append([]byte("one")); err == nil {
+		t.Error("a record is taken behind a part of another")
+	}
+	if l.Ready() == nil || l.Sync(Position{1, 1 << 30}) == nil {
+		t.Error("the log is believed again")
 	}
 }

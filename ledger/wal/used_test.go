@@ -78,3 +78,26 @@ func TestClosedLogIsLeftAlone(t *testing.T) {
 		t.Errorf("purging: %v", err)
 	}
 }
+
+// Nor is one that was damaged, or that its reader does not understand, read past the place.
+func TestReadingEndsWhereItFails(t *testing.T) {
+	l := open(t, Options{Dir: t.TempDir()})
+	first := appendAll(t, l, "one")
+	appendAll(t, l, "two", "three")
+	var got []string
+	enough := errors.New("enough")
+	if err := l.ReplaySegment(first.Segment, func(r []byte) error { got = append(got, string(r)); return enough }); !errors.Is(err, enough) || len(got) != 1 {
+		t.Errorf("a reader that had enough: %q, %v", got, err)
+	}
+	file, err := os.OpenFile(l.path(first.Segment), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = file.WriteAt([]byte("T"), first.Offset+headerSize)
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got = nil
+	if err := l.ReplaySegment(first.Segment, func(r []byte) error { got = append(got, string(r)); return nil }); !errors.Is(err, ErrCorrupt) || len(got) != 1 {
+		t.Errorf("a damaged record: %q, %v", got, err)
+	}
+}

@@ -13,6 +13,7 @@
 package wal
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -180,7 +181,7 @@ func scan(path string) (end int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if !strings.HasPrefix(string(data[:min(len(data), len(magic))]), magic) {
+	if !bytes.HasPrefix(data, []byte(magic)) {
 		return 0, fmt.Errorf("%w: %s does not begin as a segment", ErrCorrupt, filepath.Base(path))
 	}
 	for end = int64(len(magic)); end < int64(len(data)); {

@@ -126,6 +126,61 @@ func TestFlippedBitEndsTheLastSegmentAndCondemnsAnOlderOne(t *testing.T) {
 	if _, err := Open(o); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("damage in an older segment: %v, want ErrCorrupt", err)
 	}
+	flip(1)
+	open(t, o) // whoever could not open it does not keep it
+}
+
+// What a crash leaves of a record to come is no record: of a length whose bytes were not written,
+// and of zeros, as the look whether a full disk has room again writes them.
+func TestTailThatIsNoRecord(t *testing.T) {
+	for name, tail := range map[string]string{
+		"zeros":              strings.Repeat("\x00", 100),
+		"one byte":           "\x07",
+		"half a head":        "\x07\x00\x00\x00",
+		"a head":             "\x07\x00\x00\x00\x01\x02\x03\x04",
+		"a long record":      "\x00\x00\xff\x00\x01\x02\x03\x04begun",
+		"an endless record":  "\xff\xff\xff\xff\x01\x02\x03\x04begun",
+		"a record to no sum": "\x01\x00\x00\x00\x01\x02\x03\x04x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{Dir: t.TempDir()}
+			l := open(t, o)
+			at := appendAll(t, l, "one")
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			file, err := os.OpenFile(l.path(at.Segment), os.O_APPEND|os.O_WRONLY, 0)
+			if err == nil {
+				_, err = file.WriteString(tail)
+			}
+			if err := errors.Join(err, file.Close()); err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, o)
+			appendAll(t, l, "two")
+			if got := contents(t, l); !slices.Equal(got, []string{"one", "two"}) {
+				t.Errorf("the log has %q", got)
+			}
+		})
+	}
+}
+
+// A record has 1 to 16 Mi bytes: what is taken is also found again, and what is not leaves nothing behind.
+func TestBoundsOfARecord(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	l := open(t, o)
+	for _, size := range []int{0, maxRecord + 1} {
+		if at, err := l.Append(make([]byte, size)); err == nil {
+			t.Errorf("a record of %d bytes is taken, at %v", size, at)
+		}
+	}
+	appendAll(t, l, "x", strings.Repeat("x", maxRecord))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(t, open(t, o)); len(got) != 2 || len(got[0]) != 1 || len(got[1]) != maxRecord {
+		t.Errorf("%d records are found", len(got))
+	}
 }
 
 // A file that is named nearly as a segment is is told by its name, not taken for one.
@@ -138,6 +193,23 @@ func TestForeignFileIsToldByItsName(t *testing.T) {
 		l, err := Open(Options{Dir: dir})
 		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), " "+name+" is not a segment") {
 			t.Errorf("%s: got %v, %v", name, l, err)
+		}
+	}
+}
+
+// A file that is named as the last segment is, and does not begin as one, is somebody's: it is told of, and left as it is.
+func TestForeignContentIsLeftAlone(t *testing.T) {
+	for _, content := range []string{"TGLOG002", "my notes of the month"} {
+		o := Options{Dir: t.TempDir()}
+		path := (&Log{options: o}).path(1)
+		if err := os.WriteFile(path, []byte(content), segmentMode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(o); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%q: %v, want ErrCorrupt", content, err)
+		}
+		if left, err := os.ReadFile(path); string(left) != content || err != nil {
+			t.Errorf("%q became %q: %v", content, left, err)
 		}
 	}
 }
@@ -274,6 +346,9 @@ func TestOneSegmentAlone(t *testing.T) {
 		if err := l.Rotate(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := l.Rotate(); err != nil { // of an empty segment there is nothing to close
+		t.Fatal(err)
 	}
 	if got := l.Segments(); !slices.Equal(got, []uint64{1, 2, 3}) {
 		t.Errorf("segments %v", got)
