@@ -159,19 +159,30 @@ func TestFoundRecordIsKeptUntilItsEntryIsArchived(t *testing.T) {
 	}
 }
 
-// A hold that a start gave back, of a call that had delivered nothing, and that Redis has again since it lost that, is given back again.
+// A hold that a start gave back, of a call that had delivered nothing or is not to be charged, and that Redis has again since it
+// lost that, is given back again.
 func TestHoldComesBackTwice(t *testing.T) {
-	p, l := newLogged(t, Options{})
-	p.reserveOn(l, cost(t, "1"))
-	before := p.snapshot()
-	p.die(l)
-	for range 2 {
-		again := p.start(Options{})
-		p.balances("acme", "10 0 0")
-		p.must(again.log.flush())
-		p.die(again)
-		p.goBack(before)
-		p.balances("acme", "10 0 1")
+	for name, c := range map[string]struct{ policy, delivered string }{
+		"begun": {}, "of no progress": {delivered: "call 0 1"}, "not to be charged": {ReleaseAbandoned, "call 1 0.5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := Options{OnAbandoned: c.policy}
+			p, l := newLogged(t, o)
+			hold := p.reserveOn(l, cost(t, "1"))
+			if c.delivered != "" {
+				p.must(l.Extend(p.ctx(), Checkpoint{settlement(hold, charge(t, c.delivered))}))
+			}
+			before := p.snapshot()
+			p.die(l)
+			for range 2 {
+				again := p.start(o)
+				p.balances("acme", "10 0 0")
+				p.must(again.log.flush())
+				p.die(again)
+				p.goBack(before)
+				p.balances("acme", "10 0 1")
+			}
+		})
 	}
 }
 

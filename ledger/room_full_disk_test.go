@@ -27,3 +27,35 @@ func TestRefusedCallsTakeNoRoom(t *testing.T) {
 	p.must(os.Remove(inTheWay))
 	p.release(p.reserveOn(l, cost(t, "1")))
 }
+
+// However a call ends, also one that is refused, and however often it is asked whether the log takes calls, the room that was
+// set aside is there again.
+func TestEndedCallsTakeNoRoom(t *testing.T) {
+	for name, end := range map[string]func(p *logged, l *Ledger){
+		"asked": func(p *logged, l *Ledger) { p.must(l.Ready(p.ctx())) },
+		"refused": func(p *logged, l *Ledger) {
+			_, err := l.Reserve(p.ctx(), p.reservation(p.key, cost(p, "100")))
+			_ = isReason(p, err, InsufficientFunds, "balance")
+		},
+		"settled": func(p *logged, l *Ledger) {
+			_, err := l.Settle(p.ctx(), settlement(p.reserveOn(l, cost(p, "1")), cost(p, "1")))
+			p.must(err)
+		},
+		"released": func(p *logged, l *Ledger) {
+			_, err := l.Release(p.ctx(), "acme", p.reserveOn(l, cost(p, "1")).ID)
+			p.must(err)
+		},
+		"parked": func(p *logged, l *Ledger) {
+			p.must(l.Park(p.ctx(), task(p.reserveOn(l, cost(p, "1")), anyTask, cost(p, "1"))))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{LogSize: 1 << 20})
+			p.fixture.T = t
+			end(p, l)
+			if used, bound := l.log.wal.Used(); !l.log.wal.Room(bound - used) {
+				t.Error("room is set aside for nobody")
+			}
+		})
+	}
+}

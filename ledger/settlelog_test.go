@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -489,17 +490,78 @@ func BenchmarkLoggedCall(b *testing.B) {
 
 // Neither log nor Redis takes the end of a call: nothing is promised, and replay has nothing to do with it.
 func TestNeitherLogNorRedis(t *testing.T) {
-	p, l := newLogged(t, Options{}, redistest.WithAOF("always"))
-	settled, released := p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "1"))
-	p.server.Kill()
-	p.must(l.log.wal.Close()) // no record can be written any more
-	_, err := l.Settle(p.ctx(), settlement(settled, cost(t, "1")))
-	wants(t, err, ErrUnavailable)
-	_, err = l.Release(p.ctx(), "acme", released.ID)
-	wants(t, err, ErrUnavailable)
-	p.server.Start()
-	p.must(l.replayer.waiting(p.ctx()))
-	p.balances("acme", "10 0 2")
+	for _, durability := range []string{DurabilityNormal, DurabilityStrict} {
+		t.Run(durability, func(t *testing.T) {
+			p, l := newLogged(t, Options{Durability: durability}, redistest.WithAOF("always"))
+			settled, released, parked := p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "1"))
+			p.server.Kill()
+			p.must(l.log.wal.Close()) // no record can be written any more
+			_, err := l.Settle(p.ctx(), settlement(settled, cost(t, "1")))
+			wants(t, err, ErrUnavailable)
+			_, err = l.Release(p.ctx(), "acme", released.ID)
+			wants(t, err, ErrUnavailable)
+			wants(t, l.Park(p.ctx(), task(parked, anyTask, cost(t, "1"))), ErrUnavailable)
+			p.server.Start()
+			p.must(l.replayer.waiting(p.ctx()))
+			p.balances("acme", "10 0 3")
+		})
+	}
+}
+
+// With Redis away a charge, or a task, is promised only once its record is on the disk: one whose fsync fails is not. It is booked
+// all the same, if the process lives until Redis is back.
+func TestPromiseIsOnDisk(t *testing.T) {
+	for _, durability := range []string{DurabilityNormal, DurabilityStrict} {
+		t.Run(durability, func(t *testing.T) {
+			p, l := newLogged(t, Options{Durability: durability}, redistest.WithAOF("always"))
+			settled, parked, there := p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "2")), p.reserveOn(l, cost(t, "3"))
+			failSyncs(t, l)
+			p.server.Kill()
+			receipt, err := l.Settle(p.ctx(), settlement(settled, cost(t, "1")))
+			wants(t, err, ErrUnavailable)
+			if receipt != nil {
+				t.Errorf("a receipt of what is nowhere for sure: %+v", receipt)
+			}
+			wants(t, l.Park(p.ctx(), task(parked, anyTask, cost(t, "2"))), ErrUnavailable)
+			p.server.Start()
+			eventually(t, "Redis is back", func() bool { return l.replayer.awaitRedis(p.ctx()) && l.replayer.waiting(p.ctx()) == nil })
+			_, err = l.Settle(p.ctx(), settlement(there, cost(t, "3"))) // Redis has it
+			p.must(err)
+			if s, _ := l.LogState(); s.Pending > 1 {
+				t.Errorf("the log has %+v", s)
+			}
+		})
+	}
+}
+
+// failSyncs lets every fsync of the log fail from now on: a FIFO, which cannot be synced, takes the place of its segment.
+func failSyncs(t *testing.T, l *Ledger) {
+	t.Helper()
+	path := filepath.Join(l.log.dir, "000000000001.log")
+	descriptor := -1
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, e := range open {
+		if target, _ := os.Readlink(filepath.Join("/proc/self/fd", e.Name())); target == path {
+			descriptor = int(parseInt(t, e.Name()))
+		}
+	}
+	if descriptor < 0 {
+		t.Fatalf("%s is not open", path)
+	}
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	fifo, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = fifo.Close() })
+	if err := syscall.Dup3(int(fifo.Fd()), descriptor, syscall.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // The second try of a reserve cannot even connect: the first may have run all the same.

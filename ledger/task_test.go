@@ -305,6 +305,9 @@ func TestTaskThatMayBeInALog(t *testing.T) {
 	_, err = l.log.endWith(&logRecord{kind: recordPark, told: anyTask + "\t{}", booking: *b})
 	p.must(err)
 	wants(t, find(), ErrUnavailable)
+	p.account("other", "10", "0", AccountOptions{})
+	_, err = l.FindObject(p.ctx(), p.fixture.key("other", KeyLimits{}), netip.Addr{}, anyTask)
+	wants(t, err, ErrNotFound) // it is its account's business, and nobody else's
 }
 
 // The next start of a proxy leaves the holds of tasks as they are, also where its log has lost that they are.

@@ -1,0 +1,78 @@
+package ledger
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+// What a replay says it has done is what it has done, over all logs that it replays, and no record is left out; a task is looked at
+// twice. Done again, it finds all of it there.
+func TestReplayTellsWhatItDid(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	second := p.start(Options{})
+	for _, l := range []*Ledger{l, second} {
+		reserve := func() *Hold { time.Sleep(2 * time.Millisecond); return p.reserveOn(l, cost(t, "0.1")) }
+		noted := func(err error) { p.must(err); l.log.notes = l.log.notes[:0] } // killed before it was noted
+
+		p.must(ended(t, l, recordSettle, reserve(), "0.1"))
+		p.must(ended(t, l, recordRelease, reserve(), "0.1"))
+		reserve()
+		p.must(l.Extend(p.ctx(), Checkpoint{settlement(reserve(), cost(t, "0.1"))}))
+		parked := reserve()
+		b, err := l.bookingOf(ptr(settlement(parked, cost(t, "0.1"))))
+		p.must(err)
+		_, err = l.log.endWith(&logRecord{kind: recordPark, told: parked.ID + "\t{}", booking: *b})
+		p.must(err)
+		booked := reserve()
+		_, err = l.Settle(p.ctx(), settlement(booked, cost(t, "0.1")))
+		noted(err)
+		_, err = l.Release(p.ctx(), "acme", reserve().ID)
+		noted(err)
+		forgotten := reserve()
+		_, err = l.Settle(p.ctx(), settlement(forgotten, cost(t, "0.1")))
+		p.must(err)
+		p.must(l.log.flush())
+		p.must(p.server.Client().HDel(p.ctx(), p.markerOf(forgotten), forgotten.ID).Err()) // its clock stood ahead for a moment
+		conflict := reserve()
+		p.must(ended(t, l, recordSettle, conflict, "0.1"))
+		p.settle(conflict, cost(t, "0.05"))
+	}
+	p.die(l)
+	p.die(second)
+	done, err := p.ledger.AdoptLog(p.ctx(), p.dir)
+	p.must(err)
+	for _, d := range done.Doubts {
+		if d.Account != "acme" || d.RequestID == "" || d.Why == "" {
+			t.Errorf("doubt %+v", d)
+		}
+	}
+	if doubts := len(done.Doubts); doubts != 2 {
+		t.Errorf("%d doubts, want 2", doubts)
+	}
+	done.Doubts = nil
+	if want := (&Replayed{Records: 20, There: 6, Settled: 2, Released: 6, Abandoned: 2, Parked: 2}); !reflect.DeepEqual(done, want) {
+		t.Errorf("replayed %+v, want %+v", done, want)
+	}
+	done, err = p.ledger.AdoptLog(p.ctx(), p.dir)
+	p.must(err)
+	if done.changed() || done.Records != done.There {
+		t.Errorf("replayed again: %+v", done)
+	}
+}
+
+// A call whose hold is kept, since a person is to look, counts as that.
+func TestReplayTellsOfKeptHolds(t *testing.T) {
+	o := Options{OnAbandoned: HoldAbandoned}
+	p, l := newLogged(t, o)
+	for range 2 {
+		p.must(l.Extend(p.ctx(), Checkpoint{settlement(p.reserveOn(l, cost(t, "1")), cost(t, "0.5"))}))
+	}
+	p.die(l)
+	done, err := p.open(o).AdoptLog(p.ctx(), p.dir)
+	p.must(err)
+	if done.Kept != 2 || done.Records != 2 || done.changed() {
+		t.Errorf("replayed %+v", done)
+	}
+	p.balances("acme", "10 0 2")
+}
