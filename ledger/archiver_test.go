@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -191,6 +192,49 @@ func TestArchiveIsTheLedgersOwn(t *testing.T) {
 	}
 	_, err = Open(f.ctx(), Options{URL: Embedded, Currency: "CNY", Archive: sqlite(t)})
 	wants(t, err, ErrInvalid)
+}
+
+// Nor is anything read from, or copied into, the archive of another ledger that is named in its place: what is not archived stays.
+func TestArchiveOfAnotherIsLeftAlone(t *testing.T) {
+	f, other := archived(t, Options{Shards: 1, ArchiveKeep: time.Millisecond}), archived(t, Options{Shards: 1})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	other.account("acme", "3", "0", AccountOptions{})
+	other.archiveNow()
+	there := f.headOf(other.ledger.vault.address)
+	f.topup("acme", Bonus, "1")
+	f.topup("acme", Bonus, "2")
+	hot := f.hot(0)
+	time.Sleep(2 * time.Millisecond) // older than what is kept
+	l := f.open(Options{Shards: 1, Archive: other.ledger.vault.address, ArchiveKeep: time.Millisecond})
+	l.archive.round(f.ctx())
+	if err := l.archive.state.Err; err == nil || !strings.Contains(err.Error(), "not the ledger's archive") {
+		t.Errorf("archived: %v", err)
+	}
+	if err := l.Journal(f.ctx(), "acme", JournalQuery{}, func(*Entry) error { return nil }); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("read: %v", err)
+	}
+	if now := f.headOf(other.ledger.vault.address); !reflect.DeepEqual(now, there) {
+		t.Errorf("it ended at %+v, and ends at %+v", there, now)
+	}
+	if now := f.hot(0); now != hot {
+		t.Errorf("%d entries are in Redis, of %d that were", now, hot)
+	}
+}
+
+// An archive that was made, and whose maker was killed before it was any ledger's, is the next one's.
+func TestArchiveThatIsNobodysIsTaken(t *testing.T) {
+	address := sqlite(t)
+	made, err := archive.Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := archived(t, Options{Archive: address})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
 }
 
 // One works, the others look on; when it has died, another takes over.

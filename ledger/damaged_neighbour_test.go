@@ -37,10 +37,18 @@ func TestOneLogDoesNotStopItsNeighbours(t *testing.T) {
 				if done == nil || done.Settled != 1 || err == nil || !strings.Contains(err.Error(), "settle") {
 					t.Errorf("replayed %+v: %v", done, err)
 				}
-			} else if again := p.start(Options{}); !again.replayer.unfinished {
+				return
+			}
+			again := p.start(Options{})
+			if !again.replayer.unfinished {
 				t.Error("the replay counts as done")
 			}
 			p.charges(1)
+
+			// It is tried again, until somebody has repaired the account.
+			p.must(p.server.Client().HSet(p.ctx(), first.accountKey(first.shardOf("bad"), "bad"), "recharge", "10000000000").Err())
+			p.replaying(again)
+			eventually(t, "the repaired account is charged", func() bool { return len(p.entries("bad", TypeCharge)) == 1 })
 		})
 	}
 }

@@ -65,14 +65,34 @@ func TestReplayTellsWhatItDid(t *testing.T) {
 func TestReplayTellsOfKeptHolds(t *testing.T) {
 	o := Options{OnAbandoned: HoldAbandoned}
 	p, l := newLogged(t, o)
-	for range 2 {
+	second := p.start(o)
+	for _, l := range []*Ledger{l, second} {
 		p.must(l.Extend(p.ctx(), Checkpoint{settlement(p.reserveOn(l, cost(t, "1")), cost(t, "0.5"))}))
 	}
 	p.die(l)
+	p.die(second)
 	done, err := p.open(o).AdoptLog(p.ctx(), p.dir)
 	p.must(err)
 	if done.Kept != 2 || done.Records != 2 || done.changed() {
 		t.Errorf("replayed %+v", done)
 	}
 	p.balances("acme", "10 0 2")
+}
+
+// One log of several is replayed by its own name.
+func TestOneLogIsReplayed(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	second := p.start(Options{})
+	for _, l := range []*Ledger{l, second} {
+		p.must(ended(t, l, recordSettle, p.reserveOn(l, cost(t, "1")), "1"))
+	}
+	dir := second.log.dir
+	p.die(l)
+	p.die(second)
+	done, err := p.ledger.AdoptLog(p.ctx(), dir)
+	p.must(err)
+	if done.Settled != 1 || done.Records != 1 {
+		t.Errorf("replayed %+v", done)
+	}
+	p.charges(1)
 }

@@ -24,7 +24,9 @@ func TestRefusedCallsTakeNoRoom(t *testing.T) {
 			t.Fatalf("a full disk took a call: %v", err)
 		}
 	}
+	wants(t, l.Ready(p.ctx()), ErrUnavailable)
 	p.must(os.Remove(inTheWay))
+	p.must(l.Ready(p.ctx()))
 	p.release(p.reserveOn(l, cost(t, "1")))
 }
 
@@ -38,12 +40,17 @@ func TestEndedCallsTakeNoRoom(t *testing.T) {
 			_ = isReason(p, err, InsufficientFunds, "balance")
 		},
 		"settled": func(p *logged, l *Ledger) {
-			_, err := l.Settle(p.ctx(), settlement(p.reserveOn(l, cost(p, "1")), cost(p, "1")))
+			hold := p.reserveOn(l, cost(p, "1"))
+			_, err := l.Settle(p.ctx(), settlement(hold, cost(p, "1")))
 			p.must(err)
+			wants(p, l.Extend(p.ctx(), Checkpoint{settlement(hold, cost(p, "0.5"))}), ErrNotFound) // a heartbeat on its way
 		},
 		"released": func(p *logged, l *Ledger) {
-			_, err := l.Release(p.ctx(), "acme", p.reserveOn(l, cost(p, "1")).ID)
+			standing, err := l.Release(p.ctx(), "acme", p.reserveOn(l, cost(p, "1")).ID)
 			p.must(err)
+			if standing == nil || standing.Recharge != p.nano("10") {
+				p.Errorf("what is left: %+v", standing)
+			}
 		},
 		"parked": func(p *logged, l *Ledger) {
 			p.must(l.Park(p.ctx(), task(p.reserveOn(l, cost(p, "1")), anyTask, cost(p, "1"))))

@@ -97,7 +97,10 @@ func TestOutageIsBookedLaterOnce(t *testing.T) {
 		t.Run(durability, func(t *testing.T) {
 			p, l := newLogged(t, Options{Durability: durability}, redistest.WithAOF("always"))
 			p.replaying(l)
-			settled, released := p.reserveOn(l, cost(t, "3")), p.reserveOn(l, cost(t, "2"))
+			late := p.reservation(p.key, cost(t, "2"))
+			settled := p.reserveOn(l, cost(t, "3"))
+			released, err := l.Reserve(p.ctx(), late)
+			p.must(err)
 			p.server.Kill()
 			receipt, err := l.Settle(p.ctx(), settlement(settled, cost(t, "1")))
 			p.must(err)
@@ -110,7 +113,7 @@ func TestOutageIsBookedLaterOnce(t *testing.T) {
 				_, err := l.Reserve(p.ctx(), p.reservation(p.key, cost(t, "1")))
 				wants(t, err, errAway) // Redis is not even asked
 			}
-			if s, _ := l.LogState(); s.Pending != 2 {
+			if s, _ := l.LogState(); s.Pending != 2 || s.InFlight != 0 {
 				t.Errorf("state %+v, want 2 pending", s)
 			}
 			p.server.Start()
@@ -123,6 +126,8 @@ func TestOutageIsBookedLaterOnce(t *testing.T) {
 			}
 			p.charges(1)
 			p.reserveOn(l, cost(t, "1"))
+			_, err = p.ledger.Reserve(p.ctx(), late) // it was delayed on its way, and arrives after its release
+			wants(t, err, ErrConflict)
 		})
 	}
 }
@@ -257,6 +262,32 @@ func TestPurgeByWatermark(t *testing.T) {
 	p.must(l.log.purge(later.Add(time.Second), upTo(receipt.seq())))
 	if segments() != 1 {
 		t.Errorf("%d segments, want the current one alone", segments())
+	}
+}
+
+// How old a record is, the next life knows too: what was booked a moment ago is not purged for a restart.
+func TestPurgeAfterARestart(t *testing.T) {
+	for name, c := range map[string]struct {
+		watermark func(int) int64
+		age       time.Duration // at which records go
+	}{"with an archive": {func(int) int64 { return 1 << 40 }, purgeFloor}, "without": {nil, purgeAge}} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{})
+			_, err := l.Settle(p.ctx(), settlement(p.reserveOn(l, cost(t, "1")), cost(t, "1")))
+			p.must(err)
+			p.must(l.log.flush())
+			p.must(l.log.wal.Rotate())
+			p.die(l)
+			again := p.start(Options{})
+			p.must(again.log.purge(time.Now().Add(c.age-20*time.Second), c.watermark))
+			if n := len(again.log.wal.Segments()); n < 2 {
+				t.Error("the record is purged before its time")
+			}
+			p.must(again.log.purge(time.Now().Add(c.age+20*time.Second), c.watermark))
+			if n := len(again.log.wal.Segments()); n > 2 { // the current one, and what the first purge began
+				t.Errorf("%d segments are kept", n)
+			}
+		})
 	}
 }
 

@@ -308,6 +308,8 @@ func TestTaskThatMayBeInALog(t *testing.T) {
 	p.account("other", "10", "0", AccountOptions{})
 	_, err = l.FindObject(p.ctx(), p.fixture.key("other", KeyLimits{}), netip.Addr{}, anyTask)
 	wants(t, err, ErrNotFound) // it is its account's business, and nobody else's
+	_, err = l.FindObject(p.ctx(), p.key, netip.Addr{}, anyTask+"0")
+	wants(t, err, ErrNotFound)
 }
 
 // The next start of a proxy leaves the holds of tasks as they are, also where its log has lost that they are.

@@ -33,6 +33,32 @@ func TestReplayWithoutTheLedgersArchive(t *testing.T) {
 	}
 }
 
+// ONCE: nor does it book again what is noted as booked, where it cannot look whether that is so.
+func TestNoteThatCannotBeLookedUp(t *testing.T) {
+	f := archived(t, Options{ArchiveKeep: time.Millisecond})
+	f.account("acme", "10", "0", AccountOptions{})
+	p := &logged{fixture: f, dir: t.TempDir(), key: f.key("acme", KeyLimits{})}
+	l := p.start(Options{Archive: f.ledger.vault.address})
+	hold := p.reserveOn(l, cost(t, "1"))
+	_, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
+	p.must(err)
+	p.must(l.log.flush())
+	p.die(l)
+	f.topup("acme", Bonus, "1") // the last entry stays in Redis; the charge is the one before
+	time.Sleep(2 * time.Millisecond)
+	f.archiveNow()
+	p.must(f.server.Client().Del(f.ctx(), f.markerOf(hold)).Err()) // its clock stood ahead for a moment
+	if done, err := f.open(Options{}).AdoptLog(f.ctx(), p.dir); err == nil || done.Settled > 0 || len(done.Doubts) > 0 {
+		t.Errorf("without the archive: %+v, %v", done, err)
+	}
+	done, err := f.ledger.AdoptLog(f.ctx(), p.dir)
+	f.must(err)
+	if done.There != 1 || done.Settled > 0 {
+		t.Errorf("with the archive: %+v, want the charge found", done)
+	}
+	p.charges(1)
+}
+
 // A process that lacks the archive by which a server would be opened to it is told what is
 // so: that the server came up anew, or that only other versions have used it.
 func TestNotOpenedWithoutTheLedgersArchive(t *testing.T) {
