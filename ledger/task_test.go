@@ -107,7 +107,7 @@ func TestTaskIsItsAccounts(t *testing.T) {
 	if left := f.server.Client().PTTL(f.ctx(), f.ledger.taskKey(0, anyTask)).Val(); left < taskMemoryLife-time.Hour || left > taskMemoryLife {
 		t.Errorf("it is remembered for %s", left)
 	}
-	for _, bad := range []Task{{ID: ""}, {ID: "a b"}, {ID: "a/b"}, {ID: "a%2Fb"}, {ID: "a?b"}, {ID: "a#b"}, {ID: "a;b"}, {ID: strings.Repeat("x", 200)}, {ID: "x", Memory: "a\tb"}, {ID: "x", Memory: strings.Repeat("x", MaxTaskMemory+1)}} {
+	for _, bad := range []Task{{ID: ""}, {ID: "a b"}, {ID: "a/b"}, {ID: "a%2Fb"}, {ID: "a?b"}, {ID: "a#b"}, {ID: "a;b"}, {ID: "a\x7f"}, {ID: "ä"}, {ID: strings.Repeat("x", 200)}, {ID: "x", Memory: "a\tb"}, {ID: "x", Memory: strings.Repeat("x", MaxTaskMemory+1)}} {
 		bad.Checkpoint = Checkpoint{settlement(again, cost(t, "1"))}
 		wants(t, f.ledger.Park(f.ctx(), bad), ErrInvalid)
 	}
