@@ -570,12 +570,13 @@ func failSyncs(t *testing.T, l *Ledger) {
 	t.Helper()
 	path := filepath.Join(l.log.dir, "000000000001.log")
 	descriptor := -1
-	open, err := os.ReadDir("/proc/self/fd")
+	const descriptors = "/proc/self/fd"
+	open, err := os.ReadDir(descriptors)
 	if err != nil {
 		t.Skip(err)
 	}
 	for _, e := range open {
-		if target, _ := os.Readlink(filepath.Join("/proc/self/fd", e.Name())); target == path {
+		if target, _ := os.Readlink(filepath.Join(descriptors, e.Name())); target == path {
 			descriptor = int(parseInt(t, e.Name()))
 		}
 	}
