@@ -293,8 +293,11 @@ func (r *requestReader) attachContext() {
 
 // fileData counts a file that is elsewhere. One that is not everybody's is somebody's upstream.
 func (r *requestReader) fileData() {
-	where := ""
-	r.members(inParts+"fileData.", member{"fileUri", func() { where = r.word() }})
+	r.members(inParts+"fileData.", member{"fileUri", func() { r.each(r.fileURI) }})
+}
+
+func (r *requestReader) fileURI() {
+	where := r.word()
 	if where == "" {
 		return
 	}
@@ -372,7 +375,11 @@ func generationConfigParameter() parameter {
 					r.fail(inside+"generationOutputConfig", "Unsupported parameter: '%sgenerationOutputConfig': %s.", inside, writtenElsewhere)
 				}
 			}},
-			member{"responseFormat", func() { r.drawn = r.given(); r.spoken = r.drawn }},
+			member{"responseFormat", func() {
+				if r.given() {
+					r.drawn, r.spoken = true, true
+				}
+			}},
 			refused(r, "modelSelectionConfig"), refused(r, "modelConfig"), refused(r, "routingConfig"))
 	}}
 }

@@ -137,6 +137,8 @@ func TestGeminiCeilings(t *testing.T) {
 		"sound":                  {`"generationConfig":{"response_modalities":["AUDIO"]}`, Quantities{Output: 4096, OutputAudio: 4096}},
 		"sound of a voice":       {`"generationConfig":{"speech_config":{}}`, Quantities{Output: 4096, OutputAudio: 4096}},
 		"any format":             {`"generationConfig":{"responseFormat":[{"audio":{}}]}`, Quantities{Output: 4096, OutputAudio: 4096, OutputImage: 8192}},
+		"images, and no format":  {`"generationConfig":{"responseModalities":["IMAGE"],"responseFormat":null}`, Quantities{Output: 4096, OutputImage: 8192}},
+		"sound, and no format":   {`"generationConfig":[{"speechConfig":{}},{"responseFormat":null}]`, Quantities{Output: 4096, OutputAudio: 4096}},
 		"an image":               {parts(`[{"inlineData":` + image + `},{"inline_data":` + image + `}]`), Quantities{Output: 4096, InputImage: 2 * pictureTokens}},
 		"without a list":         {parts(`{"inlineData":` + image + `}`), Quantities{Output: 4096, InputImage: pictureTokens}},
 		"of a tool":              {parts(`[{"functionResponse":{"parts":[{"inlineData":` + image + `}]}}]`), Quantities{Output: 4096, InputImage: pictureTokens}},
@@ -170,6 +172,7 @@ func TestGeminiCeilings(t *testing.T) {
 	}
 	for _, kept := range []string{
 		`"continuation_token":"eA=="`, `"cachedContent":"cachedContents/a"`, `"generationConfig":{"speechConfig":{"voiceConfig":{"voice":"voices/a"}}}`,
+		parts(`[{"fileData":{"fileUri":["gs://bucket/a"]}}]`), parts(`[{"fileData":{"fileUri":["gs://bucket/a","https://youtu.be/x"]}}]`),
 		`"generation_config":{"speech_config":{"multi_speaker_voice_config":{"speaker_voice_configs":[{"voice_config":{"voice":"a"}}]}}}`, `"tools":[{"file_search":{}}]`,
 	} {
 		if generated(t, kept).Stored() == nil {
