@@ -38,7 +38,7 @@ func (b *Book) Reprice(q PriceQuery, answer Attributes, used *Quantities, was []
 
 // keepUnpriced puts the lines as they were in place of those that have no price now.
 func (c *Charge) keepUnpriced(was []Line) error {
-	var lines []Line
+	lines := make([]Line, 0, len(c.Lines))
 	if !slices.ContainsFunc(c.Lines, func(l Line) bool { return l.Tool == "" && !l.Unpriced }) {
 		// No row is for the model: what was billed, and in what units, stands.
 		c.Lines = slices.DeleteFunc(c.Lines, func(l Line) bool { return l.Tool == "" })
