@@ -296,3 +296,52 @@ prices:
 		}
 	}
 }
+
+// Every line of a charge is rounded by itself, and each can gain by it: whatever the tokens of a small
+// call turn out to be, the quote covers them.
+func TestQuoteCoversEveryRounding(t *testing.T) {
+	for _, side := range [][4]meter.Dimension{
+		{meter.Input, meter.CachedInput, meter.InputImage, meter.InputAudio},
+		{meter.Output, meter.Reasoning, meter.OutputImage, meter.OutputAudio},
+	} {
+		texts := []string{"0.0005/1M", "0.0016/1M", "0.002/1M"} // 0.5, 1.6 and 2 nano
+		for n := range 81 {
+			rates := [4]string{texts[n%3], texts[n/3%3], texts[n/9%3], texts[n/27]}
+			book := newBook(t, fmt.Sprintf("currency: CNY\nprices: [{models: [m], rates: {%s: %s, %s: %s, %s: %s, %s: %s}}]",
+				side[0], rates[0], side[1], rates[1], side[2], rates[2], side[3], rates[3]))
+			for plain := range int64(4) {
+				for images := range int64(3) {
+					for sound := range int64(2) {
+						checkSplits(t, book, side, rates, [3]int64{plain, images, sound})
+					}
+				}
+			}
+		}
+	}
+}
+
+// checkSplits charges all that can become of so many plain tokens, those of images, and of sound.
+func checkSplits(t *testing.T, book *meter.Book, side [4]meter.Dimension, rates [4]string, most [3]int64) {
+	t.Helper()
+	quantities := func(plain, part, images, sound int64) (q meter.Quantities) {
+		q[side[0]], q[side[1]], q[side[2]], q[side[3]] = plain, part, images, sound
+		return q
+	}
+	query := meter.PriceQuery{Model: "m", Class: "chat", At: noon}
+	ceiling := quantities(most[0], 0, most[1], most[2])
+	quote, err := book.Quote(query, &ceiling, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for images := range most[1] + 1 {
+		for sound := range most[2] + 1 {
+			left := most[0] + most[1] + most[2] - images - sound
+			for part := range left + 1 {
+				used := quantities(left-part, part, images, sound)
+				if c, err := book.Charge(query, usage(used)); err != nil || c.Fee > quote.Fee {
+					t.Fatalf("at %v %v costs %s, %v; of %v %s was held", rates, used.Map(), c.Fee, err, ceiling.Map(), quote.Fee)
+				}
+			}
+		}
+	}
+}

@@ -97,6 +97,9 @@ prices:
   - {models: [m], when: {size: small}, rates: {image: 1}}
   - {models: [m], when: {size: wide}, rates: {image: 6}, multipliers: [{when: {size: wide, quality: low}, by: 0.5}]}
   - {models: [m], when: {size: tall}, rates: {image: 2}}
+  - {models: [m], when: {size: tall, quality: high}, rates: {image: 9}}
+  - {tools: [lookup], when: {engine: pro}, rates: {tool_call: 6}, multipliers: [{when: {region: far}, by: 2}]}
+  - {tools: [lookup], when: {engine: std}, rates: {tool_call: 1}}
   - {models: [free], when: {size: small}, rates: {image: 0}}
 `)
 	query := meter.PriceQuery{Model: "m", Class: "images", At: noon, Attributes: meter.Attributes{"quality": "low"}}
@@ -111,6 +114,13 @@ prices:
 	wantFee(t, "free in every size", c, err, "0")
 	if c.Lines[0].Unpriced {
 		t.Errorf("free in every size: %+v", c.Lines)
+	}
+	searched := usage(meter.Quantities{})
+	searched.ToolCalls = []meter.ToolUse{{Tool: "lookup", Dimension: meter.ToolCall, Count: 1, Attributes: meter.Attributes{"region": "far"}}}
+	c, err = book.Charge(query, searched)
+	wantFee(t, "a tool", c, err, "12")
+	if c.Lines[0].BilledAs != "tool_call when engine=pro" {
+		t.Errorf("a tool is billed as %q", c.Lines[0].BilledAs)
 	}
 	u := usage(meter.Quantities{meter.Image: 1})
 	u.Attributes = meter.Attributes{"size": "small"}

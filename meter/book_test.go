@@ -205,7 +205,7 @@ func TestChargesAreBounded(t *testing.T) {
 currency: CNY
 prices:
   - models: [dear]
-    rates: {input: 9000000, output: 9000000, image: 0.000000001, page: 0.000000001}
+    rates: {input: 9000000, output: 9000000, image: 0.000000001, page: 0.000000001, tool_call: 9000000}
   - models: [free]
     rates: {input: 0, output: 0, tool_call: 0}
 `)
@@ -230,6 +230,10 @@ prices:
 	u.ToolCalls = []meter.ToolUse{{Tool: "code", Dimension: meter.ToolCall, Count: 1 << 53}}
 	if _, err := book.Charge(free, u); !errors.Is(err, meter.ErrAmountRange) {
 		t.Errorf("calls of a tool: got %v, want ErrAmountRange", err)
+	}
+	u.ToolCalls[0].Count = 2
+	if c, err := book.Charge(meter.PriceQuery{Model: "dear", Class: "chat", At: noon}, u); !errors.Is(err, meter.ErrAmountRange) {
+		t.Errorf("dear calls of a tool: got %s, %v, want ErrAmountRange", c.Fee, err)
 	}
 	c, err = book.Charge(free, usage(meter.Quantities{meter.Input: 1<<53 - 1, meter.Output: -5}))
 	wantFee(t, "free", c, err, "0")

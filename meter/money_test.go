@@ -52,6 +52,7 @@ func TestAmountIsExactAndRoundedOnceHalfUp(t *testing.T) {
 		{9_007_199_254_740_991, 1000, 1},
 		{7, 300_000_000_000, 3_600_000},
 		{1_800_000, 300_000_000_000, 3_600_000},
+		{9_007_199_254_740_991, 2048, 3_600_000}, // what half a nano adds goes beyond 64 bits
 	} {
 		got, err := Rate{Pico: tc.pico, Per: tc.per}.Amount(tc.quantity)
 		exact := new(big.Rat).Mul(big.NewRat(tc.quantity, 1), big.NewRat(tc.pico, tc.per*1000))
@@ -70,7 +71,7 @@ func TestAmountIsExactAndRoundedOnceHalfUp(t *testing.T) {
 }
 
 func TestAmountBeyondTheBoundIsAnError(t *testing.T) {
-	for _, tc := range []struct{ quantity, pico int64 }{{1 << 62, 1 << 62}, {9_007_199_254_740_992, 1000}, {1 << 62, 1 << 40}} {
+	for _, tc := range []struct{ quantity, pico int64 }{{1 << 62, 1 << 62}, {9_007_199_254_740_992, 1000}, {1 << 62, 1 << 40}, {1000 << 32, 1 << 32}} {
 		if n, err := (Rate{Pico: tc.pico, Per: 1}).Amount(tc.quantity); !errors.Is(err, ErrAmountRange) {
 			t.Errorf("%+v = %d, %v, want ErrAmountRange", tc, n, err)
 		}

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -103,5 +104,33 @@ prices:
 				}
 			}
 		})
+	}
+}
+
+// Images that are billed by estimated tokens are not free where these are beyond all bounds, and
+// stay what they are where not all of their tokens have a price.
+func TestImagesInTokensThatCannotBeCharged(t *testing.T) {
+	book, err := NewBook(BookOptions{Currency: "USD", Files: []PriceFile{{Name: "test.yaml", Data: []byte(`
+currency: USD
+prices:
+  - {models: [dear], rates: {input: 1/1M, output_image: 9000000}}
+  - {models: [half], rates: {input: 1/1M}}
+`)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	charged := func(model string) (Charge, error) {
+		r := mustRead(t, FindEndpoint("/images/generations"), `{"model":"`+model+`","prompt":"a fox"}`)
+		tap := r.NewTap("application/json")
+		tap.Pass(nil, []byte(`{"data":[{"url":"x"}]}`))
+		u := tap.Usage()
+		return book.Charge(PriceQuery{Model: model, Class: "images"}, &u)
+	}
+	if c, err := charged("dear"); !errors.Is(err, ErrAmountRange) {
+		t.Errorf("dear: %s, %v, want ErrAmountRange", c.Fee, err)
+	}
+	c, err := charged("half")
+	if err != nil || len(c.Lines) != 1 || c.Lines[0].Dimension != Image || !c.Lines[0].Unpriced || c.TokensEstimated {
+		t.Errorf("half: %+v, %v", c, err)
 	}
 }
