@@ -44,6 +44,10 @@ prices:
     tiers:
       - {input: "[0,1000)", rates: {input: 10/1M, output: 1/1M}}
       - {input: "[1000,)", rates: {input: 5/1M, output: 1/1M}}
+  - models: [units]
+    tiers:
+      - {input: "[0,3)", rates: {input: 1, image: 7}}
+      - {input: "[3,)", rates: {input: 1, image: 7}}
 `)
 	c, err := book.Quote(meter.PriceQuery{Model: "m", Class: "chat", At: noon}, &meter.Quantities{meter.Input: 1500}, nil)
 	wantFee(t, "clipped", c, err, "0.00999")
@@ -52,6 +56,11 @@ prices:
 	}
 	c, err = book.Quote(meter.PriceQuery{Model: "m", Class: "chat", At: noon}, &meter.Quantities{meter.Input: 2001}, nil)
 	wantFee(t, "not clipped", c, err, "0.010005")
+	unsplit := meter.Quantities{meter.Unsplit: 1500} // it goes by the input
+	c, err = book.Quote(meter.PriceQuery{Model: "m", Class: "chat", At: noon}, &unsplit, nil)
+	wantFee(t, "clipped, of a total", c, err, "0.00999")
+	c, err = book.Quote(meter.PriceQuery{Model: "units", Class: "images", At: noon}, &meter.Quantities{meter.Image: 5}, nil)
+	wantFee(t, "units are not clipped", c, err, "35")
 }
 
 func TestQuoteTakesTheDearestPart(t *testing.T) {

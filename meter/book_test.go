@@ -206,11 +206,15 @@ currency: CNY
 prices:
   - models: [dear]
     rates: {input: 9000000, output: 9000000, image: 0.000000001, page: 0.000000001, tool_call: 9000000}
+  - tools: [gold]
+    rates: {search: 9000000}
   - models: [free]
     rates: {input: 0, output: 0, tool_call: 0}
 `)
 	for what, q := range map[string]meter.Quantities{
 		"dear, one line":         {meter.Input: 2},
+		"dear, one of images":    {meter.InputImage: 2},
+		"dear, one of a unit":    {meter.ToolCall: 2},
 		"dear, the sum of lines": {meter.Image: 1<<53 - 1, meter.Page: 1},
 		"free, the quantity":     {meter.Input: 1 << 53},
 	} {
@@ -231,9 +235,15 @@ prices:
 	if _, err := book.Charge(free, u); !errors.Is(err, meter.ErrAmountRange) {
 		t.Errorf("calls of a tool: got %v, want ErrAmountRange", err)
 	}
-	u.ToolCalls[0].Count = 2
-	if c, err := book.Charge(meter.PriceQuery{Model: "dear", Class: "chat", At: noon}, u); !errors.Is(err, meter.ErrAmountRange) {
-		t.Errorf("dear calls of a tool: got %s, %v, want ErrAmountRange", c.Fee, err)
+	dear := meter.PriceQuery{Model: "dear", Class: "chat", At: noon}
+	for _, use := range []meter.ToolUse{{Tool: "code", Dimension: meter.ToolCall, Count: 2}, {Tool: "gold", Dimension: meter.Search, Count: 2}} {
+		u.ToolCalls = []meter.ToolUse{use}
+		if c, err := book.Charge(dear, u); !errors.Is(err, meter.ErrAmountRange) {
+			t.Errorf("dear calls of %s: got %s, %v, want ErrAmountRange", use.Tool, c.Fee, err)
+		}
+		if c, err := book.Quote(dear, &meter.Quantities{}, u.ToolCalls); !errors.Is(err, meter.ErrAmountRange) {
+			t.Errorf("quote of dear calls of %s: got %s, %v, want ErrAmountRange", use.Tool, c.Fee, err)
+		}
 	}
 	c, err = book.Charge(free, usage(meter.Quantities{meter.Input: 1<<53 - 1, meter.Output: -5}))
 	wantFee(t, "free", c, err, "0")

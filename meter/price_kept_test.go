@@ -94,6 +94,23 @@ func TestKeptPricesOfEveryModel(t *testing.T) {
 	}
 }
 
+// So it is where tools are priced by a pattern of their names, and a search by what a call of the tool costs.
+func TestKeptPricesOfTools(t *testing.T) {
+	book, err := meter.NewBook(options(`currency: CNY
+prices:
+  - {models: [m], rates: {input: 1/1M}}
+  - {tools: ["mcp_*"], rates: {tool_call: 0.5}}
+  - {tools: [lookup], rates: {tool_call: 0.25}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := meter.PriceQuery{Model: "m", Class: "chat", At: noon}
+	u := meter.Usage{ToolCalls: []meter.ToolUse{{Tool: "mcp_x", Dimension: meter.ToolCall, Count: 2}, {Tool: "lookup", Dimension: meter.Search, Count: 1}}}
+	requireChargedAlike(t, book, recalled(t, book, query), query, u)
+	charge, err := book.Charge(query, &u)
+	wantFee(t, "tools", charge, err, "1.25")
+}
+
 func TestRecallOfPrices(t *testing.T) {
 	book, err := meter.NewBook(options("currency: CNY\nprices: [{models: [m], rates: {input: 1}}]"))
 	if err != nil {
