@@ -37,7 +37,7 @@ func (t *Tap) UsageOfPart() Usage {
 	u, f := t.Usage(), &t.facts
 	untold := f.untold()
 	estimated := !t.Reported() || slices.Contains(u.Anomalies, anomalyOutputMissing) // all of the output
-	if estimated || untold == 0 || t.frames.done && !t.request.Endpoint.dialect.tellsEnd || t.request.echoes || u.Quantities[Unsplit] > 0 {
+	if estimated || untold == 0 || t.frames.done && !t.request.Endpoint.dialect.tellsEnd || t.request.echoes {
 		return u
 	}
 	output := (f.estimateText()*untold + f.textBytes - 1) / f.textBytes

@@ -23,6 +23,7 @@ func TestUsageOfPart(t *testing.T) {
 		{"told at the beginning", early + text, 150, 250, estimated},
 		{"told at the beginning of more than is held for", early + strings.Repeat(text, 40), 6000, 10_000, estimated},
 		{"told in between", early + text + told + text, 190, 290, estimated},
+		{"told to be nothing at last", early + text + chunk(`"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":0,"completion_tokens":0}`), 150, 250, estimated},
 		{"told with every event", early + strings.Repeat(told, 10), 40, 40, said},
 		{"cut within an event", told + strings.TrimSuffix(content(words), "\n"), 40, 40, said},
 		{"told in the choice", chunk(`"choices":[{"delta":{"content":"x"},"usage":{"prompt_tokens":100,"completion_tokens":1}}]`) + text, 150, 250, estimated},
@@ -56,6 +57,12 @@ func TestUsageOfPart(t *testing.T) {
 	u = noOutput.UsageOfPart()
 	if n := u.Quantities[Output]; n < 150 || n > 250 || !slices.Equal(u.Anomalies, estimated) {
 		t.Errorf("told without output: %v, %v", u.Map(), u.Anomalies)
+	}
+	total := streamTap(t, false)
+	total.Pass(nil, []byte(chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"total_tokens":101}`)+text))
+	u = total.UsageOfPart()
+	if n := u.Quantities[Output]; n < 150 || n > 250 || u.Quantities[Unsplit] != 101 || u.Source != Estimated || !slices.Equal(u.Anomalies, []string{anomalyTotalOnly, anomalyOutputMissing}) {
+		t.Errorf("told a total alone: %v from %s, %v", u.Map(), u.Source, u.Anomalies)
 	}
 	limited := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","stream":true,"max_tokens":30}`).NewTap("text/event-stream")
 	limited.Pass(nil, []byte(early+text))
