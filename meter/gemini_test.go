@@ -280,6 +280,10 @@ func TestGeneratedTotals(t *testing.T) {
 		`"promptTokenCount":7,"candidatesTokenCount":8,"thoughtsTokenCount":5,"totalTokenCount":15`: {Input: 7, Output: 3, Reasoning: 5},
 		`"promptTokenCount":7,"candidatesTokenCount":2,"thoughtsTokenCount":5,"totalTokenCount":9`:  {Input: 7, Output: 2, Reasoning: 5},
 		`"promptTokenCount":7,"candidatesTokenCount":3,"thoughtsTokenCount":5,"totalTokenCount":15`: {Input: 7, Output: 3, Reasoning: 5},
+		`"promptTokenCount":7,"candidatesTokenCount":7,"totalTokenCount":20`:                        {Input: 7, Output: 7},
+		`"candidatesTokenCount":8,"totalTokenCount":5`:                                              {Input: tokensPerReply, Output: 8}, // the input is estimated
+		`"promptTokenCount":7,"candidatesTokenCount":3,"thoughtsTokenCount":5,"toolUsePromptTokenCount":2,"cacheTokensDetails":[{"modality":"TEXT","tokenCount":4}],` +
+			`"candidatesTokensDetails":[{"modality":"TEXT","tokenCount":3}],"cachedContentTokenCount":4`: {Input: 3, CachedInput: 4, ToolInput: 2, Output: 3, Reasoning: 5},
 	} {
 		tap := generated(t, `"contents":[]`).NewTap("application/json")
 		tap.Pass(nil, []byte(`{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}],"usageMetadata":{`+usage+`}}`))
@@ -338,6 +342,11 @@ func TestSearchesOfAnAnswer(t *testing.T) {
 	r.SentAs("gemini-2.5-pro")
 	if u := tap.Usage(); u.ToolCalls[0].Count != 1 {
 		t.Errorf("of a model that is billed one search: %v", u.ToolCalls)
+	}
+	unsearched := r.NewTap("application/json")
+	unsearched.Pass(nil, []byte(`{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":1}}`))
+	if u := unsearched.Usage(); len(u.ToolCalls) > 0 {
+		t.Errorf("of an answer without a search: %v", u.ToolCalls)
 	}
 }
 

@@ -261,3 +261,51 @@ prices:
 		}
 	}
 }
+
+// What comes with a tool of the vendor's, and what it finds, is held for.
+func TestMessagesToolsAreHeldFor(t *testing.T) {
+	read := func(tool string) *Request {
+		return mustRead(t, FindEndpoint("/messages"), `{"model":"m","max_tokens":10,"tools":[`+tool+`]}`)
+	}
+	plain := read(`{"name":"mine"}`).Ceiling[Input]
+	for tool, least := range map[string]int64{
+		`"type":"custom"`: 0, `"type":"bash_20250124"`: builtInTokens, `"type":"text_editor_20250728"`: builtInTokens, `"type":"computer_20250124"`: builtInTokens,
+		`"type":"memory_20250818"`: builtInTokens, `"type":"tool_search_tool_regex_20251119"`: builtInTokens, `"type":"tool_search_tool_bm25_20251119"`: builtInTokens,
+		`"type":"computer_toolset_20260801"`: toolsetTokens, `"type":"browser_toolset_20260801"`: toolsetTokens, `"type":"mcp_toolset"`: toolsetTokens,
+		`"type":"web_search_20250305","max_uses":3`:                           builtInTokens + 3*searchTokens,
+		`"type":"web_fetch_20250910","max_uses":3,"max_content_tokens":20000`: builtInTokens + 3*20000,
+		`"type":"code_execution_20250825"`:                                    builtInTokens + usualUses*searchTokens,
+	} {
+		if held := read("{" + tool + "}").Ceiling[Input] - plain; held < least || held > least+int64(len(tool)) {
+			t.Errorf("%s: held for %d more, want %d and its bytes", tool, held, least)
+		}
+	}
+	servers := mustRead(t, FindEndpoint("/messages"), `{"model":"m","max_tokens":10,"mcp_servers":[{},{}]}`).Ceiling[Input]
+	if servers < 2*usualUses*searchTokens {
+		t.Errorf("two servers: held for %d", servers)
+	}
+}
+
+// A container is billed to the tool that runs in it, and to no other.
+func TestMessagesContainer(t *testing.T) {
+	tap := mustRead(t, FindEndpoint("/messages"), `{"model":"m","tools":[{"type":"web_search_20250305"},{"type":"code_execution_20250825"}]}`).NewTap("application/json")
+	tap.Pass(nil, []byte(`{"type":"message","container":{"id":"c"},"content":[],"usage":{"input_tokens":1,"output_tokens":1}}`))
+	if u := tap.Usage(); len(u.ToolCalls) != 1 || u.ToolCalls[0].Tool != codeExecution || u.ToolCalls[0].Count != containerMS {
+		t.Errorf("got %v", u.ToolCalls)
+	}
+}
+
+// What is said to be written to a cache for a time needs no sum of it.
+func TestMessagesCacheWrites(t *testing.T) {
+	for usage, want := range map[string]Quantities{
+		`"cache_creation":{"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":4}`:                                  {Input: 1, Output: 2, CacheWrite5m: 30, CacheWrite1h: 4},
+		`"cache_creation_input_tokens":50,"cache_creation":{"ephemeral_5m_input_tokens":30,"ephemeral_1h_input_tokens":4}`: {Input: 1, Output: 2, CacheWrite5m: 46, CacheWrite1h: 4},
+		`"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":4}`:                                 {Input: 1, Output: 2, CacheWrite1h: 3},
+	} {
+		tap := mustRead(t, FindEndpoint("/messages"), `{"model":"m"}`).NewTap("application/json")
+		tap.Pass(nil, []byte(`{"type":"message","content":[],"usage":{"input_tokens":1,"output_tokens":2,`+usage+`}}`))
+		if u := tap.Usage(); u.Quantities != want {
+			t.Errorf("%s: %v, want %v", usage, u.Map(), want.Map())
+		}
+	}
+}

@@ -33,3 +33,16 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+// An answer that comes whole needs no word of why it ends.
+func TestWholeAnswersAreNotCut(t *testing.T) {
+	for path, answer := range map[string]string{
+		generateRow: `{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":1}}`,
+		"/messages": `{"type":"message","content":[{"type":"text","text":"a"}],"stop_reason":null,"usage":{"input_tokens":1}}`,
+	} {
+		tap := mustRead(t, FindEndpoint(path), `{"model":"m"}`).NewTap("application/json")
+		if tap.Pass(nil, []byte(answer)); tap.Cut() {
+			t.Errorf("%s: it is taken for cut", path)
+		}
+	}
+}

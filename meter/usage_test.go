@@ -29,6 +29,7 @@ func TestUsageMerge(t *testing.T) {
 		{"total below its part", []string{`{"prompt_tokens":12,"total_tokens":8}`}, Quantities{Input: 12}, []string{"total_mismatch"}},
 		{"total that does not add up", []string{`{"prompt_tokens":12,"completion_tokens":3,"total_tokens":8}`}, Quantities{Input: 12, Output: 3}, []string{"total_mismatch"}},
 		{"by the names of Responses", []string{`{"input_tokens":12,"output_tokens":8,"total_tokens":20}`}, Quantities{Input: 12, Output: 8}, nil},
+		{"by the names of Responses, output alone", []string{`{"output_tokens":8,"total_tokens":20}`}, Quantities{Input: 12, Output: 8}, nil},
 		{"by both names, of which one has nothing", []string{`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":20,"input_tokens":12,"output_tokens":8}`}, Quantities{Input: 12, Output: 8}, nil},
 		{"by both names", []string{`{"prompt_tokens":12,"completion_tokens":8,"total_tokens":20,"input_tokens":0,"output_tokens":0}`}, Quantities{Input: 12, Output: 8}, nil},
 		{"by both names, otherwise", []string{`{"prompt_tokens":12,"completion_tokens":8,"input_tokens":2,"output_tokens":80}`}, Quantities{Input: 12, Output: 8}, nil},
@@ -36,6 +37,8 @@ func TestUsageMerge(t *testing.T) {
 		{"cached beyond its whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":12}}`}, Quantities{CachedInput: 10, Output: 1}, []string{"cached_exceeds_input"}},
 		{"a part beyond its whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":8,"image_tokens":11}}`}, Quantities{CachedInput: 8, InputImage: 2, Output: 1}, []string{"parts_exceed_input"}},
 		{"parts beyond their whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"audio_tokens":6,"image_tokens":5}}`}, Quantities{InputAudio: 6, InputImage: 4, Output: 1}, []string{"parts_exceed_input"}},
+		{"parts beyond their whole, a video", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"audio_tokens":6,"video_tokens":5}}`}, Quantities{InputAudio: 6, InputVideo: 4, Output: 1}, []string{"parts_exceed_input"}},
+		{"parts of an output beyond their whole", []string{`{"prompt_tokens":10,"completion_tokens":4,"completion_tokens_details":{"audio_tokens":5,"image_tokens":5}}`}, Quantities{Input: 10, OutputAudio: 4}, []string{"parts_exceed_output"}},
 		{"read from the cache and written beyond their whole", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":6,"cache_write_tokens":5}}`}, Quantities{CachedInput: 6, CacheWrite5m: 4, Output: 1}, []string{"parts_exceed_input"}},
 		{"an image that was cached", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":8,"image_tokens":5}}`}, Quantities{CachedInput: 8, InputImage: 2, Output: 1}, nil},
 		{"audio that was written to the cache", []string{`{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cache_write_tokens":8,"audio_tokens":5}}`}, Quantities{CacheWrite5m: 8, InputAudio: 2, Output: 1}, nil},
@@ -47,6 +50,7 @@ func TestUsageMerge(t *testing.T) {
 		{"a drawn answer", []string{`{"prompt_tokens":30,"completion_tokens":1300,"completion_tokens_details":{"image_tokens":1290}}`}, Quantities{Input: 30, Output: 10, OutputImage: 1290}, nil},
 		{"hit and miss alone", []string{`{"prompt_cache_hit_tokens":3,"prompt_cache_miss_tokens":4,"completion_tokens":1}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
 		{"a hit alone is not the input", []string{`{"prompt_cache_hit_tokens":3,"completion_tokens":1,"total_tokens":20}`}, Quantities{Input: 16, CachedInput: 3, Output: 1}, nil},
+		{"nor is a miss alone", []string{`{"prompt_cache_miss_tokens":4,"completion_tokens":1,"total_tokens":20}`}, Quantities{Input: 19, Output: 1}, nil},
 		{"a cached count twice", []string{`{"prompt_tokens":7,"completion_tokens":1,"prompt_cache_hit_tokens":3,"prompt_tokens_details":{"cached_tokens":3}}`}, Quantities{Input: 4, CachedInput: 3, Output: 1}, nil},
 		{"a negative field is ignored", []string{`{"prompt_tokens":7,"completion_tokens":-1}`}, Quantities{Input: 7}, []string{"negative_usage"}},
 		{"so is what no number holds", []string{`{"prompt_tokens":7,"completion_tokens":1e400}`}, Quantities{Input: 7}, []string{"absurd_usage"}},
@@ -63,6 +67,26 @@ func TestUsageMerge(t *testing.T) {
 				t.Errorf("got %v %v from %s, want %v %v", u.Map(), u.Anomalies, u.Source, c.want.Map(), c.flags)
 			}
 		})
+	}
+}
+
+// TestUsageOfOneKind: embeddings have no output, and that of an image model is images but for what is said to be text.
+func TestUsageOfOneKind(t *testing.T) {
+	for _, c := range []struct {
+		path, usage string
+		want        Quantities
+	}{
+		{"/embeddings", `{"prompt_tokens":8,"completion_tokens":5,"total_tokens":13}`, Quantities{Input: 8}},
+		{"/images/generations", `{"input_tokens":8,"output_tokens":50}`, Quantities{Input: 8, OutputImage: 50, Image: 1}},
+		{"/images/generations", `{"input_tokens":8,"output_tokens":50,"output_tokens_details":{"text_tokens":4}}`, Quantities{Input: 8, Output: 4, OutputImage: 46, Image: 1}},
+		{"/images/generations", `{"input_tokens":8,"output_tokens":50,"output_tokens_details":{"text_tokens":60}}`, Quantities{Input: 8, Output: 50, Image: 1}},
+		{"/images/generations", `{"input_tokens":8,"output_tokens":50,"output_tokens_details":{"image_tokens":40}}`, Quantities{Input: 8, Output: 10, OutputImage: 40, Image: 1}},
+	} {
+		tap := mustRead(t, FindEndpoint(c.path), `{"model":"m"}`).NewTap("application/json")
+		tap.Pass(nil, []byte(`{"data":[{}],"usage":`+c.usage+`}`))
+		if u := tap.Usage(); u.Quantities != c.want {
+			t.Errorf("%s: %v, want %v", c.usage, u.Map(), c.want.Map())
+		}
 	}
 }
 
