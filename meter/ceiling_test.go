@@ -21,6 +21,7 @@ func TestCeilingOfWhatIsNotText(t *testing.T) {
 		{"audio elsewhere, by a long URL", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"https://x/hour.mp3?signature=` + signed + `"}}]}]`, InputAudio, 45_000, 65_536},
 		{"audio elsewhere, in other letters", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"https\u003a\/\/x\/hour.mp3?signature=` + signed + `"}}]}]`, InputAudio, 45_000, 65_536},
 		{"audio here and elsewhere", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + audio + `","url":"https://x/hour.mp3"}}]}]`, InputAudio, 45_000, 70_000},
+		{"more audio here, and some elsewhere", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + strings.Repeat(audio, 100) + `","url":"https://x/hour.mp3"}}]}]`, InputAudio, 100_000, 110_000},
 		{"audio in a data URL", `"messages":[{"content":[{"type":"input_audio","input_audio":{"format":"wav","data":"data:audio/wav;base64,` + audio + `"}}]}]`, InputAudio, 1000, 2000},
 		{"audio with slashes that are escaped", `"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"\/\/` + audio + `"}}]}]`, InputAudio, 1000, 2000},
 		{"a file", `"messages":[{"content":[{"type":"file","file":{"file_id":"file-1"}}]}]`, InputImage, 65_536, 65_536},

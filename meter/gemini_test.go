@@ -59,6 +59,7 @@ func TestGeminiRequestErrors(t *testing.T) {
 	part := func(members string) string { return `{"model":"m","contents":[{"parts":[{` + members + `}]}]}` }
 	for _, c := range []struct{ name, path, body, param, message string }{
 		{"no model", generateRow, `{"contents":[]}`, "model", "must provide a model"},
+		{"model by number", generateRow, `{"model":5}`, "model", "expected a string"},
 		{"odd model", generateRow, `{"model":"tunedModels/m"}`, "model", "want the name of a model"},
 		{"half a name of a model", generateRow, `{"model":"models/"}`, "model", "want the name of a model"},
 		{"two names of a model", generateRow, `{"model":"m","model":"m"}`, "model", "more than once"},

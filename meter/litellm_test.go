@@ -47,6 +47,7 @@ func TestLiteLLMPrices(t *testing.T) {
 		{"cache writes", "claude", "chat", nil, meter.Quantities{meter.CacheWrite5m: 1000, meter.CacheWrite1h: 1000, meter.CachedInput: 1000, meter.Input: 1000}, "0.01305"},
 		{"a picture by the pixel", "dall-e-2", "images", meter.Attributes{"size": "256x256"}, meter.Quantities{meter.Image: 1}, "0.015999959"},
 		{"a picture by the piece", "dall-e-3", "images", meter.Attributes{"size": "1024x1792", "quality": "hd"}, meter.Quantities{meter.Image: 1, meter.Input: 5}, "0.12"},
+		{"a picture of less quality", "dall-e-3", "images", meter.Attributes{"size": "1024x1792", "quality": "standard"}, meter.Quantities{meter.Image: 1}, "0.08"},
 		{"a picture by the token", "gpt-image-1", "images", meter.Attributes{"size": "1024x1536", "quality": "high"}, meter.Quantities{meter.Image: 1, meter.Input: 100, meter.InputImage: 100, meter.Output: 6240}, "0.2511"},
 		{"a size in a list of tiers", "tiers-alone", "chat", nil, meter.Quantities{meter.Input: 256_000, meter.Output: 1000}, "0.1036"},
 		{"the next of them", "tiers-alone", "chat", nil, meter.Quantities{meter.Input: 256_001, meter.Output: 1000}, "0.3108012"},
@@ -76,7 +77,7 @@ func TestLiteLLMPrices(t *testing.T) {
 
 func TestLiteLLMLeavesOutWhatItCannotPrice(t *testing.T) {
 	book := litellm(t, "USD")
-	for _, model := range []string{"sample_spec", "too-fine", "nobody-knows", "no-costs", "256-x-256/dall-e-2", "tiers-unsaid"} {
+	for _, model := range []string{"sample_spec", "too-fine", "nobody-knows", "no-costs", "256-x-256/dall-e-2", "tiers-unsaid", "long-alone"} {
 		if book.Priced(model, "chat", noon) || book.Priced(model, "images", noon) {
 			t.Errorf("%s is priced", model)
 		}
@@ -84,6 +85,7 @@ func TestLiteLLMLeavesOutWhatItCannotPrice(t *testing.T) {
 	want := []string{
 		`litellm.json:55:5: model "too-fine" is left out: input_cost_per_token: rate 0.100000125/1M is not exact to 1e-12`,
 		`litellm.json:86:5: model "tiers-unsaid" is left out: tiered_pricing: want a range in each, such as [0, 256000]`,
+		`litellm.json:128:5: model "long-alone" is left out: litellm.json:128:5: this tier has no rate for input`,
 		`litellm.json: models that cost 0 throughout are left out: 1, "nobody-knows" for one`,
 	}
 	w := book.Warnings()

@@ -124,6 +124,7 @@ func TestTiersMustCover(t *testing.T) {
 		{"ranges", "      - {input: \"[0,10]\", rates: {input: 1}}\n      - {input: \"[5,5)\", output: \"0-5\", rates: {input: 1}}\n      - {input: \"[-1,)\"}\n", []string{
 			`5:17: "[0,10]" is not a range`, `6:17: "[5,5)" is not a range`, `6:34: "0-5" is not a range`, `7:17: "[-1,)" is not a range`, "7:9: the tier has no `rates:`",
 		}},
+		{"half a bracket", "      - {input: \"[0,10\", rates: {input: 1}}\n      - {input: \"10,)\", rates: {input: 1}}\n", []string{`5:17: "[0,10" is not a range`, `6:17: "10,)" is not a range`}},
 		{"one lacks a rate", "      - {input: \"[0,10)\", rates: {input: 1, output: 1}}\n      - {input: \"[10,)\", rates: {input: 1}}\n", []string{"6:9: this tier has no rate for output"}},
 		{"a part may be lacking", "      - {input: \"[0,10)\", rates: {input: 1, cached_input: 0.5, output: 1}}\n      - {input: \"[10,)\", output: \"[ 0 , 5 )\", rates: {input: 1, output: 2}}\n      - {input: \"[10,)\", output: \"[5,)\", rates: {input: 1, output: 2}}\n", nil},
 	}

@@ -106,6 +106,7 @@ func TestReadFormErrors(t *testing.T) {
 		{"folded header", strings.Replace(field("model", "a"), "; name", ";\r\n name", 1) + end, "none that is plain"},
 		{"bare line ends", strings.ReplaceAll(field("model", "a")+end, "\r\n", "\n"), "malformed"},
 		{"boundary in the content", field("model", "a--"+testBoundary+"b") + end, "malformed"},
+		{"nothing between a part's head and the next", strings.TrimSuffix(field("n", ""), "\r\n") + field("model", "a") + end, "no content"},
 		{"more behind the end", field("model", "a") + end + field("model", "b") + end, "follows its last boundary"},
 		{"n not a number", field("model", "a") + field("n", "two") + end, "expected an integer"},
 		{"n negative", field("model", "a") + field("n", "-2") + end, "-2 is not between"},
