@@ -216,6 +216,8 @@ prices:
       - {days: [mon], from: "22:00", to: "02:00", timezone: Asia/Shanghai}
       - {days: [sat], timezone: Asia/Shanghai}
       - {from: "12:00", to: "12:30", timezone: Asia/Shanghai}
+      - {days: [wed], from: "23:58:30", to: "23:59:59", timezone: Asia/Shanghai}
+      - {days: [thu], from: "23:59:30", to: "24:00", timezone: Asia/Shanghai}
 `)
 	shanghai, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
@@ -237,6 +239,14 @@ prices:
 		{36*time.Hour + 15*time.Minute, "2"},
 		{36*time.Hour + 30*time.Minute, "1"},
 		{37*time.Hour + 45*time.Minute, "1"},
+		{3*24*time.Hour - 91*time.Second, "1"},
+		{3*24*time.Hour - 90*time.Second, "2"}, // Wednesday's last but one minute, and a half
+		{3*24*time.Hour - 2*time.Second, "2"},
+		{3*24*time.Hour - time.Second, "1"},
+		{4*24*time.Hour - 31*time.Second, "1"},
+		{4*24*time.Hour - 30*time.Second, "2"},
+		{4*24*time.Hour - time.Second, "2"},
+		{4 * 24 * time.Hour, "1"},
 		{5*24*time.Hour - time.Second, "1"},
 		{5 * 24 * time.Hour, "2"}, // all of Saturday
 		{6*24*time.Hour - time.Second, "2"},

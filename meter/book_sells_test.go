@@ -64,3 +64,13 @@ func TestEveryEndpointSells(t *testing.T) {
 		t.Errorf("%s cannot be sold at all", e.Path)
 	}
 }
+
+// A pattern of models has a price where a model could have both names, and tools are no models.
+func TestPricesAny(t *testing.T) {
+	book := newBook(t, "currency: CNY\nprices: [{models: [\"glm-4*\", one], rates: {input: 1}}, {tools: [web_search], rates: {search: 1}}]")
+	for pattern, want := range map[string]bool{"*": true, "glm-*": true, "*-flash": true, "glm-4.6": true, "o*": true, "one": true, "glm-5*": false, "two": false, "web_search": false} {
+		if book.PricesAny(pattern) != want {
+			t.Errorf("%s: %t", pattern, !want)
+		}
+	}
+}

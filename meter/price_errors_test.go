@@ -181,6 +181,8 @@ func TestClashes(t *testing.T) {
 		{"patterns of other length", "models: [\"glm-4*\"]", "models: [\"glm-*\"]", "", ""},
 		{"patterns of one length that meet", "models: [\"glm-4*\"]", "models: [\"*flash\"]", "", `both price "glm-4flash"`},
 		{"patterns of one length that do not", "models: [\"glm-4*\"]", "models: [\"glm-5*\"]", "", ""},
+		{"patterns of one length that begin otherwise", "models: [\"x*z\"]", "models: [\"yy*\"]", "", ""},
+		{"patterns of one length that end otherwise", "models: [\"x*z\"]", "models: [\"*yy\"]", "", ""},
 		{"other classes", "models: [m], endpoints: [chat]", "models: [m], endpoints: [images]", "", ""},
 		{"a class in common", "models: [m], endpoints: [chat, images]", "models: [m], endpoints: [images]", "", `both price "m"`},
 		{"more endpoints", "models: [m], endpoints: [chat]", "models: [m]", "", ""},
