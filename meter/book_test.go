@@ -208,6 +208,8 @@ prices:
     rates: {input: 9000000, output: 9000000, image: 0.000000001, page: 0.000000001, tool_call: 9000000}
   - tools: [gold]
     rates: {search: 9000000}
+  - {models: [tiered], rates: {input: 9000000}}
+  - {models: [tiered], when: {service_tier: flex}, rates: {input: 0}}
   - models: [free]
     rates: {input: 0, output: 0, tool_call: 0}
 `)
@@ -236,6 +238,10 @@ prices:
 		t.Errorf("calls of a tool: got %v, want ErrAmountRange", err)
 	}
 	dear := meter.PriceQuery{Model: "dear", Class: "chat", At: noon}
+	flex := meter.PriceQuery{Model: "tiered", Class: "chat", At: noon, Attributes: meter.Attributes{"service_tier": "flex"}} // the answer does not say that it was
+	if c, err := book.Charge(flex, usage(meter.Quantities{meter.Input: 2})); !errors.Is(err, meter.ErrAmountRange) {
+		t.Errorf("of the dearer tier: got %s, %v, want ErrAmountRange", c.Fee, err)
+	}
 	for _, use := range []meter.ToolUse{{Tool: "code", Dimension: meter.ToolCall, Count: 2}, {Tool: "gold", Dimension: meter.Search, Count: 2}} {
 		u.ToolCalls = []meter.ToolUse{use}
 		if c, err := book.Charge(dear, u); !errors.Is(err, meter.ErrAmountRange) {

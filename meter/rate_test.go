@@ -141,6 +141,9 @@ func TestDearerComparesAcrossTimes(t *testing.T) {
 	if !minute.dearer(hour) || hour.dearer(minute) || minute.dearer(minute) {
 		t.Error("0.06/1min is 3.6/1h, so dearer than 3.5/1h")
 	}
+	if dear, _ := ParseRate("10000/1h", AudioMS); !dear.dearer(minute) || minute.dearer(dear) {
+		t.Error("10000/1h is dearer than 0.06/1min")
+	}
 }
 
 // rateRat is what a unit costs by the text of a rate, read independently.
