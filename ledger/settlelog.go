@@ -106,13 +106,12 @@ func segmentSize(maxSize int64) int64 {
 // claim makes the log this ledger's, or refuses one that is another's: its
 // settlements must not be booked here.
 func (g *settleLog) claim(identity string) error {
-	path := filepath.Join(g.dir, identityFile)
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(filepath.Join(g.dir, identityFile))
 	switch owner := strings.TrimSpace(string(data)); {
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return err
 	case owner == "": // there is none, or the process was killed between making and filling it
-		return os.WriteFile(path, []byte(identity+"\n"), 0o600)
+		return g.wal.Keep(identityFile, []byte(identity+"\n"))
 	case owner != identity:
 		return fmt.Errorf("%w: %w: it belongs to another ledger (%s, not %s)", ErrInvalid, errLogTaken, owner, identity)
 	}
@@ -344,12 +343,7 @@ func (g *settleLog) doubt(r *logRecord, why string) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Join(g.dir, doubtsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(append(line, '\n'))
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err := g.wal.Keep(doubtsFile, append(line, '\n')); err != nil {
 		return err
 	}
 	g.note(&logRecord{kind: noteDoubt, booking: booking{id: r.id, account: r.account}}, 0)

@@ -93,7 +93,7 @@ func (p Position) before(q Position) bool {
 // tail. ErrLocked and ErrCorrupt are among its errors.
 func Open(o Options) (*Log, error) {
 	o.SegmentSize, o.MaxSize = cmp.Or(o.SegmentSize, 16<<20), cmp.Or(o.MaxSize, 1<<30)
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("settlement log: %w", err)
 	}
 	l := &Log{options: o}
@@ -227,6 +227,21 @@ func (l *Log) begin(number uint64) error {
 	return nil
 }
 
+// makeDir makes a directory and those above it that are missing, durably.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := makeDir(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) { // another may make it, too
+		return err
+	}
+	return syncDir(above)
+}
+
 // syncDir makes the names in a directory durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
@@ -234,6 +249,19 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Keep appends to a file of its own beside the segments, durably.
+func (l *Log) Keep(name string, data []byte) error {
+	file, err := os.OpenFile(filepath.Join(l.options.Dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, segmentMode)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return syncDir(l.options.Dir)
 }
 
 // Append writes one record of 1 to 16 Mi bytes. When it returns, the record
