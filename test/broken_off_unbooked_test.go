@@ -22,10 +22,7 @@ func TestErrorWithUsageAndUnbooked(t *testing.T) {
 	answer := make(chan reply, 1)
 	go func() { answer <- p.send("POST", chatPath, key, chat("gpt-4o", "x")) }()
 	<-reached
-	if err := os.RemoveAll(filepath.Join(p.cmd.Dir, "data", "settlements")); err != nil {
-		t.Fatal(err)
-	}
-	w.redis.Stop()
+	w.takeBooksFrom(p)
 	close(goOn)
 	r := <-answer
 	r.requireStatus(t, http.StatusServiceUnavailable)
@@ -47,10 +44,7 @@ func TestBrokenOffAndUnbooked(t *testing.T) {
 	answer := make(chan reply, 1)
 	go func() { answer <- p.send("POST", chatPath, key, chat("gpt-4o", "x", streamed)) }()
 	<-reached
-	if err := os.RemoveAll(filepath.Join(p.cmd.Dir, "data", "settlements")); err != nil {
-		t.Fatal(err)
-	}
-	w.redis.Stop()
+	w.takeBooksFrom(p)
 	close(goOn)
 	r := <-answer
 	if !strings.Contains(r.body, "Hello") || strings.Contains(r.body, "overloaded") || r.err == nil {
@@ -58,4 +52,13 @@ func TestBrokenOffAndUnbooked(t *testing.T) {
 	}
 	equal(t, "unbooked", p.metric("tollgate_unbooked_total"), 1)
 	w.redis.Start()
+}
+
+// takeBooksFrom leaves a process neither Redis nor its settlement log.
+func (w *world) takeBooksFrom(p *process) {
+	w.t.Helper()
+	if err := os.RemoveAll(filepath.Join(p.cmd.Dir, "data", "settlements")); err != nil {
+		w.t.Fatal(err)
+	}
+	w.redis.Stop()
 }
