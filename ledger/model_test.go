@@ -630,7 +630,7 @@ func (m *model) park(id string, made []modelLine, until int) {
 		price := m.price(made, candidates, m.free(false), false)
 		m.holds[id] = &modelHold{
 			cash: price.fee, tokens: modelTokens(made), packs: price.fromPacks, candidates: candidates,
-			task: true, deadline: max(until, m.minute), checkpoint: append([]modelLine{}, made...),
+			task: true, deadline: until, checkpoint: append([]modelLine{}, made...),
 		}
 	}
 }

@@ -251,6 +251,26 @@ func TestTaskOfAForgottenCall(t *testing.T) {
 	})
 }
 
+// The time of a task counts from its call: one that has no hold and comes after its time is due when that was over, also by a clock
+// that is set back then.
+func TestTaskAfterItsTime(t *testing.T) {
+	onRealRedis(t, func(f *fixture) {
+		f.account("acme", "2", "0", AccountOptions{})
+		key := f.key("acme", KeyLimits{})
+		r := f.reservation(key, cost(f, "3"))
+		_, err := f.ledger.Reserve(f.ctx(), r)
+		_ = isReason(f, err, InsufficientFunds, "balance")
+		f.pass(defaultTaskTTL + 20*time.Minute)
+		f.park(&Hold{ID: r.ID, Account: "acme", Key: keyID("acme", key.suffix())}, anyTask, cost(f, "1"))
+		f.balances("acme", "2 0 1")
+		f.pass(-10 * time.Minute)
+		if s := f.sweep(); s != (Swept{Abandoned: 1}) {
+			f.Errorf("swept %+v", s)
+		}
+		f.balances("acme", "1 0 0")
+	})
+}
+
 // Redis away when the task comes: it is in the log, and parked when Redis is back; with the proxy dead, by its next start.
 func TestTaskIsParkedLater(t *testing.T) {
 	for _, dies := range []bool{false, true} {
