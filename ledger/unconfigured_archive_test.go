@@ -8,16 +8,23 @@ import (
 	"github.com/tollgate/tollgate/internal/redistest"
 )
 
+// settledBesideAnArchive is a ledger with an archive, and a proxy with a log that has settled a call.
+func settledBesideAnArchive(t *testing.T) (f *fixture, p *logged, l *Ledger, hold *Hold) {
+	t.Helper()
+	f = archived(t, Options{ArchiveKeep: time.Millisecond})
+	f.account("acme", "10", "0", AccountOptions{})
+	p = &logged{fixture: f, dir: t.TempDir(), key: f.key("acme", KeyLimits{})}
+	l = p.start(Options{Archive: f.ledger.vault.address})
+	hold = p.reserveOn(l, cost(t, "1"))
+	_, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
+	p.must(err)
+	return f, p, l, hold
+}
+
 // A replay that lacks the archive which the ledger has gives up nothing: with the
 // archive it is known what has been booked.
 func TestReplayWithoutTheLedgersArchive(t *testing.T) {
-	f := archived(t, Options{ArchiveKeep: time.Millisecond})
-	f.account("acme", "10", "0", AccountOptions{})
-	p := &logged{fixture: f, dir: t.TempDir(), key: f.key("acme", KeyLimits{})}
-	l := p.start(Options{Archive: f.ledger.vault.address})
-	hold := p.reserveOn(l, cost(t, "1"))
-	_, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
-	p.must(err)
+	f, p, l, hold := settledBesideAnArchive(t)
 	p.die(l) // before it has noted that the charge is booked
 	f.outlive(hold)
 
@@ -35,13 +42,7 @@ func TestReplayWithoutTheLedgersArchive(t *testing.T) {
 
 // ONCE: nor does it book again what is noted as booked, where it cannot look whether that is so.
 func TestNoteThatCannotBeLookedUp(t *testing.T) {
-	f := archived(t, Options{ArchiveKeep: time.Millisecond})
-	f.account("acme", "10", "0", AccountOptions{})
-	p := &logged{fixture: f, dir: t.TempDir(), key: f.key("acme", KeyLimits{})}
-	l := p.start(Options{Archive: f.ledger.vault.address})
-	hold := p.reserveOn(l, cost(t, "1"))
-	_, err := l.Settle(p.ctx(), settlement(hold, cost(t, "1")))
-	p.must(err)
+	f, p, l, hold := settledBesideAnArchive(t)
 	p.must(l.log.flush())
 	p.die(l)
 	f.topup("acme", Bonus, "1") // the last entry stays in Redis; the charge is the one before

@@ -23,7 +23,7 @@
 local KEYS_OF_ENTRY = 14
 local clock = tonumber(call('TIME')[1]) * 1000 + tonumber(ARGV[3])
 
--- What is to be written: what fields are to become, values[key][field]; and the rest in lists.
+-- What is to be written beside what is in the work (trip.lua): what fields are to become, values[key][field]; and the rest in lists.
 local values, order = {}, {}
 local entries, joins, dues, lives, ended, scopes = {}, {}, {}, {}, {}, {}
 
@@ -45,11 +45,10 @@ local function change(key, field, delta) let(key, field, str(add(amount(get(key,
 
 -- end_hold gives the hold of a request back, if it is there: once, if several of the entries end it.
 local function end_hold(account_of, of_request)
-  if of_request == '' then return end
-  for i = 1, #ended do
-    if ended[i].request == of_request then return end
-  end
-  ended[#ended + 1] = {holds = HOLDS, due = DUE, request = of_request, member = long(account_of .. ' ' .. of_request)}
+  if of_request == '' or ended[of_request] then return end
+  ended[of_request] = true
+  drop(HOLDS, of_request, of_request .. ':c')
+  is_gone(long(account_of .. ' ' .. of_request))
   local text = call('HGET', HOLDS, of_request)
   if not text then return end
   local hold = read_hold(text)
@@ -142,33 +141,26 @@ local function read_entries()
   end
 end
 
-local function write_hash(key)
-  local list = {}
-  for field, value in pairs(values[key]) do list[#list + 1], list[#list + 2] = field, value end
-  for from = 1, #list, MOST_ARGS do call('HSET', key, unpack(list, from, min(from + MOST_ARGS - 1, #list))) end
-end
-
 local function put_back()
   local differs = read_entries()
   if differs then return differs end
   for _, e in ipairs(entries) do call('XADD', JOURNAL, e.seq .. '-0', unpack(ARGV, e.from, e.upto)) end
   local head = entries[#entries].seq
-  call('HSET', META, 'seq', head)
-  for _, key in ipairs(order) do write_hash(key) end
+  put(META, 'seq', head)
+  for _, key in ipairs(order) do
+    for field, value in pairs(values[key]) do put(key, field, value) end
+  end
+  commit()
   for _, j in ipairs(joins) do call('SADD', j[1], j[2]) end
   for _, d in ipairs(dues) do call('ZADD', d[1], d[3], d[2]) end
   for key, death in pairs(lives) do live_until(key, str(death)) end
-  for _, e in ipairs(ended) do
-    call('HDEL', e.holds, e.request, e.request .. ':c')
-    call('ZREM', e.due, e.member)
-  end
   for scope in pairs(scopes) do call('DEL', scope) end
   return {'OK', head}
 end
 
-local meta = call('HMGET', META, 'id', 'seq', 'epoch')
-if not meta[1] or not meta[2] then return {'AWAY', '0', 'the shard is empty: its meta is gone'} end
-if meta[1] ~= ARGV[1] then return {'AWAY', '0', 'the shard belongs to another ledger'} end
-if meta[3] ~= ARGV[2] then return {'LATE', meta[3] or '0'} end
-if tonumber(meta[2]) ~= tonumber(ARGV[4]) - 1 then return {'PAST', meta[2]} end
+work = work_of_shard()
+if not work.id or not work.head then return {'AWAY', '0', 'the shard is empty: its meta is gone'} end
+if work.id ~= ARGV[1] then return {'AWAY', '0', 'the shard belongs to another ledger'} end
+if work.epoch ~= ARGV[2] then return {'LATE', work.epoch or '0'} end
+if work.seq ~= tonumber(ARGV[4]) - 1 then return {'PAST', work.head} end
 return put_back()
