@@ -410,7 +410,8 @@ func (l *priceLoad) addLiteLLM(m *litellmModel) {
 	}
 	for _, row := range rows {
 		if errs := row.compile(); len(errs) > 0 {
-			l.warn(m.place, "model %q is left out: %v", m.name, errs[0])
+			why := strings.TrimPrefix(errs[0].Error(), m.place.String()+": ") // the warning says where
+			l.warn(m.place, "model %q is left out: %s", m.name, why)
 			return
 		}
 	}

@@ -85,7 +85,7 @@ func TestLiteLLMLeavesOutWhatItCannotPrice(t *testing.T) {
 	want := []string{
 		`litellm.json:55:5: model "too-fine" is left out: input_cost_per_token: rate 0.100000125/1M is not exact to 1e-12`,
 		`litellm.json:86:5: model "tiers-unsaid" is left out: tiered_pricing: want a range in each, such as [0, 256000]`,
-		`litellm.json:128:5: model "long-alone" is left out: litellm.json:128:5: this tier has no rate for input`,
+		`litellm.json:128:5: model "long-alone" is left out: this tier has no rate for input`,
 		`litellm.json: models that cost 0 throughout are left out: 1, "nobody-knows" for one`,
 	}
 	w := book.Warnings()
