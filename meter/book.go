@@ -173,9 +173,10 @@ func (b *Book) PricesAny(pattern string) bool {
 
 // Sells reports whether a call of the endpoint has a price at that time: one of the model's rows has
 // a rate for all that any call there is sure to use. A row of input alone, which names no endpoints,
-// sells embeddings, and no chat. Whether all that a request asks for has a rate, only Quote tells.
-func (b *Book) Sells(model string, e *Endpoint, at time.Time) bool {
-	q := PriceQuery{Model: model, Class: e.Class, At: at}
+// sells embeddings, and no chat. With an upstream named, it is that one that must have the price; else any may.
+// Whether all that a request asks for has a rate, only Quote tells.
+func (b *Book) Sells(model string, e *Endpoint, upstream string, at time.Time) bool {
+	q := PriceQuery{Model: model, Class: e.Class, Upstream: upstream, At: at}
 	bit := classBit(e.Class)
 	return slices.ContainsFunc(b.models.find(model), func(r *priceRow) bool {
 		if !r.isOpen(&q, bit, true) {

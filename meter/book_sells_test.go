@@ -41,7 +41,7 @@ prices:
 	} {
 		var sold []string
 		for _, path := range paths {
-			if book.Sells(model, meter.FindEndpoint(path), noon) {
+			if book.Sells(model, meter.FindEndpoint(path), "", noon) {
 				sold = append(sold, path)
 			}
 		}
@@ -50,8 +50,25 @@ prices:
 		}
 	}
 	for _, model := range []string{"chat", "either", "tiered"} {
-		if !book.Sells(model, meter.FindEndpoint("/chat/completions"), noon) {
+		if !book.Sells(model, meter.FindEndpoint("/chat/completions"), "", noon) {
 			t.Errorf("%s is not sold at chat", model)
+		}
+	}
+}
+
+// Of an upstream that is named, only its own rows and those of all upstreams count.
+func TestSellsAtAnUpstream(t *testing.T) {
+	book := newBook(t, `
+currency: CNY
+prices:
+  - {models: [half], upstreams: [one], rates: {input: 1/1M, output: 2/1M}}
+  - {models: [all], rates: {input: 1/1M, output: 2/1M}}
+`)
+	for sold, want := range map[[2]string]bool{
+		{"half", "one"}: true, {"half", "two"}: false, {"half", ""}: true, {"all", "two"}: true,
+	} {
+		if got := book.Sells(sold[0], meter.FindEndpoint("/chat/completions"), sold[1], noon); got != want {
+			t.Errorf("%s is sold at upstream %q: %v, want %v", sold[0], sold[1], got, want)
 		}
 	}
 }
@@ -59,7 +76,7 @@ prices:
 // A row of every endpoint can be sold by its own units, so none has a least call that cannot be priced.
 func TestEveryEndpointSells(t *testing.T) {
 	book := newBook(t, "currency: CNY\nprices: [{models: [m], rates: {call: 1, search: 1, video: 1}}]")
-	unsold := slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return book.Sells("m", e, noon) })
+	unsold := slices.DeleteFunc(meter.Endpoints(), func(e *meter.Endpoint) bool { return book.Sells("m", e, "", noon) })
 	for _, e := range unsold {
 		t.Errorf("%s cannot be sold at all", e.Path)
 	}

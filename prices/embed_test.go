@@ -100,7 +100,7 @@ func TestEveryModelIsSoldWhereItIsPriced(t *testing.T) {
 	at := time.Date(2026, time.October, 1, 0, 0, 0, 0, time.UTC)
 	for _, model := range book.Models() {
 		for _, e := range meter.Endpoints() {
-			if book.Priced(model, e.Class, at) && !book.Sells(model, e, at) {
+			if book.Priced(model, e.Class, at) && !book.Sells(model, e, "", at) {
 				t.Errorf("%s is not sold at %s", model, e.Path)
 			}
 		}

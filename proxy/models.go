@@ -137,10 +137,19 @@ func (r *routing) usableBy(model string, key *ledger.Key) (usable []*meter.Endpo
 	}
 	now := time.Now()
 	usable = slices.DeleteFunc(r.endpointsOf(model), func(e *meter.Endpoint) bool {
-		return !meter.MatchAnyModel(key.Limits.Endpoints, e.Name) || !r.book.Sells(model, e, now)
+		return !meter.MatchAnyModel(key.Limits.Endpoints, e.Name) || !r.sells(model, e, now)
 	})
 	pricing = slices.DeleteFunc(r.book.Rates(model, now), func(price meter.ModelPrice) bool { return !slices.ContainsFunc(usable, price.For) })
 	return usable, pricing
+}
+
+// sells reports whether a call of the endpoint has a price at all upstreams that may serve it: where one of
+// them has none, it is refused.
+func (r *routing) sells(model string, e *meter.Endpoint, at time.Time) bool {
+	return !slices.ContainsFunc(r.upstreams, func(u *upstream) bool {
+		_, serves := u.serves(model, e.API)
+		return serves && !r.book.Sells(model, e, u.Name, at)
+	})
 }
 
 // endpointsOf are the endpoints by which an upstream serves the model.

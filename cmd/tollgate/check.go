@@ -153,7 +153,7 @@ func (r *checked) checkPrices(cfg *config.Config) {
 
 // priceWarnings and upstreamWarnings are what check says, and a start and a reload log.
 func priceWarnings(cfg *config.Config, book *meter.Book) []string {
-	return slices.Concat(book.Warnings(), book.ForOthers(cfg.UpstreamNames()), withoutPrice(cfg, book))
+	return slices.Concat(book.Warnings(), book.ForOthers(cfg.UpstreamNames()), withoutPrice(cfg, book), pricedElsewhere(cfg, book, time.Now()))
 }
 
 func upstreamWarnings(cfg *config.Config) []string {
@@ -216,6 +216,72 @@ func pricedAnywhere(book *meter.Book, model, kind string) bool {
 	return slices.ContainsFunc(billedClasses(), func(class string) bool {
 		return !elsewhere[class] && book.Priced(model, class, time.Now())
 	})
+}
+
+// pricedElsewhere are warnings of models that several upstreams serve, and not all have a price for: as a call may
+// go to any of them, it is refused. Each upstream is told the first such model, and how many more there are.
+func pricedElsewhere(cfg *config.Config, book *meter.Book, at time.Time) (warnings []string) {
+	models := namedModels(cfg, book)
+	for _, u := range cfg.Upstreams {
+		var lacking, seller string
+		n := 0
+		for _, model := range models {
+			if name := sellerBeside(cfg, book, &u, model, at); name != "" {
+				if n++; n == 1 {
+					lacking, seller = model, name
+				}
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		more := ""
+		if n > 1 {
+			more = fmt.Sprintf(" (%d other models are alike)", n-1)
+		}
+		warnings = append(warnings, fmt.Sprintf("upstream %s serves %s, for which upstream %s has a price and it has none: calls to %[2]s are refused, whoever would serve them%s",
+			u.Name, lacking, seller, more))
+	}
+	return warnings
+}
+
+// sellerBeside is another upstream that serves the model at an endpoint where u serves it, too, and has a price for that,
+// which u lacks; "" if there is none.
+func sellerBeside(cfg *config.Config, book *meter.Book, u *config.Upstream, model string, at time.Time) string {
+	if !names(u, model) {
+		return ""
+	}
+	for _, e := range servedBy(u.Kind) {
+		if book.Sells(model, e, u.Name, at) {
+			continue
+		}
+		for i := range cfg.Upstreams {
+			other := &cfg.Upstreams[i]
+			if names(other, model) && slices.Contains(servedBy(other.Kind), e) && book.Sells(model, e, other.Name, at) {
+				return other.Name
+			}
+		}
+	}
+	return ""
+}
+
+// names tells whether the upstream's settings have the model.
+func names(u *config.Upstream, model string) bool {
+	return !u.Pending() && slices.ContainsFunc(u.Models, func(m config.ModelRule) bool { return meter.MatchModel(m.Pattern, model) })
+}
+
+// namedModels are the models that have a name: in the price tables, or in the settings of an upstream.
+func namedModels(cfg *config.Config, book *meter.Book) []string {
+	models := book.Models()
+	for _, u := range cfg.Upstreams {
+		for _, m := range u.Models {
+			if !strings.Contains(m.Pattern, "*") {
+				models = append(models, m.Pattern)
+			}
+		}
+	}
+	slices.Sort(models)
+	return slices.Compact(models)
 }
 
 // servedBy are the endpoints that upstreams of a kind serve.

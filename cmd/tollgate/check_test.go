@@ -55,6 +55,30 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// A model that one upstream prices and another that serves it does not is refused at both: nobody would look for that in
+// the price table.
+func TestCheckNamesUpstreamsWithoutAPrice(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "prices.yaml", `currency: CNY
+prices:
+  - {models: [half, either], upstreams: [one], rates: {input: 2/1M, output: 8/1M}}
+  - {models: [either], upstreams: [two], rates: {input: 2/1M, output: 8/1M}}
+  - {models: [all], rates: {input: 2/1M, output: 8/1M}}
+`)
+	path := writeFile(t, dir, "tollgate.yaml", `ledger: {redis: embedded}
+upstreams:
+  - {name: one, base_url: "http://127.0.0.1:1/v1", api_key: k, models: [half, either, all]}
+  - {name: two, base_url: "http://127.0.0.1:2/v1", api_key: k, models: ["*"]}
+  - {name: claude, kind: anthropic, base_url: "http://127.0.0.1:3/v1", api_key: k, models: [half]}
+pricing: {currency: CNY, files: [prices.yaml]}
+`)
+	r := runWith(t, nil, "check", "-c", path)
+	want := "upstream two serves half, for which upstream one has a price and it has none: calls to half are refused, whoever would serve them"
+	if r.exit != exitOK || strings.Count(r.stdout, want) != 1 || strings.Count(r.stdout, "whoever would serve them") != 1 {
+		t.Errorf("exit %d\n%s%s\nwant once: %s", r.exit, r.stdout, r.stderr, want)
+	}
+}
+
 // Looking changes nothing: a ledger is described once somebody has made it.
 func TestCheckMakesNoLedger(t *testing.T) {
 	server := redistest.Start(t)
