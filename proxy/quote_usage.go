@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,6 +36,10 @@ func (c *call) quoteUsage(body []byte, allowed []string) (quoted, error) {
 	}
 	c.candidates = c.routing.candidates(model, c.endpoint.API)
 	charge, err := c.chargeGiven(&used)
+	if errors.Is(err, meter.ErrAmountRange) {
+		return quoted{}, errInvalidRequest("usage", fmt.Sprintf("The usage is too much for one charge: want quantities of %d units in all at most, which cost no more than %s %s.",
+			int64(meter.MaxCharge), meter.MaxCharge, c.currency()))
+	}
 	if err != nil {
 		return quoted{}, c.asAPIError(err)
 	}
@@ -110,7 +115,7 @@ func givenUsage(member gjson.Result) (used meter.Quantities, err error) {
 			return false
 		}
 		if count.Type != gjson.Number || count.Int() < 0 || count.Num != float64(count.Int()) {
-			err = errInvalidRequest("usage."+name.String(), "a quantity is a whole number, not negative")
+			err = errInvalidRequest("usage."+name.String(), fmt.Sprintf("A quantity is a whole number from 0 to %d.", int64(meter.MaxCharge)))
 			return false
 		}
 		used[d] = count.Int()

@@ -62,7 +62,8 @@ func TestQuoteOfUsageRefused(t *testing.T) {
 		{`{"model":"gpt-4o","usage":{"token":1}}`, 400, "usage.token"},
 		{`{"model":"gpt-4o","usage":{"input":1.5}}`, 400, "usage.input"},
 		{`{"model":"gpt-4o","usage":{"input":-1}}`, 400, "usage.input"},
-		{`{"model":"gpt-4o","usage":{"input":9007199254740992}}`, 400, ""},
+		{`{"model":"gpt-4o","usage":{"input":9007199254740992}}`, 400, "usage"},
+		{`{"model":"gpt-4o","usage":{"input":99999999999999999999}}`, 400, "usage.input"},
 		{`{"model":"gpt-4o","usage":{"input":1},"when":"hd"}`, 400, "when"},
 		{`{"model":"gpt-4o","usage":{"input":1},"when":{"size":5}}`, 400, "when.size"},
 		{`{"model":"gpt-4o","usage":{"input":1},"at":"yesterday"}`, 400, "at"},
@@ -81,6 +82,9 @@ func TestQuoteOfUsageRefused(t *testing.T) {
 		}
 		if r.status != tt.status || r.get("error.code").String() != code || r.get("error.param").String() != tt.param || strings.TrimSpace(r.get("error.message").String()) == "" {
 			t.Errorf("%s: %d %s, want %d %s about %s", tt.body, r.status, r.body, tt.status, code, tt.param)
+		}
+		if strings.Contains(r.body, "max_tokens") {
+			t.Errorf("%s: a usage has no max_tokens to lower: %s", tt.body, r.body)
 		}
 	}
 }

@@ -107,6 +107,9 @@ func (p *program) printQuote(q *quoteFlags) error {
 		return usagef("--upstream: the price of %s depends on who answers: name an upstream", q.model)
 	}
 	charge, err := book.ChargeGiven(query, used)
+	if errors.Is(err, meter.ErrAmountRange) {
+		return usagef("it is too much for one charge: want quantities of %d units in all at most, which cost no more than %s %s", int64(meter.MaxCharge), meter.MaxCharge, book.Currency())
+	}
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,17 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+// What is too much for one charge is told with the most that it may be.
+func TestQuoteOfTooMuch(t *testing.T) {
+	path := quoteConfig(t)
+	for _, args := range []string{"glm-test --input 9007199254740991", "embed-test --input 9007199254740993", "draw-test --usage image=900000000"} {
+		r := runWith(t, nil, append([]string{"quote", "-c", path}, strings.Fields(args)...)...)
+		if r.exit != exitUsage || !strings.Contains(r.stderr, "9007199.254740991") || !strings.Contains(r.stderr, "9007199254740991 units") {
+			t.Errorf("quote %s: exit %d, %s", args, r.exit, r.stderr)
+		}
+	}
+}
+
 // The shape that scripts rely on, key by key.
 func TestQuoteJSON(t *testing.T) {
 	r := runWith(t, nil, "quote", "glm-test", "--json", "-c", quoteConfig(t), "--input", "1000", "--output", "500", "--at", "2026-11-01")
