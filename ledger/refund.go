@@ -126,22 +126,11 @@ func (l *Ledger) refundedBefore(ctx context.Context, r *Refund, missing error) (
 // givenBack is what the journal says has been given back of an abandoned call
 // that nobody but the journal remembers.
 func (l *Ledger) givenBack(ctx context.Context, charge *Entry) (string, error) {
-	var given []Payment
-	at := make(map[string]int)
+	var given []Payment // of one who paid in several parts: the script adds them up
 	query := JournalQuery{Since: charge.Time.Add(-clockSlack), Types: []string{TypeRefund}}
 	err := l.Journal(ctx, charge.Account, query, func(e *Entry) error {
-		if e.RequestID != charge.RequestID || e.seq() < charge.seq() {
-			return nil
-		}
-		for _, p := range e.Paid {
-			i, known := at[p.From]
-			if !known {
-				i = len(given)
-				at[p.From] = i
-				given = append(given, Payment{From: p.From})
-			}
-			given[i].Quantity += p.Quantity
-			given[i].Amount += p.Amount
+		if e.RequestID == charge.RequestID && e.seq() > charge.seq() {
+			given = append(given, e.Paid...)
 		}
 		return nil
 	})
