@@ -46,3 +46,18 @@ func TestAuditFindsMissingFields(t *testing.T) {
 		}
 	}
 }
+
+// Nor is an account missed whose own entry is the journal's last.
+func TestAuditFindsTheLastAccountMissing(t *testing.T) {
+	f := newFixture(t, Options{Shards: 1})
+	f.broken = true
+	f.account("acme", "0", "0", AccountOptions{})
+	f.must(f.server.Client().Del(f.ctx(), f.ledger.accountKey(0, "acme")).Err())
+	for _, account := range []string{"", "acme"} {
+		report, err := f.ledger.Audit(f.ctx(), account)
+		f.must(err)
+		if report.OK {
+			t.Errorf("the account is gone, and the audit of %q finds nothing", account)
+		}
+	}
+}

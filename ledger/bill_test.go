@@ -91,8 +91,17 @@ func (f *fixture) billIsTheJournal(id string) {
 		if e.Type == TypeRefund {
 			sign = -1
 		}
-		p, b, r := e.PaidBy()
-		fee, bonus, recharge, units = fee+meter.Nano(sign)*e.FeeDue(), bonus+meter.Nano(sign)*b, recharge+meter.Nano(sign)*r, units+sign*p
+		fee += meter.Nano(sign) * e.FeeDue()
+		for _, p := range e.Paid {
+			switch p.From {
+			case string(Recharge):
+				recharge += meter.Nano(sign) * p.Amount
+			case string(Bonus):
+				bonus += meter.Nano(sign) * p.Amount
+			default:
+				units += sign * p.Quantity
+			}
+		}
 	}
 	bill := f.bill(id)
 	var lineFee meter.Nano

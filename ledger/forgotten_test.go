@@ -38,6 +38,31 @@ func TestWhatIsArchivedIsNotBookedAgain(t *testing.T) {
 	}
 }
 
+// One that was never booked is, whatever other calls of its account have been: those that are archived alone, and those that
+// Redis still has.
+func TestWhatIsForgottenAndWasNeverBookedIsBooked(t *testing.T) {
+	f := archived(t, Options{Shards: 4, ArchiveKeep: time.Millisecond})
+	f.account("acme", "10", "0", AccountOptions{})
+	p := &logged{fixture: f, dir: t.TempDir(), key: f.key("acme", KeyLimits{})}
+	l := p.start(Options{Archive: f.ledger.vault.address})
+	old := &Hold{ID: newID("req_", time.Now().Add(-markerLife-time.Hour)), Account: "acme", Key: keyID("acme", p.key.suffix())}
+	b, err := l.bookingOf(ptr(settlement(old, cost(t, "1"))))
+	p.must(err)
+	_, err = l.log.end(recordSettle, b)
+	p.must(err)
+	p.die(l)
+
+	f.settle(f.reserve(p.key, cost(t, "2")), cost(t, "2"))
+	f.archiveNow()
+	f.settle(f.reserve(p.key, cost(t, "3")), cost(t, "3"))
+	done, err := f.ledger.AdoptLog(f.ctx(), p.dir)
+	f.must(err)
+	if done.Settled != 1 {
+		t.Errorf("replayed %+v, want the charge booked", done)
+	}
+	f.balances("acme", "4 0 0")
+}
+
 // A call may last longer than its end would be remembered, and its end may be told later than that: while its hold is there, or
 // what became of that, it is known that it has not been charged.
 func TestCallOlderThanWhatIsRemembered(t *testing.T) {

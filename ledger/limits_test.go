@@ -30,6 +30,7 @@ func TestKeyAllows(t *testing.T) {
 		{"another endpoint", KeyLimits{Endpoints: []string{"images"}}, nil, EndpointNotAllowed, "key.endpoints"},
 		{"network", KeyLimits{Networks: []string{"192.168.0.0/16", "10.0.0.0/8"}}, nil, "", ""},
 		{"address", KeyLimits{Networks: []string{"10.1.2.3"}}, nil, "", ""},
+		{"another address", KeyLimits{Networks: []string{"10.1.2.4"}}, nil, NetworkNotAllowed, "key.networks"},
 		{"mapped address", KeyLimits{Networks: []string{"10.1.2.0/24"}}, func(r *Reservation) {
 			r.Client = netip.MustParseAddr("::ffff:10.1.2.3")
 		}, "", ""},
@@ -444,8 +445,26 @@ func TestKeysAreListed(t *testing.T) {
 	if left := holder.Standing; !left.OfNoModel || left.KeySpendLeft == nil || *left.KeySpendLeft != f.nano("0.5") || left.Requests.Limit != 7 {
 		t.Errorf("what is left is %+v", left)
 	}
+	f.topup("acme", Recharge, "1")
+	call := f.reservation(credential, cost(f, "0.1"))
+	call.Client = netip.MustParseAddr("10.9.9.9")
+	_, err = f.ledger.Reserve(f.ctx(), call)
+	f.must(err)
+	holder, err = f.ledger.Holder(f.ctx(), credential, netip.MustParseAddr("10.9.9.9"))
+	f.must(err)
+	if rate := holder.Key.Requests; rate.Limit != 7 || rate.Remaining != 6 {
+		t.Errorf("requests of the key: %+v", rate)
+	}
 	_, err = f.ledger.Authenticate(f.ctx(), credential, netip.MustParseAddr("11.9.9.9"))
 	_ = isReason(t, err, NetworkNotAllowed, "key.networks")
+	_, err = f.ledger.Authenticate(f.ctx(), Credential{Account: "acme}", Hash: credential.Hash}, netip.Addr{})
+	_ = isReason(t, err, KeyInvalid, "key")
+	f.pass(time.Until(expires) + time.Hour)
+	expired, err := f.ledger.FindKey(f.ctx(), made.ID)
+	f.must(err)
+	if expired.Status != "expired" {
+		t.Errorf("status %s", expired.Status)
+	}
 }
 
 // A limit beyond 2^53 is kept as text by the scripts, also by those that have met the key before.

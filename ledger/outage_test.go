@@ -184,6 +184,11 @@ func TestNobodyAsksALedgerThatIsAway(t *testing.T) {
 	if len(asked) > 0 {
 		t.Errorf("it was asked: %v", asked)
 	}
+	// Where nobody watches, one caller finds out now and then, and no other waits for that.
+	circuits.of(f.ledger.shardOf("acme")).until.Store(time.Now().Add(-time.Second).UnixNano())
+	if first, second := circuits.away(f.ledger.shardOf("acme")), circuits.away(f.ledger.shardOf("acme")); first || !second {
+		t.Errorf("away for the first caller: %t, for the second: %t", first, second)
+	}
 	circuits.of(f.ledger.shardOf("acme")).until.Store(0)
 }
 

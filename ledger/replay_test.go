@@ -188,6 +188,20 @@ func TestReleasedHoldStaysReleased(t *testing.T) {
 	}
 }
 
+// A call of a proxy that died, and that has ended after all, as another proxy knows: nobody need look at that.
+func TestOpenCallThatHasEnded(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	settled, released := p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "1"))
+	p.die(l)
+	p.settle(settled, cost(t, "1"))
+	p.release(released)
+	l = p.start(Options{})
+	if s, _ := l.LogState(); s.Doubts != 0 || s.Pending != 0 || s.InFlight != 0 {
+		t.Errorf("state %+v", s)
+	}
+	p.balances("acme", "9 0 0")
+}
+
 // REPLAY-ID: replayed as often as one likes, also at the same time.
 func TestReplayAtOnce(t *testing.T) {
 	p, l := newLogged(t, Options{})
@@ -275,7 +289,11 @@ func TestSweeperWaitsAfterAnOutage(t *testing.T) {
 	if !waits(f.ledger) {
 		t.Error("swept at once after an outage")
 	}
+	eventually(t, "the outage lasts", func() bool { return !waits(f.ledger) })
 	f.ledger.circuits.learn(0, nil)
+	if !waits(f.ledger) {
+		t.Error("swept as soon as Redis was back")
+	}
 	eventually(t, "it is swept again", func() bool { return !waits(f.ledger) })
 	f.must(f.server.Client().HSet(f.ctx(), f.ledger.metaKey(1), metaRecovered, time.Now().UnixMilli()).Err())
 	if !waits(f.ledger) {

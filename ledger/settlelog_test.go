@@ -265,6 +265,24 @@ func TestPurgeByWatermark(t *testing.T) {
 	}
 }
 
+// Without an archive an hour of records is kept while there is room: no more goes than makes the log half empty.
+func TestPurgeKeepsWhatThereIsRoomFor(t *testing.T) {
+	_, l := newLogged(t, Options{LogSize: 1 << 20})
+	for range 100 {
+		b := &booking{id: NewRequestID(), account: "acme", static: strings.Repeat("x", 8<<10)}
+		if _, err := l.log.end(recordRelease, b); err != nil {
+			t.Fatal(err)
+		}
+		l.log.done(b)
+	}
+	if err := l.log.purge(time.Now().Add(2*purgeFloor), nil); err != nil {
+		t.Fatal(err)
+	}
+	if used, bound := l.log.wal.Used(); used > bound/2 || used < bound/4 {
+		t.Errorf("%d bytes are left of at most %d", used, bound)
+	}
+}
+
 // How old a record is, the next life knows too: what was booked a moment ago is not purged for a restart.
 func TestPurgeAfterARestart(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -542,18 +560,30 @@ func TestNeitherLogNorRedis(t *testing.T) {
 // With Redis away a charge, or a task, is promised only once its record is on the disk: one whose fsync fails is not. It is booked
 // all the same, if the process lives until Redis is back.
 func TestPromiseIsOnDisk(t *testing.T) {
-	for _, durability := range []string{DurabilityNormal, DurabilityStrict} {
-		t.Run(durability, func(t *testing.T) {
-			p, l := newLogged(t, Options{Durability: durability}, redistest.WithAOF("always"))
+	for name, c := range map[string]struct {
+		durability string
+		taskFirst  bool // after a sync that failed the log takes nothing more
+	}{
+		"normal": {DurabilityNormal, false}, "normal, task first": {DurabilityNormal, true},
+		"strict": {DurabilityStrict, false}, "strict, task first": {DurabilityStrict, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{Durability: c.durability}, redistest.WithAOF("always"))
 			settled, parked, there := p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "2")), p.reserveOn(l, cost(t, "3"))
 			failSyncs(t, l)
 			p.server.Kill()
+			park := func() { wants(t, l.Park(p.ctx(), task(parked, anyTask, cost(t, "2"))), ErrUnavailable) }
+			if c.taskFirst {
+				park()
+			}
 			receipt, err := l.Settle(p.ctx(), settlement(settled, cost(t, "1")))
 			wants(t, err, ErrUnavailable)
 			if receipt != nil {
 				t.Errorf("a receipt of what is nowhere for sure: %+v", receipt)
 			}
-			wants(t, l.Park(p.ctx(), task(parked, anyTask, cost(t, "2"))), ErrUnavailable)
+			if !c.taskFirst {
+				park()
+			}
 			p.server.Start()
 			eventually(t, "Redis is back", func() bool { return l.replayer.awaitRedis(p.ctx()) && l.replayer.waiting(p.ctx()) == nil })
 			_, err = l.Settle(p.ctx(), settlement(there, cost(t, "3"))) // Redis has it

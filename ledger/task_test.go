@@ -337,6 +337,9 @@ func TestTaskOutlivesItsProxy(t *testing.T) {
 	p, l := newLogged(t, Options{})
 	known, lost := p.reserveOn(l, cost(t, "1")), p.reserveOn(l, cost(t, "2"))
 	p.must(l.Park(p.ctx(), task(known, anyTask, cost(t, "1"))))
+	if s, _ := l.LogState(); s.InFlight != 1 || s.Pending != 0 {
+		t.Errorf("%+v: the log is kept for a call that is parked", s)
+	}
 	p.park(lost, anyTask+"0", cost(t, "2")) // by a ledger without this log
 	p.must(l.log.flush())
 	p.die(l)

@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -115,6 +116,9 @@ func TestVisitMayAskTheArchive(t *testing.T) {
 		}
 		if want != 2*pageSize+1 {
 			t.Errorf("visited %d entries", want)
+		}
+		if n, err := a.Verify(ctx, 3); err != nil || n != want {
+			t.Errorf("verified %d entries: %v", n, err)
 		}
 	})
 }
@@ -411,4 +415,21 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*100), "ns/entry")
+}
+
+// An archive of any earlier version is whole: the hash of an entry stays what it has always been.
+func TestHashStays(t *testing.T) {
+	a := openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db"))
+	head, err := a.Head(t.Context(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range uint64(2) {
+		if head, err = a.Append(t.Context(), head, []Entry{{Shard: 3, Seq: seq + 1, Fields: []string{"t", "topup", "amount", "1"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := hex.EncodeToString(head.hash), "10b582f0d3e230da7857b1c956c78ad76dff1d625bb0e5d48db50c610eec3302"; got != want {
+		t.Errorf("hash %s, want %s", got, want)
+	}
 }

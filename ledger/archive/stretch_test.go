@@ -17,6 +17,9 @@ func TestEntriesOfSomeTypesAreLookedForInParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := a.db.ExecContext(t.Context(), `INSERT INTO entries VALUES (3, 2, 1, 'charge', 'acme', '', '', '[]', '')`); err != nil {
+		t.Fatal(err)
+	}
 	for _, until := range want {
 		var got []uint64
 		q := Query{Shard: 3, Account: "acme", Types: []string{"topup"}, UntilSeq: until}
