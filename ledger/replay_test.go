@@ -202,6 +202,28 @@ func TestOpenCallThatHasEnded(t *testing.T) {
 	p.balances("acme", "9 0 0")
 }
 
+// A charge or a task of an account that is not there is for a person to look at, and is not tried for ever; a hold given back needs nobody.
+func TestReplayOfAnAccountThatIsNotThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind   byte
+		doubts int
+	}{"charge": {recordSettle, 1}, "task": {recordPark, 1}, "release": {recordRelease, 0}} {
+		t.Run(name, func(t *testing.T) {
+			p, l := newLogged(t, Options{})
+			hold := &Hold{ID: NewRequestID(), Account: "nobody", Key: keyID("nobody", p.key.suffix())}
+			b, err := l.bookingOf(ptr(settlement(hold, cost(t, "1"))))
+			p.must(err)
+			_, err = l.log.endWith(&logRecord{kind: c.kind, told: anyTask + "\t", booking: *b})
+			p.must(err)
+			l.log.postpone(hold.ID)
+			p.must(l.replayer.waiting(p.ctx()))
+			if s, _ := l.LogState(); s.Doubts != c.doubts || s.Pending != 0 {
+				t.Errorf("state %+v, want %d doubts", s, c.doubts)
+			}
+		})
+	}
+}
+
 // REPLAY-ID: replayed as often as one likes, also at the same time.
 func TestReplayAtOnce(t *testing.T) {
 	p, l := newLogged(t, Options{})
