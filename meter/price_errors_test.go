@@ -161,8 +161,8 @@ func TestMultipliersMustBeExact(t *testing.T) {
 		"5:67: output of 1/1M times what applies with it: rate 10000000000000/1M: amount out of range",
 		"5:97: output of 1/1M times what applies with it",
 	})
-	book := newBook(t, "currency: CNY\nprices:\n  - {models: [m], when: {a: x}, rates: {input: 1}, multipliers: [{when: {a: y}, by: 2}]}\n")
-	if w := book.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "a.yaml:3:85: this multiplier can never apply") {
+	book := newBook(t, "currency: CNY\nprices:\n  - {models: [m], when: {size: x}, rates: {input: 1}, multipliers: [{when: {size: y}, by: 2}]}\n")
+	if w := book.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "a.yaml:3:91: this multiplier can never apply") {
 		t.Errorf("warnings %q", w)
 	}
 }
@@ -261,10 +261,13 @@ currency: CNY
 prices:
   - {models: [m], rates: {audio_ms: 0.06, video_ms: 0, session_ms: 0.06/1min}}
   - {models: [n], when: {size: a}, rates: {image: 1}, multipliers: [{when: {size: b}, by: 2}, {when: {size: a}, by: 2}]}
+  - {models: [o], when: {siz: a}, rates: {image: 1}, multipliers: [{when: {batch: true, bacth: true}, by: 2}]}
 `)
 	want := []string{
 		"a.yaml:4:37: audio_ms is counted in milliseconds, so this is 0.06 a millisecond",
 		"a.yaml:5:91: this multiplier can never apply",
+		`a.yaml:6:26: no request and no answer says "siz"; they say batch, duration, engine, fps, inference_geo, quality, service_tier, size, speed, style, with_audio`,
+		`a.yaml:6:89: no request and no answer says "bacth"`,
 	}
 	w := book.Warnings()
 	for i := range w {

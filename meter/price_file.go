@@ -206,8 +206,26 @@ func (l *priceLoad) readWhen(n ast.Node) []priceCondition {
 		if v, ok := l.text(f.value, "one plain value, as the request or the answer says it"); ok {
 			when = append(when, priceCondition{f.name, v})
 		}
+		if names := attributeNames(); !slices.Contains(names, f.name) {
+			l.warn(l.place(f.key), "no request and no answer says %q; they say %s", f.name, strings.Join(names, ", "))
+		}
 	}
 	return when
+}
+
+// attributeNames are the attributes that there are: those of requests and their answers, the engine of a
+// search or a tool, and batch, for which vendors have prices.
+func attributeNames() []string {
+	names := []string{"batch", "engine"}
+	for _, e := range endpoints {
+		for _, p := range e.parameters {
+			if p.attribute {
+				names = append(names, p.name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (l *priceLoad) readRates(n ast.Node, tier *priceTier) {

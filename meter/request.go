@@ -225,6 +225,8 @@ type parameter struct {
 	integer func(*requestReader, int64)
 	boolean func(*requestReader, bool)
 	value   func(*requestReader)
+	// attribute says that it is noted for the price rows, by its name.
+	attribute bool
 }
 
 // readJSON reads the body as one JSON object.

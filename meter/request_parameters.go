@@ -123,7 +123,7 @@ func bounded(value string) string { return value[:min(len(value), maxAttribute)]
 // attributeParameter is noted for the price rows, unless it leaves the choice
 // to the upstream, whose answer then says what it chose.
 func attributeParameter(name string) parameter {
-	return parameter{name: name, text: func(r *requestReader, value string) {
+	return parameter{name: name, attribute: true, text: func(r *requestReader, value string) {
 		if value != "" && (name != "service_tier" || value != "auto") {
 			r.request.setAttribute(name, bounded(value))
 		}

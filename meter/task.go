@@ -53,13 +53,13 @@ func TaskPoll() *Endpoint { return taskPoll }
 
 // switchParameter is an attribute that is true or false.
 func switchParameter(name string) parameter {
-	return parameter{name: name, boolean: func(r *requestReader, on bool) { r.request.setAttribute(name, strconv.FormatBool(on)) }}
+	return parameter{name: name, attribute: true, boolean: func(r *requestReader, on bool) { r.request.setAttribute(name, strconv.FormatBool(on)) }}
 }
 
 // plainAttributeParameter is an attribute that may be a text, a number or a boolean. A number in
 // a text is that number, as there are readers that take it for one.
 func plainAttributeParameter(name string) parameter {
-	return parameter{name: name, value: func(r *requestReader) {
+	return parameter{name: name, attribute: true, value: func(r *requestReader) {
 		first := r.peek()
 		raw := r.raw()
 		value := string(raw)
