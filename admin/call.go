@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -106,12 +107,26 @@ func strictly(text []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
+		if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+			return fmt.Errorf("unknown field %s: want %s", field, namesIn(reflect.TypeOf(into).Elem()))
+		}
 		return err
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("want one JSON object, and nothing behind it")
 	}
 	return nil
+}
+
+// namesIn are the names that a body, or an object within one, may have.
+func namesIn(object reflect.Type) string {
+	var names []string
+	for _, field := range reflect.VisibleFields(object) {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {
+			names = append(names, name)
+		}
+	}
+	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
 // plain says what is wrong with JSON in terms of JSON, not of Go.

@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"github.com/shopspring/decimal"
+
+	"github.com/tollgate/tollgate/ledger"
 )
 
 // The functions of this file read one kind of value each. Their errors say
@@ -158,15 +160,15 @@ func rate(s string) (string, error) {
 	return s, nil
 }
 
-var redisSchemes = []string{"redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"}
-
-// redisURL checks the scheme; the rest is the ledger's to judge.
+// redisURL is the ledger's to judge.
 func redisURL(s string) (string, error) {
-	scheme, rest, ok := strings.Cut(s, "://")
-	if s == embedded || ok && rest != "" && slices.Contains(redisSchemes, scheme) {
+	if s == embedded {
 		return s, nil
 	}
-	return "", fmt.Errorf("%q: want redis://HOST:PORT/0, rediss://…, redis+cluster://HOST1,HOST2, redis+sentinel://HOST1,HOST2/MASTER or embedded", Redact(s))
+	if err := ledger.CheckURL(s); err != nil {
+		return "", fmt.Errorf("%q: %w", Redact(s), err)
+	}
+	return s, nil
 }
 
 // Redact hides the passwords of a URL, for messages: before its host, and as a

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tollgate/tollgate/meter"
 )
@@ -118,6 +119,9 @@ func (q *JournalQuery) Check() error {
 	}
 	if q.Limit < 0 {
 		return fmt.Errorf("%w: limit %d: want a number of entries", ErrInvalid, q.Limit)
+	}
+	if !q.Until.IsZero() && !q.Until.After(q.Since) {
+		return fmt.Errorf("%w: until %s is not after since %s: nothing lies between them", ErrInvalid, q.Until.Format(time.RFC3339), q.Since.Format(time.RFC3339))
 	}
 	return nil
 }

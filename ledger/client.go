@@ -106,6 +106,12 @@ type address struct {
 	query       string
 }
 
+// CheckURL tells what is wrong with the URL of a ledger, without asking anybody.
+func CheckURL(url string) error {
+	_, _, err := parseURL(url)
+	return err
+}
+
 // parseURL reads an address, and tells whether it is that of a cluster.
 func parseURL(text string) (o *redis.UniversalOptions, cluster bool, err error) {
 	a, err := addressOf(text)

@@ -80,6 +80,11 @@ func spanOf(since, until string, zone *time.Location) (from, to time.Time, err e
 	if from, err = momentOf("since", since, zone, meter.ParseSince); err != nil {
 		return from, to, err
 	}
-	to, err = momentOf("until", until, zone, meter.ParseUntil)
-	return from, to, err
+	if to, err = momentOf("until", until, zone, meter.ParseUntil); err != nil {
+		return from, to, err
+	}
+	if !to.IsZero() && !to.After(from) {
+		return from, to, usagef("--until %s is not after --since %s: nothing lies between them", until, since)
+	}
+	return from, to, nil
 }

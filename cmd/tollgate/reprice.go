@@ -125,9 +125,7 @@ func (p *program) bookRepricing(ctx context.Context, o *operator, f *repriceFlag
 		at: make(map[[2]string]int),
 	}
 	if !q.Until.IsZero() {
-		if report.Until = &q.Until; !q.Since.Before(q.Until) {
-			return usagef("--until is before --since")
-		}
+		report.Until = &q.Until
 	}
 	interruptible, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()

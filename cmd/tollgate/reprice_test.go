@@ -185,7 +185,7 @@ func TestRepriceIsUsedWrongly(t *testing.T) {
 		"reprice --since 2026-11-01 --prices nowhere.yaml":                  "open nowhere.yaml: no such file",
 		"reprice --since 2026-11-01 --prices " + dollars:                    "USD",
 		"reprice --since 2026-11-01 --account nobody --prices " + table:     "account create nobody",
-		"reprice --since 2026-11-02 --until 2026-11-01 --prices " + table:   "--until is before --since",
+		"reprice --since 2026-11-02 --until 2026-11-01 --prices " + table:   "--until 2026-11-01 is not after --since 2026-11-02",
 		"reprice --since 2026-11-01 --prices nowhere/bigmodel.yaml":         "no such file", // built in, but that is not what was named
 		"reprice --since 2026-11-01 --until 2026-13-01 --prices " + table:   "--until",
 		"reprice --since 2026-11-01 --prices " + table + " --account 'a b'": "a b",

@@ -269,6 +269,9 @@ func TestJournalVerb(t *testing.T) {
 			t.Errorf("journal %s: %d entries, want %d", args, len(got), want)
 		}
 	}
+	if r := o.run("journal acme --since 2026-11-03 --until 2026-11-02"); r.exit != exitUsage || !strings.Contains(r.stderr, "--until 2026-11-02 is not after --since 2026-11-03") {
+		t.Errorf("a time that ends before it begins: exit %d, %s", r.exit, r.stderr)
+	}
 	if r := o.do("journal acme --type topup"); strings.Count(r.stdout, "\n") != 4 || !strings.Contains(r.stdout, "2 CNY to recharge") || !strings.Contains(r.stdout, "TIME (UTC)") {
 		t.Errorf("journal says\n%s", r.stdout)
 	}
