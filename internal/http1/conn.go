@@ -45,6 +45,7 @@ type conn struct {
 	in         *socket.Reader // has a buffer while a request is read
 	reading    part
 	headLeft   int         // how many bytes of the head may still be read
+	slowHead   []byte      // the head so far, of one that is not all there at first
 	paceLeft   int         // how many bytes of the body are still to come in the time that is given for them
 	readUntil  time.Time   // the read deadline in force
 	writeUntil time.Time   // the write deadline in force
@@ -153,6 +154,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		n, err := c.socket.Read(p[:min(len(p), c.headLeft)])
 		c.headLeft -= n
+		c.slowHead = append(c.slowHead, p[:n]...)
 		return n, err
 	case body:
 		if c.paceLeft <= 0 {
@@ -246,8 +248,11 @@ var errHeadTooLarge = errors.New("the head is too large")
 // which status it is refused; -1: with none, the client is gone.
 func (c *conn) readHead() (r *http.Request, refusal int) {
 	c.reading, c.headLeft = head, c.server.MaxHead
-	if !c.headIsHere() {
+	text, whole := c.headHere()
+	if !whole {
 		c.setReadDeadline(time.Now().Add(c.server.HeadTimeout))
+		c.slowHead = append([]byte(nil), text...)
+		defer func() { c.slowHead = nil }()
 	}
 	r, err := http.ReadRequest(&c.in.Reader)
 	if err != nil {
@@ -261,6 +266,10 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 	}
 	c.reading, c.paceLeft = body, 0
 	r.RemoteAddr = c.remote
+	if !whole {
+		text = c.slowHead
+	}
+	r.Close = r.Close || len(r.TransferEncoding) > 0 && saysLength(text)
 	return r, 0
 }
 
@@ -276,11 +285,28 @@ func (c *conn) refusalOf(err error) int {
 	return http.StatusBadRequest
 }
 
-// headIsHere reports whether the whole head has come with its first bytes, as
-// it does unless it is long or its client slow.
-func (c *conn) headIsHere() bool {
-	have, _ := c.in.Peek(c.in.Buffered())
-	return bytes.Contains(have, []byte("\r\n\r\n"))
+// headHere is what has come with the first bytes of a head, and whether that is the whole of it, as
+// it is unless it is long or its client slow. Then the text stays as it is while the head is read.
+func (c *conn) headHere() (text []byte, whole bool) {
+	text, _ = c.in.Peek(c.in.Buffered())
+	return text, bytes.Contains(text, []byte("\r\n\r\n"))
+}
+
+// saysLength reports whether a head says how long the body is. One that comes in chunks all
+// the same may be two requests to somebody on the way, so that its connection ends with it
+// (RFC 9112, section 6.1). net/http goes by the chunks, and forgets the length.
+func saysLength(head []byte) bool {
+	const name = "content-length:"
+	for line := range bytes.Lines(head) {
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			return false // the head's end
+		}
+		if len(line) >= len(name) && strings.EqualFold(string(line[:len(name)]), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // wellFormed makes the checks that net/http leaves to its server. A name with a
