@@ -3,6 +3,7 @@ package http1
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,5 +137,31 @@ func TestClientGoneAfterClose(t *testing.T) {
 	close(closed)
 	if !wait(t, "ClientGone", answers) {
 		t.Error("there, on a connection that the server has closed")
+	}
+}
+
+// Who writes to a client that is gone is told, be it little by little or much at once.
+func TestWritesToAClientThatIsGoneFail(t *testing.T) {
+	for _, size := range []int{1, 2 * gatherSize} {
+		failures := make(chan error, 1)
+		_, address := start(t, func(w http.ResponseWriter, _ *http.Request) {
+			control := http.NewResponseController(w)
+			for end := time.Now().Add(soon); time.Now().Before(end); {
+				_, err := io.WriteString(w, strings.Repeat("x", size))
+				if err == nil {
+					err = control.Flush()
+				}
+				if err != nil {
+					failures <- err
+					return
+				}
+			}
+		})
+		c := dial(t, address)
+		c.send(get("/", ""))
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		wait(t, "the failure of a write of "+strconv.Itoa(size), failures)
 	}
 }

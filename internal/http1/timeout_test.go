@@ -80,14 +80,20 @@ func TestAStalledBodyFails(t *testing.T) {
 	c.wantClosed()
 }
 
+// It is waited for as long as a head, also on a connection that may be idle for longer.
 func TestAStalledBodyThatNobodyReads(t *testing.T) {
 	_, address := start(t, newHeld().ServeHTTP, briefHead)
-	c := dial(t, address)
-	c.send("POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
-	if response, body := c.answer(); body != "done" || !response.Close {
-		t.Errorf("got %q, close %v", body, response.Close)
+	for before := range 2 {
+		c := dial(t, address)
+		for range before {
+			c.get("/quick")
+		}
+		c.send("POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+		if response, body := c.answer(); body != "done" || !response.Close {
+			t.Errorf("after %d others: got %q, close %v", before, body, response.Close)
+		}
+		c.wantClosed()
 	}
-	c.wantClosed()
 }
 
 // Timeouts are about the client's silence while it is its turn.

@@ -401,6 +401,7 @@ var twinCases = []twinCase{
 	}, want: []int{200}},
 	{name: "length said", send: get("/", ""), act: answering(200, []string{"Content-Length", "10"}, "01234", "56789"), want: []int{200}},
 	{name: "length said, large", send: get("/", ""), act: answering(200, []string{"Content-Length", "32000"}, long, long), want: []int{200}},
+	{name: "length said, nothing", send: get("/", ""), act: answering(200, []string{"Content-Length", "0"}, ""), want: []int{200}},
 	{name: "length said, flushed", send: get("/", ""), act: answering(200, []string{"Content-Length", "10"}, "01234", "", "56789"), want: []int{200}},
 	{name: "length is no number", send: get("/", ""), act: answering(200, []string{"Content-Length", "many"}, "x"), want: []int{200}, differs: sendsChunks, but: lengthIsSaid},
 	{name: "length negative", send: get("/", ""), act: answering(200, []string{"Content-Length", "-1"}, "x"), want: []int{200}, differs: sendsChunks, but: lengthIsSaid},
@@ -470,6 +471,10 @@ var twinCases = []twinCase{
 	{name: "not read, too large, in chunks", send: post("Transfer-Encoding: chunked\r\n", strconv.FormatInt(int64(len(tooMuch)), 16)+"\r\n"+tooMuch+"\r\n0\r\n\r\n"), act: deaf, want: []int{200}, closed: true},
 	{name: "read in part", send: postLength("", long) + get("/2", ""), act: func(w http.ResponseWriter, r *http.Request, s *sight) {
 		_, err := io.ReadFull(r.Body, make([]byte, min(10, r.ContentLength)))
+		s.note(err)
+	}, want: []int{200, 200}},
+	{name: "read in part, of the rest no more than is taken", send: postLength("", tooMuch) + get("/2", ""), act: func(w http.ResponseWriter, r *http.Request, s *sight) {
+		_, err := io.ReadFull(r.Body, make([]byte, min(100_000, r.ContentLength)))
 		s.note(err)
 	}, want: []int{200, 200}},
 	{name: "read after the answer began", send: postLength("", "hello"), act: func(w http.ResponseWriter, r *http.Request, s *sight) {
