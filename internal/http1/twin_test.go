@@ -444,6 +444,7 @@ var twinCases = []twinCase{
 		o.Replies[0].Header.Set("Content-Type", "text/plain")
 	}},
 	{name: "too long a body", send: get("/", ""), act: answering(200, []string{"Content-Length", "4"}, "four", "!"), want: []int{200}, differs: "net/http closes; the answer is whole", but: func(o *outcome) { o.Kept = true }},
+	{name: "a body where none was said", send: get("/", ""), act: answering(200, []string{"Content-Length", "0"}, "!"), want: []int{200}, differs: "net/http closes; the answer is whole", but: func(o *outcome) { o.Kept = true }},
 	{name: "too long a body, at once", send: get("/", ""), act: answering(200, []string{"Content-Length", "4"}, "", "fives"), want: []int{200}, closed: true},
 	{name: "too short a body", send: get("/", ""), act: answering(200, []string{"Content-Length", "8"}, "four"), want: []int{200}, closed: true},
 	{name: "line ends in a value", send: get("/", ""), act: answering(200, []string{"X-A", "a\r\nSet-Cookie: b\r\n\r\n<html>", "X-B", "a\nb", "X-C", "a\rb"}, "x"), want: []int{200}},
