@@ -123,8 +123,10 @@ func (o *operator) testKeysAndCalls() {
 		o.Errorf("%d entries in the journal", len(all))
 	}
 	month := "/accounts/acme/bills/" + time.Now().In(o.ledger.Timezone()).Format("2006-01")
-	if b := decode[ledger.Bill](o, o.do("GET", month, "")); b.Fee.String() != "0.4" || len(b.Packs) != 1 || b.Packs[0].Quantity != 1000 {
-		o.Errorf("bill %+v", b)
+	for _, asked := range []string{month, month + "?format=json"} {
+		if b := decode[ledger.Bill](o, o.do("GET", asked, "")); b.Fee.String() != "0.4" || len(b.Packs) != 1 || b.Packs[0].Quantity != 1000 {
+			o.Errorf("%s: bill %+v", asked, b)
+		}
 	}
 	if csv := o.do("GET", month+"?format=csv", ""); csv.header.Get("Content-Type") != "text/csv; charset=utf-8" || !strings.Contains(string(csv.body), ",input=1500,0.4,CNY,1000") {
 		o.Errorf("csv %s", csv.body)

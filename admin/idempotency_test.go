@@ -2,9 +2,14 @@ package admin
 
 import (
 	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tollgate/tollgate/ledger"
 )
@@ -123,5 +128,36 @@ func TestSeedsNeedBoth(t *testing.T) {
 			t.Errorf("%q has the seed of %s", tt, other)
 		}
 		seen[string(seed)] = tt[0] + tt[1]
+	}
+}
+
+// Who learns an Idempotency-Key, and has not the token, cannot make the key's secret again with a token of his own.
+func TestAKeyMadeOnceIsTheTokens(t *testing.T) {
+	l, err := ledger.Open(t.Context(), ledger.Options{URL: ledger.Embedded, Currency: "CNY"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if _, err := l.CreateAccount(t.Context(), "acme", ledger.AccountOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	made := func(token string) (k ledger.CreatedKey) {
+		h, err := New(Options{Ready: ready, Gatherer: prometheus.NewRegistry(), Token: token, Ledger: l})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodPost, prefix+"/accounts/acme/keys", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Idempotency-Key", "ci-key-1")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if err := json.Unmarshal(w.Body.Bytes(), &k); err != nil || k.Secret == "" {
+			t.Fatalf("%d %s: %v", w.Code, w.Body, err)
+		}
+		return k
+	}
+	one, again, other := made("one"), made("one"), made("other")
+	if again.Secret != one.Secret || again.ID != one.ID || other.Secret == one.Secret || other.ID == one.ID {
+		t.Errorf("made %s, again %s, by another token %s", one.ID, again.ID, other.ID)
 	}
 }
