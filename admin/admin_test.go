@@ -233,7 +233,8 @@ func TestWrongTokensAreLogged(t *testing.T) {
 // A refusal says how to do better also to clients that read no messages.
 func TestHeadersOfRefusals(t *testing.T) {
 	h := newHandler(t, "secret", ready)
-	if w := get(h, prefix+"/accounts", ""); w.Header().Get("WWW-Authenticate") != `Bearer realm="tollgate admin"` {
+	if w := get(h, prefix+"/accounts", ""); w.Header().Get("WWW-Authenticate") != `Bearer realm="tollgate admin"` ||
+		w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("401 has headers %v", w.Header())
 	}
 	r := httptest.NewRequest(http.MethodDelete, prefix+"/accounts/acme", nil)
