@@ -69,6 +69,8 @@ type settings struct {
 	prices    string // the price table
 	mock      mockai.Options
 	redis     []redistest.Option // beyond an append-only file
+	// environment is what the processes have in theirs beyond what they need.
+	environment []string
 }
 
 // A world is one installation: Redis, an upstream, a config file.
@@ -164,7 +166,7 @@ func (w *world) write(name, content string) {
 func (w *world) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Getenv(binaryVariable), args...)
 	cmd.Dir = w.dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "GORACE=atexit_sleep_ms=10"}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "GORACE=atexit_sleep_ms=10"}, w.made.environment...)
 	return cmd
 }
 

@@ -41,6 +41,9 @@ func TestKeyHolderRoutes(t *testing.T) {
 
 	about := p.get("/v1/key", narrow)
 	about.requireStatus(t, 200)
+	if !strings.HasPrefix(about.header.Get("X-Request-Id"), "req_") {
+		t.Errorf("an answer without its id: %v", about.header)
+	}
 	equal(t, "key", about.get("id").String(), id)
 	equal(t, "limit", about.get("limits.spend_total").String(), "2")
 	equal(t, "requests left this minute", about.get("remaining.rpm").Int(), 100)
@@ -74,8 +77,9 @@ func TestReceiptsAreOnesOwn(t *testing.T) {
 		equal(t, "model", receipt.get("model").String(), "gpt-4o")
 		equal(t, "account", receipt.get("account").String(), "acme")
 	}
-	p.get(path, other).requireStatus(t, 404)
-	p.get("/v1/receipts/req_nothing", key).requireStatus(t, 404)
+	unknown := refusal{status: 404, code: "receipt_not_found", kind: "invalid_request_error", final: true}
+	unknown.require(t, p.get(path, other))
+	unknown.require(t, p.get("/v1/receipts/req_nothing", key))
 }
 
 // A quote is the most that a request can cost, and costs nothing itself.

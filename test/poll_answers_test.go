@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -84,6 +87,55 @@ func TestPollThatTellsNothing(t *testing.T) {
 	r.requireStatus(t, 200)
 	equal(t, "whole", r.body, end)
 	w.onlyCharge("acme")
+}
+
+// NO-LOST: a task's end that cannot be booked, as Redis is away and the settlement log is gone, is not told. When it can be, it is.
+func TestEndOfATaskThatCannotBeBooked(t *testing.T) {
+	const end = `{"id":"t1","task_status":"SUCCESS","video_result":[{"url":"https://videos.invalid/1.mp4"}]}`
+	meanwhile := func() {}
+	w, p, key := tasksBehind(t, func(w http.ResponseWriter, _ *http.Request) {
+		meanwhile()
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, end)
+	}, synced)
+	id, request := p.submit(videoPath, key, video(""))
+	var once sync.Once
+	meanwhile = func() {
+		once.Do(func() {
+			if err := os.RemoveAll(filepath.Join(p.cmd.Dir, "data", "settlements")); err != nil {
+				t.Error(err)
+			}
+			w.redis.Stop()
+		})
+	}
+	r := p.get(pollPath+id, key)
+	r.requireStatus(t, 503)
+	equal(t, "code", r.get("error.code").String(), "metering_unavailable")
+	equal(t, "cost of what is withheld", r.header.Get("x-tollgate-cost"), "")
+	w.redis.Start()
+	p.kill() // its log is gone: it admits nothing any more
+	p = w.serve()
+	r = p.get(pollPath+id, key)
+	r.requireStatus(t, 200)
+	equal(t, "told", r.body, end)
+	equal(t, "charge", w.onlyCharge("acme").Get("request_id").String(), request)
+	w.requireSettled("acme")
+}
+
+// What was made elsewhere costs nothing, and is told whole or not at all.
+func TestForeignTaskIsToldWhole(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, `{"id":"t9","task_status":"SUCCESS"}`)
+	}))
+	t.Cleanup(server.Close)
+	w := newWorld(t, func(s *settings) { s.prices = taskPrices })
+	w.withUpstreams(fmt.Sprintf("  - {name: odd, kind: bigmodel, base_url: %q, models: [\"*\"], shared_objects: true}\n", server.URL))
+	w.account("acme", "10")
+	key, _ := w.key("acme")
+	refusal{status: 502, code: "upstream_unavailable"}.require(t, w.serve().get(pollPath+"t9", key))
+	w.requireNoCharge("acme")
 }
 
 // A task that brought less than it was asked for costs what it brought.

@@ -11,13 +11,14 @@ import (
 // by who has a key alone.
 func TestForeignResponsesAreAskedForWhereTheyAreShared(t *testing.T) {
 	w := newWorld(t)
-	others := make([]*upstream, 2)
+	others := make([]*upstream, 3)
 	for i := range others {
 		others[i] = startUpstream(t, w.made.mock)
 	}
 	w.withUpstreams(fmt.Sprintf("  - {name: own, base_url: \"%[1]s/v1\", api_key: %[4]q, models: [\"*\"]}\n"+
 		"  - {name: first, base_url: \"%[2]s/v1\", api_key: %[4]q, models: [\"*\"], shared_objects: true}\n"+
-		"  - {name: second, base_url: \"%[3]s/v1\", api_key: %[4]q, models: [\"*\"], shared_objects: true}\n", others[0].url, others[1].url, w.up.url, upstreamKey))
+		"  - {name: second, base_url: \"%[3]s/v1\", api_key: %[4]q, models: [\"*\"], shared_objects: true}\n"+
+		"  - {name: third, base_url: \"%[5]s/v1\", api_key: %[4]q, models: [\"*\"], shared_objects: true}\n", others[0].url, others[1].url, w.up.url, upstreamKey, others[2].url))
 	w.account("acme", "10")
 	key, _ := w.key("acme")
 	p := w.serve()
@@ -31,6 +32,7 @@ func TestForeignResponsesAreAskedForWhereTheyAreShared(t *testing.T) {
 		equal(t, "told", r.body, made.body)
 		requireHeaders(t, r.header, "x-tollgate-cost", "0")
 	}
+	equal(t, "asked behind the one that has it", others[2].Stats().Requests, 0)
 	asked := w.up.Stats().Requests
 	for _, stranger := range []string{"tg-acme-" + strings.Repeat("x", 40), ""} {
 		p.get(path, stranger).requireStatus(t, 401)
@@ -38,7 +40,7 @@ func TestForeignResponsesAreAskedForWhereTheyAreShared(t *testing.T) {
 	equal(t, "asked for strangers", w.up.Stats().Requests, asked)
 	r := p.get(responsesPath+"/resp_nobodys", key)
 	r.requireStatus(t, 404)
-	equal(t, "the upstream's own words", r.body, string(w.up.lastSent()))
+	equal(t, "the upstream's own words", r.body, string(others[2].lastSent()))
 	equal(t, "asked first", others[1].Stats().Requests, 3)
 	equal(t, "asked where nothing is shared", others[0].Stats().Requests, 0)
 	p.send(http.MethodDelete, path, key, "").requireStatus(t, 200)
