@@ -113,8 +113,8 @@ func TestCandidatesServeTheAPI(t *testing.T) {
 
 func TestWeightSpreadsAmongEqualsOnly(t *testing.T) {
 	r := routingOf(t,
+		Upstream{Name: "light", Models: []ModelRule{{Pattern: "*"}}, Priority: 1}, // which is a weight of 1
 		Upstream{Name: "heavy", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 3},
-		Upstream{Name: "light", Models: []ModelRule{{Pattern: "*"}}, Priority: 1, Weight: 1},
 		Upstream{Name: "last", Models: []ModelRule{{Pattern: "*"}}, Priority: 3, Weight: 100},
 		Upstream{Name: "spare", Models: []ModelRule{{Pattern: "*"}}, Priority: 2, Weight: 100},
 	)
@@ -136,6 +136,7 @@ func TestRoutingSaysAllThatIsWrong(t *testing.T) {
 	_, err := newRouting(emptyBook(t), []Upstream{
 		{BaseURL: "http://a/v1", Models: []ModelRule{{Pattern: "*"}}},
 		{Name: "b", BaseURL: "ftp://b", Models: []ModelRule{{Pattern: "*"}}},
+		{Name: "n", BaseURL: "http:///v1", Models: []ModelRule{{Pattern: "*"}}},
 		{Name: "c", BaseURL: "http://c/v1"},
 		{Name: "d", BaseURL: "http://d/v1", Models: []ModelRule{{Pattern: "*"}}, Weight: -1},
 		{Name: "e", BaseURL: "http://e/v1", Models: []ModelRule{{Pattern: "*"}}},
@@ -143,7 +144,7 @@ func TestRoutingSaysAllThatIsWrong(t *testing.T) {
 		{Name: "f", BaseURL: "http://f/v1", Models: []ModelRule{{Pattern: "*"}}, APIKey: "sk\r\nX-Evil: 1"},
 	})
 	for _, want := range []string{
-		"needs a name", `upstream b: base_url "ftp://b"`, "upstream c: models is empty", "upstream d: weight", "upstream e: the name is used twice", "upstream f: api_key",
+		"needs a name", `upstream b: base_url "ftp://b"`, `upstream n: base_url "http:///v1"`, "upstream c: models is empty", "upstream d: weight", "upstream e: the name is used twice", "upstream f: api_key",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)

@@ -1,6 +1,10 @@
 package e2e
 
-import "testing"
+import (
+	"net/http"
+	"sync"
+	"testing"
+)
 
 // What is told of a response before its end, be it with usage or with a part of the output, is not its end: that is charged as
 // its last usage says.
@@ -37,4 +41,20 @@ func TestResponseInTheBackgroundIsLeftInTheMiddle(t *testing.T) {
 	}
 	eventually(t, "it is swept", func() bool { return len(w.entries("acme", "abandon")) == 1 })
 	equal(t, "fee", w.onlyCharge("acme").Get("fee").String(), "0.0025")
+}
+
+// Nor is a part told that cannot be put down, as Redis is away: who asks no more would have it for nothing.
+func TestPartOfAResponseThatCannotBeBooked(t *testing.T) {
+	w, p, key, up := behindOddUpstream(t, synced)
+	p.post(responsesPath, key, says("gpt-4o", background)).requireStatus(t, 200)
+	up.tells("in_progress", saysHi+usage150)
+	lose := sync.OnceFunc(func() { w.loseBooks(p) })
+	up.ends.Store(func(*http.Request) { lose() })
+	r := p.get(responsesPath+"/resp_1", key)
+	r.requireStatus(t, 503)
+	equal(t, "code", r.get("error.code").String(), "metering_unavailable")
+	w.redis.Start()
+	p.kill() // its log is gone: it admits nothing any more
+	w.serve().get(responsesPath+"/resp_1", key).requireStatus(t, 200)
+	equal(t, "delivered", w.verb("hold", "list", "acme").Get("0.delivered").String(), "0.0025")
 }

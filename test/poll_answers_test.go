@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,43 +100,64 @@ func TestEndOfATaskThatCannotBeBooked(t *testing.T) {
 		_, _ = io.WriteString(w, end)
 	}, synced)
 	id, request := p.submit(videoPath, key, video(""))
-	var once sync.Once
-	meanwhile = func() {
-		once.Do(func() {
-			if err := os.RemoveAll(filepath.Join(p.cmd.Dir, "data", "settlements")); err != nil {
-				t.Error(err)
-			}
-			w.redis.Stop()
-		})
-	}
+	meanwhile = sync.OnceFunc(func() { w.loseBooks(p) })
 	r := p.get(pollPath+id, key)
 	r.requireStatus(t, 503)
 	equal(t, "code", r.get("error.code").String(), "metering_unavailable")
 	equal(t, "cost of what is withheld", r.header.Get("x-tollgate-cost"), "")
+	if !strings.Contains(p.metrics(), "tollgate_unbooked_total 1") {
+		t.Error("it is not counted as unbooked")
+	}
 	w.redis.Start()
 	p.kill() // its log is gone: it admits nothing any more
-	p = w.serve()
-	r = p.get(pollPath+id, key)
+	r = w.serve().get(pollPath+id, key)
 	r.requireStatus(t, 200)
 	equal(t, "told", r.body, end)
 	equal(t, "charge", w.onlyCharge("acme").Get("request_id").String(), request)
 	w.requireSettled("acme")
 }
 
-// What was made elsewhere costs nothing, and is told whole or not at all.
+// loseBooks takes the proxy's settlement log away, and Redis.
+func (w *world) loseBooks(p *process) {
+	if err := os.RemoveAll(filepath.Join(p.cmd.Dir, "data", "settlements")); err != nil {
+		w.t.Error(err)
+	}
+	w.redis.Stop()
+}
+
+// What was made elsewhere costs nothing, and is told whole or not at all. An upstream that is silent is not waited for.
 func TestForeignTaskIsToldWhole(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", "1000")
-		_, _ = io.WriteString(w, `{"id":"t9","task_status":"SUCCESS"}`)
-	}))
-	t.Cleanup(server.Close)
-	w := newWorld(t, func(s *settings) { s.prices = taskPrices })
-	w.withUpstreams(fmt.Sprintf("  - {name: odd, kind: bigmodel, base_url: %q, models: [\"*\"], shared_objects: true}\n", server.URL))
-	w.account("acme", "10")
-	key, _ := w.key("acme")
-	refusal{status: 502, code: "upstream_unavailable"}.require(t, w.serve().get(pollPath+"t9", key))
-	w.requireNoCharge("acme")
+	for name, tt := range map[string]struct {
+		sent string
+		want refusal
+	}{
+		"broken off":           {`{"id":"t9","task_status":"SUCCESS"}`, refusal{status: 502, code: "upstream_unavailable"}},
+		"silent in the middle": {`{"id":"t9",`, refusal{status: 504, code: "upstream_timeout"}},
+		"silent":               {"", refusal{status: 504, code: "upstream_timeout"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			over := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Content-Length", "1000")
+				if tt.sent != "" {
+					_, _ = io.WriteString(w, tt.sent)
+					_ = http.NewResponseController(w).Flush()
+				}
+				if tt.want.status == 504 {
+					<-over
+				}
+			}))
+			t.Cleanup(server.Close)
+			defer close(over)
+			w := newWorld(t, func(s *settings) { s.prices = taskPrices })
+			w.withUpstreams(fmt.Sprintf("  - {name: odd, kind: bigmodel, base_url: %q, models: [\"*\"], shared_objects: true, timeout: 500ms}\n", server.URL))
+			w.account("acme", "10")
+			key, _ := w.key("acme")
+			tt.want.require(t, w.serve().get(pollPath+"t9", key))
+			w.requireNoCharge("acme")
+		})
+	}
 }
 
 // A task that brought less than it was asked for costs what it brought.
@@ -146,6 +168,11 @@ func TestTaskThatBringsLess(t *testing.T) {
 	})
 	id, _ := p.submit("/v1/async/images/generations", key, `{"model":"cogview-4","prompt":"A cat.","n":3}`)
 	equal(t, "held", w.verb("account", "show", "acme").Get("held").String(), "0.18")
-	requireHeaders(t, p.get(pollPath+id, key).header, "x-tollgate-cost", "0.06", "x-tollgate-usage-total", "1")
+	for _, method := range []string{http.MethodHead, http.MethodGet} { // the end is told by its head alone, too
+		r := p.send(method, pollPath+id, key, "")
+		r.requireStatus(t, 200)
+		requireHeaders(t, r.header, "x-tollgate-cost", "0.06", "x-tollgate-usage-total", "1")
+	}
+	w.onlyCharge("acme")
 	w.requireSettled("acme")
 }
