@@ -373,3 +373,30 @@ func TestTransportGoesToTheSchemesPort(t *testing.T) {
 		}
 	}
 }
+
+// An answer that is closed before its end takes its connection with it, by which its upstream learns that nobody wants the rest.
+func TestTransportLeavesAnUpstreamWhoseAnswerIsClosed(t *testing.T) {
+	left := make(chan struct{})
+	upstream := serveUpstream(t, false, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(w, "the beginning")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(left)
+	})
+	response, err := post(t, new(cut), newTransport(), upstream.URL, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(response.Body, make([]byte, len("the beginning"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-left:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the upstream works on")
+	}
+}

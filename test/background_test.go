@@ -121,3 +121,14 @@ func TestResponseInTheBackgroundEndsOtherwise(t *testing.T) {
 }
 
 func (p *process) getAs(path, key string) reply { return p.get(path, key) }
+
+// Whose key asks for its receipts in the body gets that of a response in the background, too, with its end.
+func TestEndOfAResponseHasItsCostInTheBody(t *testing.T) {
+	w, p, key, up := behindOddUpstream(t)
+	inBody, _ := w.key("acme", "--receipt-in-body")
+	p.post(responsesPath, key, says("gpt-4o", background)).requireStatus(t, 200)
+	up.tells("completed", saysHi+usage150)
+	equal(t, "cost in the body", p.get(responsesPath+"/resp_1", inBody).get("usage.cost").String(), "0.0025")
+	equal(t, "for a key that does not ask for it", p.get(responsesPath+"/resp_1", key).get("usage.cost").Exists(), false)
+	w.onlyCharge("acme")
+}

@@ -41,8 +41,8 @@ func TestKeyHolderRoutes(t *testing.T) {
 
 	about := p.get("/v1/key", narrow)
 	about.requireStatus(t, 200)
-	if !strings.HasPrefix(about.header.Get("X-Request-Id"), "req_") {
-		t.Errorf("an answer without its id: %v", about.header)
+	if !strings.HasPrefix(about.header.Get("X-Request-Id"), "req_") || about.header.Get("Content-Type") != "application/json" {
+		t.Errorf("an answer without its id or type: %v", about.header)
 	}
 	equal(t, "key", about.get("id").String(), id)
 	equal(t, "limit", about.get("limits.spend_total").String(), "2")

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -68,4 +69,22 @@ func TestTaskThatIsSubmittedTwice(t *testing.T) {
 	requireHeaders(t, p.get(pollPath+id, key).header, "x-tollgate-cost", "1")
 	equal(t, "of the first", w.onlyCharge("acme").Get("request_id").String(), first)
 	equal(t, "asked", asked.Load(), 1)
+}
+
+// A task whose hold cannot be made its own, as Redis is away and the settlement log is gone, is not told of: nobody could
+// ask for it, and it would be had for nothing.
+func TestSubmissionThatCannotBePutDown(t *testing.T) {
+	lose := func() {}
+	w, p, key := tasksMadeBy(t, func(w http.ResponseWriter, _ *http.Request) {
+		lose()
+		_, _ = io.WriteString(w, `{"id":"t1","task_status":"PROCESSING"}`)
+	}, nil, synced)
+	lose = sync.OnceFunc(func() { w.loseBooks(p) })
+	r := p.post(videoPath, key, video(""))
+	r.requireStatus(t, 503)
+	equal(t, "code", r.get("error.code").String(), "metering_unavailable")
+	equal(t, "cost of what is withheld", r.header.Get("x-tollgate-cost"), "")
+	equal(t, "charges that nothing could take", p.metric("tollgate_unbooked_total"), 1)
+	w.redis.Start()
+	equal(t, "held", w.verb("account", "show", "acme").Get("held").String(), "1")
 }

@@ -179,6 +179,11 @@ func TestTasksOfSharedUpstreams(t *testing.T) {
 		equal(t, "results", r.get("video_result.#").Int(), 1)
 		requireHeaders(t, r.header, "x-tollgate-cost", "0")
 	}
+	asked := w.up.Stats().Requests
+	for _, stranger := range []string{"tg-other-" + strings.Repeat("x", 40), ""} {
+		p.get(pollPath+foreign, stranger).requireStatus(t, 401)
+	}
+	equal(t, "asked for strangers", w.up.Stats().Requests, asked)
 	equal(t, "unknown there, too", p.get(pollPath+"nobodys", others).get("error.code").String(), "1214")
 	w.requireNoCharge("other")
 	p.get(pollPath+id, key)
