@@ -269,7 +269,7 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 	if !whole {
 		text = c.slowHead
 	}
-	r.Close = r.Close || len(r.TransferEncoding) > 0 && saysLength(text)
+	r.Close = r.Close || mayBeTwo(r, text)
 	return r, 0
 }
 
@@ -277,7 +277,7 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 func (c *conn) refusalOf(err error) int {
 	var network *net.OpError // not net.Error, which the *url.Error of a malformed path is, too
 	switch {
-	case errors.Is(err, errHeadTooLarge), c.headLeft <= 0:
+	case c.headLeft <= 0:
 		return http.StatusRequestHeaderFieldsTooLarge
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
 		return -1
@@ -292,11 +292,21 @@ func (c *conn) headHere() (text []byte, whole bool) {
 	return text, bytes.Contains(text, []byte("\r\n\r\n"))
 }
 
-// saysLength reports whether a head says how long the body is. One that comes in chunks all
-// the same may be two requests to somebody on the way, so that its connection ends with it
-// (RFC 9112, section 6.1). net/http goes by the chunks, and forgets the length.
-func saysLength(head []byte) bool {
-	const name = "content-length:"
+// mayBeTwo reports whether a request may be two to somebody on the way: it says its length and comes in
+// chunks all the same, or in chunks though HTTP/1.0 knows none. Its connection ends with it (RFC 9112, section 6.1).
+// net/http's parser goes by the chunks or by the version, and forgets the other.
+func mayBeTwo(r *http.Request, head []byte) bool {
+	switch {
+	case len(r.TransferEncoding) > 0:
+		return has(head, "content-length:")
+	case !r.ProtoAtLeast(1, 1):
+		return has(head, "transfer-encoding:")
+	}
+	return false
+}
+
+// has reports whether a line of the head begins so.
+func has(head []byte, name string) bool {
 	for line := range bytes.Lines(head) {
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {

@@ -175,11 +175,11 @@ func (s *Server) stopListening() {
 	}
 }
 
-// closeIdle closes the connections that have no request, and says how many have one.
+// closeIdle closes the connections that have no request, and says how many have one. The server is closing.
 func (s *Server) closeIdle(now time.Time) (busy int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	late := s.closing.Load() && now.Sub(s.since) >= freshFor
+	late := now.Sub(s.since) >= freshFor
 	for c := range s.conns {
 		if c.closeIfIdle(now) {
 			continue

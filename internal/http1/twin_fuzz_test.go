@@ -262,13 +262,15 @@ func same(theirs, ours sight) bool {
 		// and the server has read it first where the answer begins before.
 		theirs.Broken = true
 	}
-	theirs.Close = theirs.Close || saysBoth(&ours)
+	theirs.Close = theirs.Close || endsIt(&ours)
 	return reflect.DeepEqual(theirs, ours)
 }
 
-// saysBoth reports that ours ends the connection with a request that comes in chunks: its length may be said besides. That
-// it does so only then is in twin_test.go.
-func saysBoth(ours *sight) bool { return ours.Close && len(ours.Encoding) > 0 }
+// endsIt reports that ours ends the connection with a request that may be two: with chunks and a length, or with chunks and
+// an old version. That it does so only then is in two_requests_test.go.
+func endsIt(ours *sight) bool {
+	return ours.Close && (len(ours.Encoding) > 0 || ours.Proto == "HTTP/1.0")
+}
 
 // refusalOf is one status for refusals: net/http has one more, for an encoding
 // that it does not know, and where two things are wrong, a Host and an
@@ -300,7 +302,7 @@ func (r run) cut(n int) run {
 // mayPart reports whether there is a known reason for the servers' parting
 // after n requests that are the same.
 func mayPart(theirs, ours run, n int) bool {
-	if n > 0 && (mayPartAfter(&theirs.seen[n-1]) || saysBoth(&ours.seen[n-1])) {
+	if n > 0 && (mayPartAfter(&theirs.seen[n-1]) || endsIt(&ours.seen[n-1])) {
 		return true
 	}
 	switch {
