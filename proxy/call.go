@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -455,7 +456,7 @@ func (c *call) withhold() {
 	if c.streaming {
 		panic(http.ErrAbortHandler)
 	}
-	c.refused = errUnbooked()
+	c.refused = errUnbooked(cmp.Or(c.taskOf, c.id))
 	c.refused.write(c.client.w, c.id, c.endpoint.API)
 }
 

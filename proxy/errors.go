@@ -228,10 +228,11 @@ func errMetering() *apiError {
 }
 
 // errUnbooked is for a call that was made: its charge could not be booked, so
-// its answer, or the rest of it, is withheld.
-func errUnbooked() *apiError {
+// its answer, or the rest of it, is withheld. A charge that is booked all the same has
+// its receipt by the id of the request that it is of.
+func errUnbooked(id string) *apiError {
 	e := errMetering()
-	e.message = "The upstream answered, but the charge could not be booked because the metering ledger is not available at the moment; so the answer is withheld. Should it be charged all the same, there is a receipt of this request's id. This says nothing about your balance."
+	e.message = "The upstream answered, but the charge could not be booked because the metering ledger is not available at the moment; so the answer is withheld. Should it be charged all the same, there is a receipt of request " + id + ". This says nothing about your balance."
 	return e
 }
 

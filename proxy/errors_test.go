@@ -45,7 +45,7 @@ func TestEveryRefusalHasItsAnswer(t *testing.T) {
 		"parallel":        {refusal(ledger.TooManyParallel), 429, "rate_limit_exceeded", "requests", false, "1 1000", nil, true},
 		"ledger away":     {ledger.ErrUnavailable, 503, "metering_unavailable", "server_error", false, "1 1000", nil, false},
 		"clocks apart":    {ledger.ErrClock, 503, "metering_unavailable", "server_error", false, "1 1000", nil, false},
-		"not booked":      {errUnbooked(), 503, "metering_unavailable", "server_error", false, "1 1000", nil, false},
+		"not booked":      {errUnbooked("req_1"), 503, "metering_unavailable", "server_error", false, "1 1000", nil, false},
 		"shutting down":   {errDraining(), 503, "shutting_down", "server_error", false, "1 1000", nil, false},
 		"unknown model":   {errUnknownModel("m"), 404, "model_not_found", "invalid_request_error", true, "", "model", false},
 		"unpriced":        {meter.ErrUnpriced, 404, "model_not_found", "invalid_request_error", true, "", "model", false},

@@ -59,7 +59,7 @@ func TestLogTakenAway(t *testing.T) {
 				if cost := receiptOf(r, "x-tollgate-cost"); cost != "" {
 					t.Errorf("a withheld answer is said to cost %s", cost)
 				}
-				if r.status == http.StatusServiceUnavailable && !strings.Contains(r.get("error.message").String(), "receipt of this request's id") {
+				if r.status == http.StatusServiceUnavailable && !strings.Contains(r.get("error.message").String(), "there is a receipt of request req_") {
 					t.Errorf("who is refused an answer is not told where to look: %s", r.body)
 				}
 				ids = append(ids, r.header.Get("x-request-id"))
