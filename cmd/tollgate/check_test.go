@@ -61,19 +61,19 @@ func TestCheckNamesUpstreamsWithoutAPrice(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, dir, "prices.yaml", `currency: CNY
 prices:
-  - {models: [half, either], upstreams: [one], rates: {input: 2/1M, output: 8/1M}}
+  - {models: [half, either, third], upstreams: [one], rates: {input: 2/1M, output: 8/1M}}
   - {models: [either], upstreams: [two], rates: {input: 2/1M, output: 8/1M}}
   - {models: [all], rates: {input: 2/1M, output: 8/1M}}
 `)
 	path := writeFile(t, dir, "tollgate.yaml", `ledger: {redis: embedded}
 upstreams:
-  - {name: one, base_url: "http://127.0.0.1:1/v1", api_key: k, models: [half, either, all]}
+  - {name: one, base_url: "http://127.0.0.1:1/v1", api_key: k, models: [half, either, third, all]}
   - {name: two, base_url: "http://127.0.0.1:2/v1", api_key: k, models: ["*"]}
   - {name: claude, kind: anthropic, base_url: "http://127.0.0.1:3/v1", api_key: k, models: [half]}
 pricing: {currency: CNY, files: [prices.yaml]}
 `)
 	r := runWith(t, nil, "check", "-c", path)
-	want := "upstream two serves half, for which upstream one has a price and it has none: calls to half are refused, whoever would serve them"
+	want := "upstream two serves half, for which upstream one has a price and it has none: calls to half are refused, whoever would serve them (as with 1 other model)\n"
 	if r.exit != exitOK || strings.Count(r.stdout, want) != 1 || strings.Count(r.stdout, "whoever would serve them") != 1 {
 		t.Errorf("exit %d\n%s%s\nwant once: %s", r.exit, r.stdout, r.stderr, want)
 	}
