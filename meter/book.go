@@ -137,6 +137,24 @@ func (b *Book) Currency() string { return b.currency }
 // such rows do not load.
 func (b *Book) Warnings() []string { return slices.Clone(b.warnings) }
 
+// Attributes are the names by which a price can be chosen: those that a request or an answer can say, and whatever else
+// the tables name.
+func (b *Book) Attributes() []string {
+	names := attributeNames()
+	for _, r := range b.rows {
+		for _, c := range r.when {
+			names = append(names, c.key)
+		}
+		for _, m := range r.multipliers {
+			for _, c := range m.when {
+				names = append(names, c.key)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // ForOthers warns of rows for upstreams that do not exist, once for each name: such rows
 // are never chosen.
 func (b *Book) ForOthers(upstreams []string) (warnings []string) {

@@ -278,6 +278,9 @@ prices:
 	if len(w) != len(want) {
 		t.Errorf("%d warnings, want %d", len(w), len(want))
 	}
+	if names := strings.Join(book.Attributes(), " "); names != "bacth batch duration engine fps inference_geo quality service_tier siz size speed style with_audio" {
+		t.Errorf("attributes %s", names)
+	}
 	c, err := book.Charge(meter.PriceQuery{Model: "n", Attributes: meter.Attributes{"size": "a"}, At: noon}, usage(meter.Quantities{meter.Image: 1}))
 	wantFee(t, "a multiplier that always applies", c, err, "2")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -21,7 +22,7 @@ func (c *call) quoteUsage(body []byte, allowed []string) (quoted, error) {
 	if err != nil {
 		return quoted{}, err
 	}
-	when, err := givenWhen(gjson.GetBytes(body, "when"))
+	when, err := givenWhen(gjson.GetBytes(body, "when"), c.routing.book.Attributes())
 	if err != nil {
 		return quoted{}, err
 	}
@@ -128,7 +129,7 @@ func givenUsage(member gjson.Result) (used meter.Quantities, err error) {
 }
 
 // givenWhen reads the attributes that choose a row, such as {"size": "1024x1024"}.
-func givenWhen(member gjson.Result) (when meter.Attributes, err error) {
+func givenWhen(member gjson.Result, known []string) (when meter.Attributes, err error) {
 	if !given(member) {
 		return nil, nil
 	}
@@ -137,8 +138,13 @@ func givenWhen(member gjson.Result) (when meter.Attributes, err error) {
 	}
 	when = meter.Attributes{}
 	member.ForEach(func(name, value gjson.Result) bool {
-		if value.Type != gjson.String && !value.IsBool() {
+		switch {
+		case !slices.Contains(known, name.String()):
+			err = errInvalidRequest("when."+name.String(), fmt.Sprintf("No price goes by '%s': want %s.", name, strings.Join(known, ", ")))
+		case value.Type != gjson.String && !value.IsBool():
 			err = errInvalidRequest("when."+name.String(), fmt.Sprintf("Invalid type for 'when.%s': want a string, true or false.", name))
+		}
+		if err != nil {
 			return false
 		}
 		when[name.String()] = value.String()

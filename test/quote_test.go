@@ -66,6 +66,7 @@ func TestQuoteOfUsageRefused(t *testing.T) {
 		{`{"model":"gpt-4o","usage":{"input":99999999999999999999}}`, 400, "usage.input"},
 		{`{"model":"gpt-4o","usage":{"input":1},"when":"hd"}`, 400, "when"},
 		{`{"model":"gpt-4o","usage":{"input":1},"when":{"size":5}}`, 400, "when.size"},
+		{`{"model":"gpt-4o","usage":{"input":1},"when":{"siz":"5"}}`, 400, "when.siz"},
 		{`{"model":"gpt-4o","usage":{"input":1},"at":"yesterday"}`, 400, "at"},
 		{`{"model":"gpt-4o","usage":{"input":1},"at":2026}`, 400, "at"},
 		{`{"model":"gpt-4o","usage":{"input":1},"endpoint":"/v1/nothing"}`, 400, "endpoint"},

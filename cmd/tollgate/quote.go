@@ -74,10 +74,6 @@ func (p *program) printQuote(q *quoteFlags) error {
 	if err != nil {
 		return err
 	}
-	class, err := className(q.endpoint)
-	if err != nil {
-		return err
-	}
 	cfg, err := p.quoteConfig()
 	if err != nil {
 		return err
@@ -86,25 +82,17 @@ func (p *program) printQuote(q *quoteFlags) error {
 	if err != nil {
 		return err
 	}
-	at, err := momentOf("at", q.at, cfg.Policy.Timezone, meter.ParseEnd)
+	query, err := q.query(cfg.Policy.Timezone)
 	if err != nil {
 		return err
-	}
-	query := meter.PriceQuery{Model: q.model, Class: class, Upstream: q.upstream, Attributes: q.when, At: time.Now()}
-	if !at.IsZero() {
-		query.At = at
 	}
 	book, class, ok := pricedBy(books, &query)
 	if !ok {
 		return unpriced(books, &query)
 	}
 	query.Class = class
-	rows := book.Rates(query.Model, query.At)
-	if err := checkUpstream(q.upstream, cfg, rows); err != nil {
+	if err := checkQuery(&query, cfg, book); err != nil {
 		return err
-	}
-	if q.upstream == "" && !anybodys(rows, class) {
-		return usagef("--upstream: the price of %s depends on who answers: name an upstream", q.model)
 	}
 	charge, err := book.ChargeGiven(query, used)
 	if errors.Is(err, meter.ErrAmountRange) {
@@ -117,6 +105,37 @@ func (p *program) printQuote(q *quoteFlags) error {
 	// Else the fee is not what such a call would cost: it would be refused.
 	priced := !slices.ContainsFunc(charge.Lines, func(l meter.Line) bool { return l.Unpriced })
 	return p.printFound(priced, answer, func() string { return quoteText(&answer) })
+}
+
+// query is what is asked of a book.
+func (q *quoteFlags) query(zone *time.Location) (query meter.PriceQuery, err error) {
+	query = meter.PriceQuery{Model: q.model, Upstream: q.upstream, Attributes: q.when, At: time.Now()}
+	if query.Class, err = className(q.endpoint); err != nil {
+		return query, err
+	}
+	at, err := momentOf("at", q.at, zone, meter.ParseEnd)
+	if !at.IsZero() {
+		query.At = at
+	}
+	return query, err
+}
+
+// checkQuery refuses what the book that has a price cannot go by.
+func checkQuery(query *meter.PriceQuery, cfg *config.Config, book *meter.Book) error {
+	known := book.Attributes()
+	for _, name := range slices.Sorted(maps.Keys(query.Attributes)) {
+		if !slices.Contains(known, name) {
+			return usagef("--when %s: no price goes by it; want %s", name, strings.Join(known, ", "))
+		}
+	}
+	rows := book.Rates(query.Model, query.At)
+	if err := checkUpstream(query.Upstream, cfg, rows); err != nil {
+		return err
+	}
+	if query.Upstream == "" && !anybodys(rows, query.Class) {
+		return usagef("--upstream: the price of %s depends on who answers: name an upstream", query.Model)
+	}
+	return nil
 }
 
 // quantities puts the flags together; a dimension that is given twice is a slip.

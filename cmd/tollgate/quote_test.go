@@ -68,6 +68,14 @@ func TestQuoteOfTooMuch(t *testing.T) {
 	}
 }
 
+// An attribute that is misspelt would be one that nobody has said.
+func TestQuoteByNoAttribute(t *testing.T) {
+	r := runWith(t, nil, "quote", "-c", quoteConfig(t), "draw-test", "--usage", "image=3", "--when", "qualty=hd,size=1024x1024")
+	if r.exit != exitUsage || !strings.Contains(r.stderr, "--when qualty: no price goes by it; want batch, ") || !strings.Contains(r.stderr, " quality, ") {
+		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}
+
 // The shape that scripts rely on, key by key.
 func TestQuoteJSON(t *testing.T) {
 	r := runWith(t, nil, "quote", "glm-test", "--json", "-c", quoteConfig(t), "--input", "1000", "--output", "500", "--at", "2026-11-01")
