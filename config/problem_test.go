@@ -60,6 +60,7 @@ func TestOneFault(t *testing.T) {
 		{strings.Repeat("root:x:0:0 ", 99), `found the value "` + strings.Repeat("root:x:0:0 ", 99)[:60] + `"`},
 		{"ledger: {redis: localhost}", "want redis://host:port"},
 		{"ledger: {redis: 'redis://:secret@h/x'}", `1:17: ledger.redis: "redis://:***@h/x": database "x": want a number`},
+		{"ledger: {redis: 'redis://:sec/ret@h/0'}", `1:17: ledger.redis: "redis://:***@h/0": there is an @ behind a slash: want %2F for a slash in a password`},
 		{"ledger: {redis: 'redis+sentinel://h'}", `1:17: ledger.redis: "redis+sentinel://h": want the master's name`},
 		{"ledger: {redis: 'http://u:secret@h'}", `"http://u:***@h"`},
 		{"ledger: {shards: 0}", "whole number from 1 to 4096"},

@@ -162,6 +162,9 @@ func addressOf(text string) (*address, error) {
 	a := new(address)
 	authority, path, _ := strings.Cut(rest, "/")
 	path, a.query, _ = strings.Cut(path, "?")
+	if strings.Contains(path, "@") { // what stands before it is a secret
+		return nil, errors.New("there is an @ behind a slash: want %2F for a slash in a password")
+	}
 	a.path = strings.Split(path, "/")
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		a.credentials, authority = authority[:at], authority[at+1:]
@@ -214,7 +217,7 @@ func secureDialer(first string, roots *x509.CertPool) func(ctx context.Context, 
 
 func hostPort(host, port string) (string, error) {
 	if host == "" {
-		return "", errors.New("a host is missing")
+		return "", errors.New("a host is missing: want one such as redis://host:6379/0")
 	}
 	if _, _, err := net.SplitHostPort(host); err == nil {
 		return host, nil
