@@ -39,12 +39,14 @@ type Book struct {
 	tools    *priceIndex
 	rows     []*priceRow // as they stand in the tables
 	warnings []string
+	// attributes are the names by which a price can be chosen.
+	attributes []string
 }
 
 // NewBook reads price tables. All faults are returned at once, joined, each a
 // *PriceError that says where it is and what would be right.
 func NewBook(o BookOptions) (*Book, error) {
-	load := priceLoad{currency: o.Currency, exchange: o.Exchange, zone: o.Timezone}
+	load := priceLoad{currency: o.Currency, exchange: o.Exchange, zone: o.Timezone, attributes: attributeNames()}
 	if load.zone == nil {
 		load.zone = time.UTC
 	}
@@ -62,7 +64,7 @@ func NewBook(o BookOptions) (*Book, error) {
 		}
 	}
 	models, tools := splitRows(load.rows)
-	b := &Book{currency: o.Currency, version: contentVersion(&o), rows: load.rows, warnings: load.warnings}
+	b := &Book{currency: o.Currency, version: contentVersion(&o), rows: load.rows, warnings: load.warnings, attributes: load.allAttributes()}
 	var ofModels, ofTools []error
 	b.models, ofModels = newPriceIndex(models)
 	b.tools, ofTools = newPriceIndex(tools)
@@ -137,23 +139,9 @@ func (b *Book) Currency() string { return b.currency }
 // such rows do not load.
 func (b *Book) Warnings() []string { return slices.Clone(b.warnings) }
 
-// Attributes are the names by which a price can be chosen: those that a request or an answer can say, and whatever else
-// the tables name.
-func (b *Book) Attributes() []string {
-	names := attributeNames()
-	for _, r := range b.rows {
-		for _, c := range r.when {
-			names = append(names, c.key)
-		}
-		for _, m := range r.multipliers {
-			for _, c := range m.when {
-				names = append(names, c.key)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
+// Attributes are the names by which a price can be chosen, sorted: those that a request or an answer can say, and whatever
+// else the tables name.
+func (b *Book) Attributes() []string { return slices.Clone(b.attributes) }
 
 // ForOthers warns of rows for upstreams that do not exist, once for each name: such rows
 // are never chosen.

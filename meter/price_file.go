@@ -28,6 +28,8 @@ type priceLoad struct {
 	factor   decimal.Decimal
 	rows     []*priceRow
 	warnings []string
+	// attributes are those that requests and answers say.
+	attributes []string
 }
 
 func (l *priceLoad) warn(place pricePlace, format string, args ...any) {
@@ -206,8 +208,8 @@ func (l *priceLoad) readWhen(n ast.Node) []priceCondition {
 		if v, ok := l.text(f.value, "one plain value, as the request or the answer says it"); ok {
 			when = append(when, priceCondition{f.name, v})
 		}
-		if names := attributeNames(); !slices.Contains(names, f.name) {
-			l.warn(l.place(f.key), "no request and no answer says %q; they say %s", f.name, strings.Join(names, ", "))
+		if !slices.Contains(l.attributes, f.name) {
+			l.warn(l.place(f.key), "no request and no answer says %q; they say %s", f.name, strings.Join(l.attributes, ", "))
 		}
 	}
 	return when
@@ -222,6 +224,24 @@ func attributeNames() []string {
 			if p.attribute {
 				names = append(names, p.name)
 			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// allAttributes are those that there are, and whatever else the rows name.
+func (l *priceLoad) allAttributes() []string {
+	names := slices.Clone(l.attributes)
+	note := func(when []priceCondition) {
+		for _, c := range when {
+			names = append(names, c.key)
+		}
+	}
+	for _, r := range l.rows {
+		note(r.when)
+		for _, m := range r.multipliers {
+			note(m.when)
 		}
 	}
 	slices.Sort(names)
