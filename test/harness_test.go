@@ -153,6 +153,11 @@ func (w *world) upstreamItem(name, url, more string) string {
 	return fmt.Sprintf("  - {name: %s, base_url: %q, api_key: %q, models: [\"*\"]%s}\n", name, url+"/v1", upstreamKey, more)
 }
 
+// upstreamFor is one that serves the models of a list.
+func (w *world) upstreamFor(name, models string) string {
+	return fmt.Sprintf("  - {name: %s, base_url: %q, api_key: %q, models: %s}\n", name, w.up.url+"/v1", upstreamKey, models)
+}
+
 // write writes a file of the world's folder.
 func (w *world) write(name, content string) {
 	w.t.Helper()

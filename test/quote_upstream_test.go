@@ -1,9 +1,6 @@
 package e2e
 
-import (
-	"fmt"
-	"testing"
-)
+import "testing"
 
 // A usage is quoted by the prices of the upstreams that may serve the model, at the dearest of them, and never for nothing
 // because all of its prices are somebody's.
@@ -20,10 +17,7 @@ prices:
   - {models: [or], upstreams: [two], rates: {input: 2/1M, output: 8/1M}}
 `
 	})
-	item := func(name, models string) string {
-		return fmt.Sprintf("  - {name: %s, base_url: %q, api_key: %q, models: %s}\n", name, w.up.url+"/v1", upstreamKey, models)
-	}
-	w.withUpstreams(item("one", "[theirs, cheaper, either, or]"), item("two", "[either, or]"))
+	w.withUpstreams(w.upstreamFor("one", "[theirs, cheaper, either, or]"), w.upstreamFor("two", "[either, or]"))
 	w.account("acme", "100")
 	key, _ := w.key("acme")
 	p := w.serve()

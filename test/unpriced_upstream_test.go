@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -17,10 +16,7 @@ prices:
   - {models: [whole], upstreams: [two], rates: {input: 3/1M, output: 9/1M}}
 `
 	})
-	item := func(name string) string {
-		return fmt.Sprintf("  - {name: %s, base_url: %q, api_key: %q, models: [half, whole]}\n", name, w.up.url+"/v1", upstreamKey)
-	}
-	w.withUpstreams(item("one"), item("two"))
+	w.withUpstreams(w.upstreamFor("one", "[half, whole]"), w.upstreamFor("two", "[half, whole]"))
 	w.account("acme", "100")
 	key, _ := w.key("acme")
 	p := w.serve()
