@@ -82,7 +82,7 @@ func pricedAnywhere(book *meter.Book, model, kind string) bool {
 // pricedElsewhere are warnings of models that several upstreams serve, and not all have a price for: as a call may
 // go to any of them, it is refused. Each upstream is told the first such model, and how many more there are.
 func pricedElsewhere(cfg *config.Config, book *meter.Book, at time.Time) (warnings []string) {
-	models := namedModels(cfg, book)
+	models := slices.DeleteFunc(namedModels(cfg, book), func(model string) bool { return !dependsOnUpstream(book.Rates(model, at)) })
 	for _, u := range cfg.Upstreams {
 		var lacking, seller string
 		n := 0
@@ -104,6 +104,11 @@ func pricedElsewhere(cfg *config.Config, book *meter.Book, at time.Time) (warnin
 			u.Name, lacking, seller, more))
 	}
 	return warnings
+}
+
+// dependsOnUpstream tells whether who answers decides about a price, or about there being one.
+func dependsOnUpstream(prices []meter.ModelPrice) bool {
+	return slices.ContainsFunc(prices, func(p meter.ModelPrice) bool { return len(p.Upstreams) > 0 })
 }
 
 // sellerBeside is another upstream that serves the model at an endpoint where u serves it, too, and has a price for that,
