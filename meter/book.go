@@ -133,6 +133,11 @@ func (b *Book) Version() string { return b.version }
 // Currency is the currency of all amounts.
 func (b *Book) Currency() string { return b.currency }
 
+// MostCharged says how much one charge may be: what is more is ErrAmountRange.
+func (b *Book) MostCharged() string {
+	return fmt.Sprintf("quantities of %d units in all at most, which cost no more than %s %s", int64(MaxCharge), MaxCharge, b.currency)
+}
+
 // Warnings are about what loads but is probably a mistake: a multiplier that can never
 // apply, a price for a single millisecond, a model of LiteLLM's that is left out. A row
 // that is never chosen is not among them: it would have the same rank as another, and two

@@ -38,8 +38,7 @@ func (c *call) quoteUsage(body []byte, allowed []string) (quoted, error) {
 	c.candidates = c.routing.candidates(model, c.endpoint.API)
 	charge, err := c.chargeGiven(&used)
 	if errors.Is(err, meter.ErrAmountRange) {
-		return quoted{}, errInvalidRequest("usage", fmt.Sprintf("The usage is too much for one charge: want quantities of %d units in all at most, which cost no more than %s %s.",
-			int64(meter.MaxCharge), meter.MaxCharge, c.currency()))
+		return quoted{}, errInvalidRequest("usage", "The usage is too much for one charge: want "+c.routing.book.MostCharged()+".")
 	}
 	if err != nil {
 		return quoted{}, c.asAPIError(err)

@@ -96,7 +96,7 @@ func (p *program) printQuote(q *quoteFlags) error {
 	}
 	charge, err := book.ChargeGiven(query, used)
 	if errors.Is(err, meter.ErrAmountRange) {
-		return usagef("it is too much for one charge: want quantities of %d units in all at most, which cost no more than %s %s", int64(meter.MaxCharge), meter.MaxCharge, book.Currency())
+		return usagef("it is too much for one charge: want %s", book.MostCharged())
 	}
 	if err != nil {
 		return err
