@@ -56,8 +56,12 @@ const (
 	lineOther           // in what does not matter
 )
 
-// doneMark is the payload that ends a stream of the OpenAI family.
-const doneMark = "[DONE]"
+const (
+	// dataStart is how most lines begin.
+	dataStart = "data: "
+	// doneMark is the payload that ends a stream of the OpenAI family.
+	doneMark = "[DONE]"
+)
 
 var byteOrderMark = [3]byte{0xEF, 0xBB, 0xBF}
 
@@ -76,7 +80,7 @@ func (t *Tap) readFrames(i int) {
 			f.afterCR = b == '\r'
 			i = t.endFrame(i + 1)
 		case f.line == lineStart:
-			t.startLine(i, b)
+			i = t.startLine(i, b)
 		case isLineEnd(b):
 			f.size++
 			f.afterCR = b == '\r'
@@ -119,8 +123,9 @@ func (t *Tap) lineFeed(i int) int {
 	return i + 1
 }
 
-// startLine is told of the first byte of a line that is not blank.
-func (t *Tap) startLine(i int, b byte) {
+// startLine is told of the first byte of a line that is not blank, and passes over how
+// most lines begin, if all of that is there.
+func (t *Tap) startLine(i int, b byte) int {
 	f := &t.frames
 	f.afterCR = false
 	if f.size == 0 {
@@ -130,12 +135,18 @@ func (t *Tap) startLine(i int, b byte) {
 		}
 	}
 	f.n = 0
-	f.line = lineName
 	if b == ':' {
 		f.line = lineOther
-		return
+		return i
 	}
 	f.frame.lines = true
+	if bytes.HasPrefix(t.withheld[i:], []byte(dataStart)) {
+		f.line, f.frame.data = lineData, true
+		f.size += len(dataStart)
+		return i + len(dataStart)
+	}
+	f.line = lineName
+	return i
 }
 
 // readLine reads on in a line, up to the end of the line or of withheld.
