@@ -75,7 +75,7 @@ func (r *Request) NewTap(contentType string) *Tap {
 // Reset makes t the tap for another answer, as NewTap would, in the memory that
 // it has. What it has returned of its former answer is not touched.
 func (t *Tap) Reset(r *Request, contentType string) {
-	withheld, sample, known := t.withheld[:0], t.facts.sample[:0], t.opening.text[:0]
+	withheld, sample, known, ending := t.withheld[:0], t.facts.sample[:0], t.opening.text[:0], t.opening.ending[:0]
 	if cap(withheld) > maxWithheldAgain {
 		withheld = nil
 	}
@@ -84,7 +84,8 @@ func (t *Tap) Reset(r *Request, contentType string) {
 	}
 	*t = Tap{
 		request: r, scanner: scanner{schema: r.Endpoint.dialect.schema}, facts: answerFacts{sample: sample},
-		opening: opening{text: known, credit: maxOpeningCredit}, withheld: withheld, usageOpen: -1, usageClose: -1,
+		opening: opening{text: known, ending: ending, credit: maxOpeningCredit, endingCredit: maxOpeningCredit}, withheld: withheld,
+		usageOpen: -1, usageClose: -1,
 	}
 	kind, _, _ := strings.Cut(contentType, ";")
 	kind = strings.TrimSpace(kind)

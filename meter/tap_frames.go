@@ -229,7 +229,7 @@ func (t *Tap) readData(i, end int) {
 	t.readPayload(i, end)
 }
 
-// readPayload scans withheld[i:end], but for what all events of the stream begin with.
+// readPayload scans withheld[i:end], but for what all events of the stream begin and end with.
 func (t *Tap) readPayload(i, end int) {
 	p := t.withheld[i:end]
 	if !t.scanner.isAtStart() {
@@ -238,7 +238,13 @@ func (t *Tap) readPayload(i, end int) {
 	}
 	rest := t.opening.skip(p, &t.scanner, &t.facts)
 	t.learn(rest, end-len(rest))
-	if text := t.scanner.textOpen; text >= 0 && len(rest) == len(p) {
+	switch text := t.scanner.textOpen; {
+	case len(rest) == 0:
+	case len(rest) < len(p):
+		if t.scanner.isAtStart() {
+			t.opening.learnEnding(rest)
+		}
+	case text >= 0:
 		t.opening.learn(p[:text], t.scanner.schema)
 	}
 }
