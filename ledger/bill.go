@@ -67,12 +67,13 @@ func (l *Ledger) Bill(ctx context.Context, account string, month time.Time) (*Bi
 		return nil, err
 	}
 	local := month.In(l.timezone)
-	first := time.Date(local.Year(), local.Month(), 1, 0, 0, 0, 0, l.timezone)
+	first := meter.DayStart(local.Year(), local.Month(), 1, l.timezone)
+	next := meter.DayStart(local.Year(), local.Month()+1, 1, l.timezone)
 	b := &billing{
 		ledger: l, first: first, lines: make(map[billKey]*BillLine), packs: make(map[string]int64), charges: make(map[string]*Entry),
 		Bill: &Bill{Account: account, Month: first.Format("2006-01"), Timezone: l.timezone.String(), Currency: l.currency},
 	}
-	query := JournalQuery{Since: first.Add(-lateEnds), Until: first.AddDate(0, 1, 0), Types: []string{TypeCharge, TypeAbandon, TypeRefund}}
+	query := JournalQuery{Since: first.Add(-lateEnds), Until: next, Types: []string{TypeCharge, TypeAbandon, TypeRefund}}
 	if err := l.Journal(ctx, account, query, func(e *Entry) error { return b.add(ctx, e) }); err != nil {
 		return nil, err
 	}
@@ -209,13 +210,13 @@ func (b *billing) finish(packs []Pack) *Bill {
 	return b.Bill
 }
 
-// ParseMonth reads a month such as 2026-11, in a time zone.
+// ParseMonth reads a month such as 2026-11: its first instant in a time zone. ErrInvalid.
 func ParseMonth(text string, zone *time.Location) (time.Time, error) {
-	month, err := time.ParseInLocation("2006-01", text, zone)
+	month, err := time.Parse("2006-01", text)
 	if err != nil {
 		return month, fmt.Errorf("%w: month %q: want one such as 2026-11", ErrInvalid, text)
 	}
-	return month, nil
+	return meter.DayStart(month.Year(), month.Month(), 1, zone), nil
 }
 
 // WriteCSV writes the lines, one a row under a header, for spreadsheets. Usage is one

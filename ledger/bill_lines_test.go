@@ -99,6 +99,28 @@ func (f *fixture) billed(first time.Time, want string) {
 	}
 }
 
+// A month begins with its first day, though clocks are put forward at that midnight: there is no
+// 00:00 then, and the hour before is the last of the other month.
+func TestMonthThatBeginsWithoutAMidnight(t *testing.T) {
+	zone, err := time.LoadLocation("America/Asuncion") // on 1 October 2023
+	if err != nil {
+		t.Fatal(err)
+	}
+	month, err := ParseMonth("2023-10", zone)
+	if want := time.Date(2023, time.October, 1, 1, 0, 0, 0, zone); err != nil || !month.Equal(want) {
+		t.Fatalf("%s, %v: want %s", month, err, want)
+	}
+	f := newFixture(t, Options{Timezone: zone})
+	f.account("acme", "10", "0", AccountOptions{})
+	for _, moment := range []time.Time{month, month.Add(time.Hour), month.Add(30 * 24 * time.Hour)} {
+		bill, err := f.ledger.Bill(f.ctx(), "acme", moment)
+		f.must(err)
+		if bill.Month != "2023-10" {
+			t.Errorf("%s is billed as %s", moment, bill.Month)
+		}
+	}
+}
+
 // A month that is none is told what one looks like.
 func TestMonthsThatAreNone(t *testing.T) {
 	for _, bad := range []string{"2026-13", "2026-00", "2026-1", "26-11", "2026-11-01", " 2026-11", "november", ""} {
