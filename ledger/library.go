@@ -37,10 +37,11 @@ type script struct {
 	sha      string
 	// of is what it is a function of; nil for a script that goes by its SHA-1.
 	of *scripts
-	// brief scripts are a call's own (reserve, extend, settle, release): they travel in convoys, and one
-	// try takes no longer than tryTimeout. Others that a client waits for, such as receipt, do neither.
+	// brief scripts are a call's own, see buildScriptsFrom: one try takes no longer than tryTimeout, and no
+	// recovery is waited for. They travel in convoys, but for the solo ones. Others that a client waits for,
+	// such as receipt, are not brief.
 	brief bool
-	// solo scripts have more keys than a trip has for each call: they travel alone.
+	// solo scripts are brief and have more keys than a trip has for each call: they travel alone.
 	solo bool
 	// full scripts run also while Redis is full.
 	full bool

@@ -20,7 +20,7 @@ type Task struct {
 	// ID is the upstream's; see ValidObjectID.
 	ID string
 	// Memory is what FindObject returns: what the caller wants to know again. No
-	// line ends, no tabs, and less than MaxTaskMemory of it.
+	// line ends, no tabs, and no more than MaxTaskMemory bytes of it.
 	Memory string
 }
 

@@ -144,7 +144,7 @@ type Key struct {
 	CreatedAt time.Time `json:"created_at"`
 	Limits    KeyLimits `json:"limits"`
 	Use       KeyUse    `json:"use"`
-	// Requests and Tokens are the limits a minute as they stand; only Authenticate looks.
+	// Requests and Tokens are the limits a minute as they stand; Ledger.Holder alone fills them in.
 	Requests RateState `json:"-"`
 	Tokens   RateState `json:"-"`
 }

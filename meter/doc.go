@@ -15,9 +15,9 @@
 //
 //	endpoint.go    the endpoint table; what one family alone has stands in a file of its own:
 //	               responses.go, messages.go (Anthropic's), gemini.go with gemini_answer.go, bigmodel.go,
-//	               task.go (what is asked for later), rerank.go, moderation.go, speech.go, transcription.go
-//	               with sound.go (how long a recording plays); endpoint_path.go is about rows that have
-//	               their model in their path
+//	               task.go (what is asked for later), kept.go (answers that later requests name), rerank.go,
+//	               moderation.go, speech.go, transcription.go with sound.go (how long a recording plays);
+//	               endpoint_path.go is about rows that have their model in their path
 //	request*.go    how a request is read, from JSON or a form, and patched
 //	scan*.go       how an answer is searched in passing, and tap*.go what becomes of it
 //	usage.go       the upstream's counts as disjoint quantities; estimate.go where it has none

@@ -67,7 +67,7 @@ type Request struct {
 	OutputLimited bool
 	// Choices is the number of answers asked for, n.
 	Choices int64
-	// Attributes for price rows: size, quality, style, service_tier.
+	// Attributes for price rows, such as size, quality and service_tier.
 	Attributes Attributes
 	// Tools are the hosted tools that the request may use, with the most calls each.
 	Tools []ToolUse

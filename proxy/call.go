@@ -36,8 +36,8 @@ type call struct {
 	hold       *ledger.Hold
 	heldSince  time.Time
 	detached   context.Context //nolint:containedctx // the request's values, without its end: the client's leaving stops no booking
-	// resolved says that the hold has been settled or released, or that the
-	// sweeper will do it, because the ledger is away.
+	// resolved says that settle, release or park has begun: no other end of the hold may. What the
+	// ledger, being away, does not do then is left to its log or to the sweeper.
 	resolved atomic.Bool
 
 	upstream candidate
@@ -516,7 +516,7 @@ func (c *call) release() *ledger.Standing {
 	return standing
 }
 
-// observeHold counts how long the hold stood: it ends now.
+// observeHold counts how long the call had its hold: that ends now, or is a task's from here on.
 func (c *call) observeHold() {
 	c.proxy.metrics.holdAge.Observe(time.Since(c.heldSince).Seconds())
 }
@@ -528,8 +528,8 @@ func (c *call) refuse(e *apiError) {
 	e.write(c.client.w, c.id, c.endpoint.API)
 }
 
-// hideFromStrangers answers a bad request only if the key is valid: others learn nothing
-// about models and prices.
+// hideFromStrangers is the answer to a bad request: what is wrong with it if the key is valid, else
+// what is wrong with the key. Others learn nothing about models and prices.
 func (c *call) hideFromStrangers(err error) *apiError {
 	e := c.asAPIError(err)
 	if e.code == codeInvalidKey || e.status == http.StatusServiceUnavailable {

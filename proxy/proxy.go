@@ -80,8 +80,8 @@ type Options struct {
 	Policy    Policy
 	Logger    *zap.Logger
 	Metrics   *Metrics
-	// OnReceipt and OnRefusal are told how each call ended, after the fact;
-	// OnRefusal also of requests that never became a call.
+	// OnReceipt is told of each charge, and OnRefusal of each refusal, after the fact: also
+	// of requests that never became a call. May be nil.
 	OnReceipt func(*ledger.Receipt)
 	OnRefusal func(Refused)
 }

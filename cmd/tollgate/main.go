@@ -2,10 +2,12 @@
 // upstream, and the operator's verbs. It only wires the parts together.
 //
 //	main.go, root.go   the program and its verbs; errors and exit codes
-//	output.go          JSON, tables, amounts and times
+//	flags.go           amounts and times as flags
+//	output.go          JSON, tables, amounts and times; receipt.go: a receipt on one line
 //	connect.go         configuration, ledger and prices for a verb
 //	service.go         listeners, drain and signals, for serve and demo
-//	collector.go       how often Go collects its garbage
+//	collector.go       how often Go collects its garbage; logger.go: the log
+//	ledger_metrics.go  what the ledger tells of itself, as metrics
 //	serve.go, …        one file a verb or family of verbs
 package main
 
