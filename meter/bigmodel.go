@@ -22,9 +22,6 @@ func bigModelEndpoints(common []parameter) []*Endpoint {
 	}
 }
 
-// noQuantities is for answers that tell no usage.
-func noQuantities(*usageCounts) usageDraft { return usageDraft{} }
-
 // notInTokens is for units that no model counts in tokens.
 func notInTokens(*Request, Quantities, Attributes) Quantities { return Quantities{} }
 

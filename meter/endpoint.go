@@ -134,7 +134,7 @@ func endpointTable() []*Endpoint {
 		unit:    Call, inTokens: inputTokens,
 	}
 	speech := &dialect{
-		schema: speechSchema(), quantities: func(*usageCounts) usageDraft { return usageDraft{} },
+		schema: speechSchema(), quantities: noQuantities,
 		without: deriveSpeech,
 		unit:    Character, inTokens: (*Request).spokenInTokens,
 	}

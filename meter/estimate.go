@@ -139,10 +139,10 @@ func (f *answerFacts) estimateText() int64 {
 	return max(n, 1)
 }
 
-// EstimateInput estimates the input tokens of the request: its text by the
+// estimateInput estimates the input tokens of the request: its text by the
 // tokenizer, the template's share, and a flat number for each payload that is
 // not text. It is counted once, and never more than the ceiling.
-func (r *Request) EstimateInput() int64 {
+func (r *Request) estimateInput() int64 {
 	if n := r.estimate.Load(); n > 0 {
 		return n - 1
 	}
@@ -166,7 +166,7 @@ func (r *Request) Unseen() Usage {
 		u.Quantities[d.unit] = r.units
 		r.countInUnits(&u)
 	} else {
-		u.Quantities[Input] = r.EstimateInput()
+		u.Quantities[Input] = r.estimateInput()
 	}
 	if r.searches {
 		u.ToolCalls = r.Tools
@@ -206,7 +206,7 @@ func (r *Request) imagesInTokens(used Quantities, answer Attributes) Quantities 
 		each += each / 2
 	}
 	if used[OutputImage] = each * used[Image]; used.TotalInput() == 0 {
-		used[Input] = r.EstimateInput()
+		used[Input] = r.estimateInput()
 	}
 	return used
 }

@@ -64,7 +64,7 @@ func TestEstimateOfALongPrompt(t *testing.T) {
 	message := `{"role":"user","content":"` + text + `"}`
 	r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","messages":[`+message+`,`+message+`]}`)
 	whole := 2 * countTokens(text[:maxTokenized/2]) * int64(len(text)) / (maxTokenized / 2)
-	if got := r.EstimateInput(); got < whole*9/10 || got > whole*11/10 {
+	if got := r.estimateInput(); got < whole*9/10 || got > whole*11/10 {
 		t.Errorf("estimated %d, about %d are counted", got, whole)
 	}
 }
@@ -148,7 +148,7 @@ func TestPayloadsAreNotText(t *testing.T) {
 		`"file":{"file_data":` + data + `}`, `"file_url":{"url":` + data + `}`,
 	} {
 		r := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"what is it"},{`+part+`}]}]}`)
-		if n := r.EstimateInput(); n < tokensPerImage || n > tokensPerImage+20 {
+		if n := r.estimateInput(); n < tokensPerImage || n > tokensPerImage+20 {
 			t.Errorf("{%.20s…}: %d tokens", part, n)
 		}
 	}
@@ -158,8 +158,8 @@ func TestPayloadsAreNotText(t *testing.T) {
 func TestSuffixIsInput(t *testing.T) {
 	text := strings.Repeat("one two three four ", 25)
 	e := FindEndpoint("/completions")
-	alone := mustRead(t, e, `{"model":"m","prompt":"`+text+`"}`).EstimateInput()
-	both := mustRead(t, e, `{"model":"m","prompt":"`+text+`","suffix":"`+text+`"}`).EstimateInput()
+	alone := mustRead(t, e, `{"model":"m","prompt":"`+text+`"}`).estimateInput()
+	both := mustRead(t, e, `{"model":"m","prompt":"`+text+`","suffix":"`+text+`"}`).estimateInput()
 	if want := 2*alone - tokensPerReply; both < want-5 || both > want+5 {
 		t.Errorf("a prompt is %d tokens, with as long a suffix %d", alone, both)
 	}

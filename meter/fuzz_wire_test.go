@@ -149,7 +149,7 @@ func FuzzReadRequest(f *testing.F) {
 			if r.Stream && e.streamOptions && !again.AskedUsage {
 				t.Errorf("%s became %s, without asking for usage", body, out)
 			}
-			if n := r.EstimateInput(); n < 0 || n > r.Ceiling.TotalInput() {
+			if n := r.estimateInput(); n < 0 || n > r.Ceiling.TotalInput() {
 				t.Errorf("%s: estimate %d", body, n)
 			}
 		}

@@ -67,7 +67,7 @@ func geminiEndpoints() []*Endpoint {
 			parameters: join(conversation, countedRequestParameter()), protobuf: true, ceiling: oneCall,
 			dialect: &dialect{
 				schema:     compileSchema([]schemaPath{{path: "error", fact: factError}}),
-				quantities: func(*usageCounts) usageDraft { return usageDraft{} }, without: deriveCall, usage: usageMetadata,
+				quantities: noQuantities, without: deriveCall, usage: usageMetadata,
 			},
 		},
 	}

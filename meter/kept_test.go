@@ -58,7 +58,7 @@ func TestGoingOnIsHeldFor(t *testing.T) {
 		"tools, limited": {`"input":"x","tools":[{"type":"web_search"}],"max_tool_calls":2`, 3},
 	} {
 		alone, r := responsesRequest(t, c.members), responsesRequest(t, c.members+`,"previous_response_id":"resp_1"`)
-		before, first := r.Ceiling, alone.EstimateInput()
+		before, first := r.Ceiling, alone.estimateInput()
 		r.GoOn(1000)
 		if got := r.Ceiling[Input] - before[Input]; got != 1000*c.turns || r.Ceiling[Output] != before[Output] {
 			t.Errorf("%s: %d tokens of input more", name, got)
@@ -66,7 +66,7 @@ func TestGoingOnIsHeldFor(t *testing.T) {
 		if r.Stored() != nil || len(r.Named()) > 0 {
 			t.Errorf("%s: it is the account's, and %v", name, r.Stored())
 		}
-		if got := r.EstimateInput(); got < first+1000 || got > first+1100 {
+		if got := r.estimateInput(); got < first+1000 || got > first+1100 {
 			t.Errorf("%s: estimated %d, without it %d", name, got, first)
 		}
 	}

@@ -43,7 +43,7 @@ func messagesEndpoints(common []parameter) []*Endpoint {
 		parameters: conversation, ceiling: oneCall,
 		dialect: &dialect{
 			schema:     compileSchema([]schemaPath{{path: "type", fact: factType}, {path: "error", fact: factError}}),
-			quantities: func(*usageCounts) usageDraft { return usageDraft{} }, without: deriveCall,
+			quantities: noQuantities, without: deriveCall,
 		},
 	}}
 }

@@ -56,7 +56,7 @@ func TestReadForm(t *testing.T) {
 	if got := r.Ceiling; got[Image] != 2 || got[InputImage] != 2*editImageTokens || got[OutputImage] != 2*imageOutputTokens || got[Input] > 2000 {
 		t.Errorf("ceiling %v", got.Map())
 	}
-	if n := r.EstimateInput(); n < 2*tokensPerImage || n > 2*tokensPerImage+20 {
+	if n := r.estimateInput(); n < 2*tokensPerImage || n > 2*tokensPerImage+20 {
 		t.Errorf("estimated input %d", n)
 	}
 	out, contentType, err := r.UpstreamBody("my-deployment", true)

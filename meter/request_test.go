@@ -34,7 +34,7 @@ func readingOf(t *testing.T, r *Request) reading {
 	return reading{
 		Model: r.Model, Stream: r.Stream, AskedUsage: r.AskedUsage, Ceiling: r.Ceiling.Map(),
 		OutputLimited: r.OutputLimited, WithOutput10: with.Map(), Choices: r.Choices, Attributes: r.Attributes,
-		Tools: r.Tools, Object: storedParam(r), EstimatedInput: r.EstimateInput(), UpstreamBody: string(body),
+		Tools: r.Tools, Object: storedParam(r), EstimatedInput: r.estimateInput(), UpstreamBody: string(body),
 	}
 }
 

@@ -61,5 +61,5 @@ func deriveSpeech(t *Tap) (Quantities, Source) {
 // spokenInTokens estimates what speech comes to in tokens.
 func (r *Request) spokenInTokens(Quantities, Attributes) Quantities {
 	spoken := (r.units*spokenNumerator + spokenDenominator - 1) / spokenDenominator
-	return Quantities{Input: r.EstimateInput(), OutputAudio: spoken}
+	return Quantities{Input: r.estimateInput(), OutputAudio: spoken}
 }

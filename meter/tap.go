@@ -46,8 +46,6 @@ type Tap struct {
 	array               array
 	isArray             bool // a stream that is one JSON array
 	ended               bool
-	// input is the estimate of the request's input, once it was needed.
-	input int64
 }
 
 // maxWithheld bounds what is kept back of an answer.

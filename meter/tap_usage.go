@@ -84,7 +84,7 @@ func (t *Tap) addUnsaid(u *Usage) {
 		return
 	}
 	if u.TotalInput() == 0 {
-		u.Quantities[Input], u.Source = t.estimateInput(), Estimated
+		u.Quantities[Input], u.Source = t.request.estimateInput(), Estimated
 		u.Anomalies = append(u.Anomalies, anomalyInputMissing)
 	}
 	if t.facts.textBytes+t.facts.again > 0 && u.TotalOutput() == 0 && !t.request.echoes {
@@ -161,14 +161,14 @@ func countImages(f *answerFacts, q *Quantities) { q[Image] = f.images }
 // estimateChat counts the request's text and the delivered one.
 func estimateChat(t *Tap) (Quantities, Source) {
 	var q Quantities
-	q[Input] = t.estimateInput()
+	q[Input] = t.request.estimateInput()
 	q[Output] = t.estimateOutput()
 	return q, Estimated
 }
 
 func estimateEmbeddings(t *Tap) (Quantities, Source) {
 	var q Quantities
-	q[Input] = max(t.estimateInput(), 1)
+	q[Input] = max(t.request.estimateInput(), 1)
 	return q, Estimated
 }
 
@@ -192,14 +192,6 @@ func deriveImages(t *Tap) (Quantities, Source) {
 	return q, Estimated
 }
 
-// estimateInput is never more than the request's ceiling.
-func (t *Tap) estimateInput() int64 {
-	if t.input == 0 {
-		t.input = t.request.EstimateInput()
-	}
-	return t.input
-}
-
 // estimateOutput counts the text that was delivered, but for the prompt that it
 // repeats; of an answer that is not understood, its bytes. It is at least one if
 // anything came, and never more than the request's own limit.
@@ -207,7 +199,7 @@ func (t *Tap) estimateOutput() int64 {
 	f := &t.facts
 	n := f.estimateText()
 	if t.request.echoes {
-		n = max(n-t.request.Choices*(t.estimateInput()-tokensPerReply), 0) // of an empty answer there is less than that
+		n = max(n-t.request.Choices*(t.request.estimateInput()-tokensPerReply), 0) // of an empty answer there is less than that
 	}
 	switch {
 	case n > 0 || t.size == 0:

@@ -190,7 +190,7 @@ const (
 func (r *Request) Terms() Terms {
 	t := Terms{
 		Path: r.Endpoint.Path, Model: r.Model, Attributes: r.Attributes, Tools: r.Tools, Choices: r.Choices, Units: r.units,
-		Input: r.EstimateInput(),
+		Input: r.estimateInput(),
 	}
 	if r.OutputLimited {
 		t.Output = r.Ceiling.TotalOutput()

@@ -323,6 +323,9 @@ func imageQuantities(c *usageCounts) (d usageDraft) {
 	return d
 }
 
+// noQuantities is for answers that tell no usage.
+func noQuantities(*usageCounts) usageDraft { return usageDraft{} }
+
 // UsageView returns usage as the client's provider counts it, for headers:
 // the input with its cached part included, that part, the output with its
 // reasoning, and the total, in tokens. Where there are none the total is in the

@@ -181,7 +181,7 @@ func TestUsageWithoutInput(t *testing.T) {
 		tap := r.NewTap("application/json")
 		tap.Pass(nil, []byte(`{"choices":[{"message":{"content":"x"}}],"usage":`+usage+`}`))
 		u := tap.Usage()
-		if u.Quantities != (Quantities{Input: r.EstimateInput(), Output: 5}) || u.Source != Estimated || !slices.Contains(u.Anomalies, "input_missing") {
+		if u.Quantities != (Quantities{Input: r.estimateInput(), Output: 5}) || u.Source != Estimated || !slices.Contains(u.Anomalies, "input_missing") {
 			t.Errorf("%s: %v %v from %s", usage, u.Map(), u.Anomalies, u.Source)
 		}
 	}

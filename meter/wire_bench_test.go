@@ -116,7 +116,7 @@ func BenchmarkEstimateInput100KB(b *testing.B) {
 	body := []byte(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat(`The quick brown fox jumps over the lazy dog. `, 100<<10/45) + `"}]}`)
 	for b.Loop() {
 		r, err := FindEndpoint("/chat/completions").ReadRequest("application/json", body, ReadOptions{})
-		if err != nil || r.EstimateInput() == 0 {
+		if err != nil || r.estimateInput() == 0 {
 			b.Fatal(err)
 		}
 	}
