@@ -156,48 +156,6 @@ func (q *Quantities) Map() map[string]int64 {
 	return m
 }
 
-// Source says where quantities come from.
-type Source string
-
-const (
-	// FromUpstream quantities are the upstream's own usage.
-	FromUpstream Source = "upstream"
-	// Derived quantities follow from the answer, such as the number of images that came back.
-	Derived Source = "derived"
-	// Estimated quantities were counted by us, because the upstream did not say.
-	Estimated Source = "estimated"
-)
-
-// Usage is what an answer used.
-type Usage struct {
-	Quantities
-	Source Source
-	// Model is the model that the answer names, noted beside the requested one.
-	Model string
-	// Attributes of the answer that choose a price row, such as service_tier.
-	Attributes Attributes
-	// Anomalies lists what did not add up, for the receipt: "cached_exceeds_input", …
-	Anomalies []string
-	// ToolCalls counts hosted-tool calls that are billed a call, by tool name
-	// and attributes (search engine). They are not in Quantities again.
-	ToolCalls []ToolUse
-	// inTokens estimates units whose tokens were not reported, such as images, in tokens,
-	// for a price by the token; else nil.
-	inTokens func() Quantities
-	unit     Dimension // of these units
-}
-
-// ToolUse is a number of calls of one hosted tool.
-type ToolUse struct {
-	Tool       string // as in `tools:` rows of the price table: "web_search"
-	Dimension  Dimension
-	Count      int64
-	Attributes Attributes
-}
-
-// UsageOutOfRange is the anomaly of a call whose usage could not be charged: it was charged what was held for it.
-const UsageOutOfRange = "usage_out_of_range"
-
 // Attributes are facts of a request or an answer that a price row's `when`
 // can name: size, quality, service_tier, engine, batch, …
 type Attributes map[string]string

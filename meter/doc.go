@@ -20,7 +20,7 @@
 //	               endpoint_path.go is about rows that have their model in their path
 //	request*.go    how a request is read, from JSON or a form, and patched
 //	scan*.go       how an answer is searched in passing, and tap*.go what becomes of it
-//	usage.go       the upstream's counts as disjoint quantities; estimate.go where it has none
+//	usage.go       what an answer used, and the upstream's counts as disjoint quantities; estimate.go where it has none
 //	price*.go      price tables, from YAML or LiteLLM's (litellm.go); rate.go one rate
 //	book*.go       which row prices a call, its quote and its charge; reprice.go once more
 //	dimension.go, charge.go, money.go, moment.go, pattern.go: the words of all of them

@@ -161,7 +161,7 @@ func (r *Request) estimateInput() int64 {
 // Unseen is the usage of a call whose answer was not seen: its input, or the images,
 // speech or transcript that it asked for, and the search that comes with every answer.
 func (r *Request) Unseen() Usage {
-	u := Usage{Source: Estimated, Anomalies: []string{"no_answer_seen"}}
+	u := Usage{Source: Estimated, Anomalies: []string{anomalyNoAnswerSeen}}
 	if d := r.Endpoint.dialect; d.inTokens != nil {
 		u.Quantities[d.unit] = r.units
 		r.countInUnits(&u)

@@ -131,7 +131,7 @@ func TestHoldMessages(t *testing.T) {
 func TestUsageOfMessageStreams(t *testing.T) {
 	text := strings.Repeat(textDelta("one two three four "), 50)
 	begun := messageStart + blockStart + text
-	estimated := []string{anomalyOutputMissing}
+	estimated := []string{AnomalyOutputMissing}
 	for _, c := range []struct {
 		name, stream string
 		least, most  int64

@@ -36,7 +36,7 @@ func (t *Tap) Usage() Usage {
 func (t *Tap) UsageOfPart() Usage {
 	u, f := t.Usage(), &t.facts
 	untold := f.untold()
-	estimated := !t.Reported() || slices.Contains(u.Anomalies, anomalyOutputMissing) // all of the output
+	estimated := !t.Reported() || slices.Contains(u.Anomalies, AnomalyOutputMissing) // all of the output
 	if estimated || untold == 0 || t.frames.done && !t.request.Endpoint.dialect.tellsEnd || t.request.echoes {
 		return u
 	}
@@ -46,7 +46,7 @@ func (t *Tap) UsageOfPart() Usage {
 	}
 	u.Quantities[Output] += output
 	u.Source = Estimated
-	u.Anomalies = append(u.Anomalies, anomalyOutputMissing)
+	u.Anomalies = append(u.Anomalies, AnomalyOutputMissing)
 	return u
 }
 
@@ -89,7 +89,7 @@ func (t *Tap) addUnsaid(u *Usage) {
 	}
 	if t.facts.textBytes+t.facts.again > 0 && u.TotalOutput() == 0 && !t.request.echoes {
 		u.Quantities[Output], u.Source = t.estimateOutput(), Estimated
-		u.Anomalies = append(u.Anomalies, anomalyOutputMissing)
+		u.Anomalies = append(u.Anomalies, AnomalyOutputMissing)
 	}
 }
 

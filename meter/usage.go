@@ -6,6 +6,68 @@ import (
 	"strconv"
 )
 
+// Source says where quantities come from.
+type Source string
+
+const (
+	// FromUpstream quantities are the upstream's own usage.
+	FromUpstream Source = "upstream"
+	// Derived quantities follow from the answer, such as the number of images that came back.
+	Derived Source = "derived"
+	// Estimated quantities were counted by us, because the upstream did not say.
+	Estimated Source = "estimated"
+)
+
+// Usage is what an answer used.
+type Usage struct {
+	Quantities
+	Source Source
+	// Model is the model that the answer names, noted beside the requested one.
+	Model string
+	// Attributes of the answer that choose a price row, such as service_tier.
+	Attributes Attributes
+	// Anomalies lists what did not add up, for the receipt: "cached_exceeds_input", …
+	Anomalies []string
+	// ToolCalls counts hosted-tool calls that are billed a call, by tool name
+	// and attributes (search engine). They are not in Quantities again.
+	ToolCalls []ToolUse
+	// inTokens estimates units whose tokens were not reported, such as images, in tokens,
+	// for a price by the token; else nil.
+	inTokens func() Quantities
+	unit     Dimension // of these units
+}
+
+// ToolUse is a number of calls of one hosted tool.
+type ToolUse struct {
+	Tool       string // as in `tools:` rows of the price table: "web_search"
+	Dimension  Dimension
+	Count      int64
+	Attributes Attributes
+}
+
+// Anomalies, as receipts name them: what did not add up in the upstream's counts, what it did
+// not count, and what of the answer was not seen.
+const (
+	anomalyCachedExceeds   = "cached_exceeds_input"
+	anomalyInputParts      = "parts_exceed_input"
+	anomalyReasonExceeds   = "reasoning_exceeds_output"
+	anomalyOutputParts     = "parts_exceed_output"
+	anomalyTotalMismatch   = "total_mismatch"
+	anomalyTotalOnly       = "total_only"
+	anomalyNegative        = "negative_usage"
+	anomalyAbsurd          = "absurd_usage"
+	anomalyInputMissing    = "input_missing"
+	anomalyErrorWithoutUse = "error_in_answer"
+	anomalySearchNotShown  = "search_not_shown"
+	anomalyNoAnswerSeen    = "no_answer_seen"
+	// AnomalyOutputMissing is that of an output which the upstream did not count: it is estimated.
+	AnomalyOutputMissing = "output_missing"
+	// AnomalyIncomplete is that of an answer which broke off.
+	AnomalyIncomplete = "answer_incomplete"
+	// AnomalyOutOfRange is that of a usage which cannot be charged: what was held for it is.
+	AnomalyOutOfRange = "usage_out_of_range"
+)
+
 // A usageField is one count of an upstream's usage object, named after its
 // place in it. The fields overlap as the upstream's do; quantities takes them
 // apart into disjoint dimensions.
@@ -182,22 +244,6 @@ func parseDigits(text []byte) (n int64, ok bool) {
 	}
 	return n, true
 }
-
-// Anomalies of a usage object, as receipts name them.
-const (
-	anomalyCachedExceeds   = "cached_exceeds_input"
-	anomalyInputParts      = "parts_exceed_input"
-	anomalyReasonExceeds   = "reasoning_exceeds_output"
-	anomalyOutputParts     = "parts_exceed_output"
-	anomalyTotalMismatch   = "total_mismatch"
-	anomalyTotalOnly       = "total_only"
-	anomalyNegative        = "negative_usage"
-	anomalyAbsurd          = "absurd_usage"
-	anomalyInputMissing    = "input_missing"
-	anomalyOutputMissing   = "output_missing"
-	anomalyErrorWithoutUse = "error_in_answer"
-	anomalySearchNotShown  = "search_not_shown"
-)
 
 // A usageDraft is usage on its way from overlapping counts to disjoint
 // quantities.

@@ -14,7 +14,7 @@ func TestUsageOfPart(t *testing.T) {
 	early := chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"prompt_tokens":100,"completion_tokens":1,"total_tokens":101}`)
 	told := chunk(`"choices":[{"delta":{"content":"` + words + `"}}],"usage":{"prompt_tokens":100,"completion_tokens":40,"total_tokens":140}`)
 	text := strings.Repeat(content(words), 50)
-	said, estimated := []string(nil), []string{anomalyOutputMissing}
+	said, estimated := []string(nil), []string{AnomalyOutputMissing}
 	for _, c := range []struct {
 		name, stream string
 		least, most  int64
@@ -49,7 +49,7 @@ func TestUsageOfPart(t *testing.T) {
 	noInput := streamTap(t, false)
 	noInput.Pass(nil, []byte(chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"completion_tokens":1}`)+text))
 	u := noInput.UsageOfPart()
-	if n := u.Quantities[Output]; n < 150 || n > 250 || !slices.Equal(u.Anomalies, []string{anomalyInputMissing, anomalyOutputMissing}) {
+	if n := u.Quantities[Output]; n < 150 || n > 250 || !slices.Equal(u.Anomalies, []string{anomalyInputMissing, AnomalyOutputMissing}) {
 		t.Errorf("told without input: %v, %v", u.Map(), u.Anomalies)
 	}
 	noOutput := streamTap(t, false)
@@ -61,7 +61,7 @@ func TestUsageOfPart(t *testing.T) {
 	total := streamTap(t, false)
 	total.Pass(nil, []byte(chunk(`"choices":[{"delta":{"role":"assistant"}}],"usage":{"total_tokens":101}`)+text))
 	u = total.UsageOfPart()
-	if n := u.Quantities[Output]; n < 150 || n > 250 || u.Quantities[Unsplit] != 101 || u.Source != Estimated || !slices.Equal(u.Anomalies, []string{anomalyTotalOnly, anomalyOutputMissing}) {
+	if n := u.Quantities[Output]; n < 150 || n > 250 || u.Quantities[Unsplit] != 101 || u.Source != Estimated || !slices.Equal(u.Anomalies, []string{anomalyTotalOnly, AnomalyOutputMissing}) {
 		t.Errorf("told a total alone: %v from %s, %v", u.Map(), u.Source, u.Anomalies)
 	}
 	limited := mustRead(t, FindEndpoint("/chat/completions"), `{"model":"m","stream":true,"max_tokens":30}`).NewTap("text/event-stream")

@@ -16,11 +16,11 @@ func (c *call) settlement(usage meter.Usage) ledger.Settlement {
 		// Numbers that cannot be a charge: book what was held, and say so.
 		charge = c.quote
 		usage.Source = meter.Estimated
-		usage.Anomalies = append(usage.Anomalies, meter.UsageOutOfRange)
+		usage.Anomalies = append(usage.Anomalies, meter.AnomalyOutOfRange)
 	}
 	if charge.TokensEstimated {
 		usage.Source = meter.Estimated
-		usage.Anomalies = append(usage.Anomalies, "output_missing")
+		usage.Anomalies = append(usage.Anomalies, meter.AnomalyOutputMissing)
 	}
 	s := ledger.Settlement{
 		ID: c.id, Account: c.hold.Account, Key: c.hold.Key, Model: c.request.Model, Endpoint: c.endpoint.Name,
@@ -48,7 +48,7 @@ func (c *call) learnExcess(usage *meter.Usage) {
 // partialUsage is the usage of an answer that broke off.
 func (c *call) partialUsage() meter.Usage {
 	usage := c.tap.usageOfPart()
-	usage.Anomalies = append(usage.Anomalies, "answer_incomplete")
+	usage.Anomalies = append(usage.Anomalies, meter.AnomalyIncomplete)
 	if usage.IsZero() && len(usage.ToolCalls) == 0 && !c.tap.failed() {
 		return c.request.Unseen()
 	}

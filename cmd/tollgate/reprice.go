@@ -176,7 +176,7 @@ func priceBy(book *meter.Book) func(*ledger.Entry) (meter.Charge, error) {
 		switch {
 		case !known:
 			return meter.Charge{}, fmt.Errorf("there is no endpoint %q", e.Endpoint)
-		case priced && slices.Contains(e.Anomalies, meter.UsageOutOfRange):
+		case priced && slices.Contains(e.Anomalies, meter.AnomalyOutOfRange):
 			return meter.Charge{}, errors.New("it was charged what was held for it, since its usage cannot be")
 		}
 		q := meter.PriceQuery{Model: e.Model, Class: class, Upstream: e.Upstream, Attributes: e.Attributes, At: e.At}

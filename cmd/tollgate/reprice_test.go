@@ -89,7 +89,7 @@ func TestRepriceVerb(t *testing.T) {
 		Quantities: meter.Quantities{meter.Image: 2}, Source: meter.Derived, Attributes: meter.Attributes{"size": "1024x1024"},
 	}, wrongTable)
 	image.Attributes = meter.Attributes{"size": "512x512"}
-	odd := o.past(l, chat, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1}, Anomalies: []string{meter.UsageOutOfRange}}, wrongTable)
+	odd := o.past(l, chat, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1}, Anomalies: []string{meter.AnomalyOutOfRange}}, wrongTable)
 	o.past(l, image, "images", meter.Usage{Quantities: meter.Quantities{meter.Image: 1}, Source: meter.Derived}, wrongTable)
 
 	since := now.Add(-time.Hour).Format(time.RFC3339)
@@ -151,7 +151,7 @@ func TestRepriceOfWhatIsPricedInPart(t *testing.T) {
 	o.past(l, chat, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1_000_000, meter.Image: 1}, Source: meter.FromUpstream}, wrongTable)
 	other := chat
 	other.Model = "other"
-	o.past(l, other, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1}, Anomalies: []string{meter.UsageOutOfRange}}, wrongTable)
+	o.past(l, other, "chat", meter.Usage{Quantities: meter.Quantities{meter.Input: 1}, Anomalies: []string{meter.AnomalyOutOfRange}}, wrongTable)
 	right := writeFile(t, t.TempDir(), "right.yaml", rightTable)
 	r := decode[repricedReport](t, o.do("reprice --json --since 2026-01-01 --prices "+right))
 	if r.Charges != 2 || r.Repriced != 1 || r.After.String() != "1.5" || len(r.LeftAlone) != 0 {
