@@ -79,29 +79,3 @@ func (n *Nano) UnmarshalText(text []byte) (err error) {
 	*n, err = ParseNano(string(text))
 	return err
 }
-
-// A Rate is the price of one dimension: AMOUNT per COUNT units, kept as whole
-// pico (1e-12 of a currency unit) per Per units. The zero Rate is free.
-type Rate struct {
-	// Pico is 1e-12 of a currency unit, per Per units.
-	Pico int64
-	// Per is 1 but for times, where it is the milliseconds of the count.
-	Per int64
-	// text is what the price table says, for display: "2/1M".
-	text string
-}
-
-// String prints the rate as a price table would: "2/1M".
-func (r Rate) String() string {
-	if r.text == "" && r.Pico == 0 {
-		return "0"
-	}
-	return r.text
-}
-
-// MarshalText prints as String does.
-func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// Amount is the price of quantity units, rounded once, half up, to a nano.
-// ErrAmountRange is returned beyond MaxCharge.
-func (r Rate) Amount(quantity int64) (Nano, error) { return r.atMost(quantity, 1) }

@@ -23,6 +23,39 @@ const (
 
 var errInexact = errors.New("is not exact to 1e-12")
 
+// A Rate is the price of one dimension: AMOUNT per COUNT units, kept as whole
+// pico (1e-12 of a currency unit) per Per units. The zero Rate is free.
+type Rate struct {
+	// Pico is 1e-12 of a currency unit, per Per units.
+	Pico int64
+	// Per is 1 but for times, where it is the milliseconds of the count.
+	Per int64
+	// text is what the price table says, for display: "2/1M".
+	text string
+}
+
+// String prints the rate as a price table would: "2/1M".
+func (r Rate) String() string {
+	if r.text == "" && r.Pico == 0 {
+		return "0"
+	}
+	return r.text
+}
+
+// MarshalText prints as String does.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText: it reads a rate as a receipt
+// or a journal shows it, of whatever dimension. One in ms may have any rate.
+func (r *Rate) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRate(string(text), SessionMS)
+	return err
+}
+
+// Amount is the price of quantity units, rounded once, half up, to a nano.
+// ErrAmountRange is returned beyond MaxCharge.
+func (r Rate) Amount(quantity int64) (Nano, error) { return r.atMost(quantity, 1) }
+
 // ParseRate reads a rate of a price table: AMOUNT (per one unit of d) or
 // AMOUNT/COUNT, where COUNT is an integer, with K or M if one likes ("2/1M",
 // "2/10K"), or for the dimensions in milliseconds a time ("0.06/1min",
@@ -35,13 +68,6 @@ func ParseRate(text string, d Dimension) (Rate, error) {
 		return Rate{}, err
 	}
 	return t.rate()
-}
-
-// UnmarshalText is the inverse of MarshalText: it reads a rate as a receipt
-// or a journal shows it, of whatever dimension.
-func (r *Rate) UnmarshalText(text []byte) (err error) {
-	*r, err = ParseRate(string(text), SessionMS)
-	return err
 }
 
 // A tariff is a rate as a price table writes it: an amount for a count of
