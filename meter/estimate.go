@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"bytes"
 	"cmp"
 	"strings"
 	"sync"
@@ -88,39 +87,6 @@ func tokensByLength(text string) int64 {
 		}
 	}
 	return (wide*10+15)/16 + (bytes+3)/4
-}
-
-// unescape reads the inside of a JSON string. A string that was cut in the
-// middle of an escape loses the half; control characters become blanks.
-func unescape(raw []byte) string {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw)
-	}
-	raw = trimHalfEscape(raw)
-	quoted := make([]byte, 0, len(raw)+2)
-	quoted = append(quoted, '"')
-	for _, b := range raw {
-		quoted = append(quoted, max(b, ' '))
-	}
-	return gjson.ParseBytes(append(quoted, '"')).String()
-}
-
-// trimHalfEscape drops an escape that is not complete at the end of raw.
-func trimHalfEscape(raw []byte) []byte {
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		size := 2
-		if i+1 < len(raw) && raw[i+1] == 'u' {
-			size = 6
-		}
-		if i+size > len(raw) {
-			return raw[:i]
-		}
-		i += size - 1
-	}
-	return raw
 }
 
 // estimateText estimates the tokens of the text that an answer delivered,

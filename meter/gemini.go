@@ -152,58 +152,6 @@ func (r *requestReader) namedModel(param string) {
 	r.request.renames = append(r.request.renames, edit{start: start, end: r.pos, quoted: true, prefix: strings.TrimSuffix(said, name)})
 }
 
-// key reads a key as the parameters have it. Of protobuf's two spellings that is the one in camel case.
-func (r *requestReader) key() []byte {
-	key := r.cursor.key()
-	if r.endpoint.protobuf {
-		return inCamelCase(key)
-	}
-	return key
-}
-
-// inCamelCase spells a name of snake case anew. What is neither is left as it is.
-func inCamelCase(key []byte) []byte {
-	if bytes.IndexByte(key, '_') < 0 {
-		return key
-	}
-	camel := make([]byte, 0, len(key))
-	for i := 0; i < len(key); i++ {
-		switch b := key[i]; {
-		case b >= 'a' && b <= 'z' || b >= '0' && b <= '9':
-			camel = append(camel, b)
-		case b == '_' && i > 0 && i+1 < len(key) && key[i+1] >= 'a' && key[i+1] <= 'z':
-			i++
-			camel = append(camel, key[i]-'a'+'A')
-		default:
-			return key
-		}
-	}
-	return camel
-}
-
-// mayDiffer reports whether a key that is no name of the table may be one in another spelling.
-func (r *requestReader) mayDiffer(key []byte) bool { return r.endpoint.protobuf || oddCase(key) }
-
-// spelled is a key without what may differ in its spelling, but for case.
-func (r *requestReader) spelled(key []byte) string {
-	if r.endpoint.protobuf {
-		key = bytes.ReplaceAll(key, []byte{'_'}, nil)
-	}
-	return string(key)
-}
-
-// each visits the elements of a list, or what stands in its place.
-func (r *requestReader) each(visit func()) {
-	switch r.peek() {
-	case '[':
-		r.elements(func() { r.each(visit) })
-	case 'n':
-		r.skip()
-	default:
-		visit()
-	}
-}
-
 // contentsParameter counts contents, and finds what in them is not text.
 func contentsParameter(name string) parameter {
 	return parameter{name: name, value: func(r *requestReader) { r.contents(name) }}

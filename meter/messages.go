@@ -70,16 +70,6 @@ func messagesCeiling(r *requestReader) {
 	}
 }
 
-// unmeteredParameter refuses what cannot be metered.
-func unmeteredParameter(name, why string) parameter {
-	return parameter{name: name, value: func(r *requestReader) {
-		if r.peek() != 'n' { // null is as good as none
-			r.fail(name, "Unsupported parameter: '%s': %s.", name, why)
-		}
-		r.skip()
-	}}
-}
-
 // names notes that the request names something that is kept upstream.
 func (r *requestReader) names(param string) {
 	r.refersTo(param, "a file, a container or a skill", "Send the content itself.")
@@ -90,13 +80,6 @@ func (r *requestReader) namesIfGiven(param string) {
 	if r.given() {
 		r.names(param)
 	}
-}
-
-// given passes over a value, and reports whether there is one: null is as good as none.
-func (r *requestReader) given() bool {
-	given := r.peek() != 'n'
-	r.skip()
-	return given
 }
 
 // turnsParameter counts messages, as messagesParameter does, and finds what in them is not text.
@@ -186,24 +169,6 @@ func thinkingParameter() parameter {
 	return parameter{name: "thinking", value: func(r *requestReader) {
 		r.members("thinking.", member{"budget_tokens", func() { r.budget = r.limit("thinking.budget_tokens", maxOutput, 0) }})
 	}}
-}
-
-// limit reads an integer up to most. Null is as good as none, and so is 0, as in limitParameter.
-func (r *requestReader) limit(param string, most, none int64) int64 {
-	first := r.peek()
-	value := r.raw()
-	if r.err != nil || first == 'n' {
-		return none
-	}
-	n, ok := parseInteger(value)
-	if !ok {
-		r.wrongType(param, "an integer", first)
-		return none
-	}
-	if r.between(param, n, 0, most); n == 0 {
-		return none
-	}
-	return n
 }
 
 // containerParameter finds a container, or a skill, that was made by an earlier call.

@@ -1,11 +1,14 @@
 package meter
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 )
 
 // maxNesting bounds the containers inside each other in a request. Upstreams
@@ -338,4 +341,37 @@ func kindOf(first byte) string {
 		return "null"
 	}
 	return "a number"
+}
+
+// unescape reads the inside of a JSON string. A string that was cut in the
+// middle of an escape loses the half; control characters become blanks.
+func unescape(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw)
+	}
+	raw = trimHalfEscape(raw)
+	quoted := make([]byte, 0, len(raw)+2)
+	quoted = append(quoted, '"')
+	for _, b := range raw {
+		quoted = append(quoted, max(b, ' '))
+	}
+	return gjson.ParseBytes(append(quoted, '"')).String()
+}
+
+// trimHalfEscape drops an escape that is not complete at the end of raw.
+func trimHalfEscape(raw []byte) []byte {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		size := 2
+		if i+1 < len(raw) && raw[i+1] == 'u' {
+			size = 6
+		}
+		if i+size > len(raw) {
+			return raw[:i]
+		}
+		i += size - 1
+	}
+	return raw
 }

@@ -83,6 +83,16 @@ func (r *requestReader) refuseOtherModels(name string) {
 	r.fail(name, "Unsupported parameter: '%s': another model than the one that is priced could answer. Name one in 'model'.", name)
 }
 
+// unmeteredParameter refuses what cannot be metered.
+func unmeteredParameter(name, why string) parameter {
+	return parameter{name: name, value: func(r *requestReader) {
+		if r.peek() != 'n' { // null is as good as none
+			r.fail(name, "Unsupported parameter: '%s': %s.", name, why)
+		}
+		r.skip()
+	}}
+}
+
 func streamParameter() parameter {
 	return parameter{name: "stream", boolean: func(r *requestReader, on bool) { r.request.Stream = on }}
 }
@@ -343,20 +353,6 @@ func modalitiesParameter() parameter {
 			}
 		})
 	}}
-}
-
-// word reads a short string with its escapes resolved, as the upstream will; ""
-// for any other value.
-func (r *requestReader) word() string {
-	if r.peek() != '"' {
-		r.skip()
-		return ""
-	}
-	raw, escaped := r.text()
-	if escaped {
-		return unescape(raw)
-	}
-	return string(raw)
 }
 
 // webSearchOptionsParameter turns on the search of OpenAI's search models.

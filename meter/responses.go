@@ -143,10 +143,9 @@ func storedError(param, what, instead string) *RequestError {
 // storedParameter is a reference, unless it is null.
 func storedParameter(name, what, instead string) parameter {
 	return parameter{name: name, value: func(r *requestReader) {
-		if r.peek() != 'n' {
+		if r.given() {
 			r.refersTo(name, what, instead)
 		}
-		r.skip()
 	}}
 }
 
@@ -218,12 +217,6 @@ func (r *requestReader) inputItem() {
 	case item.kind == "image_generation_call" && !item.result:
 		r.refersTo("input.id", "an image", "Send the image itself, in 'result' or as an input_image.")
 	}
-}
-
-// peekRaw is the next value as it stands. It is still to be read.
-func (r *requestReader) peekRaw() []byte {
-	ahead := r.cursor
-	return ahead.raw()
 }
 
 // itemContent reads a text, a part or a list of parts, and reports whether there is any.
