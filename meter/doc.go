@@ -18,7 +18,7 @@
 //	               task.go (what is asked for later), kept.go (answers that later requests name), rerank.go,
 //	               moderation.go, speech.go, transcription.go with sound.go (how long a recording plays);
 //	               endpoint_path.go is about rows that have their model in their path
-//	request.go     what of a request matters; request_reader.go how its members are read, from JSON
+//	request.go     what of a request matters; ceiling.go the most that it can use; request_reader.go how its members are read, from JSON
 //	               or a form, request_parameters.go those of more than one family; request_patch.go
 //	               how it is changed
 //	scan*.go       how an answer is searched in passing, and tap*.go what becomes of it

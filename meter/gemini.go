@@ -82,11 +82,7 @@ func generateCeiling(r *requestReader) {
 	q := r.request
 	q.generates, q.outputs = true, q.Choices
 	q.usualOutput, q.OutputLimited = r.options.DefaultMaxOutput, r.maxTokens > 0
-	each := q.usualOutput + r.budget
-	if q.OutputLimited {
-		each = max(r.maxTokens, r.budget)
-	}
-	q.Ceiling[Output] = outputCeiling(each, q.outputs)
+	q.Ceiling[Output] = outputCeiling(r.outputWithThoughts(), q.outputs)
 	if len(q.Tools) > 0 {
 		r.rereads(usualToolCalls)
 	}
@@ -230,14 +226,7 @@ func playsFor(data []byte) (ms int64, ok bool) {
 
 // attachContext counts what can be as long as the model takes in, whatever its size: videos,
 // documents, packed sound, what is elsewhere. All together are no longer.
-func (r *requestReader) attachContext() {
-	tokens := int64(contextTokens)
-	if r.hasDocument {
-		tokens = 0
-	}
-	r.hasDocument = true
-	r.attach(InputVideo, tokens)
-}
+func (r *requestReader) attachContext() { r.attachTogether(InputVideo, contextTokens) }
 
 // fileData counts a file that is elsewhere. One that is not everybody's is somebody's upstream.
 func (r *requestReader) fileData() {

@@ -48,19 +48,13 @@ func messagesEndpoints(common []parameter) []*Endpoint {
 	}}
 }
 
-// oneCall is the most that is used by what costs by the call alone.
-func oneCall(r *requestReader) { r.request.Ceiling[Call] = 1 }
-
 // messagesCeiling takes the limit as the most, thoughts included. With interleaved
 // thinking their budget may be above it. The API requires a limit; without one the
 // upstream decides.
 func messagesCeiling(r *requestReader) {
 	q := r.request
 	q.outputs, q.usualOutput, q.OutputLimited = 1, r.options.DefaultMaxOutput, r.maxTokens > 0
-	q.Ceiling[Output] = q.usualOutput + r.budget
-	if q.OutputLimited {
-		q.Ceiling[Output] = max(r.maxTokens, r.budget)
-	}
+	q.Ceiling[Output] = r.outputWithThoughts()
 	q.Ceiling[Input] += r.inputBytes()
 	if r.tools > 0 {
 		q.Ceiling[Input] += toolUseTokens
@@ -126,7 +120,7 @@ func (r *requestReader) block() {
 	case kind == "image" && from.given:
 		r.attach(InputImage, imageTokens)
 	case from.given && !from.text:
-		r.attachDocument()
+		r.attachTogether(InputImage, documentsTokens)
 	}
 }
 
@@ -152,16 +146,6 @@ func (r *requestReader) source() (s source) {
 		r.hidden += data
 	}
 	return source{given: true, text: kind == "text" || kind == "content"}
-}
-
-// attachDocument counts a document. Together they have one ceiling.
-func (r *requestReader) attachDocument() {
-	tokens := int64(documentsTokens)
-	if r.hasDocument {
-		tokens = 0
-	}
-	r.hasDocument = true
-	r.attach(InputImage, tokens)
 }
 
 // thinkingParameter learns how many tokens may be thought.

@@ -156,34 +156,6 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 // modelName is the parameter that names the model.
 func (e *Endpoint) modelName() string { return cmp.Or(e.model, "model") }
 
-// limitBytes is how much longer the body gets if the client adds a limit it had left out.
-const limitBytes = int64(len(`, "max_completion_tokens": 2147483647`))
-
-// nestedLimitBytes is that where limits stand in an object of their own.
-const nestedLimitBytes = int64(len(`, "generationConfig": {"maxOutputTokens": 2147483647}`))
-
-// CanLimitOutput reports whether a client can limit the output, as of the chat family.
-func (r *Request) CanLimitOutput() bool { return r.outputs > 0 }
-
-// WithOutput returns the ceiling as it would be if the client limited the
-// output to n tokens a choice, if it can.
-func (r *Request) WithOutput(n int64) Quantities {
-	q, more := r.Ceiling, limitBytes
-	if r.generates {
-		more = nestedLimitBytes
-	}
-	for _, d := range [...]Dimension{Output, OutputAudio} {
-		if q[d] == 0 || !r.CanLimitOutput() {
-			continue
-		}
-		q[d] = outputCeiling(n, r.outputs)
-		if !r.OutputLimited {
-			q[Input] += more * max(r.turns, 1)
-		}
-	}
-	return q
-}
-
 // setAttribute notes a fact for the price rows.
 func (r *Request) setAttribute(name, value string) {
 	if r.Attributes == nil {

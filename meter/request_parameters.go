@@ -285,6 +285,15 @@ func (r *requestReader) attach(d Dimension, tokens int64) {
 	r.request.Ceiling[d] += tokens
 }
 
+// attachTogether counts one of the payloads that have one ceiling together, of so many tokens.
+func (r *requestReader) attachTogether(d Dimension, tokens int64) {
+	if r.hasDocument {
+		tokens = 0
+	}
+	r.hasDocument = true
+	r.attach(d, tokens)
+}
+
 // payload passes over a value and hides its long strings from the count of
 // text: data URLs and base64. It returns the bytes hidden, and whether a string
 // may name something elsewhere, such as a URL.

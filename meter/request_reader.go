@@ -35,7 +35,7 @@ type requestReader struct {
 	spoken, drawn bool
 	// toolCalls is the client's limit of the calls of hosted tools; 0: none.
 	toolCalls int64
-	// hasDocument says that there is a document, budget is how many tokens may be thought.
+	// hasDocument says that attachTogether has counted one. budget is how many tokens may be thought.
 	hasDocument bool
 	budget      int64
 }

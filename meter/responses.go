@@ -91,18 +91,6 @@ func responsesCeiling(r *requestReader) {
 	chatCeiling(r)
 }
 
-// rereads holds for the input that is read again after each of so many calls, with
-// what was written and found until then.
-func (r *requestReader) rereads(calls int64) {
-	q := r.request
-	q.turns = 1 + calls
-	for _, d := range inputModes {
-		q.Ceiling[d] *= q.turns
-	}
-	r.images *= q.turns
-	q.Ceiling[Input] += calls*(r.inputBytes()+r.outputLimit()) + searchTokens*calls*(calls+1)/2
-}
-
 func maxToolCallsParameter() parameter {
 	return parameter{name: "max_tool_calls", integer: func(r *requestReader, n int64) {
 		if r.between("max_tool_calls", n, 1, maxToolCalls) {
