@@ -40,9 +40,9 @@ func geminiEndpoints() []*Endpoint {
 	}
 	common := append([]parameter{{name: "model", value: func(r *requestReader) { r.namedModel("model") }}}, otherModelsParameters()...)
 	conversation := join(common, contentsParameter("contents"), contentsParameter("systemInstruction"),
-		keptParameter("cachedContent", "a prompt", "Send it in 'contents'; what is sent again is cached by itself."))
+		storedInputParameter("cachedContent", "a prompt", "Send it in 'contents'; what is sent again is cached by itself."))
 	generation := join(conversation, generationConfigParameter(), googleToolsParameter(), serviceTierParameter(),
-		keptParameter("continuationToken", "an answer", "Send what it said until then in 'contents'."),
+		storedInputParameter("continuationToken", "an answer", "Send what it said until then in 'contents'."),
 		unmeteredParameter("generationOutputConfig", writtenElsewhere))
 	whole, streamed := map[string][]string{"alt": {"json"}}, map[string][]string{"alt": {"json", "sse"}}
 	return []*Endpoint{
@@ -272,18 +272,6 @@ func lastTwo(host string) (name, top string) {
 	return labels[len(labels)-2], labels[len(labels)-1]
 }
 
-// keptParameter names what is kept upstream and comes into the prompt.
-func keptParameter(name, what, instead string) parameter {
-	return parameter{name: name, value: func(r *requestReader) { r.kept(name, what, instead) }}
-}
-
-func (r *requestReader) kept(param, what, instead string) {
-	if r.given() {
-		r.refersTo(param, what, instead)
-		r.request.Ceiling[Input] += contextTokens
-	}
-}
-
 // writtenElsewhere is why an answer must come here.
 const writtenElsewhere = "what is written elsewhere is not seen in the answer, and so not metered"
 
@@ -451,6 +439,8 @@ func countedRequestParameter() parameter {
 			member{"model", func() { r.namedModel(inside + "model") }},
 			member{"contents", func() { r.contents(inside + "contents") }},
 			member{"systemInstruction", func() { r.contents(inside + "systemInstruction") }},
-			member{"cachedContent", func() { r.kept(inside+"cachedContent", "a prompt", "Leave it out: it is counted once it is sent.") }})
+			member{"cachedContent", func() {
+				r.storedInput(inside+"cachedContent", "a prompt", "Leave it out: it is counted once it is sent.")
+			}})
 	}}
 }

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Some answers are kept upstream. Requests go on from them, and they can be read and deleted:
-// none of that but the requests costs anything.
+// What requests may refer to upstream. Some answers are kept there: requests go on from them, and they
+// can be read and deleted; none of that but the requests costs anything. Whatever else is stored there
+// (files, prompts, conversations) is nobody's that is known here.
 
 // Kept reports whether the answer is kept upstream, so that later requests may name it.
 func (r *Request) Kept() bool { return r.Endpoint.keepsAnswers && !r.unkept }
@@ -17,22 +18,22 @@ func (r *Request) Previous() string { return r.previous }
 // Named are the ids of kept answers, and of items of such, that the request goes on from.
 func (r *Request) Named() []string { return r.named }
 
-// GoOn takes in that all that is named is the account's own, and that the model reads so many tokens
-// of it. The ceiling is raised by that.
+// GoOn is told that all that is Named is the account's own, and how many tokens of it the model
+// reads: the ceiling is raised by these.
 func (r *Request) GoOn(tokens int64) {
 	r.history = min(max(tokens, 0), contextTokens)
 	r.Ceiling[Input] += r.history * max(r.turns, 1)
-	r.named, r.unnamed = nil, nil
+	r.named, r.foreign = nil, nil
 }
 
-// maxNamed bounds what a request may name: each of it is looked for.
+// maxNamed bounds how many ids a request may name: each is looked for.
 const maxNamed = 256
 
 // goesOnFrom notes that the request names a kept answer, or an item of one.
 func (r *requestReader) goesOnFrom(id, param, what string) {
 	q := r.request
-	if q.unnamed == nil {
-		q.unnamed = storedError(param, what, "It is known for three days after the call that made it, if that did not say \"store\": false. "+wholeInput)
+	if q.foreign == nil {
+		q.foreign = storedError(param, what, "It is known for three days after the call that made it, if that did not say \"store\": false. "+wholeInput)
 	}
 	switch {
 	case slices.Contains(q.named, id):
@@ -40,6 +41,51 @@ func (r *requestReader) goesOnFrom(id, param, what string) {
 		r.fail(param, "Invalid value for '%s': no more than %d items can be named by their ids. Send the others as they are, or name the last response in 'previous_response_id'.", param, maxNamed)
 	default:
 		q.named = append(q.named, id)
+	}
+}
+
+// Stored is the error for a request that refers to an object stored upstream, where many
+// accounts share a credential, and whose owner is not known: that of what is Named is not
+// before GoOn. Nil: there is no such reference.
+func (r *Request) Stored() *RequestError {
+	if r.foreign != nil {
+		return r.foreign
+	}
+	return r.stored
+}
+
+// wholeInput says what to do without state.
+const wholeInput = `Send the whole conversation in 'input', with "store": false (AI SDK: providerOptions: {openai: {store: false}}), and earlier reasoning as its encrypted_content (include: ["reasoning.encrypted_content"]).`
+
+// refersTo notes that the request names what, which is kept upstream.
+func (r *requestReader) refersTo(param, what, instead string) {
+	if r.request.stored == nil {
+		r.request.stored = storedError(param, what, instead)
+	}
+}
+
+func storedError(param, what, instead string) *RequestError {
+	return &RequestError{Param: param, Message: "There is no such object of yours here: '" + param + "' names " + what + " that is kept upstream. " + instead}
+}
+
+// storedParameter is a reference, unless it is null.
+func storedParameter(name, what, instead string) parameter {
+	return parameter{name: name, value: func(r *requestReader) {
+		if r.given() {
+			r.refersTo(name, what, instead)
+		}
+	}}
+}
+
+// storedInputParameter names what is stored upstream and comes into the prompt, whatever its size.
+func storedInputParameter(name, what, instead string) parameter {
+	return parameter{name: name, value: func(r *requestReader) { r.storedInput(name, what, instead) }}
+}
+
+func (r *requestReader) storedInput(param, what, instead string) {
+	if r.given() {
+		r.refersTo(param, what, instead)
+		r.request.Ceiling[Input] += contextTokens
 	}
 }
 
@@ -64,7 +110,7 @@ type objectFacts struct {
 	parts      []string
 }
 
-// noteObject takes some of it in.
+// noteObject notes one fact of it.
 func (f *answerFacts) noteObject(what fact, text []byte) {
 	if f.object == nil {
 		f.object = new(objectFacts)

@@ -75,33 +75,36 @@ type Request struct {
 	outputs int64
 	// messages and attachments (images and other payloads) are counted for estimates.
 	messages, attachments int64
-	// images are those in messages that may be dearer than they were taken for; chats
-	// that the request is one of the chat family.
+	// chats says that the request is one of the chat family, generates that it is one of Gemini's.
+	chats, generates bool
+	// images counts those in messages that may turn out dearer than they were taken for.
 	images int64
-	chats  bool
 	// echoes says that the text of each answer begins with the prompt.
 	echoes bool
-	// citesSearch says that a search shows in the answer's annotations only,
-	// searches that every answer is one, hidesSearch that the answer does not tell.
-	citesSearch, searches, hidesSearch bool
-	// generates says that the request is one of Gemini's, grounded that its searches are one.
-	generates, grounded bool
-	// maxCompletionTokensAlone says that the output is limited by max_completion_tokens alone, usualOutput
-	// what is held for each output without a limit.
+	// searches says that the model searches once for every answer, grounded that all searches
+	// for one answer are billed as one.
+	searches, grounded bool
+	// citesSearch says that a search shows in the answer's annotations alone, hidesSearch that
+	// it does not show at all.
+	citesSearch, hidesSearch bool
+	// maxCompletionTokensAlone says that no other parameter limits the output.
 	maxCompletionTokensAlone bool
-	usualOutput              int64
+	// usualOutput is held for each output without a limit, in tokens.
+	usualOutput int64
 	// turns is how often the model may read its input: again after each call of a
 	// hosted tool. 0 is 1.
 	turns int64
-	// stored is the first reference to what is kept upstream, but for kept answers and what is in them: those are
-	// named, and unnamed is the error if they are not the account's. Nil: there is none.
-	stored, unnamed *RequestError
-	named           []string
-	previous        string
-	// unkept says that the answer is not to be kept, background that it is asked for later; history is what is read
-	// of kept ones, in tokens.
+	// named are the ids of kept answers, and of items of such, that the request goes on from,
+	// previous is that of the answer before it, if it has one. history is what the model reads
+	// of them, in tokens.
+	named    []string
+	previous string
+	history  int64
+	// foreign is the error if not all of named is the account's, stored that for the first
+	// reference to anything else that is kept upstream. Nil: there is nothing of the kind.
+	foreign, stored *RequestError
+	// unkept says that the answer is not to be kept upstream, background that its end is asked for later.
 	unkept, background bool
-	history            int64
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.
 	unsaid []string
@@ -111,10 +114,11 @@ type Request struct {
 	// prompt is the prompt of an image, or the text of speech.
 	prompt string
 	// units is how many images, characters, ms of a recording or calls are asked for, of
-	// endpoints that have such a unit. recordings are counted; playsAbout says that how long
-	// they play is not certain.
-	units, recordings int64
-	playsAbout        bool
+	// endpoints that have such a unit.
+	units int64
+	// recordings is the number of them. playsAbout says that how long they play is an estimate.
+	recordings int64
+	playsAbout bool
 	// estimate is the estimated input, plus one; 0: not counted yet.
 	estimate atomic.Int64
 }

@@ -105,38 +105,6 @@ func backgroundParameter() parameter {
 	return parameter{name: "background", boolean: func(r *requestReader, on bool) { r.request.background = on }}
 }
 
-// Stored is the error for a request that names an object stored upstream, where many
-// accounts share a credential and the owner is not known. Nil: it names none.
-func (r *Request) Stored() *RequestError {
-	if r.unnamed != nil {
-		return r.unnamed
-	}
-	return r.stored
-}
-
-// wholeInput says what to do without state.
-const wholeInput = `Send the whole conversation in 'input', with "store": false (AI SDK: providerOptions: {openai: {store: false}}), and earlier reasoning as its encrypted_content (include: ["reasoning.encrypted_content"]).`
-
-// refersTo notes that the request names what, which is kept upstream.
-func (r *requestReader) refersTo(param, what, instead string) {
-	if r.request.stored == nil {
-		r.request.stored = storedError(param, what, instead)
-	}
-}
-
-func storedError(param, what, instead string) *RequestError {
-	return &RequestError{Param: param, Message: "There is no such object of yours here: '" + param + "' names " + what + " that is kept upstream. " + instead}
-}
-
-// storedParameter is a reference, unless it is null.
-func storedParameter(name, what, instead string) parameter {
-	return parameter{name: name, value: func(r *requestReader) {
-		if r.given() {
-			r.refersTo(name, what, instead)
-		}
-	}}
-}
-
 // inputItemsParameter counts the items of the input and finds what in them is not text.
 func inputItemsParameter() parameter {
 	return parameter{name: "input", value: func(r *requestReader) {
