@@ -44,14 +44,14 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 	if err := checkQuantities(&u.Quantities, u.ToolCalls); err != nil {
 		return Charge{}, err
 	}
-	charge, err := b.chargeTier(&q, u)
+	charge, err := b.chargeServiceTier(&q, u)
 	byUnit := func(l Line) bool { return l.Dimension == u.unit && !l.Unpriced }
 	if err != nil || u.inTokens == nil || slices.ContainsFunc(charge.Lines, byUnit) {
 		return charge, err
 	}
 	tokens := *u
 	tokens.Quantities = u.inTokens()
-	other, err := b.chargeTier(&q, &tokens)
+	other, err := b.chargeServiceTier(&q, &tokens)
 	if err == nil && (other.Tokens() == 0 || slices.ContainsFunc(other.Lines, func(l Line) bool { return l.Unpriced })) {
 		return charge, nil // tokens are not what is billed, or have no price
 	}
@@ -59,16 +59,16 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 	return other, err
 }
 
-// chargeTier prices what a call used, at the dearer of the requested service
+// chargeServiceTier prices what a call used, at the dearer of the requested service
 // tier and the default one where the answer does not say which it was.
-func (b *Book) chargeTier(q *PriceQuery, u *Usage) (Charge, error) {
+func (b *Book) chargeServiceTier(q *PriceQuery, u *Usage) (Charge, error) {
 	charge, err := b.chargeAs(q, u, u.Attributes)
-	if err != nil || q.Attributes[answerable] == "" || u.Attributes[answerable] != "" {
+	if err != nil || q.Attributes[serviceTier] == "" || u.Attributes[serviceTier] != "" {
 		return charge, err
 	}
 	usual := Attributes{}
 	maps.Copy(usual, u.Attributes)
-	usual[answerable] = answerableDefault
+	usual[serviceTier] = defaultTier
 	other, err := b.chargeAs(q, u, usual)
 	if err == nil && other.Fee <= charge.Fee {
 		return charge, nil

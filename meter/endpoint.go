@@ -145,7 +145,7 @@ func endpointTable() []*Endpoint {
 	recorded := join(recordingParameters(), otherModelsParameters()...)
 	chats := []parameter{
 		limit, limitParameter("max_completion_tokens"), choicesParameter(),
-		attributeParameter("service_tier"), messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter(),
+		attributeParameter(serviceTier), messagesParameter(), modalitiesParameter(), toolsParameter(), webSearchOptionsParameter(),
 	}
 	image := join(common, choicesParameter(), attributeParameter("size"), attributeParameter("quality"), promptTextParameter())
 	edited := join(image, inputImagesParameter("image"), inputImagesParameter("images"), inputImagesParameter("mask"))
@@ -158,12 +158,12 @@ func endpointTable() []*Endpoint {
 		{
 			Path: "/completions", Name: "completions", Class: "chat", API: OpenAI, Limit: "max_tokens",
 			parameters: join(common, limit, choicesParameter(), bestOfParameter(), streamOptionsParameter(),
-				attributeParameter("service_tier"), promptsParameter(), echoParameter()),
+				attributeParameter(serviceTier), promptsParameter(), echoParameter()),
 			streamOptions: true, ceiling: chatCeiling, dialect: chat,
 		},
 		{
 			Path: "/responses", Name: "responses", Class: "chat", API: Responses, Limit: "max_output_tokens", keepsAnswers: true,
-			parameters: join(common, limitParameter("max_output_tokens"), attributeParameter("service_tier"), inputItemsParameter(),
+			parameters: join(common, limitParameter("max_output_tokens"), attributeParameter(serviceTier), inputItemsParameter(),
 				hostedToolsParameter(), maxToolCallsParameter(), backgroundParameter(), storeParameter(), previousParameter(),
 				storedParameter("conversation", "a conversation", wholeInput), storedParameter("prompt", "a prompt", "Send its text in 'instructions' or 'input'.")),
 			ceiling: responsesCeiling, dialect: responses,

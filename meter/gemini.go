@@ -360,7 +360,7 @@ func serviceTierParameter() parameter {
 		switch tier = strings.TrimPrefix(strings.ToLower(tier), "service_tier_"); tier {
 		case "", "standard", "unspecified":
 		default:
-			r.request.setAttribute(answerable, bounded(tier))
+			r.request.setAttribute(serviceTier, bounded(tier))
 		}
 	}}
 }

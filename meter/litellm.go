@@ -88,11 +88,11 @@ var litellmVariants = []struct {
 	when   priceCondition
 }{
 	{"_batches", priceCondition{"batch", "true"}},
-	{"_flex", priceCondition{answerable, "flex"}},
-	{"_balanced", priceCondition{answerable, "balanced"}},
-	{"_priority", priceCondition{answerable, "priority"}},
-	{"_fast", priceCondition{answerable, "fast"}},
-	{"_ultrafast", priceCondition{answerable, "ultrafast"}},
+	{"_flex", priceCondition{serviceTier, "flex"}},
+	{"_balanced", priceCondition{serviceTier, "balanced"}},
+	{"_priority", priceCondition{serviceTier, "priority"}},
+	{"_fast", priceCondition{serviceTier, "fast"}},
+	{"_ultrafast", priceCondition{serviceTier, "ultrafast"}},
 }
 
 var litellmAbove = regexp.MustCompile(`^(.+)_above_(\d{1,6})k_tokens$`)
@@ -403,7 +403,7 @@ func (l *priceLoad) addLiteLLM(m *litellmModel) {
 	for _, v := range variants {
 		when := litellmVariants[v].when
 		rows = append(rows, m.row(v, []priceCondition{when}))
-		if when.key == answerable && m.has(0) {
+		if when.key == serviceTier && m.has(0) {
 			// A batch has its own price, whatever tier serves it.
 			rows = append(rows, m.row(0, []priceCondition{litellmVariants[0].when, when}))
 		}

@@ -332,7 +332,7 @@ func messageQuantities(c *usageCounts) (d usageDraft) {
 // from its blocks), and a container.
 func describeMessage(t *Tap, u *Usage) {
 	f := &t.facts
-	u.note("service_tier", &f.tier)
+	u.note(serviceTier, &f.tier)
 	u.note("speed", &f.speed)
 	if f.geo.String() != "not_available" {
 		u.note("inference_geo", &f.geo)

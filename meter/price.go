@@ -164,12 +164,13 @@ var (
 	outputModes = [...]Dimension{OutputAudio, OutputImage}
 )
 
-// answerable is the attribute that an answer states anew whatever the request
-// said, and the value that upstreams fall back to.
 const (
-	answerable        = "service_tier"
-	answerableDefault = "default"
-	undecided         = "auto"
+	// serviceTier is the attribute that an answer states anew whatever the request
+	// said; defaultTier is the one that upstreams fall back to.
+	serviceTier = "service_tier"
+	defaultTier = "default"
+	// undecided is the value of an attribute that is left to the upstream.
+	undecided = "auto"
 )
 
 // knowledge is what attributes are known of a call, what goes first first: its
@@ -199,7 +200,7 @@ func (k *knowledge) mayHold(when, given []priceCondition) bool {
 	for _, c := range when {
 		switch v := k.get(c.key); {
 		case v == "", v == undecided, v == c.value, slices.Contains(given, c):
-		case c.key == answerable && c.value == answerableDefault:
+		case c.key == serviceTier && c.value == defaultTier:
 		default:
 			return false
 		}
@@ -212,7 +213,7 @@ func (k *knowledge) mayHold(when, given []priceCondition) bool {
 func (k *knowledge) mustHold(when, given []priceCondition) bool {
 	for _, c := range when {
 		v := k.get(c.key)
-		if (v != c.value || v == undecided || c.key == answerable && v != answerableDefault) && !slices.Contains(given, c) {
+		if (v != c.value || v == undecided || c.key == serviceTier && v != defaultTier) && !slices.Contains(given, c) {
 			return false
 		}
 	}

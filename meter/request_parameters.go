@@ -134,7 +134,7 @@ func bounded(value string) string { return value[:min(len(value), maxAttribute)]
 // to the upstream, whose answer then says what it chose.
 func attributeParameter(name string) parameter {
 	return parameter{name: name, attribute: true, text: func(r *requestReader, value string) {
-		if value != "" && (name != "service_tier" || value != "auto") {
+		if value != "" && (name != serviceTier || value != undecided) {
 			r.request.setAttribute(name, bounded(value))
 		}
 	}}

@@ -138,7 +138,7 @@ func (t *Tap) search() ToolUse {
 	return ToolUse{Tool: webSearch, Dimension: Search, Count: 1}
 }
 
-func describeTier(t *Tap, u *Usage) { u.note("service_tier", &t.facts.tier) }
+func describeTier(t *Tap, u *Usage) { u.note(serviceTier, &t.facts.tier) }
 
 func describeImage(t *Tap, u *Usage) {
 	u.note("size", &t.facts.size)
