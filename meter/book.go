@@ -169,9 +169,8 @@ func (b *Book) Models() []string { return slices.Sorted(maps.Keys(b.models.exact
 // Priced reports whether the model has a row for that class of endpoints at
 // that time. Whether all that a request asks for has a rate, only Quote tells.
 func (b *Book) Priced(model, class string, at time.Time) bool {
-	q := PriceQuery{Model: model, Class: class, At: at}
-	bit := classBit(class)
-	return slices.ContainsFunc(b.models.find(model), func(r *priceRow) bool { return r.isOpen(&q, bit, true) })
+	q := PriceQuery{Model: model, Class: class, At: at, class: classBit(class)}
+	return slices.ContainsFunc(b.models.find(model), func(r *priceRow) bool { return r.mayBeOpen(&q) })
 }
 
 // PricesAny reports whether a model of some name that fits the pattern has a row, at whichever
@@ -187,10 +186,9 @@ func (b *Book) PricesAny(pattern string) bool {
 // sells embeddings, and no chat. With an upstream named, it is that one that must have the price; else any may.
 // Whether all that a request asks for has a rate, only Quote tells.
 func (b *Book) Sells(model string, e *Endpoint, upstream string, at time.Time) bool {
-	q := PriceQuery{Model: model, Class: e.Class, Upstream: upstream, At: at}
-	bit := classBit(e.Class)
+	q := PriceQuery{Model: model, Class: e.Class, Upstream: upstream, At: at, class: classBit(e.Class)}
 	return slices.ContainsFunc(b.models.find(model), func(r *priceRow) bool {
-		if !r.isOpen(&q, bit, true) {
+		if !r.mayBeOpen(&q) {
 			return false
 		}
 		least := e.leastCall(model)

@@ -20,6 +20,8 @@ type PriceQuery struct {
 	Attributes Attributes // of the request
 	// At is when the call came. A quote and the charge that follows it go by the same.
 	At time.Time
+
+	class classSet // of Class; each question to the Book begins by setting it
 }
 
 // Charge prices what a call used: each dimension at its rate, each line
@@ -44,6 +46,7 @@ func (b *Book) Charge(q PriceQuery, u *Usage) (Charge, error) {
 	if err := checkQuantities(&u.Quantities, u.ToolCalls); err != nil {
 		return Charge{}, err
 	}
+	q.class = classBit(q.Class)
 	charge, err := b.chargeServiceTier(&q, u)
 	byUnit := func(l Line) bool { return l.Dimension == u.unit && !l.Unpriced }
 	if err != nil || u.inTokens == nil || slices.ContainsFunc(charge.Lines, byUnit) {
@@ -94,8 +97,7 @@ func (b *Book) ChargeGiven(q PriceQuery, used *Quantities) (Charge, error) {
 // chargeAs prices what a call used if that is what the answer says.
 func (b *Book) chargeAs(q *PriceQuery, u *Usage, answer Attributes) (Charge, error) {
 	known := knowledge{answer: answer, request: q.Attributes}
-	class := classBit(q.Class)
-	row, assumed := chooseRow(b.models.find(q.Model), q, class, &known, &u.Quantities)
+	row, assumed := chooseRow(b.models.find(q.Model), q, &known, &u.Quantities)
 	var tier *pricedTier
 	if row != nil {
 		tier = row.tierFor(&known, &u.Quantities)
@@ -110,7 +112,7 @@ func (b *Book) chargeAs(q *PriceQuery, u *Usage, answer Attributes) (Charge, err
 		}
 	}
 	for i := range u.ToolCalls {
-		line, err := b.chargeTool(q, class, &known, tier, &u.ToolCalls[i])
+		line, err := b.chargeTool(q, &known, tier, &u.ToolCalls[i])
 		if err != nil {
 			return Charge{}, err
 		}
@@ -159,24 +161,24 @@ func countLines(q *Quantities) (n int) {
 // chooseRow returns the first of the ranked rows whose conditions are met, or
 // the dearest that could be where none is (assumed), or nil. An answer whose
 // attributes match nothing is priced by what the request said alone.
-func chooseRow(rows []*priceRow, q *PriceQuery, class classSet, known *knowledge, used *Quantities) (row *priceRow, assumed bool) {
+func chooseRow(rows []*priceRow, q *PriceQuery, known *knowledge, used *Quantities) (row *priceRow, assumed bool) {
 	for _, r := range rows {
-		if r.isOpen(q, class, false) && known.hold(r.when) {
+		if r.isOpen(q) && known.hold(r.when) {
 			return r, false
 		}
 	}
 	for _, k := range [...]knowledge{*known, {own: known.own, request: known.request}} {
-		if row = dearestPossible(rows, q, class, &k, used); row != nil {
+		if row = dearestPossible(rows, q, &k, used); row != nil {
 			return row, true
 		}
 	}
 	return nil, false
 }
 
-func dearestPossible(rows []*priceRow, q *PriceQuery, class classSet, known *knowledge, used *Quantities) (dearest *priceRow) {
+func dearestPossible(rows []*priceRow, q *PriceQuery, known *knowledge, used *Quantities) (dearest *priceRow) {
 	var most Nano
 	for _, r := range rows {
-		if !r.isOpen(q, class, false) || !known.mayHold(r.when, nil) {
+		if !r.isOpen(q) || !known.mayHold(r.when, nil) {
 			continue
 		}
 		c := Charge{}
@@ -317,14 +319,14 @@ func (r *dimensionRate) line(d Dimension, n int64) (Line, error) { return r.quot
 
 // chargeTool prices the calls of a hosted tool: at the rate of the model's own
 // row if it has one for them, else by the rows of the tool, whatever the model.
-func (b *Book) chargeTool(q *PriceQuery, class classSet, known *knowledge, model *pricedTier, t *ToolUse) (Line, error) {
+func (b *Book) chargeTool(q *PriceQuery, known *knowledge, model *pricedTier, t *ToolUse) (Line, error) {
 	own := knowledge{t.Attributes, known.answer, known.request}
 	used := Quantities{}
 	used[t.Dimension] = t.Count
 	var row *priceRow
 	rates, assumed := model, false
 	if rates == nil || !rates.rates[t.Dimension].priced {
-		if row, assumed = chooseRow(b.tools.find(t.Tool), q, class, &own, &used); row != nil {
+		if row, assumed = chooseRow(b.tools.find(t.Tool), q, &own, &used); row != nil {
 			rates = row.tierFor(&own, &used)
 		}
 	}

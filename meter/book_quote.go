@@ -39,15 +39,15 @@ func (b *Book) Quote(q PriceQuery, ceiling *Quantities, tools []ToolUse) (Charge
 	if err := checkQuantities(ceiling, tools); err != nil {
 		return Charge{}, err
 	}
-	class := classBit(q.Class)
+	q.class = classBit(q.Class)
 	one := ofOneCall(ceiling)
 	quote := Charge{Lines: make([]Line, 0, countLines(ceiling)+len(tools)), PriceVersion: b.version}
 	w := quoteWork{query: &q, known: knowledge{request: q.Attributes}, ceiling: &one, tools: tools, quote: &quote}
 	var err error
-	if w.toolLines, err = b.quoteTools(&q, class, tools); err != nil {
+	if w.toolLines, err = b.quoteTools(&q, tools); err != nil {
 		return Charge{}, err
 	}
-	if err := w.considerRows(b.models.find(q.Model), class); err != nil {
+	if err := w.considerRows(b.models.find(q.Model)); err != nil {
 		return Charge{}, quoteError(&q, err)
 	}
 	if w.tier == nil {
@@ -88,9 +88,9 @@ type quoteWork struct {
 
 // considerRows goes down the ranked rows until one matches for certain: no
 // answer can choose a row below it.
-func (w *quoteWork) considerRows(rows []*priceRow, class classSet) error {
+func (w *quoteWork) considerRows(rows []*priceRow) error {
 	for _, r := range rows {
-		if !r.isOpen(w.query, class, true) || !w.known.mayHold(r.when, nil) {
+		if !r.mayBeOpen(w.query) || !w.known.mayHold(r.when, nil) {
 			continue
 		}
 		if err := w.considerRow(r); err != nil {
@@ -313,14 +313,14 @@ func (w *quoteWork) addTools(lines []Line, t *pricedTier) ([]Line, error) {
 
 // quoteTools returns a line for each tool: at the dearest of its own rows
 // that can come to apply, or empty if it has none.
-func (b *Book) quoteTools(q *PriceQuery, class classSet, tools []ToolUse) ([]Line, error) {
+func (b *Book) quoteTools(q *PriceQuery, tools []ToolUse) ([]Line, error) {
 	lines := make([]Line, len(tools))
 	for i := range tools {
 		use := &tools[i]
 		var used Quantities
 		used[use.Dimension] = use.Count
 		w := quoteWork{query: q, known: knowledge{own: use.Attributes, request: q.Attributes}, ceiling: &used}
-		if err := w.considerRows(b.tools.find(use.Tool), class); err != nil {
+		if err := w.considerRows(b.tools.find(use.Tool)); err != nil {
 			return nil, fmt.Errorf("tool %q: %w", use.Tool, quoteError(q, err))
 		}
 		if w.tier == nil {

@@ -221,15 +221,21 @@ func (k *knowledge) mustHold(when, given []priceCondition) bool {
 }
 
 // isOpen reports whether the row can price a call of that class and upstream
-// at that time. With anyUpstream the upstream is not known yet.
-func (r *priceRow) isOpen(q *PriceQuery, class classSet, anyUpstream bool) bool {
-	if r.classes != 0 && r.classes&class == 0 {
-		return false
+// at that time.
+func (r *priceRow) isOpen(q *PriceQuery) bool {
+	return (len(r.upstreams) == 0 || slices.Contains(r.upstreams, q.Upstream)) && r.isOpenToSome(q)
+}
+
+// mayBeOpen is isOpen where any upstream may come to serve the call, if q names none.
+func (r *priceRow) mayBeOpen(q *PriceQuery) bool {
+	if q.Upstream == "" {
+		return r.isOpenToSome(q)
 	}
-	if len(r.upstreams) > 0 && !slices.Contains(r.upstreams, q.Upstream) && !(anyUpstream && q.Upstream == "") {
-		return false
-	}
-	return r.validAt(q.At)
+	return r.isOpen(q)
+}
+
+func (r *priceRow) isOpenToSome(q *PriceQuery) bool {
+	return (r.classes == 0 || r.classes&q.class != 0) && r.validAt(q.At)
 }
 
 func (r *priceRow) validAt(at time.Time) bool {

@@ -30,10 +30,10 @@ type keptRow struct {
 
 // Keep returns the rows that may price a call, whatever its answer will say of it.
 func (b *Book) Keep(q PriceQuery) KeptPrices {
-	class := classBit(q.Class)
+	q.class = classBit(q.Class)
 	kept := func(name string, rows ...*priceRow) (list []keptRow) {
 		for _, r := range rows {
-			if r.isOpen(&q, class, false) {
+			if r.isOpen(&q) {
 				list = append(list, r.keep(name))
 			}
 		}
