@@ -98,7 +98,7 @@ func (c *call) upstreamRequest(u candidate, askUsage bool) (*http.Request, []byt
 		return nil, nil, err
 	}
 	header := make(http.Header, len(c.r.Header)+2)
-	passHeaders(header, c.r.Header, fromClient)
+	passHeaders(header, c.r.Header, &notToUpstream)
 	if types := header["Content-Type"]; len(types) != 1 || types[0] != contentType { // as it was read here
 		header["Content-Type"] = []string{contentType}
 	}

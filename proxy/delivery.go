@@ -143,6 +143,7 @@ func (c *call) sendHead() {
 	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
 	h.Del("Content-Length")
 	writeHold(h, c.hold)
+	h["Trailer"] = announcement
 	c.streaming = true
 	c.client.w.WriteHeader(c.answer.StatusCode)
 	c.answer.Header = nil // it need not live as long as its stream

@@ -56,28 +56,28 @@ func (p *private) has(name string) bool {
 }
 
 var (
-	// fromClient are headers of a client's request that do not go upstream: its
+	// notToUpstream are headers of a client's request that do not go upstream: its
 	// credential; its address and route, as it or a proxy in front of us wrote them; its
 	// organisation at a provider where we have our own. All clients share our credential,
 	// so two with the same Idempotency-Key could get each other's answer. Some of Google's
 	// headers leave the usage out of answers, or choose another project or method. A part of
 	// an answer (Range) could lack the usage, too.
-	fromClient = privately([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-", "X-Goog-"},
+	notToUpstream = privately([]string{"Cf-", "Fly-", "X-Envoy-", "X-Forwarded-", "X-Goog-"},
 		"Authorization", "X-Api-Key", "Api-Key", "Cookie", "X-Http-Method-Override", "Content-Length", "Content-Encoding", "Accept-Encoding", "Expect",
 		"Forwarded", "Via", "Origin", "Referer", "Cdn-Loop", "Fastly-Client-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Client-Ip",
 		"X-Cloud-Trace-Context", "X-Cluster-Client-Ip", "X-Original-Forwarded-For", "X-Real-Ip",
 		"Openai-Organization", "Openai-Project", "Anthropic-Organization-Id", "Anthropic-Workspace-Id", "Anthropic-User-Profile-Id", "Idempotency-Key", "Range", "If-Range")
-	// fromUpstream are headers of an upstream's answer that do not go to the client:
+	// notToClient are headers of an upstream's answer that do not go to the client:
 	// cookies, redirections and protocol offers would lead it past the meter with its key;
 	// CORS is our policy; the organisation is ours.
-	fromUpstream = privately([]string{"Access-Control-"}, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project",
+	notToClient = privately([]string{"Access-Control-"}, "Set-Cookie", "Location", "Refresh", "Alt-Svc", "Strict-Transport-Security", "Openai-Organization", "Openai-Project",
 		"Anthropic-Organization-Id")
 )
 
 // passHeaders copies all that may be passed on.
-func passHeaders(to, from http.Header, not private) {
+func passHeaders(to, from http.Header, except *private) {
 	for name, values := range from {
-		if !not.has(name) {
+		if !except.has(name) {
 			to[name] = values
 		}
 	}
@@ -91,7 +91,7 @@ func passHeaders(to, from http.Header, not private) {
 // copyAnswerHeaders takes over the upstream's headers, under our own request id.
 func copyAnswerHeaders(to, from http.Header, requestID string, api meter.API) {
 	ours := to["Vary"]
-	passHeaders(to, from, fromUpstream)
+	passHeaders(to, from, &notToClient)
 	if ours != nil { // it is the one header that both have a say in
 		to["Vary"] = slices.Concat(ours, from["Vary"])
 	}
@@ -160,19 +160,12 @@ func (w *headerWriter) writeTo(h http.Header) {
 	}
 }
 
-// writeHold tells what is held, in the head of a stream, and announces the trailers.
+// writeHold tells what is held: the cost is not known yet.
 func writeHold(h http.Header, hold *ledger.Hold) {
 	var w headerWriter
 	w.money("X-Tollgate-Hold", hold.Cash)
 	w.standing(&hold.Standing)
 	w.writeTo(h)
-	h["Trailer"] = announcement
-}
-
-// writeHeld tells what is held for a task, whose cost is not told with this answer.
-func writeHeld(h http.Header, hold *ledger.Hold) {
-	writeHold(h, hold)
-	delete(h, "Trailer")
 }
 
 // writeReceipt is the receipt as headers or trailers. It is the one place where

@@ -119,7 +119,7 @@ func (c *call) ask(u candidate) bool {
 		method = http.MethodGet
 	}
 	header := make(http.Header, len(c.r.Header)+2)
-	passHeaders(header, c.r.Header, fromClient)
+	passHeaders(header, c.r.Header, &notToUpstream)
 	u.prepare(header)
 	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
 	response, err := asAnswer(c.proxy.transport.send(&http.Request{Method: method, URL: u.url(path, upstreamQuery(c.r, c.endpoint)), Header: header}, nil, &c.cut))

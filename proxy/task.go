@@ -108,7 +108,7 @@ func (c *call) parkAndSend(id string, state meter.TaskState, body []byte) {
 		c.ending = "task"
 		h := c.client.w.Header()
 		copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
-		writeHeld(h, c.hold)
+		writeHold(h, c.hold) // and nothing more: no trailer will tell the cost
 		c.sendBody(body)
 	}
 }
