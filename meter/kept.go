@@ -159,7 +159,8 @@ func KeptAnswers() *Endpoint { return keptAnswers }
 type KeptRoute struct {
 	Method string
 	Path   string // with {id} for that of the answer
-	// Tells says that what is told there is the answer: of one that is made in the background, its end.
+	// Tells says that the answer itself is told there, and so the end of one that is made in the
+	// background; else something about it, such as what went in.
 	Tells bool
 }
 

@@ -350,7 +350,7 @@ func (c *call) passUpstreamError() {
 		}
 		c.writeReceipt(h)
 	} else {
-		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
+		c.refused = errUpstreamsOwn(c.answer.StatusCode)
 		writeNoCharge(h, c.currency(), c.release())
 	}
 	c.sendBody(body)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/tollgate/tollgate/ledger"
 )
 
 const (
@@ -47,6 +49,29 @@ func (c *call) keep(answer *[]byte) (err error) {
 		return c.tap.atEnd()
 	}
 	return err
+}
+
+var errTooLong = errors.New("its answer is too large")
+
+// keepBounded reads an answer of which nothing may go out before it is booked.
+func (c *call) keepBounded(answer *[]byte) error {
+	kept, bound := (*answer)[:0], c.proxy.policy.MaxKept
+	defer func() { *answer = kept }()
+	for {
+		if len(kept) > bound {
+			return errTooLong
+		}
+		if len(kept) == cap(kept) {
+			kept = slices.Grow(kept, c.growth(len(kept)))
+		}
+		var err error
+		switch kept, err = c.readOn(kept, cap(kept)); {
+		case errors.Is(err, io.EOF):
+			return c.tap.atEnd()
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // flow passes on an answer as it comes, and what was kept of it before. Its end
@@ -167,6 +192,14 @@ func (c *call) sendWhole(body []byte) {
 	h := c.client.w.Header()
 	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
 	c.writeReceipt(h)
+	c.sendBody(body)
+}
+
+// sendFree sends an answer that costs nothing.
+func (c *call) sendFree(body []byte, left *ledger.Standing) {
+	h := c.client.w.Header()
+	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
+	writeNoCharge(h, c.currency(), left)
 	c.sendBody(body)
 }
 

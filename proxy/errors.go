@@ -87,7 +87,7 @@ const (
 	kindServer         = "server_error"
 
 	codeInvalidKey    = "invalid_api_key"
-	codeUpstreamError = "upstream_error" // in metrics and log: the upstream's own is passed on
+	codeUpstreamError = "upstream_error" // see errUpstreamsOwn
 	codeUnavailable   = "metering_unavailable"
 	codeModelNotFound = "model_not_found"
 	codeNetwork       = "network_not_allowed"
@@ -255,6 +255,12 @@ func errUpstreamSlow() *apiError {
 		status: http.StatusGatewayTimeout, code: "upstream_timeout", kind: kindServer,
 		message: "The model's provider did not answer in time. Nothing was charged.",
 	}
+}
+
+// errUpstreamsOwn stands for an upstream's own error, which is passed on as it is: in log, metrics and
+// observers.
+func errUpstreamsOwn(status int) *apiError {
+	return &apiError{status: status, code: codeUpstreamError, message: "the upstream's own error"}
 }
 
 func errInternal() *apiError {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"cmp"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -59,8 +58,8 @@ func (c *call) made(usage *meter.Usage) []ledger.Object {
 	return made
 }
 
-// goOn finds what the request goes on from. If that is not all the account's, it is left
-// a reference to what nobody has made here.
+// goOn finds what the request goes on from. If that is not all the account's, the request still
+// refers to an object that is not known here, see goOnElsewhere.
 func (c *call) goOn() error {
 	ids := c.request.Named()
 	if len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return !ledger.ValidObjectID(id) }) {
@@ -89,16 +88,14 @@ func (c *call) goOn() error {
 	return nil
 }
 
-// goOnElsewhere leaves a request a reference to what nobody has made here, for an upstream whose objects are anybody's. A
-// response that is being made here in the background is none: what is in it is paid for when its end is told.
+// goOnElsewhere lets a request refer to what nobody has made here, for upstreams whose objects are anybody's. It is refused
+// if that is somebody's response in the background: what is in that is paid for when its end is told.
 func (c *call) goOnElsewhere() error {
 	previous := c.request.Previous()
-	if previous == "" || !slices.ContainsFunc(c.routing.upstreams, c.isShared) {
+	if previous == "" || !c.anyShared() {
 		return nil
 	}
-	ctx, cancel := c.briefly()
-	defer cancel()
-	somebodys, err := c.proxy.ledger.TaskIsSomebodys(ctx, previous)
+	somebodys, err := c.isSomebodysTask(previous)
 	if err == nil && somebodys {
 		err = errStored(c.request.Stored())
 	}
@@ -179,33 +176,6 @@ func (c *call) keeperOf(found *ledger.FoundObject) (candidate, error) {
 		return candidate{}, errUpstreamAway("the one that has this response is not among those of this gateway any more")
 	}
 	return candidate{upstream: u}, nil
-}
-
-// passAlong passes an answer that costs nothing on as it comes, after what has been read of it.
-func (c *call) passAlong(left *ledger.Standing, begun []byte) {
-	c.ending = "kept_answer"
-	if c.answer.StatusCode >= http.StatusMultipleChoices {
-		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
-	}
-	h := c.client.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
-	writeNoCharge(h, c.currency(), left)
-	c.client.w.WriteHeader(c.answer.StatusCode)
-	c.client.put(begun)
-	buffers := c.proxy.buffers.Get().(*streamBuffers)
-	defer c.proxy.buffers.Put(buffers)
-	for {
-		c.restartSilence(c.upstream.Timeout)
-		n, err := c.answer.Body.Read(buffers.in[:])
-		c.silence.stop()
-		switch {
-		case !c.client.write(buffers.in[:n]), errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			c.blame(err)
-			panic(http.ErrAbortHandler) // the client must not take the part for the whole
-		}
-	}
 }
 
 // keptObjects are those that have passed through this process: who goes on from one of them needs no

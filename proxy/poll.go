@@ -1,20 +1,16 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
 
-// A poll asks how a task has ended. It costs nothing by itself: the task does,
-// once, by the terms of the call that brought it, when its end is first told.
+// A poll asks how a task has ended. The task costs, once, by the terms of the call
+// that brought it, when its end is first told.
 
 // servePoll is the path of one question: find the task among the account's, ask the
 // upstream that has it, and book before an end is told.
@@ -39,8 +35,9 @@ func (p *Proxy) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tellTask asks the upstream that has the task, and books before an end is told: wherever that is, even if the question is
-// another, and mustTell is false.
+// tellTask asks the upstream that has the task, and books before an end is told, which the answer to any
+// question may do. mustTell says that this one is for the task itself: an answer that does not tell how far
+// that is may be its end, in a form that nobody can bill.
 func (c *call) tellTask(found *ledger.FoundObject, mustTell bool) {
 	made, err := c.proxy.recall(found, c.credential.Account, c.routing)
 	if err != nil {
@@ -53,105 +50,6 @@ func (c *call) tellTask(found *ledger.FoundObject, mustTell bool) {
 	if c.ask(made.upstream) {
 		c.passEnd(made, found, mustTell)
 	}
-}
-
-// question is a call that holds nothing: it asks for what another has made.
-func (p *Proxy) question(w http.ResponseWriter, r *http.Request, e *meter.Endpoint) *call {
-	c := &call{
-		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e,
-		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(), detached: context.WithoutCancel(r.Context()),
-	}
-	c.resolved.Store(true)
-	return c
-}
-
-// endQuestion is the one way out of it.
-func (c *call) endQuestion() {
-	c.cut.now(errCallOver)
-	c.proxy.inFlight.remove(c)
-	if c.answer != nil {
-		_ = c.answer.Body.Close()
-	}
-	c.report()
-	c.recycle()
-}
-
-// findObject is what the account has made of that id, if the credential may come in.
-func (c *call) findObject(id string) (*ledger.FoundObject, error) {
-	if err := c.mayAsk(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := c.briefly()
-	defer cancel()
-	return c.proxy.ledger.FindObject(ctx, c.credential, clientAddr(c.r), id)
-}
-
-// mayAsk takes the client's credential, which the ledger has yet to see.
-func (c *call) mayAsk() error {
-	var known bool
-	if c.credential, known = credential(c.r, c.endpoint.API); !known {
-		return errNoKey()
-	}
-	if c.proxy.draining.Load() {
-		return errDraining()
-	}
-	return nil
-}
-
-func (c *call) notFound(err error, what string) *apiError {
-	if errors.Is(err, ledger.ErrNotFound) {
-		return errNotMade(what)
-	}
-	return c.asAPIError(err)
-}
-
-// ask sends the question to an upstream, which answers by its own means. False: there is no answer of
-// it to be passed on, and the client has been told why.
-func (c *call) ask(u candidate) bool {
-	c.proxy.inFlight.add(c, c.proxy.patrol)
-	if c.proxy.aborted.Load() {
-		c.cut.now(errShutdown)
-	}
-	c.upstream, c.attempts = u, c.attempts+1
-	c.restartSilence(u.Timeout)
-	method := c.r.Method
-	if method == http.MethodHead { // what is to be told may have to be booked
-		method = http.MethodGet
-	}
-	header := make(http.Header, len(c.r.Header)+2)
-	passHeaders(header, c.r.Header, &notToUpstream)
-	u.prepare(header)
-	path := strings.TrimPrefix(strings.TrimPrefix(c.r.URL.Path, prefixes[0]), prefixes[1])
-	response, err := asAnswer(c.proxy.transport.send(&http.Request{Method: method, URL: u.url(path, upstreamQuery(c.r, c.endpoint)), Header: header}, nil, &c.cut))
-	if err == nil {
-		c.proxy.metrics.attempt(u.Name, statusClass(response.StatusCode))
-		c.answer, c.firstByte = response, time.Since(c.at)
-		err = decode(response)
-	} else {
-		c.proxy.metrics.attempt(u.Name, "error")
-	}
-	if err != nil {
-		c.blame(err)
-		c.refuse(c.noAnswer(err))
-		return false
-	}
-	return true
-}
-
-// noAnswer is why there is no answer, or not all of it.
-func (c *call) noAnswer(err error) *apiError {
-	var ours *apiError
-	switch cause := c.cut.cause(); {
-	case errors.As(err, &ours):
-		return ours
-	case errors.Is(cause, errUpstreamTimeout):
-		return errUpstreamSlow()
-	case errors.Is(cause, errShutdown):
-		return errDraining()
-	case errors.Is(err, errTooLong):
-		return errUpstreamAway(err.Error())
-	}
-	return errUpstreamAway(reason(err))
 }
 
 // passEnd passes on what the upstream says of the task. What it has brought goes out when it is booked.
@@ -171,9 +69,9 @@ func (c *call) passEnd(made *call, found *ledger.FoundObject, mustTell bool) {
 	case state == meter.TaskDone && (tap.Reported() || !failed):
 		c.bookTask(made, found, *answer)
 	case failed:
-		c.refused = &apiError{status: c.answer.StatusCode, code: codeUpstreamError, message: "the upstream's own error"}
+		c.refused = errUpstreamsOwn(c.answer.StatusCode)
 		c.sendFree(*answer, &found.Standing)
-	case state == meter.TaskUntold && mustTell: // it may be the end, in a form in which nobody can bill it
+	case state == meter.TaskUntold && mustTell:
 		c.trouble = errors.New("its answer does not tell how far the task is")
 		c.refuse(errUpstreamAway(c.trouble.Error()))
 	default:
@@ -253,39 +151,6 @@ func (c *call) bookedBefore(found *ledger.FoundObject) error {
 	receipt.Standing, receipt.Repeated = found.Standing, true
 	c.receipt, c.trouble = receipt, nil
 	return nil
-}
-
-// mayBeForeign reports whether what the account has not made may be asked for at an upstream whose objects
-// are anybody's: there is one, and it is no task of another account's, who has to pay for it.
-func (c *call) mayBeForeign(id string) bool {
-	if !slices.ContainsFunc(c.routing.upstreams, c.isShared) || !ledger.ValidObjectID(id) {
-		return false
-	}
-	somebodys, err := c.proxy.ledger.TaskIsSomebodys(c.detached, id)
-	return err == nil && !somebodys
-}
-
-func (c *call) isShared(u *upstream) bool { return u.SharedObjects && u.speaks(c.endpoint.API) }
-
-// askShared asks the upstreams whose objects are anybody's in turn, until one knows the object. False: there is
-// nothing to be passed on, and the client has been told why.
-func (c *call) askShared() bool {
-	for _, u := range c.routing.upstreams {
-		if !c.isShared(u) {
-			continue
-		}
-		if c.answer != nil {
-			discard(c.answer)
-			c.answer = nil
-		}
-		if !c.ask(candidate{upstream: u}) {
-			return false
-		}
-		if c.answer.StatusCode < http.StatusBadRequest {
-			break
-		}
-	}
-	return true
 }
 
 // passForeign passes on what is said of a task that was made elsewhere.

@@ -11,6 +11,7 @@
 //	settlement.go what the call used, as the charge to book
 //	task.go       what some calls bring in place of an answer; poll.go: its end is asked for
 //	kept.go       answers that are kept upstream: calls go on from them, they are read and deleted
+//	question.go   what polls and questions about kept answers have in common
 //	errors.go     every refusal and failure as one HTTP answer, and in
 //	              error_dialects.go as the clients of other APIs read it
 //	affordable.go what a refused call could afford instead

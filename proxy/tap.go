@@ -24,6 +24,14 @@ func (s *sharedTap) set(tap *meter.Tap) *meter.Tap {
 	return before
 }
 
+// startTap puts a tap in for the answer to a request.
+func (c *call) startTap(request *meter.Request) *meter.Tap {
+	tap := c.proxy.taps.Get().(*meter.Tap)
+	tap.Reset(request, c.answer.Header.Get("Content-Type"))
+	c.tap.set(tap)
+	return tap
+}
+
 // look reads a piece of an answer that is kept.
 func (s *sharedTap) look(p []byte) {
 	s.mu.Lock()

@@ -3,8 +3,6 @@ package proxy
 import (
 	"encoding/json"
 	"errors"
-	"io"
-	"slices"
 	"time"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -49,49 +47,10 @@ func (c *call) passTask() {
 	}
 }
 
-// startTap puts a tap in for the answer to a request.
-func (c *call) startTap(request *meter.Request) *meter.Tap {
-	tap := c.proxy.taps.Get().(*meter.Tap)
-	tap.Reset(request, c.answer.Header.Get("Content-Type"))
-	c.tap.set(tap)
-	return tap
-}
-
-var errTooLong = errors.New("its answer is too large")
-
-// keepBounded reads an answer of which nothing may go out before it is booked.
-func (c *call) keepBounded(answer *[]byte) error {
-	kept, bound := (*answer)[:0], c.proxy.policy.MaxKept
-	defer func() { *answer = kept }()
-	for {
-		if len(kept) > bound {
-			return errTooLong
-		}
-		if len(kept) == cap(kept) {
-			kept = slices.Grow(kept, c.growth(len(kept)))
-		}
-		var err error
-		switch kept, err = c.readOn(kept, cap(kept)); {
-		case errors.Is(err, io.EOF):
-			return c.tap.atEnd()
-		case err != nil:
-			return err
-		}
-	}
-}
-
 // passForNothing passes on what costs nothing.
 func (c *call) passForNothing(ending string, body []byte) {
 	c.ending = ending
 	c.sendFree(body, c.release())
-}
-
-// sendFree sends an answer that costs nothing.
-func (c *call) sendFree(body []byte, left *ledger.Standing) {
-	h := c.client.w.Header()
-	copyAnswerHeaders(h, c.answer.Header, c.id, c.endpoint.API)
-	writeNoCharge(h, c.currency(), left)
-	c.sendBody(body)
 }
 
 // parkAndSend passes on the answer when it is known whose the task is. A task that the account
