@@ -42,18 +42,23 @@ func TestTheUpstreamReadsTheBodyAsWeDid(t *testing.T) {
 
 func TestCredentialsGoInTheWayOfTheKind(t *testing.T) {
 	for _, c := range []struct {
-		kind, key, name string
-		value           []string
+		kind, key string
+		header    http.Header
 	}{
-		{"", "k", "Authorization", []string{"Bearer k"}},
-		{"bigmodel", "k", "Authorization", []string{"Bearer k"}},
-		{"azure", "k", "Api-Key", []string{"k"}},
-		{"gemini", "k", "X-Goog-Api-Key", []string{"k"}},
-		{"openai", "", "", nil},
+		{"", "k", http.Header{"Authorization": {"Bearer k"}}},
+		{"bigmodel", "k", http.Header{"Authorization": {"Bearer k"}}},
+		{"azure", "k", http.Header{"Api-Key": {"k"}}},
+		{"anthropic", "k", http.Header{"X-Api-Key": {"k"}, "Anthropic-Version": {"2023-06-01"}}},
+		{"gemini", "k", http.Header{"X-Goog-Api-Key": {"k"}}},
+		{"openai", "", http.Header{}},
 	} {
-		name, value := (&Upstream{Kind: c.kind, APIKey: c.key}).credential()
-		if name != c.name || !reflect.DeepEqual(value, c.value) {
-			t.Errorf("kind %q: %s: %q", c.kind, name, value)
+		u, err := newUpstream(&Upstream{Name: "u", Kind: c.kind, BaseURL: "https://u.example", APIKey: c.key, Models: []ModelRule{{Pattern: "*"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := http.Header{}
+		if u.prepare(header); !reflect.DeepEqual(header, c.header) {
+			t.Errorf("kind %q: %v", c.kind, header)
 		}
 	}
 }

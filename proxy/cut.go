@@ -1,6 +1,9 @@
 package proxy
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
 
 // cut ends the upstream's work for a call, once and with a cause. It does what a context
 // with a cause would do for one piece of work at a time, without allocating anything for
@@ -10,6 +13,15 @@ type cut struct {
 	err  error       // why it was cut
 	work interrupter // what is to be interrupted, if anything
 }
+
+// Why a call's upstream was cut: what cut.now is told.
+var (
+	errUpstreamTimeout = errors.New("the upstream was silent for too long")
+	errClientLeft      = errors.New("the client left")
+	errDrainOver       = errors.New("the client left and the drain time is over")
+	errShutdown        = errors.New("the proxy is shutting down")
+	errCallOver        = errors.New("the call is over")
+)
 
 // An interrupter is work that can be told to return at once.
 type interrupter interface{ interrupt() }

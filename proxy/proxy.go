@@ -5,7 +5,7 @@
 //	call.go       the story: read, admit, forward, deliver, settle
 //	route.go      which paths there are, and what of them goes upstream
 //	body.go       a request's body, in memory that is used again
-//	upstream.go   the upstreams of a model, and the order in which they are tried
+//	routing.go    the upstreams of a model, and the order in which they are tried; upstream.go: one of them
 //	attempt.go    one upstream is asked
 //	delivery.go   its answer on the way to the client (client.go), through the tap (tap.go)
 //	settlement.go what the call used, as the charge to book

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -46,189 +44,39 @@ type ModelRule struct {
 // upstream is an Upstream in force.
 type upstream struct {
 	Upstream
+	kind kind
 	base *url.URL
-	// credential is ours, as it stands in the header credentialIn; nil without one.
-	credentialIn string
-	credential   []string
-	// apis are those that its kind serves.
-	apis []meter.API
+	// credential is ours, as it stands in the header kind.keyHeader; nil without one.
+	credential []string
 	// What is learnt from its answers lasts as long as the routing: whether it refuses
 	// stream_options, and which models (by their labels) write more than they may.
 	refusesStreamOptions atomic.Bool
 	exceeding            atomic.Pointer[map[string]bool]
 }
 
-// candidate is an upstream for one model, and the name it knows it by.
-type candidate struct {
-	*upstream
-	model string
-}
-
-// routing is the prices and upstreams that calls are served by.
-type routing struct {
-	book      *meter.Book
-	upstreams []*upstream
-	// named are the models that have a name: in the price tables, or in the settings
-	// of an upstream, where a pattern may price them.
-	named map[string]bool
-}
-
-func newRouting(book *meter.Book, list []Upstream) (*routing, error) {
-	r := &routing{book: book, named: map[string]bool{}}
-	for _, name := range book.Models() {
-		r.named[name] = true
-	}
-	seen := map[string]bool{}
-	var problems []error
-	for _, u := range list {
-		base, err := url.Parse(strings.TrimRight(u.BaseURL, "/"))
-		switch {
-		case u.Name == "":
-			err = errors.New("an upstream needs a name")
-		case seen[u.Name]:
-			err = fmt.Errorf("upstream %s: the name is used twice", u.Name)
-		case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
-			err = fmt.Errorf("upstream %s: base_url %q: want http(s)://host/path", u.Name, u.BaseURL)
-		case len(u.Models) == 0:
-			err = fmt.Errorf("upstream %s: models is empty: name those it serves, such as [\"gpt-*\"]", u.Name)
-		case strings.ContainsFunc(u.APIKey, unicode.IsControl):
-			err = fmt.Errorf("upstream %s: api_key has a line end or another control character in it", u.Name)
-		case u.Weight < 0:
-			err = fmt.Errorf("upstream %s: weight is negative", u.Name)
-		}
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		seen[u.Name] = true
-		if u.Timeout == 0 {
-			u.Timeout = 10 * time.Minute
-		}
-		for _, rule := range u.Models {
-			if !strings.Contains(rule.Pattern, "*") {
-				r.named[rule.Pattern] = true
-			}
-		}
-		in, credential := u.credential()
-		r.upstreams = append(r.upstreams, &upstream{Upstream: u, base: base, credentialIn: in, credential: credential, apis: APIsOf(u.Kind)})
-	}
-	return r, errors.Join(problems...)
-}
-
-// byName is the upstream of that name, or nil.
-func (r *routing) byName(name string) *upstream {
-	for _, u := range r.upstreams {
-		if u.Name == name {
-			return u
-		}
-	}
-	return nil
-}
-
-// label is what metrics call a model: its name, or the pattern by which the
-// upstream serves it, since clients choose the names that fit a pattern.
-func (r *routing) label(model string, u *upstream) string {
-	if r.named[model] {
-		return model
-	}
-	rule, _ := u.rule(model)
-	return cmp.Or(rule.Pattern, "other")
-}
-
-// exceedsLimit reports whether the upstream's model is known to write more than
-// clients allow it.
-func (r *routing) exceedsLimit(u *upstream, model string) bool {
-	known := u.exceeding.Load()
-	return known != nil && (*known)[r.label(model, u)]
-}
-
-// learnExcess remembers that it does; false: that was known.
-func (r *routing) learnExcess(u *upstream, model string) bool {
-	label := r.label(model, u)
-	for {
-		known := u.exceeding.Load()
-		if known != nil && (*known)[label] {
-			return false
-		}
-		more := map[string]bool{label: true}
-		if known != nil {
-			maps.Copy(more, *known)
-		}
-		if u.exceeding.CompareAndSwap(known, &more) {
-			return true
-		}
-	}
-}
-
-// candidates are the upstreams that serve model by that API, in the order of the
-// attempts: by priority, and by chance according to weight among equals.
-func (r *routing) candidates(model string, api meter.API) []candidate {
-	var found []candidate
-	for _, u := range r.upstreams {
-		if name, ok := u.serves(model, api); ok {
-			found = append(found, candidate{u, name})
-		}
-	}
-	if len(found) < 2 {
-		return found
-	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return a.Priority - b.Priority })
-	for i := range found {
-		equals := found[i:]
-		for j, c := range equals {
-			if c.Priority != equals[0].Priority {
-				equals = equals[:j]
-				break
-			}
-		}
-		chosen := drawByWeight(equals)
-		equals[0], equals[chosen] = equals[chosen], equals[0]
-	}
-	return found
-}
-
-// serves reports whether any upstream serves the model by that API.
-func (r *routing) serves(model string, api meter.API) bool {
-	return slices.ContainsFunc(r.upstreams, func(u *upstream) bool {
-		_, ok := u.serves(model, api)
-		return ok
-	})
-}
-
-// candidatesFor are the candidates for a request. One that names an object stored upstream
-// goes only to those with SharedObjects.
-func (r *routing) candidatesFor(request *meter.Request) []candidate {
-	candidates := r.candidates(request.Model, request.Endpoint.API)
-	if request.Stored() == nil {
-		return candidates
-	}
-	return slices.DeleteFunc(candidates, func(c candidate) bool { return !c.SharedObjects })
-}
-
-// errNobody is why a request has no candidates.
-func (r *routing) errNobody(request *meter.Request) *apiError {
-	served := r.endpointsOf(request.Model)
+func newUpstream(settings *Upstream) (*upstream, error) {
+	u := &upstream{Upstream: *settings, kind: kindOf(settings.Kind)}
+	base, err := url.Parse(strings.TrimRight(u.BaseURL, "/"))
 	switch {
-	case len(served) == 0:
-		return errUnknownModel(request.Model)
-	case !slices.Contains(served, request.Endpoint):
-		return errNotServed(request.Model, request.Endpoint, served[0])
+	case u.Name == "":
+		return nil, errors.New("an upstream needs a name")
+	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
+		return nil, fmt.Errorf("upstream %s: base_url %q: want http(s)://host/path", u.Name, u.BaseURL)
+	case len(u.Models) == 0:
+		return nil, fmt.Errorf("upstream %s: models is empty: name those it serves, such as [\"gpt-*\"]", u.Name)
+	case strings.ContainsFunc(u.APIKey, unicode.IsControl):
+		return nil, fmt.Errorf("upstream %s: api_key has a line end or another control character in it", u.Name)
+	case u.Weight < 0:
+		return nil, fmt.Errorf("upstream %s: weight is negative", u.Name)
 	}
-	return errStored(request.Stored())
-}
-
-func drawByWeight(equals []candidate) int {
-	total := 0
-	for _, c := range equals {
-		total += max(c.Weight, 1)
+	u.base = base
+	if u.Timeout == 0 {
+		u.Timeout = 10 * time.Minute
 	}
-	draw := rand.IntN(total) //nolint:gosec // spreading load needs no secrecy
-	for i, c := range equals {
-		if draw -= max(c.Weight, 1); draw < 0 {
-			return i
-		}
+	if u.APIKey != "" {
+		u.credential = []string{u.kind.keyPrefix + u.APIKey}
 	}
-	return 0
+	return u, nil
 }
 
 // serves tells under what name the upstream has model, if it serves that by the API.
@@ -238,7 +86,7 @@ func (u *upstream) serves(model string, api meter.API) (name string, ok bool) {
 }
 
 // speaks reports whether its kind serves an API.
-func (u *upstream) speaks(api meter.API) bool { return slices.Contains(u.apis, api) }
+func (u *upstream) speaks(api meter.API) bool { return slices.Contains(u.kind.apis, api) }
 
 // rule finds the rule for model: an exact one before a longer pattern before a shorter.
 func (u *upstream) rule(model string) (found ModelRule, ok bool) {
@@ -257,56 +105,23 @@ func (u *upstream) rule(model string) (found ModelRule, ok bool) {
 	return found, best >= 0
 }
 
-// APIsOf are the APIs that upstreams of a kind serve: routes of another never go to them.
-func APIsOf(kind string) []meter.API {
-	switch kind {
-	case "anthropic":
-		return []meter.API{meter.Anthropic}
-	case "bigmodel":
-		return []meter.API{meter.OpenAI, meter.BigModel}
-	case "gemini":
-		return []meter.API{meter.Gemini}
-	}
-	return []meter.API{meter.OpenAI, meter.Responses}
-}
-
 // ignoresMaxCompletionTokens tells an upstream whose API has max_tokens, and no max_completion_tokens.
 func (u *upstream) ignoresMaxCompletionTokens() bool {
-	return u.Kind == "bigmodel" || u.IgnoresMaxCompletionTokens
+	return u.kind.onlyMaxTokens || u.IgnoresMaxCompletionTokens
 }
 
-// credential is our credential as a header, in the way of the upstream's kind.
-func (u *Upstream) credential() (name string, value []string) {
-	switch {
-	case u.APIKey == "":
-		return "", nil
-	case u.Kind == "azure":
-		return "Api-Key", []string{u.APIKey}
-	case u.Kind == "anthropic":
-		return "X-Api-Key", []string{u.APIKey}
-	case u.Kind == "gemini":
-		return "X-Goog-Api-Key", []string{u.APIKey}
-	}
-	return "Authorization", []string{"Bearer " + u.APIKey}
-}
-
-// prepare gives a client's headers what the upstream asks for: our credential, and of
-// Anthropic's API the version, where the client named none. Gemini's answers in other forms
-// than JSON to who asks for them so.
+// prepare gives a client's headers what the upstream asks for: our credential, and what its kind wants.
 func (u *upstream) prepare(header http.Header) {
 	if u.credential != nil {
-		header[u.credentialIn] = u.credential
+		header[u.kind.keyHeader] = u.credential
 	}
-	if _, named := header["Anthropic-Version"]; u.Kind == "anthropic" && !named {
-		header["Anthropic-Version"] = oldestVersion
+	if _, set := header["Anthropic-Version"]; u.kind.version != nil && !set {
+		header["Anthropic-Version"] = u.kind.version
 	}
-	if u.Kind == "gemini" {
+	if u.kind.onlyJSON {
 		delete(header, "Accept")
 	}
 }
-
-// oldestVersion is that of Anthropic's API by which all its clients can be answered.
-var oldestVersion = []string{"2023-06-01"}
 
 // url is the upstream's address of an endpoint: base_url plus what follows our prefix.
 func (u *upstream) url(path, rawQuery string) *url.URL {
@@ -316,11 +131,37 @@ func (u *upstream) url(path, rawQuery string) *url.URL {
 	return &target
 }
 
-// Why a call's upstream was cut: what cut.now is told.
-var (
-	errUpstreamTimeout = errors.New("the upstream was silent for too long")
-	errClientLeft      = errors.New("the client left")
-	errDrainOver       = errors.New("the client left and the drain time is over")
-	errShutdown        = errors.New("the proxy is shutting down")
-	errCallOver        = errors.New("the call is over")
-)
+// A kind is what the providers of one kind of upstream have in common.
+type kind struct {
+	// apis are those it serves: routes of another never go to it.
+	apis []meter.API
+	// keyHeader is where it wants our key, which is put behind keyPrefix.
+	keyHeader, keyPrefix string
+	// onlyMaxTokens says that it has max_tokens, and no max_completion_tokens.
+	onlyMaxTokens bool
+	// version is the Anthropic-Version it is asked for where the client named none: the oldest, by
+	// which all clients can be answered. Nil: it has none.
+	version []string
+	// onlyJSON says that it must not be told what the client accepts: asked for another form, it
+	// does not answer in JSON.
+	onlyJSON bool
+}
+
+// kindOf is the kind of that name. Any other name is openai's.
+func kindOf(name string) kind {
+	openai := []meter.API{meter.OpenAI, meter.Responses}
+	switch name {
+	case "azure":
+		return kind{apis: openai, keyHeader: "Api-Key"}
+	case "bigmodel":
+		return kind{apis: []meter.API{meter.OpenAI, meter.BigModel}, keyHeader: "Authorization", keyPrefix: "Bearer ", onlyMaxTokens: true}
+	case "anthropic":
+		return kind{apis: []meter.API{meter.Anthropic}, keyHeader: "X-Api-Key", version: []string{"2023-06-01"}}
+	case "gemini":
+		return kind{apis: []meter.API{meter.Gemini}, keyHeader: "X-Goog-Api-Key", onlyJSON: true}
+	}
+	return kind{apis: openai, keyHeader: "Authorization", keyPrefix: "Bearer "}
+}
+
+// APIsOf are the APIs that upstreams of a kind serve.
+func APIsOf(kind string) []meter.API { return kindOf(kind).apis }
