@@ -24,8 +24,9 @@ type call struct {
 	id       string
 	at       time.Time
 	endpoint *meter.Endpoint
-	named    string // the model in the path, of an endpoint that has it there
-	routing  *routing
+	// pathModel is the model in the path, of an endpoint that has it there.
+	pathModel string
+	routing   *routing
 
 	credential ledger.Credential
 	body       *[]byte // of the request; used again once the call is over
@@ -77,7 +78,7 @@ type call struct {
 //	resolve            a panic                         settle what went out; else release
 func (p *Proxy) serveCall(w http.ResponseWriter, r *http.Request, e *meter.Endpoint, model string) {
 	c := &call{
-		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e, named: model,
+		proxy: p, client: client{w: w, control: *http.NewResponseController(w)}, r: r, endpoint: e, pathModel: model,
 		id: ledger.NewRequestID(), at: time.Now(), routing: p.routing.Load(),
 	}
 	defer c.end()
@@ -155,7 +156,7 @@ func (c *call) takeBody() error {
 // most that it can cost.
 func (c *call) understand(body []byte) (err error) {
 	c.request, err = c.endpoint.ReadRequest(c.r.Header.Get("Content-Type"), body,
-		meter.ReadOptions{Model: c.named, DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
+		meter.ReadOptions{Model: c.pathModel, DefaultMaxOutput: c.proxy.policy.DefaultMaxOutput})
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,12 @@ import (
 // from the configuration and the price tables: their number is bounded. A model
 // that only a pattern knows counts under the pattern.
 type Metrics struct {
-	requests  *prometheus.CounterVec   // endpoint, outcome
-	charges   *prometheus.CounterVec   // model; currency units
-	tokens    *prometheus.CounterVec   // model, dimension
-	estimated *prometheus.CounterVec   // model
-	unpriced  *prometheus.CounterVec   // model, dimension
-	overruns  prometheus.Counter       //
+	requests  *prometheus.CounterVec // endpoint, outcome
+	charges   *prometheus.CounterVec // model; currency units
+	tokens    *prometheus.CounterVec // model, dimension
+	estimated *prometheus.CounterVec // model
+	unpriced  *prometheus.CounterVec // model, dimension
+	overruns  prometheus.Counter
 	attempts  *prometheus.CounterVec   // upstream, outcome
 	firstByte *prometheus.HistogramVec // upstream; seconds
 	duration  *prometheus.HistogramVec // endpoint; seconds

@@ -22,6 +22,10 @@ type quoted struct {
 	Ceiling bool `json:"ceiling"`
 }
 
+func (c *call) quoted(price *meter.Charge, ceiling bool) quoted {
+	return quoted{Fee: price.Fee, Currency: c.currency(), Lines: price.Lines, PriceVersion: price.PriceVersion, Ceiling: ceiling}
+}
+
 // quote says what a request would cost, without making it. The body is the
 // request itself (`endpoint` in it, or in the query, names its path where the
 // body alone does not tell), which gives a ceiling; or {"model", "usage": {…}},
@@ -40,7 +44,7 @@ func (p *Proxy) quote(r *http.Request, h *ledger.Holder) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &call{proxy: p, r: r, endpoint: e, named: model, at: time.Now(), routing: p.routing.Load()}
+	c := &call{proxy: p, r: r, endpoint: e, pathModel: model, at: time.Now(), routing: p.routing.Load()}
 	c.credential, _ = credential(r, meter.OpenAI) // which has been let in
 	limits := h.Key.Limits
 	answer, err := c.quoteBody(body, limits.Endpoints)
@@ -67,7 +71,7 @@ func (c *call) quoteBody(body []byte, allowed []string) (quoted, error) {
 	if err := c.understand(body); err != nil {
 		return quoted{}, c.asAPIError(err)
 	}
-	return quoted{c.quote.Fee, c.currency(), c.quote.Lines, c.quote.PriceVersion, true}, nil
+	return c.quoted(&c.quote, true), nil
 }
 
 // namedEndpoint is the endpoint that a quote names, in its query or its body, and the model

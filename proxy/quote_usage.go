@@ -43,7 +43,7 @@ func (c *call) quoteUsage(body []byte, allowed []string) (quoted, error) {
 	if err != nil {
 		return quoted{}, c.asAPIError(err)
 	}
-	return quoted{charge.Fee, c.currency(), charge.Lines, charge.PriceVersion, false}, nil
+	return c.quoted(&charge, false), nil
 }
 
 // chargeGiven is what the usage costs at the dearest of the upstreams that may
