@@ -190,7 +190,7 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...
 func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
 	r, err := l.run(ctx, s, shard, keys, args)
 	// Only now: noted before it is booked, it would count as archived by whoever archives this shard meanwhile.
-	l.archive.words[shard].say(l.at(shard))
+	l.archiver.words[shard].say(l.at(shard))
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", err, ErrUncertain)

@@ -29,7 +29,7 @@ func TestArchiveFileTakenAway(t *testing.T) {
 			}
 			f.topup("acme", Bonus, "1")
 			f.topup("acme", Bonus, "2")
-			w := f.ledger.archive
+			w := f.ledger.archiver
 			for range 2 {
 				w.round(f.ctx())
 			}
@@ -80,7 +80,7 @@ func TestArchiveGoneBackBeyondARecoveryIsNoticed(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	f.ledger = l
 	f.topup("acme", Bonus, "4")
-	w := l.archive
+	w := l.archiver
 	for range 3 {
 		w.round(f.ctx())
 	}

@@ -27,7 +27,7 @@ func TestOneShardStopsNoOthersArchiving(t *testing.T) {
 		f.topup(ids[1], Recharge, "1")
 		f.must(client.Rename(f.ctx(), meta, "aside").Err())
 		f.must(damage())
-		w := f.ledger.archive
+		w := f.ledger.archiver
 		w.round(f.ctx())
 		if w.state.Err == nil || !strings.Contains(w.state.Err.Error(), "shard 0: ") {
 			t.Errorf("%s: told %v", name, w.state.Err)

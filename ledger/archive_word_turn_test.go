@@ -9,7 +9,7 @@ import (
 func TestArchiveWordWaitsForItsTurnNoLongerThanItLikes(t *testing.T) {
 	f := newFixture(t, Options{Shards: 1, Archive: sqlite(t)})
 	f.account("acme", "10", "0", AccountOptions{})
-	turn := f.ledger.archive.words[0].turn
+	turn := f.ledger.archiver.words[0].turn
 	turn <- struct{}{} // another, whose archive hangs
 	ctx, cancel := context.WithCancel(f.ctx())
 	cancel()

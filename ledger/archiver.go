@@ -96,7 +96,7 @@ func newArchiver(l *Ledger, o *Options) *archiver {
 // RunArchiver archives until ctx ends. It does nothing without an archive.
 func (l *Ledger) RunArchiver(ctx context.Context) {
 	if l.vault.here() {
-		l.archive.loop(ctx)
+		l.archiver.loop(ctx)
 	}
 }
 
@@ -238,9 +238,9 @@ func (w *archiver) archiveSome(ctx context.Context, a *archive.Archive, head arc
 	var page *redis.Cmd
 	// No MULTI: a Redis that is full takes none, and is to be emptied by this.
 	_, err := w.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		epoch = p.HMGet(ctx, w.metaKey(head.Shard), "seq", metaEpoch)
+		epoch = p.HMGet(ctx, w.metaKey(head.Shard), metaSeq, metaEpoch)
 		page = p.Do(ctx, "XRANGE", w.journalKey(head.Shard), entryID(max(1, int64(head.Seq))), "+", "COUNT", archiveBatch)
-		after = p.HMGet(ctx, w.metaKey(head.Shard), "seq", metaEpoch)
+		after = p.HMGet(ctx, w.metaKey(head.Shard), metaSeq, metaEpoch)
 		return nil
 	})
 	if err != nil {
@@ -274,8 +274,8 @@ func wholeSteps(batch []archive.Entry) []archive.Entry {
 // that this process has no address of.
 func (l *Ledger) ArchiveWord(ctx context.Context) error {
 	var failures []error
-	for shard := range l.archive.words {
-		if err := l.archive.word(ctx, shard); err != nil {
+	for shard := range l.archiver.words {
+		if err := l.archiver.word(ctx, shard); err != nil {
 			failures = append(failures, err)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 func TestWhoDoesNotArchiveKnowsHowFarItIs(t *testing.T) {
 	f := archived(t, Options{Shards: 1})
 	f.account("acme", "10", "0", AccountOptions{})
-	other := f.open(Options{Shards: 1, Archive: f.ledger.vault.address}).archive
-	f.ledger.archive.round(f.ctx()) // it keeps the lease
+	other := f.open(Options{Shards: 1, Archive: f.ledger.vault.address}).archiver
+	f.ledger.archiver.round(f.ctx()) // it keeps the lease
 	other.round(f.ctx())
 	if at, want := other.watermark(0), f.shardSeq(0); at != want || other.state.Archived != 0 {
 		t.Errorf("it takes the archive to be at %d, and has archived %d entries; want %d and 0", at, other.state.Archived, want)
@@ -25,7 +25,7 @@ func TestLagIsOfWhatWaits(t *testing.T) {
 	f.pass(30 * time.Minute)
 	f.topup("acme", Bonus, "1")
 	f.pass(time.Minute)
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	f.must(w.measureLag(f.ctx()))
 	if w.state.Backlog != 1 || w.state.Lag < time.Minute || w.state.Lag > 10*time.Minute {
 		t.Errorf("%d entries for %s, want one for a minute", w.state.Backlog, w.state.Lag)
@@ -48,7 +48,7 @@ func TestBatchEndsBetweenSteps(t *testing.T) {
 	head, err := a.Head(f.ctx(), 0)
 	f.must(err)
 	for _, want := range []uint64{archiveBatch - 1, archiveBatch + 1} {
-		head, err = f.ledger.archive.archiveSome(f.ctx(), a, head)
+		head, err = f.ledger.archiver.archiveSome(f.ctx(), a, head)
 		f.must(err)
 		if head.Seq != want {
 			t.Errorf("archived up to %d, want %d", head.Seq, want)

@@ -39,7 +39,7 @@ func TestArchiverRefuses(t *testing.T) {
 			f.topup("acme", Bonus, "1")
 			f.topup("acme", Bonus, "1")
 			f.must(c.spoil(f))
-			w := f.ledger.archive
+			w := f.ledger.archiver
 			all := w.state.At
 			w.round(f.ctx())
 			if w.state.Archived != 0 || w.state.Backlog != 2 || (len(w.state.Forked) == 1) != c.forked || !w.state.At.Equal(all) {
@@ -63,7 +63,7 @@ func TestHeadReadBeforeARecovery(t *testing.T) {
 	f.topup("acme", Bonus, "1") // it is recovered
 	metas, err := f.ledger.archiveMetas(f.ctx())
 	f.must(err)
-	f.must(f.ledger.archive.archiveShard(f.ctx(), f.store(), before, metas[0]))
+	f.must(f.ledger.archiver.archiveShard(f.ctx(), f.store(), before, metas[0]))
 	f.must(f.server.Client().HGet(f.ctx(), f.ledger.metaKey(0), metaEpoch).Err())
 	if fork := f.server.Client().HGet(f.ctx(), f.ledger.metaKey(0), metaFork).Val(); fork != "" {
 		t.Errorf("archiving has stopped: %s", fork)
@@ -97,7 +97,7 @@ func TestBackpressureBounds(t *testing.T) {
 	f.archiveNow()
 	_, err := f.store().Lease(f.ctx(), archiverLease, "another", time.Minute)
 	f.must(err)
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	waiting := 0
 	admitted := func(n int, want bool) {
 		t.Helper()
@@ -126,7 +126,7 @@ func TestArchiverThatEndsGivesItsLeaseBack(t *testing.T) {
 	f := archived(t, Options{Shards: 1})
 	f.account("acme", "10", "0", AccountOptions{})
 	ctx, cancel := context.WithCancel(f.ctx())
-	f.ledger.archive.observe = func(ArchiveState) { cancel() }
+	f.ledger.archiver.observe = func(ArchiveState) { cancel() }
 	f.ledger.RunArchiver(ctx)
 	if mine, err := f.store().Lease(f.ctx(), archiverLease, "another", time.Minute); err != nil || !mine {
 		t.Errorf("the lease is not free: %v", err)
@@ -166,11 +166,11 @@ func TestWatermarkOnlyRises(t *testing.T) {
 	f.archiveNow()
 	client, meta := f.server.Client(), f.ledger.metaKey(0)
 	for _, upTo := range []int64{1, 99} {
-		f.must(f.ledger.archive.trim(f.ctx(), 0, upTo))
+		f.must(f.ledger.archiver.trim(f.ctx(), 0, upTo))
 		if archived := client.HGet(f.ctx(), meta, metaArchived).Val(); archived != "3" {
 			t.Errorf("told %d, it is %s", upTo, archived)
 		}
 	}
 	f.must(client.HSet(f.ctx(), meta, metaArchive, "another").Err())
-	wants(t, f.ledger.archive.trim(f.ctx(), 0, 3), ErrUnavailable)
+	wants(t, f.ledger.archiver.trim(f.ctx(), 0, 3), ErrUnavailable)
 }

@@ -44,7 +44,7 @@ func archived(t *testing.T, o Options, with ...redistest.Option) *fixture {
 // archiveNow lets the archiver do one round, which must come to a good end.
 func (f *fixture) archiveNow() ArchiveState {
 	f.Helper()
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	w.endLease(f.ctx())
 	if w.state.Err != nil {
@@ -207,8 +207,8 @@ func TestArchiveOfAnotherIsLeftAlone(t *testing.T) {
 	hot := f.hot(0)
 	time.Sleep(2 * time.Millisecond) // older than what is kept
 	l := f.open(Options{Shards: 1, Archive: other.ledger.vault.address, ArchiveKeep: time.Millisecond})
-	l.archive.round(f.ctx())
-	if err := l.archive.state.Err; err == nil || !strings.Contains(err.Error(), "not the ledger's archive") {
+	l.archiver.round(f.ctx())
+	if err := l.archiver.state.Err; err == nil || !strings.Contains(err.Error(), "not the ledger's archive") {
 		t.Errorf("archived: %v", err)
 	}
 	if err := l.Journal(f.ctx(), "acme", JournalQuery{}, func(*Entry) error { return nil }); !errors.Is(err, ErrUnavailable) {
@@ -241,7 +241,7 @@ func TestArchiveThatIsNobodysIsTaken(t *testing.T) {
 func TestOneArchiverAtATime(t *testing.T) {
 	f := archived(t, Options{})
 	f.account("acme", "10", "0", AccountOptions{})
-	first, second := f.ledger.archive, f.open(Options{Archive: f.ledger.vault.address}).archive
+	first, second := f.ledger.archiver, f.open(Options{Archive: f.ledger.vault.address}).archiver
 	first.round(f.ctx())
 	f.topup("acme", Bonus, "1")
 	second.round(f.ctx())
@@ -260,7 +260,7 @@ func TestOneArchiverAtATime(t *testing.T) {
 	f.must(err)
 	shard := f.ledger.shardOf("acme")
 	for range 2 {
-		_, err := f.ledger.archive.archiveSome(f.ctx(), a, heads[shard])
+		_, err := f.ledger.archiver.archiveSome(f.ctx(), a, heads[shard])
 		f.must(err)
 	}
 	f.archiveNow()
@@ -274,7 +274,7 @@ func TestArchiverKilledBetweenSteps(t *testing.T) {
 	a := f.store()
 	head, err := a.Head(f.ctx(), 0)
 	f.must(err)
-	_, err = f.ledger.archive.archiveSome(f.ctx(), a, head)
+	_, err = f.ledger.archiver.archiveSome(f.ctx(), a, head)
 	f.must(err)
 	if n := f.hot(0); n != 3 {
 		t.Fatalf("%d entries in Redis", n)
@@ -289,7 +289,7 @@ func TestArchiverKilledBetweenSteps(t *testing.T) {
 func TestKeep(t *testing.T) {
 	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Minute})
 	f.account("acme", "10", "0", AccountOptions{})
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	if f.hot(0) != 2 {
 		t.Errorf("%d entries in Redis, want both", f.hot(0))
@@ -325,7 +325,7 @@ func TestForkStopsArchiving(t *testing.T) {
 	f.topup("acme", Bonus, "1")
 	f.topup("acme", Bonus, "1")
 	before := f.hot(0)
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	if !errors.Is(w.state.Err, archive.ErrFork) || len(w.state.Forked) != 1 {
 		t.Errorf("state %+v", w.state)
@@ -334,7 +334,7 @@ func TestForkStopsArchiving(t *testing.T) {
 	w.endLease(f.ctx())
 
 	other := f.open(Options{Shards: 1, Archive: f.ledger.vault.address})
-	second := other.archive
+	second := other.archiver
 	f.topup("acme", Bonus, "1")
 	second.round(f.ctx())
 	if len(second.state.Forked) != 1 || second.state.Archived != 0 || second.state.Backlog == 0 {
@@ -379,7 +379,7 @@ func TestArchiveGoneBackIsNoticed(t *testing.T) {
 	f.account("acme", "10", "5", AccountOptions{})
 	f.archiveNow()
 	f.forget(0, 1)
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	f.topup("acme", Bonus, "1")
 	w.round(f.ctx())
 	if !errors.Is(w.state.Err, archive.ErrGap) || len(w.state.Forked) != 1 {
@@ -400,7 +400,7 @@ func TestBackpressure(t *testing.T) {
 	const hangs = "another" // that has the lease
 	_, err := f.store().Lease(f.ctx(), archiverLease, hangs, time.Minute)
 	f.must(err)
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	_, err = f.tryReserve(key, cost(f, "1"))
 	wants(t, err, ErrUnavailable)
@@ -581,7 +581,7 @@ func (f *fixture) during(act, do func()) {
 func TestArchiverStandsStill(t *testing.T) {
 	f, other := withAnother(t)
 	f.topup("acme", Recharge, "1")
-	a := f.ledger.archive
+	a := f.ledger.archiver
 	f.during(func() { a.round(f.ctx()) }, func() {
 		f.must(f.store().Unlease(f.ctx(), archiverLease, a.holder)) // its lease has run out
 		other.archiveNow()

@@ -19,7 +19,7 @@ func TestBackpressureBehindADamagedEntry(t *testing.T) {
 	for range 6 {
 		f.topup("acme", Bonus, "1")
 	}
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	if w.state.Err == nil || !strings.Contains(w.state.Err.Error(), "damaged") {
 		t.Errorf("told %v", w.state.Err)

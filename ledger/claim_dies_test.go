@@ -39,8 +39,8 @@ func TestClaimDiesHalfway(t *testing.T) {
 	wants(t, v.claim(f.ctx()), ErrUnavailable)
 	f.must(v.close())
 	l := f.open(Options{Shards: 3, Archive: address})
-	l.archive.round(f.ctx())
-	f.must(l.archive.state.Err)
+	l.archiver.round(f.ctx())
+	f.must(l.archiver.state.Err)
 	a, err := l.vault.archive(f.ctx())
 	f.must(err)
 	for shard := range f.ledger.tags {

@@ -71,9 +71,9 @@ func TestLeaseFromAClockAhead(t *testing.T) {
 		t.Run(ahead.String(), func(t *testing.T) {
 			f := archived(t, Options{Shards: 1})
 			f.account("acme", "10", "0", AccountOptions{})
-			_, err := f.store().Lease(f.ctx(), archiverLease, "archiver_dead", ahead+f.ledger.archive.leaseTTL())
+			_, err := f.store().Lease(f.ctx(), archiverLease, "archiver_dead", ahead+f.ledger.archiver.leaseTTL())
 			f.must(err)
-			w := f.ledger.archive
+			w := f.ledger.archiver
 			w.round(f.ctx())
 			if w.state.Archived == 0 {
 				t.Errorf("nothing is archived: %+v", w.state)

@@ -188,7 +188,7 @@ func TestArchiverDiesAnywhere(t *testing.T) {
 			f.topup("bolt", Bonus, "0.1")
 		}
 	}, func(l *Ledger) error {
-		w := l.archive
+		w := l.archiver
 		w.round(f.ctx())
 		w.endLease(f.ctx()) // as when it runs out
 		return w.state.Err

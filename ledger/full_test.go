@@ -16,7 +16,7 @@ func TestFullRedisIsTrimmed(t *testing.T) {
 	}
 	f.must(f.server.Client().ConfigSet(f.ctx(), "maxmemory", "1").Err())
 	before := f.hot(0)
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	if w.state.Err != nil {
 		t.Errorf("archiving on a full Redis: %v", w.state.Err)

@@ -38,6 +38,26 @@ func checksum(text string) uint32 {
 	return ^sum
 }
 
+// Fields of a shard's meta. The time zone and "ready" are in that of shard 0 only.
+const (
+	metaIdentity = "id"       // the ledger's, the same in all shards
+	metaFormat   = "format"   // of all that is stored
+	metaShards   = "shards"   // how many the ledger has
+	metaCurrency = "currency" // that the ledger is kept in
+	metaCreated  = "created"  // ms since 1970
+	metaSeq      = "seq"      // the head of the journal
+	metaReady    = "ready"    // "1": every shard has its meta
+	metaTimezone = "timezone" // where the days of who serves begin
+
+	metaArchive    = "archive"    // the archive's identity: recorded when it is first used, checked ever after
+	metaArchived   = "archived"   // all entries up to this seq are archived
+	metaFork       = "fork"       // why archiving has stopped
+	metaEpoch      = "epoch"      // how often the shard has been recovered
+	metaRecovering = "recovering" // who is at it
+	metaRecovered  = "recovered"  // when a recovery last lifted the fence, ms since 1970
+	metaRebuilding = "rebuilding" // the ledger is being rebuilt from the archive of this identity, and that may be taken up again
+)
+
 func (s *shards) metaKey(shard int) string     { return s.tags[shard] + "meta" }
 func (s *shards) journalKey(shard int) string  { return s.tags[shard] + "journal" }
 func (s *shards) dueKey(shard int) string      { return s.tags[shard] + "due" }

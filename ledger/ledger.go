@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	defaultShards  = 64
-	maxShards      = 4096
-	defaultHoldTTL = 15 * time.Minute
-	defaultTaskTTL = 24 * time.Hour
+	defaultShards          = 64
+	maxShards              = 4096
+	defaultHoldTTL         = 15 * time.Minute
+	defaultTaskTTL         = 24 * time.Hour
+	defaultArchiveInterval = time.Second
 	// maxTaskTTL leaves the markers of tasks some time beyond their holds.
 	maxTaskTTL = 48 * time.Hour
 	// format is the version of what is in Redis: keys, fields, journal.
@@ -42,7 +43,7 @@ type Ledger struct {
 	*shards              // the ledger as it lies in Redis
 	vault     *vault     // the way to its archive
 	recoverer *recoverer // what a server must pass before it is written to
-	archive   *archiver  // moves the journal to the archive
+	archiver  *archiver  // moves the journal to the archive
 	log       *settleLog // what this process has promised and Redis may lack; nil without a settlement log
 	replayer  *replayer  // brings Redis what is in log; nil without one
 
@@ -81,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		shards: s, vault: v, recoverer: newRecoverer(s, v),
 		holdTTL: o.HoldTTL, taskTTL: o.TaskTTL, onAbandoned: o.OnAbandoned, observe: o.Observe,
 	}
-	if err := l.settleIn(ctx, o); err != nil {
+	if err := l.openOrCreate(ctx, &o); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -95,9 +96,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: hold TTL %s: want at most %s", ErrInvalid, o.HoldTTL, admissible)
 	case o.TaskTTL < 0 || o.TaskTTL > maxTaskTTL:
 		return fmt.Errorf("%w: task TTL %s: want at most %s", ErrInvalid, o.TaskTTL, maxTaskTTL)
-	}
-	if err := o.checkArchive(); err != nil {
-		return err
+	case o.Archive != "" && o.URL == Embedded:
+		return fmt.Errorf("%w: an embedded ledger ends with its process: it has no use for an archive", ErrInvalid)
+	case o.ArchiveInterval < 0 || o.ArchiveKeep < 0 || o.ArchiveBacklog < 0:
+		return fmt.Errorf("%w: archive: interval, keep and backlog are not to be negative", ErrInvalid)
 	}
 	switch o.Durability {
 	case "", DurabilityNormal, DurabilityStrict:
@@ -120,13 +122,13 @@ func (o *Options) setDefaults() {
 	o.ArchiveBacklog = cmp.Or(o.ArchiveBacklog, defaultBacklog)
 }
 
-// settleIn finds the ledger or makes it, and opens the library.
-func (l *Ledger) settleIn(ctx context.Context, o Options) error {
+// openOrCreate finds the ledger or makes it, and opens the library.
+func (l *Ledger) openOrCreate(ctx context.Context, o *Options) error {
 	first, err := l.client.HGetAll(ctx, shardTags(1)[0]+"meta").Result()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if first["id"] == "" {
+	if first[metaIdentity] == "" {
 		if err := o.refuseEmptied(ctx); err != nil {
 			return err
 		}
@@ -135,24 +137,24 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	l.identity, l.currency = first["id"], currency
+	l.identity, l.currency = first[metaIdentity], currency
 	l.divide(count)
-	l.archive = newArchiver(l, &o)
-	if first["ready"] != "1" {
-		if err := l.found(ctx); err != nil {
+	l.archiver = newArchiver(l, o)
+	if first[metaReady] != "1" {
+		if err := l.create(ctx); err != nil {
 			return err
 		}
 	}
-	if err := l.agreeOnTimezone(ctx, &o, first[metaTimezone]); err != nil {
+	if err := l.agreeOnTimezone(ctx, o, first[metaTimezone]); err != nil {
 		return err
 	}
-	if err := l.openLog(&o, first["id"] == ""); err != nil {
+	if err := l.openLog(o, first[metaIdentity] == ""); err != nil {
 		return err
 	}
 	if err := l.verify(ctx); err != nil {
 		return err
 	}
-	if err := l.vault.prepare(ctx, &o, first[metaArchive]); err != nil {
+	if err := l.vault.prepare(ctx, o, first[metaArchive]); err != nil {
 		return err
 	}
 	if err := l.recoverer.openAtStart(ctx); err != nil {
@@ -168,7 +170,7 @@ func (l *Ledger) settleIn(ctx context.Context, o Options) error {
 // if anything is, and returns shards and currency.
 func (o *Options) agree(meta map[string]string) (shards int, currency string, err error) {
 	shards, currency = o.Shards, o.Currency
-	if meta["id"] == "" {
+	if meta[metaIdentity] == "" {
 		if o.Existing {
 			return 0, "", fmt.Errorf("%w: there is no ledger in this Redis yet", ErrNotFound)
 		}
@@ -180,19 +182,19 @@ func (o *Options) agree(meta map[string]string) (shards int, currency string, er
 		}
 		return shards, currency, nil
 	}
-	recorded, err := strconv.Atoi(meta["shards"])
+	recorded, err := strconv.Atoi(meta[metaShards])
 	if err != nil || recorded < 1 || recorded > maxShards {
-		return 0, "", fmt.Errorf("%w: meta of shard 0 is damaged: shards %q", ErrUnavailable, meta["shards"])
+		return 0, "", fmt.Errorf("%w: meta of shard 0 is damaged: shards %q", ErrUnavailable, meta[metaShards])
 	}
 	switch {
-	case meta["format"] != format:
-		return 0, "", fmt.Errorf("%w: the ledger has format %q, this program writes %q", ErrInvalid, meta["format"], format)
+	case meta[metaFormat] != format:
+		return 0, "", fmt.Errorf("%w: the ledger has format %q, this program writes %q", ErrInvalid, meta[metaFormat], format)
 	case shards != 0 && shards != recorded:
 		return 0, "", fmt.Errorf("%w: the ledger in this Redis has %d shards, not %d: the number is fixed when a ledger is made; give that, or another Redis for a new ledger", ErrInvalid, recorded, shards)
-	case currency != "" && currency != meta["currency"]:
-		return 0, "", fmt.Errorf("%w: the ledger in this Redis is kept in %s, not %s: the currency is fixed when a ledger is made; give that, or another Redis for a new ledger", ErrInvalid, meta["currency"], currency)
+	case currency != "" && currency != meta[metaCurrency]:
+		return 0, "", fmt.Errorf("%w: the ledger in this Redis is kept in %s, not %s: the currency is fixed when a ledger is made; give that, or another Redis for a new ledger", ErrInvalid, meta[metaCurrency], currency)
 	}
-	return recorded, meta["currency"], nil
+	return recorded, meta[metaCurrency], nil
 }
 
 // Close closes the connections, and the settlement log. An embedded ledger is
@@ -225,7 +227,7 @@ func (l *Ledger) admits() error {
 	if err := l.losses.reconciled(l.log != nil); err != nil {
 		return err
 	}
-	return l.archive.keepsUp()
+	return l.archiver.keepsUp()
 }
 
 // Currency is the currency that the ledger is kept in.

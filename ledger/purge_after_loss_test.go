@@ -27,7 +27,7 @@ func TestPurgeGoesByWhereAChargeStandsNow(t *testing.T) {
 		again := p.start(o)
 		f.balances("acme", "9 0 0")
 		f.archiveNow()
-		f.must(again.archive.measureLag(f.ctx()))
+		f.must(again.archiver.measureLag(f.ctx()))
 		f.must(again.log.flush())
 		f.must(again.log.purge(time.Now().Add(time.Hour), again.replayer.watermark()))
 		if kept := again.log.wal.Segments(); len(kept) != 1 {

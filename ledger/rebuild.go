@@ -13,9 +13,6 @@ import (
 	"github.com/tollgate/tollgate/ledger/archive"
 )
 
-// metaRebuilding marks the shards of a ledger whose rebuilding has begun: it may be taken up again.
-const metaRebuilding = "rebuilding"
-
 // RebuildReport says what a rebuild has restored, and what it cannot know.
 type RebuildReport struct {
 	Ledger   string `json:"ledger"`
@@ -104,7 +101,7 @@ func readOwner(ctx context.Context, address string) (*RebuildReport, archive.Led
 	return report, owner, nil
 }
 
-// prepareRebuild founds the archived ledger in a Redis that is empty, or where
+// prepareRebuild creates the archived ledger in a Redis that is empty, or where
 // a rebuild from this archive was broken off. The rest is a recovery.
 func prepareRebuild(ctx context.Context, o *Options, owner archive.Ledger, identity string) error {
 	switch {
@@ -120,11 +117,13 @@ func prepareRebuild(ctx context.Context, o *Options, owner archive.Ledger, ident
 	}
 	s := &shards{client: client, scripts: new(scripts), identity: owner.Identity, currency: owner.Currency}
 	s.divide(owner.Shards)
-	return errors.Join(s.foundRebuilt(ctx, identity), closeClient())
+	return errors.Join(s.createRebuilt(ctx, identity), closeClient())
 }
 
-func (s *shards) foundRebuilt(ctx context.Context, archived string) error {
-	mark, err := s.client.HMGet(ctx, s.metaKey(0), "id", metaRebuilding).Result()
+// createRebuilt does what create does for a new ledger, for one that the archive of that identity has; recovery
+// lets nobody in until it is whole.
+func (s *shards) createRebuilt(ctx context.Context, archived string) error {
+	mark, err := s.client.HMGet(ctx, s.metaKey(0), metaIdentity, metaRebuilding).Result()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -151,7 +150,7 @@ func (s *shards) foundRebuilt(ctx context.Context, archived string) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		there, err := s.foundShard(ctx, shard, s.identity)
+		there, err := s.createShard(ctx, shard, s.identity)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func TestRebuildDiesWhileFounding(t *testing.T) {
 			client.AddHook(m)
 			s := &shards{client: client, scripts: new(scripts), identity: owner.Identity, currency: owner.Currency}
 			s.divide(owner.Shards)
-			if err := s.foundRebuilt(f.ctx(), report.Archive); m.left > 0 {
+			if err := s.createRebuilt(f.ctx(), report.Archive); m.left > 0 {
 				f.must(err)
 				died = false
 			}

@@ -160,7 +160,7 @@ func (r *recoverer) recoverBehind(ctx context.Context, shard int, least position
 // although the server did not come up anew: a dataset that was restored in
 // place, or a former master that was promoted again.
 func (r *recoverer) fence(ctx context.Context, n *node, shard int, least position) error {
-	meta, err := n.client.HMGet(ctx, r.metaKey(shard), "seq", metaEpoch).Result()
+	meta, err := n.client.HMGet(ctx, r.metaKey(shard), metaSeq, metaEpoch).Result()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

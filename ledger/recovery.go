@@ -221,7 +221,7 @@ func (r *recovery) belongs(ctx context.Context) error {
 	ids := make([]*redis.StringCmd, len(r.node.shards))
 	_, err := r.node.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, shard := range r.node.shards {
-			ids[i] = p.HGet(ctx, r.metaKey(shard), "id")
+			ids[i] = p.HGet(ctx, r.metaKey(shard), metaIdentity)
 		}
 		return nil
 	})
@@ -443,7 +443,7 @@ func (r *recovery) lift(ctx context.Context, ends []shardFound) error {
 		metas := make([]*redis.SliceCmd, len(r.heads))
 		if _, err := tx.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, h := range r.heads {
-				metas[i] = p.HMGet(ctx, r.metaKey(h.Shard), "seq", metaEpoch)
+				metas[i] = p.HMGet(ctx, r.metaKey(h.Shard), metaSeq, metaEpoch)
 			}
 			return nil
 		}); err != nil {

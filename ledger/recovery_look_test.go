@@ -62,8 +62,8 @@ func TestRestoredInPlaceIsNoticedByTheArchive(t *testing.T) {
 				f.restore(kept)
 				l.heads[0].Store(int64(positionAt(l.at(0).epoch(), 0)))
 				l.losses.patience = time.Hour
-				l.archive.round(f.ctx())
-				f.must(l.archive.state.Err)
+				l.archiver.round(f.ctx())
+				f.must(l.archiver.state.Err)
 				if len(l.circuits.suspected) == 0 {
 					t.Error("nobody is told to replay")
 				}

@@ -250,7 +250,7 @@ func TestOldMasterIsNotArchived(t *testing.T) {
 	_, err := a.RaiseEpochs(f.ctx(), []int{0}) // another server was recovered
 	f.must(err)
 	f.topup("acme", Bonus, "1")
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	if w.state.Archived != 0 || !errors.Is(w.state.Err, ErrUnavailable) || !strings.Contains(w.state.Err.Error(), "another server") {
 		t.Errorf("state %+v", w.state)
@@ -470,7 +470,7 @@ func TestEmptiedWithAnArchive(t *testing.T) {
 	f.must(f.server.Client().FlushAll(f.ctx()).Err())
 	_, err := f.tryReserve(key, cost(f, "1"))
 	wants(t, err, ErrUnavailable)
-	w := f.ledger.archive
+	w := f.ledger.archiver
 	w.round(f.ctx())
 	wants(t, w.state.Err, ErrUnavailable)
 	for range 2 {
@@ -506,7 +506,7 @@ func TestRestoredInPlace(t *testing.T) {
 				f.topup("acme", Recharge, "1")
 			case "the archiver":
 				l := f.openFresh()
-				w := l.archive
+				w := l.archiver
 				w.round(f.ctx())
 				f.must(w.state.Err)
 				f.topup("acme", Recharge, "1")

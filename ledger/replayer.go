@@ -119,7 +119,7 @@ func (r *replayer) watermark() func(shard int) int64 {
 	if !r.ledger.vault.here() {
 		return nil
 	}
-	return r.ledger.archive.watermark
+	return r.ledger.archiver.watermark
 }
 
 // awaitRedis returns when every server that was found away can be asked

@@ -22,7 +22,7 @@ func TestArchiveNeverEndsWithinARepricing(t *testing.T) {
 	a := f.store()
 	head, err := a.Head(f.ctx(), 0)
 	f.must(err)
-	_, err = f.ledger.archive.archiveSome(f.ctx(), a, head)
+	_, err = f.ledger.archiver.archiveSome(f.ctx(), a, head)
 	f.must(err)
 	f.cut(func(int64) int64 { return size })
 	f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))

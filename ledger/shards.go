@@ -52,20 +52,20 @@ func (s *shards) divide(count int) {
 	s.tags, s.heads, s.circuits = shardTags(count), make([]atomic.Int64, count), newCircuits(s.client, count)
 }
 
-// found makes a new ledger. Several may do so at once, and one that was
+// create makes a new ledger. Several may do so at once, and one that was
 // interrupted is completed by the next: the first to write the identity to
 // shard 0 decides it, and "ready" is written when every shard has its meta.
-func (s *shards) found(ctx context.Context) error {
+func (s *shards) create(ctx context.Context) error {
 	if _, err := s.scripts.areOpen(ctx, s.client, ""); err != nil { // before anything is written that cannot be used
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	identity, err := s.foundShard(ctx, 0, newID("ledger_", time.Now()))
+	identity, err := s.createShard(ctx, 0, newID("ledger_", time.Now()))
 	if err != nil {
 		return err
 	}
 	s.identity = identity
 	for shard := 1; shard < len(s.tags); shard++ {
-		there, err := s.foundShard(ctx, shard, identity)
+		there, err := s.createShard(ctx, shard, identity)
 		if err != nil {
 			return err
 		}
@@ -73,21 +73,21 @@ func (s *shards) found(ctx context.Context) error {
 			return fmt.Errorf("%w: shard %d belongs to another ledger (%s)", ErrUnavailable, shard, there)
 		}
 	}
-	return unavailable(s.client.HSet(ctx, s.metaKey(0), "ready", "1").Err())
+	return unavailable(s.client.HSet(ctx, s.metaKey(0), metaReady, "1").Err())
 }
 
-// foundShard writes a shard's meta where it is missing, and returns the identity that is there.
-func (s *shards) foundShard(ctx context.Context, shard int, identity string) (string, error) {
+// createShard writes a shard's meta where it is missing, and returns the identity that is there.
+func (s *shards) createShard(ctx context.Context, shard int, identity string) (string, error) {
 	key := s.metaKey(shard)
 	var there *redis.StringCmd
 	err := atOnce(ctx, s.client, func(p redis.Pipeliner) error {
-		p.HSetNX(ctx, key, "id", identity)
-		p.HSetNX(ctx, key, "format", format)
-		p.HSetNX(ctx, key, "shards", len(s.tags))
-		p.HSetNX(ctx, key, "currency", s.currency)
-		p.HSetNX(ctx, key, "created", time.Now().UnixMilli())
-		p.HSetNX(ctx, key, "seq", 0)
-		there = p.HGet(ctx, key, "id")
+		p.HSetNX(ctx, key, metaIdentity, identity)
+		p.HSetNX(ctx, key, metaFormat, format)
+		p.HSetNX(ctx, key, metaShards, len(s.tags))
+		p.HSetNX(ctx, key, metaCurrency, s.currency)
+		p.HSetNX(ctx, key, metaCreated, time.Now().UnixMilli())
+		p.HSetNX(ctx, key, metaSeq, 0)
+		there = p.HGet(ctx, key, metaIdentity)
 		return nil
 	})
 	if err != nil {
@@ -95,9 +95,6 @@ func (s *shards) foundShard(ctx context.Context, shard int, identity string) (st
 	}
 	return there.Val(), nil
 }
-
-// metaTimezone, in the meta of shard 0, is where the days of who serves begin.
-const metaTimezone = "timezone"
 
 // agreeOnTimezone takes over the time zone that is recorded where the options
 // name none, so that a verb without a configuration counts a charge for the same
@@ -129,7 +126,7 @@ func (s *shards) verify(ctx context.Context) error {
 	metas := make([]*redis.SliceCmd, len(s.tags))
 	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for shard := range s.tags {
-			metas[shard] = p.HMGet(ctx, s.metaKey(shard), "id", "shards", "currency", "seq", metaEpoch)
+			metas[shard] = p.HMGet(ctx, s.metaKey(shard), metaIdentity, metaShards, metaCurrency, metaSeq, metaEpoch)
 		}
 		return nil
 	})

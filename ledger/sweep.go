@@ -185,10 +185,6 @@ func uptime(info string) (time.Duration, bool) {
 	return time.Duration(seconds) * time.Second, found && err == nil
 }
 
-// metaRecovered is the field of a shard's meta that says when a recovery last
-// lifted the fence there, in ms since 1970.
-const metaRecovered = "recovered"
-
 // recoveredAt is when a shard was last recovered before that; long ago if none ever was.
 func (s *shards) recoveredAt(ctx context.Context, before time.Time) (latest time.Time, err error) {
 	times := make([]*redis.StringCmd, len(s.tags))

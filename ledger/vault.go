@@ -18,27 +18,6 @@ import (
 // vaultTimeout bounds the way to an archive that does not answer.
 const vaultTimeout = 5 * time.Second
 
-// Fields of a shard's meta that the archive keeps there.
-const (
-	metaArchive    = "archive"    // the archive's identity: recorded when it is first used, checked ever after
-	metaArchived   = "archived"   // all entries up to this seq are archived
-	metaEpoch      = "epoch"      // how often the shard has been recovered
-	metaRecovering = "recovering" // who is at it
-	metaFork       = "fork"       // why archiving has stopped
-)
-
-const defaultArchiveInterval = time.Second
-
-func (o *Options) checkArchive() error {
-	switch {
-	case o.Archive != "" && o.URL == Embedded:
-		return fmt.Errorf("%w: an embedded ledger ends with its process: it has no use for an archive", ErrInvalid)
-	case o.ArchiveInterval < 0 || o.ArchiveKeep < 0 || o.ArchiveBacklog < 0:
-		return fmt.Errorf("%w: archive: interval, keep and backlog are not to be negative", ErrInvalid)
-	}
-	return nil
-}
-
 // A vault is the way to the ledger's archive. It opens it when it is first
 // needed, and again after that has failed, so that a database that is away
 // stops nothing but what cannot do without. It promises that what it opens is the
@@ -305,7 +284,7 @@ func (s *shards) archiveMeta(ctx context.Context, shard int) (archiveMeta, error
 }
 
 func (s *shards) askArchiveMeta(ctx context.Context, client redis.Cmdable, shard int) *redis.SliceCmd {
-	return client.HMGet(ctx, s.metaKey(shard), "id", "seq", metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
+	return client.HMGet(ctx, s.metaKey(shard), metaIdentity, metaSeq, metaEpoch, metaArchive, metaArchived, metaFork, metaRecovering)
 }
 
 func (s *shards) archiveMetaOf(answer *redis.SliceCmd) archiveMeta {

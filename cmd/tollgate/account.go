@@ -39,7 +39,7 @@ or of TOLLGATE_CURRENCY (default CNY).`,
 			if err := wrongArgument(options.Check()); err != nil {
 				return err
 			}
-			return p.operateOn(c.Context(), p.foundLedger, func(ctx context.Context, o *operator) error {
+			return p.operateOn(c.Context(), p.openOrCreate, func(ctx context.Context, o *operator) error {
 				a, err := o.CreateAccount(ctx, args[0], options)
 				if err != nil {
 					return hint(err, ledger.ErrConflict, "choose another ID, or change it by `tollgate account set %s`", args[0])

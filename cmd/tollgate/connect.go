@@ -131,11 +131,11 @@ func existingLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (
 // firstCurrency is that of a ledger that is made while nobody has said which.
 const firstCurrency = "CNY"
 
-// foundLedger opens the ledger, and makes one where there is none even if the
+// openOrCreate opens the ledger, and makes one where there is none even if the
 // configuration does not say in which currency: the first account is the one
 // thing for which that is right. One that is there is opened as other verbs open
 // it: its time zone is that of who serves.
-func (p *program) foundLedger(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
+func (p *program) openOrCreate(ctx context.Context, cfg *config.Config, o ledger.Options) (*ledger.Ledger, error) {
 	existing := o
 	existing.Existing = true
 	l, err := openLedger(ctx, cfg, existing)
