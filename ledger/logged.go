@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/tollgate/tollgate/ledger/wal"
 )
 
 // How the data plane uses the settlement log: the log first, then Redis; and
@@ -69,24 +71,53 @@ func (l *Ledger) reserveLogged(r *Reservation, b *booking, ask func() (*reply, e
 }
 
 // settleLogged books a charge that is in the log before Redis is asked. Redis
-// away, the log is made durable, and the receipt is a promise.
+// away, the receipt is a promise.
 func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*Receipt, error) {
-	shard := l.shardOf(b.account)
 	at, logErr := l.log.end(recordSettle, b)
-	if logErr == nil && l.log.strict {
-		logErr = l.log.sync(at)
-	}
-	err := errAway
-	// If the log cannot be written, Redis is asked even if it is known to be away.
-	if logErr != nil || !l.circuits.away(shard) {
-		var receipt *Receipt
+	var receipt *Receipt
+	answered, err := l.logFirst(b, at, logErr, func() (err error) {
 		receipt, err = l.book(ctx, s, b)
+		return err
+	})
+	shard := l.shardOf(b.account)
+	switch {
+	case answered:
 		if errors.Is(err, ErrConflict) {
 			l.tally.conflicts.Add(1)
 		}
-		if !errors.Is(err, ErrUnavailable) {
-			l.ended(b, shard, receipt)
-			return receipt, err
+		l.ended(b, shard, receipt)
+		return receipt, err
+	case err != nil:
+		return nil, err
+	}
+	return l.promise(shard, s), nil
+}
+
+// parkLogged parks a task that is in the log before Redis is asked.
+func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
+	at, logErr := l.log.endWith(&logRecord{kind: recordPark, told: t.ID + "\t" + t.Memory, booking: *b})
+	answered, err := l.logFirst(b, at, logErr, func() error {
+		_, err := l.park(ctx, b, t.ID, t.Memory)
+		return err
+	})
+	if answered {
+		l.log.done(b)
+	}
+	return err
+}
+
+// logFirst asks Redis for what the log has taken in already (its end is at), or could not take (logErr). A strict
+// log is made durable before that, any other only when Redis is away. answered says that err is Redis's answer;
+// if it is not, a nil err says that the log is durable, and replay will ask again.
+func (l *Ledger) logFirst(b *booking, at wal.Position, logErr error, ask func() error) (answered bool, err error) {
+	if logErr == nil && l.log.strict {
+		logErr = l.log.sync(at)
+	}
+	err = errAway
+	// If the log cannot be written, Redis is asked even if it is known to be away.
+	if logErr != nil || !l.circuits.away(l.shardOf(b.account)) {
+		if err = ask(); !errors.Is(err, ErrUnavailable) {
+			return true, err
 		}
 	}
 	if logErr == nil && !l.log.strict {
@@ -94,9 +125,9 @@ func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*
 	}
 	l.log.postpone(b.id)
 	if logErr != nil {
-		return nil, errors.Join(err, logErr)
+		return false, errors.Join(err, logErr)
 	}
-	return l.promise(shard, s), nil
+	return false, nil
 }
 
 // ended tells the log that Redis has the last word on a call.

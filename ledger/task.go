@@ -79,29 +79,6 @@ func (l *Ledger) park(ctx context.Context, b *booking, id, memory string) (chang
 	}
 }
 
-// parkLogged parks a task that is in the log before Redis is asked.
-func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
-	at, logErr := l.log.endWith(&logRecord{kind: recordPark, told: t.ID + "\t" + t.Memory, booking: *b})
-	if logErr == nil && l.log.strict {
-		logErr = l.log.sync(at)
-	}
-	err := errAway
-	if logErr != nil || !l.circuits.away(l.shardOf(b.account)) {
-		if _, err = l.park(ctx, b, t.ID, t.Memory); !errors.Is(err, ErrUnavailable) {
-			l.log.done(b)
-			return err
-		}
-	}
-	if logErr == nil && !l.log.strict {
-		logErr = l.log.sync(at)
-	}
-	l.log.postpone(b.id)
-	if logErr != nil {
-		return errors.Join(err, logErr)
-	}
-	return nil
-}
-
 // TaskIsSomebodys reports whether any account has a task of that id. It asks every shard, in one round trip.
 func (l *Ledger) TaskIsSomebodys(ctx context.Context, id string) (bool, error) {
 	there := make([]*redis.IntCmd, len(l.tags))
