@@ -11,26 +11,18 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/tollgate/tollgate/meter"
 )
 
-const (
-	// maxOverdraft keeps the balances that an overdraft allows well within MaxBalance.
-	maxOverdraft = meter.MaxBalance / 9
-	maxTextSize  = 512
-	// snapshotPage is how many accounts one snapshot reads at most.
-	snapshotPage = 100
-)
+// maxOverdraft keeps the balances that an overdraft allows well within MaxBalance.
+const maxOverdraft = meter.MaxBalance / 9
 
 // CreateAccount makes an account. Made again with the same options it is
 // returned as it is; with others it is ErrConflict. ErrInvalid, ErrUnavailable.
 func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions) (*Account, error) {
 	o.Split = cmp.Or(o.Split, Proportional)
-	if err := checkAccount(id); err != nil {
+	if err := CheckAccountID(id); err != nil {
 		return nil, err
 	}
 	if err := o.validate(); err != nil {
@@ -82,7 +74,7 @@ func (q *AccountQuery) Check() error {
 		return fmt.Errorf("%w: limit %d: want a number of accounts, or leave it out for all", ErrInvalid, q.Limit)
 	}
 	if q.After != "" {
-		return checkAccount(q.After)
+		return CheckAccountID(q.After)
 	}
 	return nil
 }
@@ -156,6 +148,68 @@ func (l *Ledger) setStatus(ctx context.Context, id, status, reason string) error
 	return r.notFound("account " + id)
 }
 
+// setTries is how often a change is tried that others overtake.
+const setTries = 5
+
+// SetAccount changes an account's split or overdraft and returns it. Setting what it
+// already has writes no entry. An overdraft below what the account owes now is accepted:
+// then nothing is admitted until it is covered. ErrInvalid, ErrNotFound, ErrConflict when
+// others keep changing it, ErrUnavailable.
+func (l *Ledger) SetAccount(ctx context.Context, id string, c AccountChange) (*Account, error) {
+	if c.Split == nil && c.Overdraft == nil {
+		return nil, fmt.Errorf("%w: nothing is to change: give a split or an overdraft", ErrInvalid)
+	}
+	for range setTries {
+		a, err := l.Account(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		done, err := l.trySet(ctx, a, c)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			a, err := l.Account(ctx, id)
+			return a, untold("account "+id, err)
+		}
+	}
+	return nil, fmt.Errorf("%w: account %s keeps being changed by others: try again", ErrConflict, id)
+}
+
+// trySet changes an account if it is still as it was read.
+func (l *Ledger) trySet(ctx context.Context, a *Account, c AccountChange) (done bool, err error) {
+	o := AccountOptions{Split: a.Split, Overdraft: a.Overdraft}
+	changed := []string{}
+	if c.Split != nil && *c.Split != o.Split {
+		o.Split, changed = *c.Split, append(changed, "split")
+	}
+	if c.Overdraft != nil && *c.Overdraft != o.Overdraft {
+		o.Overdraft, changed = *c.Overdraft, append(changed, "overdraft")
+	}
+	if err := o.validate(); err != nil {
+		return false, err
+	}
+	detail, err := json.Marshal(map[string]any{"split": o.Split, "overdraft": o.Overdraft, "currency": l.currency, "changed": changed})
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	r, err := l.runFor(ctx, l.scripts.set, a.ID, string(a.Split), int64(a.Overdraft), string(o.Split), int64(o.Overdraft), detail)
+	if err != nil {
+		return false, err
+	}
+	return r.text(0) != "CHANGED", r.notFound("account " + a.ID)
+}
+
+func (o *AccountOptions) validate() error {
+	switch {
+	case !o.Split.valid():
+		return fmt.Errorf("%w: split %q: want proportional, equal, bonus_first or recharge_first", ErrInvalid, o.Split)
+	case o.Overdraft < 0 || o.Overdraft > maxOverdraft:
+		return fmt.Errorf("%w: overdraft %s: want 0 to %s", ErrInvalid, o.Overdraft, maxOverdraft)
+	}
+	return nil
+}
+
 // TopUp puts money into a wallet and returns the entry. With a Ref it is
 // booked once, however often it is called. ErrConflict when the Ref was used
 // for something else, ErrNotFound, ErrInvalid, ErrUnavailable.
@@ -177,7 +231,7 @@ func (l *Ledger) TopUp(ctx context.Context, t Topup) (*Entry, error) {
 
 // runFor runs a script of one account, whose ARGV is the account and what follows.
 func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...any) (*reply, error) {
-	if err := checkAccount(account); err != nil {
+	if err := CheckAccountID(account); err != nil {
 		return nil, err
 	}
 	shard := l.shardOf(account)
@@ -202,10 +256,10 @@ func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, 
 // for ever, or one made up here, so that a second run of the same call does
 // not book twice.
 func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content string, args []any, more ...any) (*reply, error) {
-	if err := checkAccount(account); err != nil {
+	if err := CheckAccountID(account); err != nil {
 		return nil, err
 	}
-	if err := checkRef(ref); err != nil {
+	if err := CheckRef(ref); err != nil {
 		return nil, err
 	}
 	shard := l.shardOf(account)
@@ -242,159 +296,4 @@ func (l *Ledger) refEntry(ctx context.Context, r *reply, account, ref string) (*
 
 func errRefUsed(ref string) error {
 	return fmt.Errorf("%w: ref %q has been used for something else", ErrConflict, ref)
-}
-
-// checkText refuses a person's text if it is too long, has control characters, or is not
-// UTF-8: the archive, which is JSON, would change it.
-func checkText(what, text string) error {
-	if !utf8.ValidString(text) {
-		return fmt.Errorf("%w: %s: %q is not UTF-8", ErrInvalid, what, text)
-	}
-	if utf8.RuneCountInString(text) > maxTextSize || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		return fmt.Errorf("%w: %s: want at most %d characters, without control characters", ErrInvalid, what, maxTextSize)
-	}
-	return nil
-}
-
-// checkRef also refuses a blank at either end: nobody sees it, and it would make a payment
-// that is booked already a new one.
-func checkRef(ref string) error {
-	if strings.TrimSpace(ref) != ref {
-		return fmt.Errorf("%w: ref %q: want no blank at its ends", ErrInvalid, ref)
-	}
-	return checkText("ref", ref)
-}
-
-// accountState is an account as it is in Redis, all of one moment.
-type accountState struct {
-	id                         string
-	shard                      int
-	seq                        int64     // the journal's head at that moment
-	now                        time.Time // Redis's clock
-	fields, packs, keys, holds map[string]string
-	refunds                    map[string]string // what has been given back, see lua/refund.lua; for an audit alone
-}
-
-// state reads one account with all of its keys: ErrNotFound, ErrInvalid, ErrUnavailable.
-func (l *Ledger) state(ctx context.Context, id string) (*accountState, error) {
-	return l.oneState(ctx, id, beside{keys: allKeys})
-}
-
-// stateWithoutKeys is state for who asks for none. An account may have thousands of
-// keys, and Redis does nothing else while it reads them out.
-func (l *Ledger) stateWithoutKeys(ctx context.Context, id string) (*accountState, error) {
-	return l.oneState(ctx, id, beside{})
-}
-
-// keyState is state with one key alone, if it is there.
-func (l *Ledger) keyState(ctx context.Context, id, suffix string) (*accountState, error) {
-	return l.oneState(ctx, id, beside{keys: suffix})
-}
-
-func (l *Ledger) oneState(ctx context.Context, id string, more beside) (*accountState, error) {
-	if err := checkAccount(id); err != nil {
-		return nil, err
-	}
-	var found *accountState
-	err := l.eachSnapshot(ctx, l.shardOf(id), []string{id}, more, func(s *accountState) error {
-		found = s
-		return nil
-	})
-	if err == nil && found == nil {
-		err = fmt.Errorf("%w: account %s", ErrNotFound, id)
-	}
-	return found, err
-}
-
-// eachState reads accounts of a shard without their keys, all if ids is nil, page by page.
-// The accounts of a page are of one moment, and their state names the journal's head at
-// that moment.
-func (l *Ledger) eachState(ctx context.Context, shard int, ids []string, each func(*accountState) error) error {
-	return l.eachSnapshot(ctx, shard, ids, beside{}, each)
-}
-
-// accountsOf lists the ids of a shard's accounts, in no order.
-func (l *Ledger) accountsOf(ctx context.Context, shard int) ([]string, error) {
-	ids, err := l.client.SMembers(ctx, l.accountsKey(shard)).Result()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return ids, nil
-}
-
-// beside is what of an account is read beside itself, its packs and its holds: both may be long.
-type beside struct {
-	keys    string // allKeys, the suffix of one, or ""
-	refunds bool   // what has been given back
-}
-
-const allKeys = "*"
-
-// eachSnapshot is eachState, with more.
-func (l *Ledger) eachSnapshot(ctx context.Context, shard int, ids []string, more beside, each func(*accountState) error) error {
-	if ids == nil {
-		var err error
-		if ids, err = l.accountsOf(ctx, shard); err != nil {
-			return err
-		}
-		slices.Sort(ids)
-	}
-	for page := range slices.Chunk(ids, snapshotPage) {
-		keys := []string{l.metaKey(shard), l.journalKey(shard), l.dueKey(shard)}
-		args := append(l.args(2+len(page)), more.refunds, more.keys)
-		for _, id := range page {
-			own := l.accountKey(shard, id)
-			keys = append(keys, own, own+":packs", own+":keys", own+":holds", l.refundsKey(shard, id))
-			args = append(args, id)
-		}
-		r, err := l.run(ctx, l.scripts.snapshot, shard, keys, args)
-		if err != nil {
-			return err
-		}
-		for i, id := range page {
-			s := &accountState{
-				id: id, shard: shard, seq: r.integer(1), now: r.time(2),
-				fields: r.hash(3 + 5*i), packs: r.hash(4 + 5*i), keys: r.hash(5 + 5*i), holds: r.hash(6 + 5*i),
-				refunds: r.hash(7 + 5*i),
-			}
-			if err := r.problem(); err != nil {
-				return err
-			}
-			if len(s.fields) == 0 {
-				continue
-			}
-			if err := each(s); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// account reads the account's own fields and packs.
-func (s *accountState) account() (*Account, error) {
-	r := &record{fields: s.fields}
-	recharge, bonus, held := meter.Nano(r.integer("recharge")), meter.Nano(r.integer("bonus")), meter.Nano(r.integer("held"))
-	a := &Account{
-		ID: s.id, Status: s.fields["status"], Split: Split(s.fields["split"]), Held: held,
-		Overdraft: meter.Nano(r.integer("overdraft")), CreatedAt: millis(r.integer("created")),
-	}
-	freeRecharge, freeBonus := freeOf(a.Split, recharge, bonus, held)
-	a.Wallets = map[Wallet]Purse{
-		Recharge: {Balance: recharge, Free: freeRecharge},
-		Bonus:    {Balance: bonus, Free: freeBonus},
-	}
-	if r.err != nil {
-		return nil, fmt.Errorf("%w: account %s: %w", ErrUnavailable, s.id, r.err)
-	}
-	var err error
-	a.Packs, err = s.packList()
-	return a, err
-}
-
-// ping measures one round trip to every master of Redis, without a script.
-func (s *shards) ping(ctx context.Context) (time.Duration, error) {
-	start := time.Now()
-	err := s.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error { return c.Ping(ctx).Err() })
-	return time.Since(start), err
 }

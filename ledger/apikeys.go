@@ -31,7 +31,7 @@ type keyDefinition struct {
 // ErrNotFound, ErrInvalid, ErrUnavailable; ErrConflict with a seed of which
 // another key was made.
 func (l *Ledger) CreateKey(ctx context.Context, account string, k NewKey) (*Key, string, error) {
-	if err := checkAccount(account); err != nil {
+	if err := CheckAccountID(account); err != nil {
 		return nil, "", err
 	}
 	if err := k.Check(); err != nil {

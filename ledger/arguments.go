@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tollgate/tollgate/meter"
 )
@@ -15,7 +16,12 @@ import (
 // they open a ledger. All of it is checked again when it is booked. ErrInvalid.
 
 // CheckAccountID refuses what cannot be the id of an account.
-func CheckAccountID(id string) error { return checkAccount(id) }
+func CheckAccountID(id string) error {
+	if !validAccount(id) {
+		return fmt.Errorf("%w: account %q: want a lower-case letter or digit, then up to 63 letters, digits, dots, underscores or dashes", ErrInvalid, id)
+	}
+	return nil
+}
 
 // CheckRequestID refuses what is no request's id, whatever is on the books.
 func CheckRequestID(id string) error {
@@ -44,8 +50,37 @@ func (c AccountChange) Check() error {
 // CheckReason refuses a reason that cannot be journaled; none at all is one.
 func CheckReason(text string) error { return checkText("reason", text) }
 
-// CheckRef refuses a reference under which nothing can be booked; none at all is one.
-func CheckRef(ref string) error { return checkRef(ref) }
+// needReason refuses a correction that nobody will understand later.
+func needReason(reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return fmt.Errorf("%w: reason: say why, for the journal", ErrInvalid)
+	}
+	return CheckReason(reason)
+}
+
+// CheckRef refuses a reference under which nothing can be booked; none at all is one. A blank at
+// either end is refused since nobody sees it, and it would make a payment that is booked already a new one.
+func CheckRef(ref string) error {
+	if strings.TrimSpace(ref) != ref {
+		return fmt.Errorf("%w: ref %q: want no blank at its ends", ErrInvalid, ref)
+	}
+	return checkText("ref", ref)
+}
+
+// maxTextSize bounds a person's text, in characters.
+const maxTextSize = 512
+
+// checkText refuses a person's text if it is too long, has control characters, or is not
+// UTF-8: the archive, which is JSON, would change it.
+func checkText(what, text string) error {
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%w: %s: %q is not UTF-8", ErrInvalid, what, text)
+	}
+	if utf8.RuneCountInString(text) > maxTextSize || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return fmt.Errorf("%w: %s: want at most %d characters, without control characters", ErrInvalid, what, maxTextSize)
+	}
+	return nil
+}
 
 // Check refuses what can be put into no wallet.
 func (t Topup) Check() error {
@@ -56,7 +91,7 @@ func (t Topup) Check() error {
 	case t.Amount <= 0 || t.Amount > meter.MaxBalance:
 		return fmt.Errorf("%w: amount %s: want more than 0, at most %s", ErrInvalid, t.Amount, meter.MaxBalance)
 	}
-	return checkRef(t.Ref)
+	return CheckRef(t.Ref)
 }
 
 // Check refuses what cannot be booked on any wallet.
@@ -70,18 +105,18 @@ func (a Adjustment) Check() error {
 	case a.Amount > meter.MaxBalance || a.Amount < -meter.MaxBalance:
 		return fmt.Errorf("%w: amount %s: want at most %s either way", ErrInvalid, a.Amount, meter.MaxBalance)
 	}
-	if err := checkReason(a.Reason); err != nil {
+	if err := needReason(a.Reason); err != nil {
 		return err
 	}
-	return checkRef(a.Ref)
+	return CheckRef(a.Ref)
 }
 
 // Check refuses what cannot be given back of any charge.
 func (r *Refund) Check() error {
-	if err := checkReason(r.Reason); err != nil {
+	if err := needReason(r.Reason); err != nil {
 		return err
 	}
-	if err := checkRef(r.Ref); err != nil {
+	if err := CheckRef(r.Ref); err != nil {
 		return err
 	}
 	if r.Amount != nil && (*r.Amount <= 0 || *r.Amount > meter.MaxCharge) {
@@ -95,7 +130,7 @@ func (g Grant) Check() error {
 	if err := g.complete(); err != nil {
 		return err
 	}
-	return checkRef(g.Ref)
+	return CheckRef(g.Ref)
 }
 
 // Check refuses what cannot be a key.

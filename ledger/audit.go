@@ -30,6 +30,41 @@ const (
 	lawStatus        = "STATUS"         // suspended, revoked, what a pack or key is: as the journal says
 )
 
+// AuditReport is the outcome of an audit.
+type AuditReport struct {
+	OK          bool         `json:"ok"`
+	Accounts    int          `json:"accounts"`
+	Entries     int64        `json:"entries"`
+	Differences []Difference `json:"differences"`
+	// Conservation is the balance sheet, where one account was audited.
+	Conservation []Conserved `json:"conservation,omitempty"`
+}
+
+// Conserved is a line of an account's balance sheet: what was granted is free,
+// held, charged (less refunds), expired or withdrawn. Free and Held are the
+// ledger's, the rest is the journal's. Cash is in decimals, packs in units.
+type Conserved struct {
+	What      string `json:"what"` // cash, pack:<id>
+	Granted   string `json:"granted"`
+	Free      string `json:"free"`
+	Held      string `json:"held"`
+	Charged   string `json:"charged"`
+	Expired   string `json:"expired"`
+	Withdrawn string `json:"withdrawn"`
+}
+
+// Difference is one disagreement between the journal and the balances.
+type Difference struct {
+	Account string `json:"account,omitempty"`
+	Shard   int    `json:"shard"`
+	// Law is the invariant that does not hold: CONSERVE, HOLD-SUM, DENSE, CHAIN, ONCE, EXACT-FEE, …
+	Law string `json:"law"`
+	// What is the thing they disagree on: "recharge", "pack:p1", "key:acme.1f…", "entry 12-0".
+	What    string `json:"what"`
+	Journal string `json:"journal"` // what it should be by the journal
+	Ledger  string `json:"ledger"`  // what is there
+}
+
 // Audit replays the journal of an account, or of all if it is "", and compares
 // the outcome with what is there. Accounts are read in pages; each page is read
 // at one moment by one script, and compared with the journal up to just that
@@ -39,7 +74,7 @@ func (l *Ledger) Audit(ctx context.Context, account string) (*AuditReport, error
 	first, last := 0, len(l.tags)
 	var ids []string
 	if account != "" {
-		if err := checkAccount(account); err != nil {
+		if err := CheckAccountID(account); err != nil {
 			return nil, err
 		}
 		first, ids = l.shardOf(account), []string{account}

@@ -27,7 +27,8 @@
 //	                      the settlement log; holds.go the open ones, sweep.go the abandoned
 //	object.go             what accounts have made upstream; task.go holds that stand for a task,
 //	                      until somebody polls its end
-//	accounts.go           accounts and top-ups; packs.go, expire.go packs; apikeys.go keys
+//	accounts.go           accounts and top-ups, state.go: as they are; packs.go, expire.go
+//	                      packs; apikeys.go keys
 //	adjust.go, refund.go, reprice.go  corrections
 //	journal.go, bill.go   entries and months; audit.go with books.go and audit_archive.go:
 //	                      do the books balance

@@ -151,7 +151,7 @@ func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAccount(account); err != nil {
+	if err := CheckAccountID(account); err != nil {
 		return nil, err
 	}
 	shard := l.shardOf(account)

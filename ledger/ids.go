@@ -143,13 +143,6 @@ func validAccount(id string) bool {
 	return true
 }
 
-func checkAccount(id string) error {
-	if !validAccount(id) {
-		return fmt.Errorf("%w: account %q: want a lower-case letter or digit, then up to 63 letters, digits, dots, underscores or dashes", ErrInvalid, id)
-	}
-	return nil
-}
-
 // valid reports whether the credential is one that ParseCredential could have made.
 func (c Credential) valid() bool {
 	return validAccount(c.Account) && len(c.Hash) == 2*sha256.Size

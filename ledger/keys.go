@@ -3,7 +3,6 @@ package ledger
 import (
 	"hash/crc32"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -132,9 +131,6 @@ func (s *shards) namesOf(shard int, account string) *accountNames {
 	s.names.known[account] = names
 	return names
 }
-
-// long is what lua/lib.lua has under that name.
-func long(text string) string { return text + strings.Repeat(" ", max(0, 65-len(text))) }
 
 // expiryKey is the shard's packs that will expire, see lua/expire.lua.
 func (s *shards) expiryKey(shard int) string { return s.tags[shard] + "expiry" }

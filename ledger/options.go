@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -101,43 +100,6 @@ type Repricing struct {
 	DryRun bool
 }
 
-// Repriced is a charge that comes to another fee.
-type Repriced struct {
-	Charge *Entry
-	// Fee is the new one. In a dry run, of a charge that nobody paid: before packs.
-	Fee meter.Nano
-	// Entry is the charge that has taken its place; nil in a dry run.
-	Entry *Entry
-	// Left says why the charge is left as it is; nil when it is not.
-	Left error
-}
-
-// Damaged reports whether it was left since its entry cannot be read, and then Charge
-// names it and no more, or since its account is damaged or gone: a person must look.
-func (r *Repriced) Damaged() bool {
-	return errors.Is(r.Left, ErrUnavailable) || errors.Is(r.Left, ErrNotFound)
-}
-
-// RepricedSum is what a repricing came to.
-type RepricedSum struct {
-	// Charges is how many were looked at: all that stand and that nothing was given back of.
-	Charges int64
-	// Repriced is how many of these come to another fee, Left how many could not be put right.
-	Repriced, Left int64
-	// Before and After are the fees of the repriced.
-	Before, After meter.Nano
-}
-
-func (s *RepricedSum) add(r *Repriced) {
-	if r.Left != nil {
-		s.Left++
-		return
-	}
-	s.Repriced++
-	s.Before += r.Charge.FeeDue()
-	s.After += r.Fee
-}
-
 // Adjustment puts a wallet right by hand.
 type Adjustment struct {
 	Account string
@@ -183,69 +145,4 @@ type JournalQuery struct {
 	Since, Until time.Time // by Entry.Time: Since inclusive, Until exclusive
 	Types        []string
 	Limit        int // at most so many, the oldest
-}
-
-// Swept is what one round of the sweeper did.
-type Swept struct {
-	// Abandoned holds were charged by their checkpoint, Released ones given
-	// back, Kept ones left as they are (Options.OnAbandoned: hold).
-	Abandoned, Released, Kept int
-	// Open is the number of holds that are still there.
-	Open int
-	// Expired is the number of packs of which something expired.
-	Expired int
-}
-
-// Server is what Redis says of itself, as far as money depends on it.
-type Server struct {
-	Version         string        `json:"version"`
-	Mode            string        `json:"mode"` // standalone, cluster, sentinel, embedded
-	AOF             bool          `json:"aof"`
-	Fsync           string        `json:"fsync,omitempty"` // always, everysec, no
-	MaxMemoryPolicy string        `json:"maxmemory_policy"`
-	Latency         time.Duration `json:"latency_ns"` // of one ping
-	Ledger          string        `json:"ledger"`     // the ledger's identity
-	Currency        string        `json:"currency"`
-	Shards          int           `json:"shards"`
-	Entries         int64         `json:"entries"` // of the journal, over all shards
-	Warnings        []string      `json:"warnings"`
-
-	settings  map[string]string // as CONFIG GET tells them; absent where it is not allowed
-	failsOver bool              // a replica may take its place
-	replica   bool              // it is one itself
-}
-
-// AuditReport is the outcome of an audit.
-type AuditReport struct {
-	OK          bool         `json:"ok"`
-	Accounts    int          `json:"accounts"`
-	Entries     int64        `json:"entries"`
-	Differences []Difference `json:"differences"`
-	// Conservation is the balance sheet, where one account was audited.
-	Conservation []Conserved `json:"conservation,omitempty"`
-}
-
-// Conserved is a line of an account's balance sheet: what was granted is free,
-// held, charged (less refunds), expired or withdrawn. Free and Held are the
-// ledger's, the rest is the journal's. Cash is in decimals, packs in units.
-type Conserved struct {
-	What      string `json:"what"` // cash, pack:<id>
-	Granted   string `json:"granted"`
-	Free      string `json:"free"`
-	Held      string `json:"held"`
-	Charged   string `json:"charged"`
-	Expired   string `json:"expired"`
-	Withdrawn string `json:"withdrawn"`
-}
-
-// Difference is one disagreement between the journal and the balances.
-type Difference struct {
-	Account string `json:"account,omitempty"`
-	Shard   int    `json:"shard"`
-	// Law is the invariant that does not hold: CONSERVE, HOLD-SUM, DENSE, CHAIN, ONCE, EXACT-FEE, …
-	Law string `json:"law"`
-	// What is the thing they disagree on: "recharge", "pack:p1", "key:acme.1f…", "entry 12-0".
-	What    string `json:"what"`
-	Journal string `json:"journal"` // what it should be by the journal
-	Ledger  string `json:"ledger"`  // what is there
 }

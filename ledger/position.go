@@ -1,6 +1,9 @@
 package ledger
 
-import "strconv"
+import (
+	"strconv"
+	"sync/atomic"
+)
 
 // A position is how far a shard's journal has been seen: how often the shard
 // has been recovered, and the highest sequence since. Positions compare as
@@ -47,3 +50,13 @@ func (s *shards) at(shard int) position { return position(s.heads[shard].Load())
 
 // see notes that a shard has come as far as p.
 func (s *shards) see(shard int, p position) { raise(&s.heads[shard], int64(p)) }
+
+// raise sets n to seq if that is more.
+func raise(n *atomic.Int64, seq int64) {
+	for {
+		seen := n.Load()
+		if seq <= seen || n.CompareAndSwap(seen, seq) {
+			return
+		}
+	}
+}

@@ -259,11 +259,3 @@ func (r *recoverer) catchUpShard(ctx context.Context, head archive.Head, m archi
 	}
 	return nil
 }
-
-// unavailable is an error as ErrUnavailable, once; nil for none.
-func unavailable(err error) error {
-	if err == nil || errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}

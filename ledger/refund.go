@@ -50,14 +50,6 @@ func (l *Ledger) Refund(ctx context.Context, r Refund) (*Entry, error) {
 	return l.refunded(ctx, reply, &r)
 }
 
-// checkReason refuses a correction that nobody will understand later.
-func checkReason(reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		return fmt.Errorf("%w: reason: say why, for the journal", ErrInvalid)
-	}
-	return checkText("reason", reason)
-}
-
 // refundRequest is one call of the script, which may have to be made again.
 type refundRequest struct {
 	ledger *Ledger

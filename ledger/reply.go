@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/tollgate/tollgate/meter"
@@ -113,20 +112,6 @@ func (r *reply) notFound(what string) error {
 }
 
 func millis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-// whole and ms are numbers as the scripts read them.
-func whole(n int64) string             { return strconv.FormatInt(n, 10) }
-func ms(duration time.Duration) string { return whole(duration.Milliseconds()) }
-
-// raise sets n to seq if that is more.
-func raise(n *atomic.Int64, seq int64) {
-	for {
-		seen := n.Load()
-		if seq <= seen || n.CompareAndSwap(seen, seq) {
-			return
-		}
-	}
-}
 
 // standing reads the standing that a script returns as one tab-separated
 // string; see standing in lua/pay.lua and key_standing in lua/use.lua.

@@ -15,6 +15,43 @@ import (
 	"github.com/tollgate/tollgate/meter"
 )
 
+// Repriced is a charge that comes to another fee.
+type Repriced struct {
+	Charge *Entry
+	// Fee is the new one. In a dry run, of a charge that nobody paid: before packs.
+	Fee meter.Nano
+	// Entry is the charge that has taken its place; nil in a dry run.
+	Entry *Entry
+	// Left says why the charge is left as it is; nil when it is not.
+	Left error
+}
+
+// Damaged reports whether it was left since its entry cannot be read, and then Charge
+// names it and no more, or since its account is damaged or gone: a person must look.
+func (r *Repriced) Damaged() bool {
+	return errors.Is(r.Left, ErrUnavailable) || errors.Is(r.Left, ErrNotFound)
+}
+
+// RepricedSum is what a repricing came to.
+type RepricedSum struct {
+	// Charges is how many were looked at: all that stand and that nothing was given back of.
+	Charges int64
+	// Repriced is how many of these come to another fee, Left how many could not be put right.
+	Repriced, Left int64
+	// Before and After are the fees of the repriced.
+	Before, After meter.Nano
+}
+
+func (s *RepricedSum) add(r *Repriced) {
+	if r.Left != nil {
+		s.Left++
+		return
+	}
+	s.Repriced++
+	s.Before += r.Charge.FeeDue()
+	s.After += r.Fee
+}
+
 // Reprice prices charges again, and books at once those whose cash differs: what was
 // charged is taken back as if it had never been, and charged again, in one step
 // (lua/reprice.lua). What packs paid stays paid; for a charge that nobody paid, packs pay
@@ -28,7 +65,7 @@ import (
 // two charges. ErrInvalid, ErrNotFound, ErrUnavailable.
 func (l *Ledger) Reprice(ctx context.Context, q Repricing, price func(*Entry) (meter.Charge, error), each func(*Repriced)) (RepricedSum, error) {
 	sum := RepricedSum{}
-	if err := checkReason(q.Reason); err != nil {
+	if err := needReason(q.Reason); err != nil {
 		return sum, err
 	}
 	first, last, err := l.shardsOf(ctx, q.Account)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +18,13 @@ func truth(b bool) string {
 	}
 	return "0"
 }
+
+// whole and ms are numbers as the scripts read them.
+func whole(n int64) string             { return strconv.FormatInt(n, 10) }
+func ms(duration time.Duration) string { return whole(duration.Milliseconds()) }
+
+// long is what lua/lib.lua has under that name.
+func long(text string) string { return text + strings.Repeat(" ", max(0, 65-len(text))) }
 
 // args begins ARGV of a script: identity, position (which runOnce fills in),
 // clock offset.

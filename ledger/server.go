@@ -7,9 +7,29 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
+
+// Server is what Redis says of itself, as far as money depends on it.
+type Server struct {
+	Version         string        `json:"version"`
+	Mode            string        `json:"mode"` // standalone, cluster, sentinel, embedded
+	AOF             bool          `json:"aof"`
+	Fsync           string        `json:"fsync,omitempty"` // always, everysec, no
+	MaxMemoryPolicy string        `json:"maxmemory_policy"`
+	Latency         time.Duration `json:"latency_ns"` // of one ping
+	Ledger          string        `json:"ledger"`     // the ledger's identity
+	Currency        string        `json:"currency"`
+	Shards          int           `json:"shards"`
+	Entries         int64         `json:"entries"` // of the journal, over all shards
+	Warnings        []string      `json:"warnings"`
+
+	settings  map[string]string // as CONFIG GET tells them; absent where it is not allowed
+	failsOver bool              // a replica may take its place
+	replica   bool              // it is one itself
+}
 
 // Describe says what Redis is, and warns of settings that money should not be kept on.
 // ErrUnavailable.
@@ -91,6 +111,13 @@ func (s *Server) warn(text string) {
 		}
 	}
 	s.Warnings = append(s.Warnings, text)
+}
+
+// ping measures one round trip to every master of Redis, without a script.
+func (s *shards) ping(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	err := s.eachMaster(ctx, func(ctx context.Context, c redis.Cmdable) error { return c.Ping(ctx).Err() })
+	return time.Since(start), err
 }
 
 // describeServer reads INFO, and CONFIG where it is allowed: hosted Redis often

@@ -102,7 +102,7 @@ func (l *Ledger) book(ctx context.Context, s *Settlement, b *booking) (*Receipt,
 
 // checkSettlement checks what a settlement or checkpoint says before it goes to Redis.
 func (l *Ledger) checkSettlement(s *Settlement) (idMS int64, lines, suffix string, err error) {
-	if err = checkAccount(s.Account); err != nil {
+	if err = CheckAccountID(s.Account); err != nil {
 		return 0, "", "", err
 	}
 	if idMS, err = idMillis(s.ID); err != nil {
@@ -219,7 +219,7 @@ func digest(parts ...string) string {
 // ErrNotFound for an account that is not there, ErrInvalid, ErrUnavailable;
 // with a settlement log, the release is done by replay after ErrUnavailable.
 func (l *Ledger) Release(ctx context.Context, account, requestID string) (*Standing, error) {
-	if err := checkAccount(account); err != nil {
+	if err := CheckAccountID(account); err != nil {
 		return nil, err
 	}
 	idMS, err := idMillis(requestID)

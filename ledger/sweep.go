@@ -15,6 +15,17 @@ import (
 // sweepBatch is how many holds and how many packs of a shard one round ends at most.
 const sweepBatch = 200
 
+// Swept is what one round of the sweeper did.
+type Swept struct {
+	// Abandoned holds were charged by their checkpoint, Released ones given
+	// back, Kept ones left as they are (Options.OnAbandoned: hold).
+	Abandoned, Released, Kept int
+	// Open is the number of holds that are still there.
+	Open int
+	// Expired is the number of packs of which something expired.
+	Expired int
+}
+
 // Sweep ends the holds whose deadline has passed, in every shard, a bounded
 // number each: what a checkpoint says was delivered is charged, the rest given
 // back. Then it ends the packs whose time has passed, likewise. It returns what

@@ -40,6 +40,14 @@ var (
 	ErrInvalid = errors.New("invalid")
 )
 
+// unavailable is an error as ErrUnavailable, once; nil for none.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
 // Wallet names one of an account's two cash balances.
 type Wallet string
 
