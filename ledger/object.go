@@ -135,13 +135,14 @@ func (l *Ledger) find(ctx context.Context, c Credential, client netip.Addr, ids,
 		return nil, left, err
 	}
 	if i := slices.Index(memories, ""); i >= 0 {
-		return memories, left, l.notFound(c.Account, ids[i])
+		return memories, left, l.notMade(c.Account, ids[i])
 	}
 	return memories, left, nil
 }
 
-// notFound is the answer for what Redis does not have: it may be in a log yet.
-func (l *Ledger) notFound(account, id string) error {
+// notMade is the answer for an object that Redis does not have: ErrNotFound, or ErrUnavailable while it may
+// still be in a log.
+func (l *Ledger) notMade(account, id string) error {
 	if err := l.losses.reconciled(l.log != nil); err != nil {
 		return err
 	}

@@ -469,7 +469,7 @@ func (r *replay) abandon(ctx context.Context, rec *logRecord, segment uint64) er
 		return nil
 	}
 	if err == nil {
-		answer, sweepErr := l.runSweep(ctx, shard, rec.account, rec.id, rec.idMS, l.onAbandoned == ChargeCheckpoint, true)
+		answer, sweepErr := l.runSweep(ctx, shard, rec.account, rec.id, rec.idMS, abandonment{charge: l.onAbandoned == ChargeCheckpoint, dead: true})
 		if sweepErr != nil {
 			return sweepErr
 		}

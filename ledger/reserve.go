@@ -123,8 +123,8 @@ func addressText(a netip.Addr) string {
 	return hexText(bytes[:])
 }
 
-// heldAmounts is a hold as it is kept, see lua/hold.lua.
-type heldAmounts struct {
+// keptHold is a hold as it is kept, see lua/hold.lua.
+type keptHold struct {
 	key    string
 	cash   meter.Nano
 	tokens int64
@@ -134,13 +134,13 @@ type heldAmounts struct {
 	task   string // "": its call is in flight
 }
 
-func readHold(text string) (*heldAmounts, error) {
+func readHold(text string) (*keptHold, error) {
 	var t [8]string
 	if !parts(text, t[:]) {
 		return nil, fmt.Errorf("%q is not a hold", text)
 	}
 	r := new(record)
-	h := &heldAmounts{
+	h := &keptHold{
 		key: t[0], cash: meter.Nano(r.number("cash", t[1])), tokens: r.number("tokens", t[2]),
 		placed: millis(r.number("placed", t[3])), packs: r.payments("packs", t[4]), model: t[6],
 		task: strings.TrimRight(t[7], " "),

@@ -106,7 +106,7 @@ func (l *Ledger) sweepOne(ctx context.Context, shard int, account, request strin
 	if err != nil {
 		return fmt.Errorf("%w: shard %d: hold of %s: %w", ErrUnavailable, shard, account, err)
 	}
-	r, err := l.runSweep(ctx, shard, account, request, idMS, l.onAbandoned == ChargeCheckpoint, false)
+	r, err := l.runSweep(ctx, shard, account, request, idMS, abandonment{charge: l.onAbandoned == ChargeCheckpoint})
 	if err != nil {
 		return err
 	}
@@ -124,14 +124,19 @@ func (l *Ledger) sweepOne(ctx context.Context, shard int, account, request strin
 	return nil
 }
 
-// runSweep ends one hold, past its deadline or, when its proxy is known to be
-// dead, at once. charge: what its checkpoint says was delivered is charged.
-func (l *Ledger) runSweep(ctx context.Context, shard int, account, request string, idMS int64, charge, dead bool) (*reply, error) {
-	return l.run(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), l.sweepArgs(account, request, charge, dead))
+// An abandonment says how a hold ends that nobody has ended.
+type abandonment struct {
+	charge bool // what its checkpoint says was delivered is charged; else all is given back
+	dead   bool // its proxy is known to be dead: it ends before its deadline, too
 }
 
-func (l *Ledger) sweepArgs(account, request string, charge, dead bool) []any {
-	return append(l.args(6), account, request, truth(charge), l.zoneOffset(), markerLife.Milliseconds(), truth(dead))
+// runSweep ends one hold.
+func (l *Ledger) runSweep(ctx context.Context, shard int, account, request string, idMS int64, a abandonment) (*reply, error) {
+	return l.run(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), l.sweepArgs(account, request, a))
+}
+
+func (l *Ledger) sweepArgs(account, request string, a abandonment) []any {
+	return append(l.args(6), account, request, truth(a.charge), l.zoneOffset(), markerLife.Milliseconds(), truth(a.dead))
 }
 
 // RunSweeper sweeps until ctx ends. It tells the logger what it did. While

@@ -141,7 +141,7 @@ func (t *traffic) end(release bool) {
 		t.fine(t.ledger.Extend(t.ctx(), Checkpoint{settlement(h, used)}))
 		idMS, err := idMillis(h.ID)
 		t.must(err)
-		if _, err := t.ledger.runSweep(t.ctx(), t.ledger.shardOf(h.Account), h.Account, h.ID, idMS, true, true); !t.fine(err) || t.random.IntN(2) == 0 {
+		if _, err := t.ledger.runSweep(t.ctx(), t.ledger.shardOf(h.Account), h.Account, h.ID, idMS, abandonment{charge: true, dead: true}); !t.fine(err) || t.random.IntN(2) == 0 {
 			return
 		}
 	}
