@@ -43,9 +43,9 @@ func console(a about, calls http.Handler) http.Handler {
 	return mux
 }
 
-// withPolicy has the browser ask again each time, as the files of the next
-// version have the same names, and keep the page to itself. What an upstream answers is no
-// page: a form of another site's that is sent to a call must not make one of it here.
+// withPolicy has the browser keep the page to itself, and ask for its files each time, as those of
+// the next version have the same names. Calls have it too: another site's form that is sent to one must
+// not make what the upstream answers a page of this site.
 func withPolicy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -7,8 +7,8 @@ import (
 )
 
 // expand replaces ${VAR} and ${VAR:-default} by the environment's values and
-// $${ by a literal ${. All faults of the text are reported at once. A text that is
-// $VAR alone, as a shell has it, would be a credential that is none.
+// $${ by a literal ${. All faults of the text are reported at once. One is a text that
+// is $VAR alone, as a shell would have it: taken as it is, it would pass for a credential.
 func expand(text string, getenv func(string) string) (string, error) {
 	if name, is := strings.CutPrefix(text, "$"); is && isVariable(name) && name == strings.ToUpper(name) {
 		return "", fmt.Errorf("$%s is no variable here: write ${%s}", name, name)

@@ -34,8 +34,8 @@ func ValidObjectID(id string) bool {
 	})
 }
 
-// objectsText is what lua/settle.lua takes: a line each. No charge fails for what cannot be remembered, or is too
-// much of it: it is not.
+// objectsText is what lua/settle.lua takes: a line each. An object that cannot be remembered, or is one too many, is
+// left out: no charge fails for it.
 func objectsText(objects []Object) string {
 	var text strings.Builder
 	for i := range objects {
@@ -89,7 +89,7 @@ func (l *Ledger) FindObject(ctx context.Context, c Credential, client netip.Addr
 }
 
 // FindObjects returns what is remembered of objects that are no tasks, in the order of their ids and in one
-// round trip: of all of them, else ErrNotFound, and of some. Errors as of FindObject.
+// round trip. Errors as of FindObject: if some are not there, memories has those that are, and "" for the rest.
 func (l *Ledger) FindObjects(ctx context.Context, c Credential, client netip.Addr, ids []string) (memories []string, err error) {
 	memories, _, err = l.find(ctx, c, client, ids, l.markerKeys(l.shardOf(c.Account)))
 	return memories, err
@@ -105,7 +105,7 @@ func (l *Ledger) markerKeys(shard int) []string {
 	return keys
 }
 
-// find asks for what is remembered of objects: of each in the first of some hashes that knows it.
+// find asks for what is remembered of objects: each is looked for in the hashes in turn.
 func (l *Ledger) find(ctx context.Context, c Credential, client netip.Addr, ids, hashes []string) (memories []string, left Standing, err error) {
 	if !c.valid() {
 		return nil, left, &Refusal{Reason: KeyInvalid, Limit: "key"}

@@ -18,8 +18,8 @@ type Options struct {
 	Shards int
 	// HoldTTL is how long a hold stands without a heartbeat. Default 15 minutes.
 	HoldTTL time.Duration
-	// TaskTTL is how long the hold of a task stands that nobody has asked the end
-	// of. Default 24 hours.
+	// TaskTTL is how long the hold of a task stands while nobody asks how it has
+	// ended. Default 24 hours.
 	TaskTTL time.Duration
 	// Currency is recorded when the ledger is made and checked ever after.
 	// Empty takes what is recorded.

@@ -265,9 +265,9 @@ func (p *putback) counts(sign, tokens int64) {
 	}
 }
 
-// refund gives back: as an operator does (x), or because a call that had been
-// swept and charged ended otherwise. u says that nothing of the charge is left,
-// j that something is, both of which day and month it was.
+// refund gives back: as an operator does (field x), or because a call that had been
+// swept and charged ended otherwise. Fields u and j both have the day and month of the
+// charge: u if nothing of it is left, j if something is.
 func (p *putback) refund() error {
 	p.pays(1)
 	var tokens, day, month int64

@@ -193,8 +193,8 @@ func (r *replay) stands(ctx context.Context, rec *logRecord, seq int64, segment 
 	return found, err
 }
 
-// laterNotes are the notes that Redis has booked a call, the last of each, which stand in a later segment than its end: that of a
-// caller goes with a later write, at most a second later; that of a replay, whenever it was.
+// laterNotes are the notes that Redis has booked a call which stand in a later segment than the call's end; of each call the
+// last. A caller's note goes with a later write, at most a second after the end; a replay's at any time.
 func (r *replay) laterNotes() (map[string]*logRecord, error) {
 	if r.later != nil {
 		return r.later, nil

@@ -26,8 +26,8 @@ type Repriced struct {
 	Left error
 }
 
-// Damaged reports whether it was left since its entry cannot be read, and then Charge
-// names it and no more, or since its account is damaged or gone: a person must look.
+// Damaged reports whether a person must look: the charge was left because its entry cannot
+// be read (then Charge only names it), or because its account is damaged or gone.
 func (r *Repriced) Damaged() bool {
 	return errors.Is(r.Left, ErrUnavailable) || errors.Is(r.Left, ErrNotFound)
 }

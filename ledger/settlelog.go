@@ -402,9 +402,9 @@ func (g *settleLog) found(segment uint64, shard int, seq int64) {
 	g.segments.booked(segment, shard, seq)
 }
 
-// askAll begins a replay: whether Redis has what is in any segment, and where, is to be seen. What it cannot bring yet may be
-// older than all that purging goes by; and what Redis had lost may stand under an earlier id now than it did, and the shard
-// never come to that again.
+// askAll begins a replay: for every segment it must be found out anew whether Redis has what is in it, and where. What the
+// replay cannot bring yet may be older than all that purging goes by. And what Redis had lost may stand under an earlier seq
+// than before, so that the shard never again comes to the one that was noted.
 func (g *settleLog) askAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -222,10 +222,10 @@ func (s *shards) archiveMetas(ctx context.Context) ([]archiveMeta, error) {
 	return metas, errors.Join(failed(metas)...)
 }
 
-// failed is why metas are not known.
+// failed are the reasons why metas are not known, each once.
 func failed(metas []archiveMeta) []error { return reasons(whyUnknown(metas)) }
 
-// whyUnknown is that by shard.
+// whyUnknown are the reasons by shard; nil for a meta that is known.
 func whyUnknown(metas []archiveMeta) []error {
 	failures := make([]error, len(metas))
 	for shard := range metas {
@@ -234,8 +234,8 @@ func whyUnknown(metas []archiveMeta) []error {
 	return failures
 }
 
-// reasons are why shards failed, each once: what is wrong with a server, or with the archive, all of its shards say. Of a
-// shard that did not there is nil.
+// reasons are why shards failed, each once: all shards of a server say the same of it, and all shards of the archive. A shard
+// that has not failed is nil in ofShards.
 func reasons(ofShards []error) (failures []error) {
 	shards := make(map[string][]int)
 	for shard, err := range ofShards {

@@ -33,8 +33,8 @@ type Endpoint struct {
 	// protobuf says that its JSON is protobuf's, of whose names there are two spellings; parameters have
 	// the one in camel case.
 	protobuf bool
-	// streams says that its answers are streams, whatever the body says: of events or, to who
-	// has not asked for them, one JSON array.
+	// streams says that its answers are streams, whatever the body says: of events, or else one
+	// JSON array, which is sent piece by piece.
 	streams bool
 	// model is the parameter that names the model; "" is "model".
 	model string

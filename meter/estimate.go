@@ -224,8 +224,8 @@ func (t *textCollector) read(body []byte) {
 	}
 }
 
-// source gathers the text of a document, or where a text is from; not a payload, and
-// none that is inside of another.
+// source gathers the text of a source: of a document, or of where a text is from. It skips a payload,
+// an address, a file, and what is called a source inside of a source.
 func (t *textCollector) source(c *cursor) {
 	raw := c.raw()
 	switch gjson.GetBytes(raw, "type").String() {

@@ -1,7 +1,7 @@
 package meter
 
-// generateSchema covers answers of the Gemini API, whole ones and each of a stream, all of
-// which have the usage until then.
+// generateSchema covers answers of the Gemini API, whole ones and those of a stream, each of
+// which has the usage of the stream so far.
 func generateSchema() *answerSchema {
 	const candidate = "candidates.#."
 	const part, grounding = candidate + "content.parts.#.", candidate + "groundingMetadata."
@@ -97,15 +97,14 @@ func embedQuantities(c *usageCounts) usageDraft {
 	return d
 }
 
-// generatedImageTokens and encodedPerSoundToken are what is made comes to, where the usage does not
-// tell: of an image its tokens, of sound (24 kHz of 16 bits, 25 tokens a second) the base64 of one.
+// What a generated image or sound comes to, where the usage does not tell.
 const (
-	generatedImageTokens = 1290
-	encodedPerSoundToken = 2560
+	generatedImageTokens = 1290 // of one image
+	encodedPerSoundToken = 2560 // bytes of base64: sound is 24 kHz of 16 bits, and 25 tokens a second
 )
 
-// splitGenerated takes images, or sound, out of an output of which the usage does not tell what it is: its
-// text is what they are not. They are no less than nothing where it tells of no output at all.
+// splitGenerated tells images, or sound, from text in an output that the usage counts as a whole: the text is
+// estimated, the rest is theirs. Where the usage counts no output at all, they are estimated themselves.
 func splitGenerated(f *answerFacts, q *Quantities) {
 	d := OutputImage
 	if f.made.sound > 0 {

@@ -104,7 +104,7 @@ type priceSpan struct{ low, high int64 }
 
 const noEnd = math.MaxInt64
 
-// anySize is the span of who does not mind.
+// anySize is the span of a tier that does not depend on the size.
 var anySize = priceSpan{0, noEnd}
 
 func (s priceSpan) contains(n int64) bool { return s.low <= n && n < s.high }
@@ -173,9 +173,9 @@ const (
 	undecided = "auto"
 )
 
-// knowledge is what attributes are known of a call, what goes first first: its
-// own (of a hosted tool, or of a row that was chosen), the answer's, the
-// request's. An empty value says nothing.
+// knowledge is what is known of a call's attributes. Its own (of a hosted tool, or of a
+// row that was chosen) go before the answer's, these before the request's. An empty
+// value says nothing.
 type knowledge struct{ own, answer, request Attributes }
 
 func (k *knowledge) get(key string) string {
@@ -192,10 +192,9 @@ func (k *knowledge) hold(when []priceCondition) bool {
 	return true
 }
 
-// mayHold reports whether the conditions can still be met by the answer, if
-// those of given are: an attribute that nothing is known of, or that is left to
-// the upstream ("auto"), can turn out as anything, and the service tier as the
-// default.
+// mayHold reports whether an answer that meets the conditions of given can meet
+// these: an attribute that nothing is known of, or that is left to the upstream
+// ("auto"), can turn out as anything, and the service tier as the default.
 func (k *knowledge) mayHold(when, given []priceCondition) bool {
 	for _, c := range when {
 		switch v := k.get(c.key); {
@@ -208,8 +207,8 @@ func (k *knowledge) mayHold(when, given []priceCondition) bool {
 	return true
 }
 
-// mustHold reports whether no answer that meets those of given can change that
-// the conditions are met.
+// mustHold reports whether every answer that meets the conditions of given meets
+// these.
 func (k *knowledge) mustHold(when, given []priceCondition) bool {
 	for _, c := range when {
 		v := k.get(c.key)

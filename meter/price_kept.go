@@ -7,11 +7,10 @@ import (
 	"slices"
 )
 
-// KeptPrices are the rows that may price a call, as they stood when it came: what
-// is kept of the tables for a call whose end is told later, when they may be
-// others.
+// KeptPrices are the rows that may price a call, as they stood when it came. They
+// are kept for a call whose end is told later, when the tables may have changed.
 type KeptPrices struct {
-	// Version is that of the book which the rows are of.
+	// Version is that of the book they come from.
 	Version string `json:"v"`
 	// The rows of the model and of hosted tools, each by one of its names, best rank first.
 	Models []keptRow `json:"m,omitempty"`
@@ -49,8 +48,8 @@ func (b *Book) Keep(q PriceQuery) KeptPrices {
 	return k
 }
 
-// Recall returns a book that prices the call which rows were kept of as the book did
-// that they are of: b itself, if it is that.
+// Recall returns a book that prices the call for which the rows were kept, as the book
+// did that they come from. If that is b, it is b itself.
 func (b *Book) Recall(k *KeptPrices) (*Book, error) {
 	if k.Version == b.version {
 		return b, nil

@@ -44,11 +44,11 @@ func taskEndpoints(chat, image []parameter) []*Endpoint {
 	}
 }
 
-// taskPoll is where it is asked how tasks have ended, by GET, their ids behind the path, which is all that it takes. It is never changed.
+// taskPoll is TaskPoll's, never changed.
 var taskPoll = &Endpoint{Path: "/async-result/", Name: "async_result", API: BigModel, Query: map[string][]string{}}
 
-// TaskPoll returns the row of where it is asked how tasks have ended: what goes
-// there is GET, with the task's id behind the path, and costs nothing by itself.
+// TaskPoll returns the row by which clients ask how a task has ended: by GET, with the
+// task's id behind the path and no query. That costs nothing by itself.
 func TaskPoll() *Endpoint { return taskPoll }
 
 // switchParameter is an attribute that is true or false.
@@ -114,12 +114,13 @@ func deriveVideo(t *Tap) (Quantities, Source) { return Quantities{Video: t.reque
 // TaskState is how far a task is.
 type TaskState uint8
 
-// The states of a task. What has brought a result is done, whatever it calls that, unless it says in so many words that more is to come.
+// The states of a task. One that has brought a result is done, whatever its status is called, unless that says in so many
+// words that more is to come.
 const (
 	TaskUntold TaskState = iota // the answer does not tell: it may be another's, or in another form
 	TaskRunning
 	TaskDone
-	TaskFailed // and has brought, and told, nothing
+	TaskFailed // without a result, and without usage
 )
 
 // Task is what an answer tells of a task: its id, "" where it tells none, and how far it is.
@@ -132,7 +133,7 @@ func (t *Tap) Task() (id string, state TaskState) {
 		state = TaskRunning
 	case t.Brought():
 		state = TaskDone
-	case f.object == nil && (f.failed || f.refused): // so has the question, and not the task
+	case f.object == nil && (f.failed || f.refused): // the question has failed, not the task
 		state = TaskRunning
 	case f.failed:
 		state = TaskFailed

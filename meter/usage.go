@@ -103,8 +103,8 @@ const (
 	numUsageFields = iota
 )
 
-// usageDetail is the count in a list by modality. Of audio, images and video, modalities in all, each
-// of these lists has a field, in this order; a completion has none of video.
+// usageDetail is the count of one entry of a list by modality. Each such list has three fields, for audio,
+// images and video, in this order; only that of a completion has none for video.
 const (
 	usageDetail usageField = numUsageFields
 	modalities             = 3
@@ -160,7 +160,7 @@ func (u *upstreamUsage) number(f usageField, text []byte) {
 	}
 }
 
-// beginDetails starts a list by modality, whose fields begin with first: what it does not name is none.
+// beginDetails starts a list by modality, whose fields begin with first: a modality that it does not name counts 0.
 func (u *upstreamUsage) beginDetails(first usageField) {
 	for i := range usageField(modalities) {
 		if first+i != usageCompletionText {

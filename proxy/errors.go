@@ -133,8 +133,8 @@ func errNotServed(model string, asked, served *meter.Endpoint) *apiError {
 // routeOf is where clients find an endpoint.
 func routeOf(e *meter.Endpoint, model string) string { return prefixesOf(e.API)[0] + e.PathFor(model) }
 
-// errNoObject is about an object that the account has not, or not where it would have to be: another's is
-// answered like one that does not exist.
+// errNoObject is about an object that the account does not have, or not where it would have to be. An object of
+// another account is answered like one that does not exist.
 func errNoObject(param, message string) *apiError {
 	return &apiError{status: http.StatusNotFound, code: "object_not_found", kind: kindInvalidRequest, param: param, message: message, final: true}
 }

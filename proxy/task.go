@@ -103,7 +103,7 @@ func (c *call) remember() (string, error) {
 	return string(text), err
 }
 
-// recall is the call that a task was found of, as it was when the upstream answered it: what is needed to book it.
+// recall makes the call that brought a task anew, as far as it is needed to book the task.
 func (p *Proxy) recall(found *ledger.FoundObject, account string, r *routing) (*call, error) {
 	var memory taskMemory
 	if err := json.Unmarshal([]byte(found.Memory), &memory); err != nil {

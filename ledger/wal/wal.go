@@ -483,8 +483,8 @@ func (l *Log) Err() error {
 // probeSize is what a disk must have room for again: the records of some calls.
 const probeSize = 64 << 10
 
-// Ready is Err, and what a record would meet now, if the last one was refused.
-// That is tried, for who gets no calls while it is so appends nothing either.
+// Ready is Err. If the last record was refused for want of room it also tries whether
+// there is room again: who gets no calls meanwhile appends nothing that would show it.
 func (l *Log) Ready() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
