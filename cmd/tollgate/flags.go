@@ -88,3 +88,11 @@ func spanOf(since, until string, zone *time.Location) (from, to time.Time, err e
 	}
 	return from, to, nil
 }
+
+// needReason refuses a correction that nobody will understand later.
+func needReason(reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return usagef("--reason is needed: say why, for the journal")
+	}
+	return nil
+}

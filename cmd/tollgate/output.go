@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tollgate/tollgate/ledger"
 	"github.com/tollgate/tollgate/meter"
 )
 
@@ -41,6 +43,23 @@ func (p *program) printDone(done string, value any, human func() string) error {
 		return fmt.Errorf("%s, but that could not be printed: %w", done, err)
 	}
 	return nil
+}
+
+// printBooked prints an entry, or a sentence and what the account then has, if
+// that can be read: booked it is.
+func (p *program) printBooked(ctx context.Context, o *operator, entry *ledger.Entry, sentence func() string) error {
+	done := fmt.Sprintf("it is booked (journal entry %s)", entry.ID)
+	if p.asJSON {
+		return p.printDone(done, entry, nil)
+	}
+	a, err := o.Account(ctx, entry.Account)
+	return p.printDone(done, entry, func() string {
+		if err != nil {
+			return sentence()
+		}
+		return sentence() + fmt.Sprintf("balance: recharge %s, bonus %s\n",
+			o.money(a.Wallets[ledger.Recharge].Balance), o.money(a.Wallets[ledger.Bonus].Balance))
+	})
 }
 
 // A table is rows of text under a header. Columns whose header begins with >

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,14 +51,6 @@ refused. Without it, a repeat of a whole refund finds nothing left.`,
 	return c
 }
 
-// needReason refuses a correction that nobody will understand later.
-func needReason(reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		return usagef("--reason is needed: say why, for the journal")
-	}
-	return nil
-}
-
 func (p *program) bookRefund(ctx context.Context, o *operator, r ledger.Refund) error {
 	entry, err := o.Refund(ctx, r)
 	if errors.Is(err, ledger.ErrNotFound) { // the request, or already the account?
@@ -75,22 +66,5 @@ func (p *program) bookRefund(ctx context.Context, o *operator, r ledger.Refund) 
 	return p.printBooked(ctx, o, entry, func() string {
 		return fmt.Sprintf("%s of request %s refunded, to %s (journal entry %s)\n",
 			o.money(entry.FeeDue()), r.RequestID, paidText(entry.Paid, o.Currency()), entry.ID)
-	})
-}
-
-// printBooked prints an entry, or a sentence and what the account then has, if
-// that can be read: booked it is.
-func (p *program) printBooked(ctx context.Context, o *operator, entry *ledger.Entry, sentence func() string) error {
-	done := fmt.Sprintf("it is booked (journal entry %s)", entry.ID)
-	if p.asJSON {
-		return p.printDone(done, entry, nil)
-	}
-	a, err := o.Account(ctx, entry.Account)
-	return p.printDone(done, entry, func() string {
-		if err != nil {
-			return sentence()
-		}
-		return sentence() + fmt.Sprintf("balance: recharge %s, bonus %s\n",
-			o.money(a.Wallets[ledger.Recharge].Balance), o.money(a.Wallets[ledger.Bonus].Balance))
 	})
 }

@@ -98,7 +98,7 @@ CREATE INDEX IF NOT EXISTS entries_by_request ON entries (request_id);
 CREATE TABLE IF NOT EXISTS leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until_ms BIGINT NOT NULL);
 `
 
-// Open opens the archive at url, making it where there is none: sqlite:PATH
+// Open opens the archive at an address, making it where there is none: sqlite:PATH
 // or postgres://….
 func Open(ctx context.Context, address string) (*Archive, error) {
 	return open(ctx, address, (*Archive).prepare)
