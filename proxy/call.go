@@ -70,7 +70,7 @@ type call struct {
 //	refuse             not read, not admitted          nothing was held
 //	giveUp             no answer                       release; an estimate, if the client left while the upstream worked
 //	passUpstreamError  an upstream's own error         release; settle if it reports usage
-//	passWhole          an answer that is kept          settle, then send it
+//	passWhole          an answer read whole            settle, then send it
 //	endStream          an answer that has flowed       settle, then send its end
 //	passTask           an answer that names a task     park, then send it (task.go)
 //	breakOff           an answer that broke off        settle the part that went out; else release
@@ -359,7 +359,7 @@ func (c *call) passUpstreamError() {
 
 // deliver passes the answer through the tap to the client. A stream's bytes go
 // out as they come, and so does sound that is still being made; any other answer is
-// kept, up to a bound, so that its cost can stand in its headers. Either way the end goes out only when it is booked.
+// gathered, up to a bound, so that its cost can stand in its headers. Either way the end goes out only when it is booked.
 func (c *call) deliver() {
 	if c.costInBody {
 		c.request.AskedUsage = true // who wants the cost in the usage chunk wants the chunk
@@ -377,12 +377,12 @@ func (c *call) deliver() {
 	c.passWhole()
 }
 
-// passWhole keeps a JSON answer and sends it with its receipt. One that is too
-// large to be kept becomes a stream.
+// passWhole gathers an answer and sends it with its receipt. One that is too large
+// for that becomes a stream.
 func (c *call) passWhole() {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
-	err := c.keep(answer)
+	err := c.gather(answer)
 	switch {
 	case err != nil:
 		c.breakOff(err)

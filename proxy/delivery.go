@@ -12,13 +12,13 @@ import (
 
 const (
 	readSize = 16 << 10
-	// lookSize is how much of an answer that is kept is read at a time: little
+	// lookSize is how much of an answer that is gathered is read at a time: little
 	// enough to be in the processor's cache still when the tap looks at it.
 	lookSize = 64 << 10
 	// flowSize is how much of an answer that flows is in memory at most. With more, what
 	// has just been read goes out of the processor's cache before it is sent.
 	flowSize = 64 << 10
-	// endSize is how much of its end is kept meanwhile: the usage stands there.
+	// endSize is how much of its end is held back meanwhile: the usage stands there.
 	endSize = 4 << 10
 	// donePatience bounds the wait for the end of a stream's connection after its
 	// [DONE], for which its client waits.
@@ -31,19 +31,19 @@ type streamBuffers struct {
 	out []byte
 }
 
-// keep reads an answer that is no stream to its end. One that is larger than the
-// bound flows from there on, or from its beginning if it says so.
-func (c *call) keep(answer *[]byte) (err error) {
-	kept, bound := (*answer)[:0], c.proxy.policy.MaxKept
-	defer func() { *answer = kept }()
-	for err == nil && len(kept) <= bound && c.answer.ContentLength <= int64(bound) {
-		if len(kept) == cap(kept) {
-			kept = slices.Grow(kept, c.growth(len(kept)))
+// gather reads an answer that is no stream to its end, before anything of it goes out. One that is larger
+// than the bound flows from there on, or from its beginning if its head says so.
+func (c *call) gather(answer *[]byte) (err error) {
+	body, bound := (*answer)[:0], c.proxy.policy.MaxKept
+	defer func() { *answer = body }()
+	for err == nil && len(body) <= bound && c.answer.ContentLength <= int64(bound) {
+		if len(body) == cap(body) {
+			body = slices.Grow(body, c.growth(len(body)))
 		}
-		kept, err = c.readOn(kept, cap(kept))
+		body, err = c.readOn(body, cap(body))
 	}
 	if err == nil {
-		kept, err = c.flow(kept)
+		body, err = c.flow(body)
 	}
 	if errors.Is(err, io.EOF) {
 		return c.tap.atEnd()
@@ -53,19 +53,19 @@ func (c *call) keep(answer *[]byte) (err error) {
 
 var errTooLong = errors.New("its answer is too large")
 
-// keepBounded reads an answer of which nothing may go out before it is booked.
-func (c *call) keepBounded(answer *[]byte) error {
-	kept, bound := (*answer)[:0], c.proxy.policy.MaxKept
-	defer func() { *answer = kept }()
+// gatherWhole reads an answer of which nothing may go out before it is booked: a larger one fails.
+func (c *call) gatherWhole(answer *[]byte) error {
+	body, bound := (*answer)[:0], c.proxy.policy.MaxKept
+	defer func() { *answer = body }()
 	for {
-		if len(kept) > bound {
+		if len(body) > bound {
 			return errTooLong
 		}
-		if len(kept) == cap(kept) {
-			kept = slices.Grow(kept, c.growth(len(kept)))
+		if len(body) == cap(body) {
+			body = slices.Grow(body, c.growth(len(body)))
 		}
 		var err error
-		switch kept, err = c.readOn(kept, cap(kept)); {
+		switch body, err = c.readOn(body, cap(body)); {
 		case errors.Is(err, io.EOF):
 			return c.tap.atEnd()
 		case err != nil:
@@ -74,37 +74,37 @@ func (c *call) keepBounded(answer *[]byte) error {
 	}
 }
 
-// flow passes on an answer as it comes, and what was kept of it before. Its end
-// is kept, at the beginning of the memory.
-func (c *call) flow(kept []byte) ([]byte, error) {
-	kept = slices.Grow(kept, max(0, flowSize-len(kept)))
+// flow passes on an answer as it comes, and what was gathered of it before. What it returns is
+// the end, which it holds back.
+func (c *call) flow(body []byte) ([]byte, error) {
+	body = slices.Grow(body, max(0, flowSize-len(body)))
 	for {
-		if free := len(kept) - endSize; free >= readSize {
+		if free := len(body) - endSize; free >= readSize {
 			if !c.streaming {
 				c.sendHead()
 			}
-			c.write(kept[:free])
-			kept = kept[:copy(kept, kept[free:])]
+			c.write(body[:free])
+			body = body[:copy(body, body[free:])]
 		}
 		var err error
-		if kept, err = c.readOn(kept, flowSize); err != nil {
-			return kept, err
+		if body, err = c.readOn(body, flowSize); err != nil {
+			return body, err
 		}
 	}
 }
 
 // readOn reads one more piece of an answer, up to most bytes in memory. The time that a
 // slow client takes between two reads does not count as the upstream's silence.
-func (c *call) readOn(kept []byte, most int) ([]byte, error) {
+func (c *call) readOn(body []byte, most int) ([]byte, error) {
 	c.restartSilence(c.upstream.Timeout)
 	defer c.silence.stop()
-	n, err := c.answer.Body.Read(kept[len(kept):min(most, len(kept)+lookSize)])
-	c.tap.look(kept[len(kept) : len(kept)+n])
-	return kept[:len(kept)+n], err
+	n, err := c.answer.Body.Read(body[len(body):min(most, len(body)+lookSize)])
+	c.tap.look(body[len(body) : len(body)+n])
+	return body[:len(body)+n], err
 }
 
 // growth is how much more memory an answer gets: as much as its head announces, if it is
-// kept; else as much again as it has, up to the bound.
+// gathered; else as much again as it has, up to the bound.
 func (c *call) growth(have int) int {
 	most := c.proxy.policy.MaxKept
 	if length := c.answer.ContentLength; length <= int64(most) && int64(have) < length {

@@ -57,7 +57,7 @@ func (c *call) passEnd(made *call, found *ledger.FoundObject, mustTell bool) {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	tap := c.startTap(made.request)
-	err := c.keepBounded(answer)
+	err := c.gatherWhole(answer)
 	_, state := tap.Task()
 	failed := c.answer.StatusCode >= http.StatusMultipleChoices
 	switch {
@@ -158,7 +158,7 @@ func (c *call) passForeign() {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	c.startTap(meter.ForeignTask())
-	if err := c.keepBounded(answer); err != nil {
+	if err := c.gatherWhole(answer); err != nil {
 		c.blame(err)
 		c.refuse(c.noAnswer(err))
 		return

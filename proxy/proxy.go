@@ -60,7 +60,7 @@ type Policy struct {
 	OnDisconnect string
 	// Drain bounds the reading for a client that has left. Default 45 s.
 	Drain time.Duration
-	// DefaultMaxOutput is held, in tokens, for a request that sets no limit. Default 4096.
+	// DefaultMaxOutput is held, in tokens, for a request that sets no limit; see meter.ReadOptions.
 	DefaultMaxOutput int64
 	// MaxBody bounds a request's body, in bytes. Default 64 MiB.
 	MaxBody int64
@@ -108,7 +108,7 @@ type Proxy struct {
 	endpoints      map[string]*meter.Endpoint // by path; what calls are of, before the mux
 	modelEndpoints []callRoute                // those with a model in their paths
 	bodies         sync.Pool                  // *[]byte, of requests
-	answers        sync.Pool                  // *[]byte, of answers that are kept until they are booked
+	answers        sync.Pool                  // *[]byte, of answers that are gathered
 	taps           sync.Pool                  // *meter.Tap
 	buffers        sync.Pool                  // *streamBuffers
 	logFields      sync.Pool                  // *[]zap.Field
@@ -163,9 +163,6 @@ func (p Policy) withDefaults() (Policy, error) {
 	}
 	if p.Drain == 0 {
 		p.Drain = 45 * time.Second
-	}
-	if p.DefaultMaxOutput == 0 {
-		p.DefaultMaxOutput = 4096
 	}
 	if p.MaxBody == 0 {
 		p.MaxBody = 64 << 20

@@ -32,18 +32,18 @@ func (c *call) startTap(request *meter.Request) *meter.Tap {
 	return tap
 }
 
-// look reads a piece of an answer that is kept.
+// look reads a piece of an answer that is gathered.
 func (s *sharedTap) look(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tap.Look(p)
 }
 
-// adopt makes a stream of an answer that was kept: what of it may go out.
-func (s *sharedTap) adopt(kept []byte) []byte {
+// adopt makes a stream of an answer that was gathered, and returns what of it may go out.
+func (s *sharedTap) adopt(gathered []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tap.Adopt(kept)
+	return s.tap.Adopt(gathered)
 }
 
 // pass reads a piece of a stream and appends to dst what of it may go out. done:

@@ -31,7 +31,7 @@ func (c *call) passTask() {
 	answer := c.proxy.answers.Get().(*[]byte)
 	defer c.proxy.answers.Put(answer)
 	c.startTap(c.request)
-	err := c.keepBounded(answer)
+	err := c.gatherWhole(answer)
 	id, state := c.tap.task()
 	switch {
 	case errors.Is(err, errTooLong):
