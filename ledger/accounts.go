@@ -34,7 +34,7 @@ func (l *Ledger) CreateAccount(ctx context.Context, id string, o AccountOptions)
 	}
 	shard := l.shardOf(id)
 	keys := append(l.keysOf(shard, id, 0), l.accountsKey(shard))
-	r, err := l.word(ctx, l.scripts.create, shard, keys, append(l.args(4), id, string(o.Split), int64(o.Overdraft), detail))
+	r, err := l.bookWord(ctx, l.scripts.create, shard, keys, append(l.args(4), id, string(o.Split), int64(o.Overdraft), detail))
 	if err != nil {
 		return nil, err
 	}
@@ -236,12 +236,12 @@ func (l *Ledger) runFor(ctx context.Context, s *script, account string, args ...
 	}
 	shard := l.shardOf(account)
 	keys := append(l.keysOf(shard, account, 0), l.expiryKey(shard)) // expire.lua alone takes the last
-	return l.word(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
+	return l.bookWord(ctx, s, shard, keys, append(append(l.args(1+len(args)), account), args...))
 }
 
-// word runs a script that books an operator's instruction. If its answer is lost, or
+// bookWord runs a script that books what an operator has said. If its answer is lost, or
 // does not come in time, it may be booked or not: ErrUncertain.
-func (l *Ledger) word(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
+func (l *Ledger) bookWord(ctx context.Context, s *script, shard int, keys []string, args []any) (*reply, error) {
 	r, err := l.run(ctx, s, shard, keys, args)
 	// Only now: noted before it is booked, it would count as archived by whoever archives this shard meanwhile.
 	l.archiver.words[shard].say(l.at(shard))
@@ -266,7 +266,7 @@ func (l *Ledger) runRef(ctx context.Context, s *script, account, ref, content st
 	refs, reference := l.reference(shard, account, ref, content)
 	keys := append(l.keysOf(shard, account, 0), refs, l.expiryKey(shard)) // the last is for grants
 	args = slices.Concat(l.args(0), []any{account}, args, reference, more)
-	return l.word(ctx, s, shard, keys, args)
+	return l.bookWord(ctx, s, shard, keys, args)
 }
 
 // reference returns the key of a reference and the arguments for it: the reference,

@@ -71,7 +71,7 @@ type archiver struct {
 	words   []word                 // by shard
 }
 
-// A word is what this process has booked for operators in one shard and not archived yet.
+// A word is an operator's: what this process has booked for operators in one shard and not archived yet.
 type word struct {
 	said atomic.Int64  // the shard's position when the first of it was booked; 0: there is none
 	turn chan struct{} // held by whoever archives it; others wait
@@ -275,18 +275,18 @@ func wholeSteps(batch []archive.Entry) []archive.Entry {
 func (l *Ledger) ArchiveWord(ctx context.Context) error {
 	var failures []error
 	for shard := range l.archiver.words {
-		if err := l.archiver.word(ctx, shard); err != nil {
+		if err := l.archiver.archiveWord(ctx, shard); err != nil {
 			failures = append(failures, err)
 		}
 	}
 	return errors.Join(failures...)
 }
 
-// word archives what was booked for operators in a shard. Callers that come together
+// archiveWord archives what was booked for operators in a shard. Callers that come together
 // each wait until their own is archived, whoever does it; the next one tries again what
 // failed. After a recovery the seq does not say whether an entry survived, since another
 // one may have its id: that is reported as an error, once.
-func (w *archiver) word(ctx context.Context, shard int) (err error) {
+func (w *archiver) archiveWord(ctx context.Context, shard int) (err error) {
 	word := &w.words[shard]
 	select {
 	case word.turn <- struct{}{}:

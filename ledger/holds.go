@@ -155,7 +155,7 @@ func (l *Ledger) EndHold(ctx context.Context, account, requestID string, charge 
 		return nil, err
 	}
 	shard := l.shardOf(account)
-	r, err := l.word(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), l.sweepArgs(account, requestID, abandonment{charge: charge}))
+	r, err := l.bookWord(ctx, l.scripts.sweep, shard, l.keysOf(shard, account, idMS), l.sweepArgs(account, requestID, abandonment{charge: charge}))
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func (l *Ledger) refundOf(r *Refund, charge *Entry) (*refundRequest, error) {
 
 func (q *refundRequest) run(ctx context.Context, given string) (*reply, error) {
 	q.args[givenBackArg] = given
-	return q.ledger.word(ctx, q.ledger.scripts.refund, q.shard, q.keys, q.args)
+	return q.ledger.bookWord(ctx, q.ledger.scripts.refund, q.shard, q.keys, q.args)
 }
 
 // nanos is how much cash is to go back, "" for all that is left.

@@ -223,7 +223,7 @@ func (r *repricing) book(ctx context.Context, raw *archive.Entry, out *Repriced,
 		e.seq(), cmp.Or(fields["p"], "-"), fields["s"], fields["l"], fields["d"], fields["h"], e.tokens(), day, month,
 		int64(out.Fee), b.static, sharesText(lines), b.tokens, b.lines, summary(b.lines))
 	keys := append(l.keysOf(r.shard, e.Account, b.idMS), l.refundsKey(r.shard, e.Account))
-	reply, err := l.word(ctx, l.scripts.reprice, r.shard, keys, args)
+	reply, err := l.bookWord(ctx, l.scripts.reprice, r.shard, keys, args)
 	if err != nil {
 		return err
 	}
