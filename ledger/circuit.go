@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,8 @@ type circuit struct {
 	// refused is what a server that answers and refuses to write (full, without replicas, its
 	// disk full, a right missing) has said, while it is not asked for new holds.
 	refused atomic.Pointer[refused]
+	// unopened is why the last attempt to open a server that has come up anew has failed.
+	unopened atomic.Pointer[refused]
 	// convoy takes the data plane's calls there.
 	convoy convoy
 }
@@ -117,6 +120,25 @@ func (c *circuits) learnRefusal(shard int, err error) {
 	case errors.As(err, &ofShard):
 		c.strange[shard].Store(&refused{err, time.Now().Add(refusedFor)})
 	}
+}
+
+// learnOpening notes what an attempt to open a shard's server has come to.
+func (c *circuits) learnOpening(shard int, err error) {
+	if err == nil {
+		c.of(shard).unopened.Store(nil)
+		return
+	}
+	c.of(shard).unopened.Store(&refused{err, time.Now().Add(recoveryPatience)}) // others may open it, and the next attempt takes as long
+}
+
+// anew is errAnew, and what keeps the shard's server from being opened, if that is known.
+func (c *circuits) anew(shard int) error {
+	last := c.of(shard).unopened.Load()
+	if last == nil || time.Now().After(last.until) {
+		return errAnew
+	}
+	// As text: a refusal of Redis in there is not this call's own.
+	return fmt.Errorf("%w: %s", errAnew, strings.TrimPrefix(last.err.Error(), ErrUnavailable.Error()+": "))
 }
 
 // learn notes the outcome of a call to a shard's server.

@@ -95,11 +95,13 @@ func (l *Ledger) reopen(ctx context.Context, s *script, shard int) error {
 	l.circuits.suspect()
 	if s.brief && l.circuits.watched.Load() {
 		l.circuits.foundAway(shard) // RunReplay sees to it; no client waits for a recovery
-		return errAnew
+		return l.circuits.anew(shard)
 	}
 	patient, cancel := context.WithTimeout(ctx, recoveryPatience)
 	defer cancel()
-	return l.recoverer.readmit(patient, shard)
+	err := l.recoverer.readmit(patient, shard)
+	l.circuits.learnOpening(shard, err)
+	return err
 }
 
 // runOnce asks a script, and takes in what its answer says of the shard.
@@ -167,10 +169,10 @@ func (s *shards) takesCalls(ctx context.Context) error {
 		}
 		return nil
 	})
-	for _, answer := range answers {
+	for shard, answer := range answers {
 		switch err := answer.Err(); {
 		case isNoScript(err):
-			return errAnew
+			return s.circuits.anew(shard)
 		case err != nil:
 			return unavailable(err)
 		}
