@@ -61,6 +61,7 @@ type call struct {
 	taskOf  string   // the request whose task is asked for
 	ending  string   // how it ended, if neither with a charge nor with a refusal
 	trouble error    // why it was refused or not booked, for the log
+	lost    bool     // its charge is in neither the ledger nor the settlement log
 	faults  []string // of upstreams, for the log
 }
 
@@ -472,9 +473,16 @@ func (c *call) settle(usage meter.Usage) error {
 	c.learnExcess(&usage)
 	err := c.book(settlement)
 	if err != nil {
-		c.proxy.metrics.unbooked.Inc()
+		c.unbooked()
 	}
 	return err
+}
+
+// unbooked notes that nothing has the charge: the line of the call is one that
+// somebody looks for, whom the metric has woken up.
+func (c *call) unbooked() {
+	c.lost = true
+	c.proxy.metrics.unbooked.Inc()
 }
 
 // book has a charge booked.

@@ -129,7 +129,7 @@ func (c *call) bookTask(made *call, found *ledger.FoundObject, body []byte) {
 		err = c.bookedBefore(found)
 	}
 	if err != nil {
-		c.proxy.metrics.unbooked.Inc()
+		c.unbooked()
 		c.withhold()
 		return
 	}

@@ -57,6 +57,9 @@ func (c *call) level() zapcore.Level {
 	if c.refused != nil {
 		return c.refused.level()
 	}
+	if c.lost {
+		return zapcore.WarnLevel
+	}
 	return zapcore.InfoLevel
 }
 

@@ -83,7 +83,7 @@ func (c *call) park(id string) (err error) {
 	defer c.observeHold()
 	err = insist(func() error { return c.proxy.ledger.Park(c.detached, task) })
 	if c.trouble = err; err != nil && !errors.Is(err, ledger.ErrConflict) {
-		c.proxy.metrics.unbooked.Inc()
+		c.unbooked()
 	}
 	return err
 }

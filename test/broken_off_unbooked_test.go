@@ -50,6 +50,9 @@ func TestBrokenOffAndUnbooked(t *testing.T) {
 	if !strings.Contains(r.body, "Hello") || strings.Contains(r.body, "overloaded") || r.err == nil {
 		t.Errorf("ended with %v, body %s", r.err, r.body)
 	}
+	if line := p.logLine(r.header.Get("x-request-id")); !strings.Contains(line, `"level":"warn"`) {
+		t.Errorf("tollgate_unbooked_total wakes somebody, and the line of its request is no warning: %s", line)
+	}
 	equal(t, "unbooked", p.metric("tollgate_unbooked_total"), 1)
 	w.redis.Start()
 }
