@@ -215,10 +215,14 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	if err := l.admits(); err != nil {
 		return err
 	}
-	if err := l.verify(ctx); err != nil {
-		return err
+	err := l.verify(ctx)
+	if err == nil {
+		err = l.takesCalls(ctx)
 	}
-	return l.takesCalls(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: Redis does not answer", ErrUnavailable)
+	}
+	return err
 }
 
 // admits refuses new calls while what Redis has lost is not replayed yet, and

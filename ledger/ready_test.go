@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/redistest"
 )
@@ -53,6 +55,20 @@ func TestReadyWhereNoHoldCanBePlaced(t *testing.T) {
 		})
 	}
 	f.settle(f.reserve(key, cost(f, "1")), cost(f, "1"))
+}
+
+// Whoever asks gives up before a Redis that stands still does: the reason says who did not answer.
+func TestReadyNamesASilentRedis(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.server.Pause()
+	defer f.server.Resume()
+	short, cancel := context.WithTimeout(f.ctx(), 50*time.Millisecond)
+	defer cancel()
+	err := f.ledger.Ready(short)
+	wants(t, err, ErrUnavailable)
+	if !strings.Contains(err.Error(), "Redis does not answer") {
+		t.Errorf("Ready says %q", err)
+	}
 }
 
 // Redis 8 does not answer whether a command is allowed unless it is given as many arguments as it takes, and Redis 7.0, which

@@ -59,7 +59,7 @@ func TestLogTakenAwayPromisesNothing(t *testing.T) {
 				if err := take(path); err != nil {
 					t.Fatal(err)
 				}
-				if err := ask(l, at); err == nil || !strings.Contains(err.Error(), path+" was removed, moved or exchanged") {
+				if err := ask(l, at); err == nil || !strings.Contains(err.Error(), path+" was removed, moved or exchanged while it was in use: the proxy must be restarted") {
 					t.Errorf("got %v", err)
 				}
 				if err := os.Rename(path+".old", path); err != nil {

@@ -309,7 +309,7 @@ func (l *Log) write(data []byte) error {
 // takeBack cuts off what stands behind the last record.
 func (l *Log) takeBack(why error) {
 	if err := l.current.Truncate(l.segments[len(l.segments)-1].size); err != nil {
-		l.broken = fmt.Errorf("settlement log: %w", cmp.Or(why, err))
+		l.broken = fmt.Errorf("settlement log: a record was written in part, so the proxy must be restarted: %w", cmp.Or(why, err))
 	}
 }
 
@@ -317,7 +317,7 @@ func (l *Log) takeBack(why error) {
 // current one ever needs it.
 func (l *Log) advance() error {
 	if err := l.current.Sync(); err != nil {
-		l.broken = fmt.Errorf("settlement log: fsync: %w", err)
+		l.broken = fmt.Errorf("settlement log: fsync failed, so the proxy must be restarted: %w", err)
 		return l.broken
 	}
 	full := l.current // and stays current if there is no room for another: that may pass
@@ -356,7 +356,7 @@ func (l *Log) Sync(p Position) error {
 	if err != nil {
 		// The kernel may have dropped the pages: nothing unsynced can be promised any more.
 		l.mu.Lock()
-		l.broken = fmt.Errorf("settlement log: fsync: %w", err)
+		l.broken = fmt.Errorf("settlement log: fsync failed, so the proxy must be restarted: %w", err)
 		l.mu.Unlock()
 		return l.broken
 	}
@@ -378,7 +378,7 @@ func (l *Log) inPlace() error {
 			return err
 		}
 	}
-	l.broken = fmt.Errorf("settlement log: %s was removed, moved or exchanged while it was in use", path)
+	l.broken = fmt.Errorf("settlement log: %s was removed, moved or exchanged while it was in use: the proxy must be restarted", path)
 	return l.broken
 }
 
