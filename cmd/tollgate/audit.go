@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -38,9 +39,9 @@ func auditText(r *ledger.AuditReport) string {
 	if r.OK {
 		return "the books balance: " + scope + "\n" + conservationText(r.Conservation)
 	}
-	t := newTable("ACCOUNT", "LAW", "WHAT", "BY THE JOURNAL", "IN THE LEDGER")
+	t := newTable("ACCOUNT", ">SHARD", "LAW", "WHAT", "BY THE JOURNAL", "IN THE LEDGER")
 	for _, d := range r.Differences {
-		t.add(orDash(d.Account), d.Law, d.What, orDash(d.Journal), orDash(d.Ledger))
+		t.add(orDash(d.Account), strconv.Itoa(d.Shard), d.Law, d.What, orDash(d.Journal), orDash(d.Ledger))
 	}
 	return fmt.Sprintf("THE BOOKS DO NOT BALANCE: %s, %s\n\n%s", plural(int64(len(r.Differences)), "difference"), scope, t)
 }
