@@ -397,7 +397,7 @@ func (w *archiver) measureLag(ctx context.Context) error {
 // oldestWaiting is the age of the oldest entry that is not archived, among those that can be read.
 func (w *archiver) oldestWaiting(ctx context.Context, metas []archiveMeta) (lag time.Duration, err error) {
 	waiting := make([]*redis.Cmd, len(metas))
-	_, _ = w.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
+	sendAll(ctx, w.client, func(p redis.Pipeliner) error {
 		for shard, m := range metas {
 			if m.err == nil && m.at.seq() > m.archived {
 				waiting[shard] = p.Do(ctx, "XRANGE", w.journalKey(shard), entryID(m.archived+1), "+", "COUNT", 1)

@@ -167,7 +167,7 @@ func (v *convoy) travel(ctx context.Context, all []*scriptCall) {
 // pipeline makes the calls one by one, together on their way.
 func (v *convoy) pipeline(ctx context.Context, all []*scriptCall) {
 	commands := make([]*redis.Cmd, len(all))
-	_, _ = v.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	sendAll(ctx, v.client, func(p redis.Pipeliner) error {
 		for i, c := range all {
 			commands[i] = c.command(ctx)
 			_ = p.Process(ctx, commands[i])

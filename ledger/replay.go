@@ -257,7 +257,7 @@ func (r *replay) missing(ctx context.Context, segment uint64, ends []*logRecord)
 // script that books finds the same, and refuses for its account alone.
 func (s *shards) markers(ctx context.Context, records []*logRecord) ([]string, error) {
 	got := make([]*redis.StringCmd, len(records))
-	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // which keeps the errors
+	sendAll(ctx, s.client, func(p redis.Pipeliner) error {
 		for i, r := range records {
 			got[i] = p.HGet(ctx, s.markerKey(s.shardOf(r.account), r.idMS), r.id)
 		}

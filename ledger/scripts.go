@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -161,7 +162,7 @@ func (s *shards) takesCalls(ctx context.Context) error {
 	}
 	var clock *redis.TimeCmd
 	answers := make([]*redis.Cmd, len(s.circuits.list))
-	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // which keeps the errors
+	sendAll(ctx, s.client, func(p redis.Pipeliner) error {
 		clock = p.Time(ctx)
 		for shard := range answers {
 			answers[shard] = commandOf(ctx, "fcall", s.scripts.toTry(), []string{s.metaKey(shard)}, []any{s.identity})
@@ -199,6 +200,19 @@ func (s *shards) openServer(ctx context.Context, c redis.Cmdable) error {
 		s.scripts.open(ctx, p, found, s.identity)
 		return nil
 	})
+}
+
+// sendAll sends commands in one go, each of which then has an answer or an error of its own. go-redis sets none
+// where the server has refused the connection (a password that was changed, a user that is gone): they would seem
+// to have been answered with nothing.
+func sendAll(ctx context.Context, c redis.Cmdable, fill func(redis.Pipeliner) error) {
+	commands, err := c.Pipelined(ctx, fill)
+	if err == nil || slices.ContainsFunc(commands, func(command redis.Cmder) bool { return command.Err() != nil }) {
+		return
+	}
+	for _, command := range commands {
+		command.SetErr(err)
+	}
 }
 
 // atOnce sends commands as one transaction. If Redis refuses one of them, EXEC only

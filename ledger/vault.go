@@ -261,7 +261,7 @@ func reasons(ofShards []error) (failures []error) {
 // from it.
 func (s *shards) eachArchiveMeta(ctx context.Context) []archiveMeta {
 	answers := make([]*redis.SliceCmd, len(s.tags))
-	_, _ = s.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
+	sendAll(ctx, s.client, func(p redis.Pipeliner) error {
 		for shard := range s.tags {
 			answers[shard] = s.askArchiveMeta(ctx, p, shard)
 		}
