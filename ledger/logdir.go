@@ -84,11 +84,12 @@ func (l *Ledger) AdoptLog(ctx context.Context, dir string) (*Replayed, error) {
 	}
 	var sum *Replayed
 	var taken error
+	var leftAlone []string
 	var failures []error
 	for _, dir := range dirs {
 		done, err := l.adopt(ctx, dir)
 		if errors.Is(err, errLogTaken) {
-			taken = err
+			taken, leftAlone = err, append(leftAlone, err.Error())
 			continue
 		}
 		sum = sum.plus(done)
@@ -101,6 +102,9 @@ func (l *Ledger) AdoptLog(ctx context.Context, dir string) (*Replayed, error) {
 	}
 	if sum == nil && failures == nil {
 		return nil, taken
+	}
+	if sum != nil {
+		sum.LeftAlone = leftAlone
 	}
 	return sum, errors.Join(failures...)
 }

@@ -28,6 +28,8 @@ type Replayed struct {
 	Kept int `json:"kept"`
 	// Doubts could not be booked. They are in doubts.jsonl beside the log.
 	Doubts []Doubt `json:"doubts"`
+	// LeftAlone is which logs were not replayed, since a living process has them or they are another ledger's.
+	LeftAlone []string `json:"left_alone,omitempty"`
 }
 
 // Doubt is a record that could not be booked, and why.

@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -95,4 +98,20 @@ func TestOneLogIsReplayed(t *testing.T) {
 		t.Errorf("replayed %+v", done)
 	}
 	p.charges(1)
+}
+
+// A log that was left alone is named: whoever replays it may take the wrong Redis for the right one.
+func TestLogsLeftAloneAreNamed(t *testing.T) {
+	p, l := newLogged(t, Options{})
+	second, foreign := p.start(Options{}), filepath.Join(p.dir, "7")
+	p.must(ended(t, l, recordSettle, p.reserveOn(l, cost(t, "1")), "1"))
+	p.die(l)
+	p.must(os.Mkdir(foreign, 0o700))
+	p.must(os.WriteFile(filepath.Join(foreign, identityFile), []byte("ledger_other\n"), 0o600))
+	done, err := p.ledger.AdoptLog(p.ctx(), p.dir)
+	p.must(err)
+	if done.Settled != 1 || len(done.LeftAlone) != 2 ||
+		!strings.Contains(done.LeftAlone[0], second.log.dir) || !strings.Contains(done.LeftAlone[1], foreign) || !strings.Contains(done.LeftAlone[1], "ledger_other") {
+		t.Errorf("replayed %+v", done)
+	}
 }

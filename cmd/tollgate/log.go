@@ -25,7 +25,8 @@ func (p *program) logReplay() *cobra.Command {
 		Long: `Book what the settlement log of a dead proxy has and the ledger has not. A
 proxy that is started again does this by itself: the verb is for one that will
 not come back. DIR is one log, or the directory of several (ledger.log); one that
-a running proxy has is left alone, and refused if there is no other.
+a running proxy has, or that is another ledger's, is left alone, and refused if
+there is no other.
 
 Charges that are booked already stay as they are, so it may be done again. Holds
 of calls that never ended are given back, or charged by their last checkpoint
@@ -57,6 +58,9 @@ func describeReplay(r *ledger.Replayed) string {
 	fmt.Fprintf(&text, "%d settled, %d released, %d charged as abandoned, %d tasks held for, %d kept\n", r.Settled, r.Released, r.Abandoned, r.Parked, r.Kept)
 	for _, d := range r.Doubts {
 		fmt.Fprintf(&text, "NOT BOOKED: %s of %s: %s\n", d.RequestID, d.Account, d.Why)
+	}
+	for _, why := range r.LeftAlone {
+		fmt.Fprintf(&text, "left alone: %s\n", why)
 	}
 	return text.String()
 }
