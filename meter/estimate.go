@@ -107,7 +107,7 @@ func (f *answerFacts) estimateText() int64 {
 
 // estimateInput estimates the input tokens of the request: its text by the
 // tokenizer, the template's share, and a flat number for each payload that is
-// not text. It is counted once, and never more than the ceiling.
+// not text. It is counted once, at least one, and never more than the ceiling.
 func (r *Request) estimateInput() int64 {
 	if n := r.estimate.Load(); n > 0 {
 		return n - 1
@@ -118,8 +118,11 @@ func (r *Request) estimateInput() int64 {
 	} else {
 		text.read(r.body)
 	}
-	n := text.tokens() + tokensPerMessage*r.messages + tokensPerReply + tokensPerImage*r.attachments + r.history
-	n = min(n, r.Ceiling.TotalInput())
+	n := text.tokens() + tokensPerImage*r.attachments + r.history
+	if r.Endpoint.Class != "embeddings" { // no chat is made of what is embedded
+		n += tokensPerMessage*r.messages + tokensPerReply
+	}
+	n = min(max(n, 1), r.Ceiling.TotalInput())
 	r.estimate.Store(n + 1)
 	return n
 }

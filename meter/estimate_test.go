@@ -154,6 +154,23 @@ func TestPayloadsAreNotText(t *testing.T) {
 	}
 }
 
+// TestWhatIsEmbeddedHasNoTemplate: no chat is made of it, so each short text is billed as what it is. Gemini's
+// embeddings are always estimated, and frameworks send many in one call.
+func TestWhatIsEmbeddedHasNoTemplate(t *testing.T) {
+	const one = `{"model":"models/m","content":{"role":"user","parts":[{"text":"hello"}]}}`
+	ten := strings.TrimSuffix(strings.Repeat(one+",", 10), ",")
+	for path, body := range map[string]string{
+		"/models/{model}:embedContent":       one,
+		"/models/{model}:batchEmbedContents": `{"requests":[` + ten + `]}`,
+		"/embeddings":                        `{"model":"m","input":["hello"]}`,
+	} {
+		texts := int64(strings.Count(body, "hello"))
+		if n := mustRead(t, FindEndpoint(path), body).estimateInput(); n < texts || n > 2*texts { // a line end comes with each
+			t.Errorf("%s: %d tokens for %d words", path, n, texts)
+		}
+	}
+}
+
 // TestSuffixIsInput: what a completion is to lead up to is a part of its prompt.
 func TestSuffixIsInput(t *testing.T) {
 	text := strings.Repeat("one two three four ", 25)

@@ -224,7 +224,7 @@ func TestGeminiEmbeddingsAndCounts(t *testing.T) {
 	const model = geminiModels + "gemini-embedding-001:"
 	r := p.generate(model+"embedContent", key, `{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"What does prepaid mean?"}]}}`)
 	r.requireStatus(t, 200)
-	requireHeaders(t, r.header, "x-tollgate-usage-source", "estimated", "x-tollgate-usage-input", "11", "x-tollgate-cost", "0.0011")
+	requireHeaders(t, r.header, "x-tollgate-usage-source", "estimated", "x-tollgate-usage-input", "5", "x-tollgate-cost", "0.0005")
 	r = p.generate(model+"batchEmbedContents", key, `{"requests":[{"model":"models/gemini-embedding-001","content":{"parts":[{"text":"mock:usage=9,0 one"}]}}]}`)
 	requireHeaders(t, r.header, "x-tollgate-usage-source", "upstream", "x-tollgate-cost", "0.0009")
 	equal(t, "another model in a batch", p.generate(model+"batchEmbedContents", key, `{"requests":[{"model":"models/dear","content":{"parts":[]}}]}`).status, 400)
