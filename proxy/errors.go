@@ -197,13 +197,13 @@ func errUnknownRoute(r *http.Request, meant string, api meter.API) *apiError {
 	why := "Unmetered routes are not passed on."
 	switch {
 	case api == meter.Gemini && meant != "":
-		why = fmt.Sprintf("Did you mean %s? The base_url of Google's SDKs is the address alone: they add %s themselves.", meant, geminiPrefixes[0])
+		why = fmt.Sprintf("Did you mean %s? The base_url of Google's SDKs is the address alone: they add %s themselves; others' ends in %[2]s.", meant, geminiPrefixes[0])
 	case api == meter.Gemini:
 		why = "Of the Gemini API there are POST " + geminiPrefixes[0] + "/models/{model}:generateContent, :streamGenerateContent, :embedContent, :batchEmbedContents and " +
 			":countTokens, for models by their names alone, and GET " + geminiPrefixes[0] + "/models. " + why
 	case meant == "":
 	case api == meter.Anthropic:
-		why = fmt.Sprintf("Did you mean %s? The base_url of Anthropic's SDKs is the address alone: they add %s themselves.", meant, prefixes[0])
+		why = fmt.Sprintf("Did you mean %s? The base_url of Anthropic's SDKs is the address alone: they add %s themselves; others' ends in %[2]s.", meant, prefixes[0])
 	default:
 		why = fmt.Sprintf("Did you mean %s? The base_url of an SDK ends in %s, once.", meant, prefixes[0])
 	}

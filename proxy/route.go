@@ -53,6 +53,9 @@ func (p *Proxy) routes() *http.ServeMux {
 		}
 		for path, methods := range allowed {
 			mux.HandleFunc(prefix+path, p.refuseMethod(strings.Join(methods, ", ")))
+			if strings.HasSuffix(path, "/{id}") { // what is posted to is no id, but a call that is not served
+				mux.HandleFunc("POST "+prefix+path, p.refuseRoute)
+			}
 		}
 		mux.HandleFunc("POST "+prefix+"/quote", p.forHolder(p.quote))
 		mux.HandleFunc(prefix+"/quote", p.refuseMethod("POST"))
