@@ -25,12 +25,14 @@ func splitGemini(path string) (model, method string, ok bool) {
 	return "", rest, true
 }
 
-// oneOf is the first of a member's two spellings that is there.
+// oneOf is the first of a member's two spellings that is there, and not null.
 func oneOf(object gjson.Result, camel, snake string) gjson.Result {
-	if value := object.Get(camel); value.Exists() {
-		return value
+	for _, name := range [...]string{camel, snake} {
+		if value := object.Get(name); value.Exists() && value.Type != gjson.Null {
+			return value
+		}
 	}
-	return object.Get(snake)
+	return gjson.Result{}
 }
 
 // readGenerate reads the body of generateContent and streamGenerateContent.
@@ -54,7 +56,7 @@ func readGenerate(r *request, _ string, body []byte) *problem {
 	if system := oneOf(root, "systemInstruction", "system_instruction"); system.Exists() {
 		r.readContentParts(system)
 	}
-	if tools := root.Get("tools"); tools.Exists() {
+	if tools := root.Get("tools"); tools.IsArray() {
 		r.promptTokens += tokens(len(tools.Raw))
 		tools.ForEach(func(_, tool gjson.Result) bool {
 			r.webSearch = r.webSearch || oneOf(tool, "googleSearch", "google_search").Exists()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	openai "github.com/sashabaranov/go-openai"
+	"github.com/tidwall/gjson"
 )
 
 // start serves a Server, its clock fixed.
@@ -313,5 +314,33 @@ func TestCloseLetsGoOfWhatHangs(t *testing.T) {
 	s.Close()
 	if err := <-failed; err == nil {
 		t.Error("the hanging request was answered")
+	}
+}
+
+// Clients write null for what they leave to the API, as LlamaIndex and LangChain do: it is as good as not there.
+func TestNullIsNotGiven(t *testing.T) {
+	_, url := start(t, Options{})
+	for path, c := range map[string]struct{ body, plain string }{
+		"/v1/responses": {
+			`{"model":"gpt-4o","input":"hi","include":null,"instructions":null,"max_output_tokens":null,"metadata":null,"previous_response_id":null,"tools":null,"user":null}`,
+			`{"model":"gpt-4o","input":"hi"}`,
+		},
+		"/v1/chat/completions": {
+			`{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"n":null,"max_tokens":null,"stream":null,"stream_options":null,"tools":null,"response_format":null}`,
+			`{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}`,
+		},
+		"/v1/embeddings": {`{"model":"m","input":"hi","dimensions":null,"encoding_format":null}`, `{"model":"m","input":"hi"}`},
+		"/v1beta/models/m:generateContent": {
+			`{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":null,"candidateCount":null},"tools":null}`,
+			`{"contents":[{"parts":[{"text":"hi"}]}]}`,
+		},
+	} {
+		for _, told := range []string{"usage", "usageMetadata", "status", "data.0.embedding.#"} {
+			_, got, _ := post(t, url+path, c.body)
+			_, want, _ := post(t, url+path, c.plain)
+			if gjson.Get(got, told).Raw != gjson.Get(want, told).Raw || gjson.Get(got, "error.message").Exists() {
+				t.Errorf("%s: %s, want %s as in %s", path, got, told, want)
+			}
+		}
 	}
 }

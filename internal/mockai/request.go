@@ -129,6 +129,9 @@ func (r *request) readFields(body []byte, field func(name string, value gjson.Re
 	}
 	r.maxTokens, r.n = -1, 1
 	root.ForEach(func(key, value gjson.Result) bool {
+		if value.Type == gjson.Null { // is as good as not there
+			return true
+		}
 		switch key.Str {
 		case "model":
 			r.model = value.Str

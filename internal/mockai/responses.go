@@ -16,7 +16,7 @@ func readResponses(r *request, _ string, body []byte) *problem {
 	p := r.readFields(body, func(name string, value gjson.Result) {
 		switch name {
 		case "input":
-			given = value.Type != gjson.Null
+			given = true
 			r.readInput(value)
 			r.input = value.Raw
 		case "instructions":
@@ -34,9 +34,7 @@ func readResponses(r *request, _ string, body []byte) *problem {
 		case "background":
 			r.background = value.Type == gjson.True
 		case "conversation":
-			if value.Type != gjson.Null {
-				r.promptTokens += storedTokens
-			}
+			r.promptTokens += storedTokens
 		case "max_output_tokens":
 			r.maxTokens = value.Int()
 		case "max_tool_calls":
