@@ -11,7 +11,7 @@ const sentence = "Hello from the simulated upstream, which says only this, alway
 // said is many sentences, so that most pieces of a reply are one append.
 var said = strings.Repeat(sentence, 64)
 
-// toolArguments are the arguments of every function call.
+// toolArguments are the arguments of a function whose schema is not known.
 const toolArguments = `{"query":"weather in Beijing"}`
 
 // appendSaid appends the bytes [from, to) of an endless reply.
@@ -122,7 +122,7 @@ func (a *answer) choice(dst []byte, index int64) []byte {
 func (a *answer) message(dst []byte) []byte {
 	r := &a.request
 	dst = append(dst, `,"message":{"role":"assistant","content":`...)
-	if a.plan.toolCall != "" {
+	if r.reply.call != "" {
 		dst = append(dst, `null,"tool_calls":[`...)
 		dst = append(a.toolCall(dst), ']')
 	} else {
@@ -143,9 +143,9 @@ func (a *answer) toolCall(dst []byte) []byte {
 	dst = append(dst, `{"id":"call_mock`...)
 	dst = strconv.AppendInt(dst, a.number, 10)
 	dst = append(dst, `","type":"function","function":{"name":`...)
-	dst = appendJSON(dst, a.plan.toolCall)
+	dst = appendJSON(dst, a.request.reply.call)
 	dst = append(dst, `,"arguments":`...)
-	dst = appendJSON(dst, toolArguments)
+	dst = appendJSON(dst, a.request.reply.arguments)
 	return append(dst, "}}"...)
 }
 

@@ -13,7 +13,7 @@ func (a *answer) chatStream() {
 	if r.reply.bytes > 0 {
 		s.contents = max(s.contents, 1)
 	}
-	if a.plan.toolCall != "" {
+	if r.reply.call != "" {
 		s.contents = 1
 	}
 	s.usageChunk = r.includeUsage && !r.bigModel && !r.used.absent
@@ -116,7 +116,7 @@ func (s *chatStream) content(dst []byte, i int64) []byte {
 	case r.family == familyCompletions:
 		dst = append(dst, `"text":"`...)
 		dst = append(appendSaid(dst, from, to), '"')
-	case s.plan.toolCall != "":
+	case r.reply.call != "":
 		dst = append(dst, `"delta":{"tool_calls":[`...)
 		call := s.toolCall(nil)
 		dst = append(dst, `{"index":0,`...)

@@ -44,7 +44,9 @@
 //     like any other: its result is input;
 //   - the reply is 64 bytes, 16 tokens, or what max_tokens leaves of it (then
 //     finish_reason is "length"), for each of the n choices. A response_format of
-//     JSON is kept to: {"query":"weather in Beijing"}, or what fits the schema;
+//     JSON is kept to: {"query":"weather in Beijing"}, or what fits the schema.
+//     A function that tool_choice demands (not BigModel's) is called instead, with
+//     arguments that fit its schema;
 //   - BigModel's web_search tool brings 3 results of 500 prompt tokens each. The
 //     answer shows them unless the tool says `"search_result":false`, where
 //     BigModel's own shows them only if it says true;

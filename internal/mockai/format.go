@@ -19,6 +19,14 @@ func inFormat(format gjson.Result) string {
 	return ""
 }
 
+// inSchema is the format of an answer that fits the schema.
+func inSchema(schema gjson.Result) gjson.Result {
+	if !schema.Exists() {
+		return gjson.Result{}
+	}
+	return gjson.Parse(`{"type":"json_schema","json_schema":{"schema":` + schema.Raw + `}}`)
+}
+
 // maxDepth is where a schema that names itself is no longer followed.
 const maxDepth = 8
 
@@ -60,7 +68,7 @@ func appendOfType(dst []byte, root, schema gjson.Result, depth int) []byte {
 	if kind.IsArray() {
 		kind = kind.Get("0")
 	}
-	switch kind.Str {
+	switch strings.ToLower(kind.Str) { // Gemini's are in capitals
 	case "object":
 		return appendObject(dst, root, schema.Get("properties"), depth)
 	case "array":
@@ -100,7 +108,12 @@ func (r *reply) appendContent(dst []byte, from, to int64) []byte {
 	if r.formatted == "" {
 		return append(appendSaid(append(dst, '"'), from, to), '"')
 	}
-	return appendJSON(dst, r.formatted[runeStart(r.formatted, from):runeStart(r.formatted, to)])
+	return appendJSON(dst, r.formattedUpTo(to)[runeStart(r.formatted, from):])
+}
+
+// formattedUpTo is the part of a reply in a format that ends before the byte to; none is torn apart.
+func (r *reply) formattedUpTo(to int64) string {
+	return r.formatted[:runeStart(r.formatted, min(to, int64(len(r.formatted))))]
 }
 
 // runeStart is where the character begins that the byte i is in.

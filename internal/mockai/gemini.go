@@ -60,10 +60,26 @@ func readGenerate(r *request, _ string, body []byte) *problem {
 		r.promptTokens += tokens(len(tools.Raw))
 		tools.ForEach(func(_, tool gjson.Result) bool {
 			r.webSearch = r.webSearch || oneOf(tool, "googleSearch", "google_search").Exists()
+			oneOf(tool, "functionDeclarations", "function_declarations").ForEach(func(_, declared gjson.Result) bool {
+				r.addFunction(declared.Get("name").Str, oneOf(declared, "parameters", "parametersJsonSchema"))
+				return true
+			})
 			return true
 		})
 	}
+	calling := oneOf(oneOf(root, "toolConfig", "tool_config"), "functionCallingConfig", "function_calling_config")
+	if calling.Get("mode").Str == "ANY" {
+		r.mustCall = oneOf(calling, "allowedFunctionNames", "allowed_function_names").Get("0").Str
+		if r.mustCall == "" {
+			r.mustCall = "*"
+		}
+	}
 	config := oneOf(root, "generationConfig", "generation_config")
+	if schema := oneOf(config, "responseJsonSchema", "responseSchema"); schema.Exists() {
+		r.format = inSchema(schema)
+	} else if oneOf(config, "responseMimeType", "response_mime_type").Str == "application/json" {
+		r.format = gjson.Parse(`{"type":"json_object"}`)
+	}
 	if limit := oneOf(config, "maxOutputTokens", "max_output_tokens"); limit.Exists() {
 		r.maxTokens = limit.Int()
 	}
@@ -244,10 +260,10 @@ func (a *answer) candidate(dst []byte, index, i, n int64) []byte {
 		parts = append(parts, `{"text":`+string(append(appendSaid([]byte{'"'}, 0, 4*a.plan.reasoning), '"'))+`,"thought":true}`)
 	}
 	switch from, to := r.reply.bytes*i/n, r.reply.bytes*(i+1)/n; {
-	case a.plan.toolCall != "" && i == n-1:
-		parts = append(parts, `{"functionCall":{"name":`+string(appendJSON(nil, a.plan.toolCall))+`,"args":`+toolArguments+`}}`)
+	case r.reply.call != "" && i == n-1:
+		parts = append(parts, `{"functionCall":{"name":`+string(appendJSON(nil, r.reply.call))+`,"args":`+r.reply.arguments+`}}`)
 	case to > from || len(parts) == 0:
-		parts = append(parts, `{"text":`+string(append(appendSaid([]byte{'"'}, from, to), '"'))+`}`)
+		parts = append(parts, `{"text":`+string(r.reply.appendContent(nil, from, to))+`}`)
 	}
 	if i == n-1 {
 		for range r.reply.images {

@@ -52,8 +52,15 @@ func readMessages(r *request, _ string, body []byte) *problem {
 			r.promptTokens += tokens(len(value.Raw))
 			value.ForEach(func(_, tool gjson.Result) bool {
 				r.webSearch = r.webSearch || strings.HasPrefix(tool.Get("type").Str, "web_search_")
+				if schema := tool.Get("input_schema"); schema.Exists() {
+					r.addFunction(tool.Get("name").Str, schema)
+				}
 				return true
 			})
+		case "tool_choice":
+			r.mustCall = called(value.Get("type"), "any", value.Get("name").Str)
+		case "output_config", "output_format":
+			r.format = inSchema(oneOf(value, "format.schema", "schema"))
 		case "max_tokens":
 			r.maxTokens = value.Int()
 		case "metadata":
@@ -197,15 +204,15 @@ func (a *answer) blocks() (blocks []messageBlock) {
 			empty: `[` + strings.Join(results, ",") + `]`, tail: `}`,
 		})
 	}
-	if a.plan.toolCall != "" {
+	if r.reply.call != "" {
 		return append(blocks, messageBlock{
-			head:  `{"type":"tool_use","id":"toolu_mock` + id + `","name":` + string(appendJSON(nil, a.plan.toolCall)) + `,"input":`,
-			empty: `{}`, tail: `}`, delta: `{"type":"input_json_delta","partial_json":`, text: toolArguments,
+			head:  `{"type":"tool_use","id":"toolu_mock` + id + `","name":` + string(appendJSON(nil, r.reply.call)) + `,"input":`,
+			empty: `{}`, tail: `}`, delta: `{"type":"input_json_delta","partial_json":`, text: r.reply.arguments,
 		})
 	}
 	return append(blocks, messageBlock{
 		head: `{"type":"text","text":`, empty: `""`, tail: `}`,
-		delta: `{"type":"text_delta","text":`, said: r.reply.bytes, asText: true,
+		delta: `{"type":"text_delta","text":`, said: r.reply.bytes, text: r.reply.formattedUpTo(r.reply.bytes), asText: true,
 	})
 }
 

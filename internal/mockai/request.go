@@ -52,6 +52,8 @@ type request struct {
 	n                                      int64
 	tier                                   string
 	format                                 gjson.Result // response_format
+	functions                              []function   // that may be called
+	mustCall                               string       // the name of one of them, or "*" for any; "": none need be
 	promptTokens                           int64
 	// webSearch: the search is on; hideSearch: the answer does not tell what it found.
 	webSearch, hideSearch bool
@@ -77,6 +79,12 @@ type request struct {
 	// What settle works out from the request and its plan.
 	used  usage
 	reply reply
+}
+
+// A function is a tool of the client's.
+type function struct {
+	name   string
+	schema gjson.Result // of its arguments
 }
 
 // A reader reads one route's body.
@@ -201,6 +209,8 @@ func readChat(r *request, _ string, body []byte) *problem {
 				r.readTool(tool)
 				return true
 			})
+		case "tool_choice":
+			r.mustCall = called(value, "required", value.Get("function.name").Str)
 		default:
 			r.readOutputField(name, value)
 		}
@@ -212,8 +222,24 @@ func readChat(r *request, _ string, body []byte) *problem {
 	return p
 }
 
-// readTool finds BigModel's search.
+// called is the function that a choice of tools demands: the one that it names, or any if it is this word.
+func called(choice gjson.Result, anyOne, name string) string {
+	if choice.Str == anyOne {
+		return "*"
+	}
+	return name
+}
+
+// addFunction notes a function that may be called.
+func (r *request) addFunction(name string, schema gjson.Result) {
+	if name != "" {
+		r.functions = append(r.functions, function{name, schema})
+	}
+}
+
+// readTool finds functions, and BigModel's search.
 func (r *request) readTool(tool gjson.Result) {
+	r.addFunction(tool.Get("function.name").Str, tool.Get("function.parameters"))
 	if tool.Get("type").Str == "web_search" {
 		r.webSearch = tool.Get("web_search.enable").Type != gjson.False
 		r.hideSearch = tool.Get("web_search.search_result").Type == gjson.False

@@ -25,8 +25,11 @@ func readResponses(r *request, _ string, body []byte) *problem {
 			r.promptTokens += tokens(len(value.Raw))
 			value.ForEach(func(_, tool gjson.Result) bool {
 				r.webSearch = r.webSearch || strings.HasPrefix(tool.Get("type").Str, "web_search")
+				r.addFunction(tool.Get("name").Str, tool.Get("parameters"))
 				return true
 			})
+		case "tool_choice":
+			r.mustCall = called(value, "required", value.Get("name").Str)
 		case "previous_response_id":
 			r.previous = value.Str
 		case "store":
@@ -235,16 +238,16 @@ func (a *answer) item(dst []byte, i int64, status string) []byte {
 			return append(dst, `in_progress"}`...)
 		}
 		return append(dst, `completed","action":{"type":"search","query":"weather in Beijing"}}`...)
-	case a.plan.toolCall != "":
+	case a.request.reply.call != "":
 		dst = append(a.appendID(dst, "fc", i), `","type":"function_call","status":"`...)
 		dst = append(append(dst, status...), `","arguments":`...)
 		if begun {
 			dst = append(dst, `""`...)
 		} else {
-			dst = appendJSON(dst, toolArguments)
+			dst = appendJSON(dst, a.request.reply.arguments)
 		}
 		dst = append(a.appendID(append(dst, `,"call_id":"`...), "call", i), `","name":`...)
-		return append(appendJSON(dst, a.plan.toolCall), '}')
+		return append(appendJSON(dst, a.request.reply.call), '}')
 	}
 	dst = append(a.appendID(dst, "msg", i), `","type":"message","status":"`...)
 	dst = append(append(dst, status...), `","content":[`...)

@@ -35,7 +35,7 @@ func (s *responseStream) layout() {
 			case i < s.thinks():
 			case i < s.items()-1:
 				s.searching(i)
-			case s.plan.toolCall != "":
+			case s.request.reply.call != "":
 				s.calling(i)
 			default:
 				s.talking(i)
@@ -77,11 +77,11 @@ func (s *responseStream) searching(i int64) {
 
 func (s *responseStream) calling(i int64) {
 	s.add("response.function_call_arguments.delta", func(dst []byte) []byte {
-		return appendJSON(append(s.of(dst, "fc", i), `,"delta":`...), toolArguments)
+		return appendJSON(append(s.of(dst, "fc", i), `,"delta":`...), s.request.reply.arguments)
 	})
 	s.add("response.function_call_arguments.done", func(dst []byte) []byte {
-		dst = appendJSON(append(s.of(dst, "fc", i), `,"name":`...), s.plan.toolCall)
-		return appendJSON(append(dst, `,"arguments":`...), toolArguments)
+		dst = appendJSON(append(s.of(dst, "fc", i), `,"name":`...), s.request.reply.call)
+		return appendJSON(append(dst, `,"arguments":`...), s.request.reply.arguments)
 	})
 }
 

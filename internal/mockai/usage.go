@@ -23,6 +23,8 @@ type reply struct {
 	chunks    int64 // of a stream, a choice
 	finish    string
 	formatted string // instead of the sentence
+	call      string // the function that is called instead; "": none
+	arguments string // it is called with, an object
 	images    int64
 	search    int64 // web search results; of responses: calls
 }
@@ -92,9 +94,28 @@ func (r *request) settle(p *plan) {
 	r.used.absent = r.used.absent || p.noUsage || r.reply.finish == "failed" && p.prompt < 0
 }
 
+// functionCall is the function that is called, and with what: as the directive says, or the request demands. BigModel
+// lets nobody demand it.
+func (r *request) functionCall(p *plan) (name, arguments string) {
+	if name = p.toolCall; name == "" && !r.bigModel && p.bytes < 0 {
+		name = r.mustCall
+	}
+	for _, f := range r.functions {
+		if f.name != name && name != "*" {
+			continue
+		}
+		if !f.schema.Get("properties").Exists() {
+			return f.name, toolArguments
+		}
+		return f.name, string(appendFitting(nil, f.schema, f.schema, 0))
+	}
+	return p.toolCall, toolArguments // a choice that names what is no function is of no function
+}
+
 func (r *request) settleReply(p *plan) {
 	length, finish, formatted := int64(replyBytes), "stop", ""
-	if p.bytes < 0 && p.toolCall == "" {
+	call, arguments := r.functionCall(p)
+	if p.bytes < 0 && call == "" {
 		formatted = inFormat(r.format)
 	}
 	if formatted != "" {
@@ -104,13 +125,16 @@ func (r *request) settleReply(p *plan) {
 		length, finish = r.maxTokens*4, "length"
 	}
 	length = orElse(p.bytes, length)
-	if p.toolCall != "" {
+	if call != "" {
 		length, finish = 0, "tool_calls"
+		if r.family == familyChat && p.toolCall == "" && r.mustCall != "*" {
+			finish = "stop" // so says OpenAI of a call that was demanded by its name
+		}
 	}
 	if p.finish != "" {
 		finish = p.finish
 	}
-	r.reply = reply{bytes: length, chunks: orElse(p.chunks, tokens(int(length))), finish: finish, formatted: formatted}
+	r.reply = reply{bytes: length, chunks: orElse(p.chunks, tokens(int(length))), finish: finish, formatted: formatted, call: call, arguments: arguments}
 	if r.bigModel {
 		r.reply.search = orElse(p.toolResults, 0)
 		if r.webSearch && p.toolResults < 0 {
@@ -124,8 +148,8 @@ func (r *request) settleReply(p *plan) {
 		}
 	}
 	said := tokens(int(length))
-	if p.toolCall != "" {
-		said = tokens(len(p.toolCall) + len(toolArguments))
+	if call != "" {
+		said = tokens(len(call) + len(arguments))
 	}
 	r.used = usage{
 		prompt:     r.promptTokens + r.reply.search*searchTokens,
