@@ -23,6 +23,7 @@ type answer struct {
 var (
 	headerJSON        = []string{"application/json"}
 	headerAudio       = []string{"audio/mpeg"}
+	headerText        = []string{"text/plain; charset=utf-8"}
 	headerStream      = []string{"text/event-stream; charset=utf-8"}
 	headerStreamCN    = []string{"text/event-stream;charset=UTF-8"}
 	headerNoCache     = []string{"no-cache"}
@@ -55,6 +56,8 @@ func (a *answer) head(status int, contentType string, length int) {
 		h["Content-Type"] = headerJSON
 	case contentType == "audio/mpeg":
 		h["Content-Type"] = headerAudio
+	case contentType == "text/plain":
+		h["Content-Type"] = headerText
 	case a.request.bigModel:
 		h["Content-Type"] = headerStreamCN
 	default:

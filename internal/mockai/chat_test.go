@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	openai "github.com/sashabaranov/go-openai"
+	"github.com/tidwall/gjson"
 )
 
 func TestChatWithAClient(t *testing.T) {
@@ -288,5 +289,21 @@ func TestLargeReplies(t *testing.T) {
 	_, frame, err := post(t, url+"/v1/chat/completions", chatBody("gpt-4o", "mock:bytes=1000000;chunks=1", `,"stream":true`))
 	if err != nil || strings.Count(frame, "\n\n") != 4 || len(frame) < 1_000_000 {
 		t.Fatal(err, len(frame), strings.Count(frame, "\n\n"))
+	}
+}
+
+// A list of prompts is answered with a choice for each, or n for each; LangChain and LiteLLM send such lists.
+func TestEachPromptIsCompleted(t *testing.T) {
+	_, url := start(t, Options{})
+	for body, want := range map[string]int64{
+		`{"model":"m","prompt":"a"}`: 1, `{"model":"m","prompt":["a","b","c"]}`: 3, `{"model":"m","prompt":["a","b"],"n":2}`: 4, `{"model":"m","prompt":[1,2,3]}`: 1,
+	} {
+		_, answer, err := post(t, url+"/v1/completions", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := gjson.Get(answer, "choices.#").Int(); got != want || gjson.Get(answer, "usage.completion_tokens").Int() != 16*want {
+			t.Errorf("%s: %d choices, want %d: %s", body, got, want, answer)
+		}
 	}
 }

@@ -66,7 +66,9 @@
 //     BigModel's style that it was one call, and nothing in OpenAI's; speech says
 //     nothing, and has 100 bytes for each character;
 //   - a recording of 16,000 bytes lasts a second. Its transcript says so, or with a
-//     model named gpt-* 10 tokens a second and 16 of text; in BigModel's style nothing.
+//     model named gpt-* 10 tokens a second and 16 of text; in BigModel's style nothing,
+//     nor in formats that are no JSON (text, srt, vtt);
+//   - a list of prompts is answered with n choices for each.
 //
 // A task, and a response in the background, has ended when it is first asked for, unless polls=N says otherwise, and says so ever after.
 //

@@ -3,6 +3,8 @@ package mockai
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"strings"
@@ -110,5 +112,52 @@ func TestImageEditsAreMultipart(t *testing.T) {
 	}
 	if len(got.Data) != 2 || got.Usage.InputTokens != 2+80 || got.Usage.OutputTokens != 8320 || got.Usage.InputTokensDetails.ImageTokens != 80 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// Each format of a transcript is that of OpenAI's: text, and captions, are no JSON and tell no usage.
+func TestTranscriptFormats(t *testing.T) {
+	_, url := start(t, Options{})
+	for format, c := range map[string]struct{ contentType, want string }{
+		"":     {"application/json", `{"text":"` + sentence + `","usage":{"type":"duration","seconds":2}}`},
+		"json": {"application/json", `{"text":"` + sentence + `","usage":{"type":"duration","seconds":2}}`},
+		"text": {"text/plain; charset=utf-8", sentence + "\n"},
+		"srt":  {"text/plain; charset=utf-8", "1\n00:00:00,000 --> 00:00:02,000\n" + sentence + "\n\n"},
+		"vtt":  {"text/plain; charset=utf-8", "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n" + sentence + "\n\n"},
+		"verbose_json": {"application/json", `{"task":"transcribe","language":"english","duration":2,"text":"` + sentence +
+			`","segments":[{"id":0,"seek":0,"start":0,"end":2,"text":"` + sentence + `","tokens":[],"temperature":0,"avg_logprob":-0.2,"compression_ratio":1,"no_speech_prob":0}],` +
+			`"usage":{"type":"duration","seconds":2}}`},
+	} {
+		var form bytes.Buffer
+		w := multipart.NewWriter(&form)
+		for name, value := range map[string]string{"model": "whisper-1", "response_format": format} {
+			if err := w.WriteField(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file, err := w.CreateFormFile("file", "a.mp3")
+		if err == nil {
+			_, err = file.Write(make([]byte, 2*soundRate))
+		}
+		if err = errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/v1/audio/transcriptions", &form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer x")
+		request.Header.Set("Content-Type", w.FormDataContentType())
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if err = errors.Join(err, response.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if string(body) != c.want || response.Header.Get("Content-Type") != c.contentType {
+			t.Errorf("%q: %s, %s; want %s", format, response.Header.Get("Content-Type"), body, c.want)
+		}
 	}
 }

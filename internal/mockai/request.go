@@ -72,6 +72,7 @@ type request struct {
 	dims   int64
 
 	soundSent     int64  // bytes to be transcribed
+	captions      string // the format of the transcript
 	quality       string // images
 	imagesSent    int64
 	partialImages int64
@@ -292,13 +293,16 @@ func (r *request) readContent(content gjson.Result) (text string) {
 
 func readCompletions(r *request, _ string, body []byte) *problem {
 	r.family = familyCompletions
-	return r.readFields(body, func(name string, value gjson.Result) {
+	prompts := int64(1)
+	p := r.readFields(body, func(name string, value gjson.Result) {
 		if name == "prompt" {
-			r.promptTokens, _, r.text = countInput(value)
+			r.promptTokens, prompts, r.text = countInput(value)
 			return
 		}
 		r.readOutputField(name, value)
 	})
+	r.n *= max(prompts, 1)
+	return p
 }
 
 func readEmbeddings(r *request, _ string, body []byte) *problem {
@@ -370,7 +374,7 @@ func (r *request) readImageField(name, value string) {
 		r.text = value
 		r.promptTokens = tokens(len(value))
 	case "response_format":
-		r.base64 = value == "b64_json"
+		r.base64, r.captions = value == "b64_json", value
 	case "quality":
 		r.quality = value
 	case "partial_images":
