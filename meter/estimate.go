@@ -217,13 +217,36 @@ func (t *textCollector) read(body []byte) {
 	for c.open('{'); c.more('}'); {
 		switch string(c.key()) {
 		case "messages", "system", "prompt", "suffix", "input", "instructions", "query", "documents", "texts",
-			"contents", "content", "systemInstruction", "system_instruction", "requests":
+			"contents", "content", "systemInstruction", "system_instruction":
 			t.value(&c)
+		case "requests":
+			t.requests(&c)
 		case "tools", "functions", "response_format", "text":
 			t.add(string(c.raw()))
 		default:
 			c.skip()
 		}
+	}
+}
+
+// requests gathers what is to be embedded, of each request in a list of Gemini's; not how.
+func (t *textCollector) requests(c *cursor) {
+	switch c.peek() {
+	case '[':
+		for c.open('['); c.more(']'); {
+			t.requests(c)
+		}
+	case '{':
+		for c.open('{'); c.more('}'); {
+			switch string(c.key()) {
+			case "title", "content":
+				t.value(c)
+			default:
+				c.skip()
+			}
+		}
+	default:
+		c.skip()
 	}
 }
 

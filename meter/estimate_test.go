@@ -154,10 +154,10 @@ func TestPayloadsAreNotText(t *testing.T) {
 	}
 }
 
-// TestWhatIsEmbeddedHasNoTemplate: no chat is made of it, so each short text is billed as what it is. Gemini's
-// embeddings are always estimated, and frameworks send many in one call.
+// TestWhatIsEmbeddedHasNoTemplate: no chat is made of it, so each short text is billed as what it is, and not for
+// how it is to be embedded. Gemini's embeddings are always estimated, and frameworks send many in one call.
 func TestWhatIsEmbeddedHasNoTemplate(t *testing.T) {
-	const one = `{"model":"models/m","content":{"role":"user","parts":[{"text":"hello"}]}}`
+	const one = `{"model":"models/m","content":{"role":"user","parts":[{"text":"hello"}]},"taskType":"RETRIEVAL_DOCUMENT","outputDimensionality":768}`
 	ten := strings.TrimSuffix(strings.Repeat(one+",", 10), ",")
 	for path, body := range map[string]string{
 		"/models/{model}:embedContent":       one,
