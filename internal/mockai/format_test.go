@@ -105,6 +105,7 @@ func TestADemandedFunctionIsCalled(t *testing.T) {
 		return contents("cached=0", `"tools":[{"functionDeclarations":[{"name":"w","parameters":`+strings.ReplaceAll(strings.ReplaceAll(schema, `"object"`, `"OBJECT"`), `"string"`, `"STRING"`)+
 			`}]}]`, `"toolConfig":{"functionCallingConfig":`+config+`}`)
 	}
+	declared := contents("cached=0", `"tools":[{"functionDeclarations":[{"name":"w","parameters_json_schema":`+schema+`}]}]`, `"toolConfig":{"functionCallingConfig":{"mode":"ANY"}}`)
 	const chatCall, chatArguments, chatFinish = "choices.0.message.tool_calls.0.function.name", "choices.0.message.tool_calls.0.function.arguments", "choices.0.finish_reason"
 	for i, c := range []struct{ path, body, name, call, arguments, want, finish, finished string }{
 		{"/v1/chat/completions", chat("gpt-4o", `{"type":"function","function":{"name":"w"}}`), chatCall, "w", chatArguments, fitting, chatFinish, "stop"},
@@ -119,6 +120,7 @@ func TestADemandedFunctionIsCalled(t *testing.T) {
 		{"/v1/messages", messages(`{"type":"auto"}`), "content.2.name", "", "content.2.input", "", "stop_reason", "end_turn"},
 		{geminiModel + "generateContent", generate(`{"mode":"ANY"}`), geminiCall + "name", "w", geminiCall + "args", fitting, "candidates.0.finishReason", "STOP"},
 		{geminiModel + "generateContent", generate(`{"mode":"ANY","allowedFunctionNames":["w"]}`), geminiCall + "name", "w", geminiCall + "args", fitting, "candidates.0.finishReason", "STOP"},
+		{geminiModel + "generateContent", declared, geminiCall + "name", "w", geminiCall + "args", fitting, "candidates.0.finishReason", "STOP"}, // as Google's own SDK writes it
 		{geminiModel + "generateContent", generate(`{"mode":"AUTO"}`), geminiCall + "name", "", geminiCall + "args", "", "candidates.0.finishReason", "STOP"},
 	} {
 		_, body, err := post(t, url+c.path, c.body)

@@ -25,9 +25,9 @@ func splitGemini(path string) (model, method string, ok bool) {
 	return "", rest, true
 }
 
-// oneOf is the first of a member's two spellings that is there, and not null.
-func oneOf(object gjson.Result, camel, snake string) gjson.Result {
-	for _, name := range [...]string{camel, snake} {
+// oneOf is the first of a member's names, or its spellings, that is there and not null.
+func oneOf(object gjson.Result, names ...string) gjson.Result {
+	for _, name := range names {
 		if value := object.Get(name); value.Exists() && value.Type != gjson.Null {
 			return value
 		}
@@ -61,7 +61,7 @@ func readGenerate(r *request, _ string, body []byte) *problem {
 		tools.ForEach(func(_, tool gjson.Result) bool {
 			r.webSearch = r.webSearch || oneOf(tool, "googleSearch", "google_search").Exists()
 			oneOf(tool, "functionDeclarations", "function_declarations").ForEach(func(_, declared gjson.Result) bool {
-				r.addFunction(declared.Get("name").Str, oneOf(declared, "parameters", "parametersJsonSchema"))
+				r.addFunction(declared.Get("name").Str, oneOf(declared, "parameters", "parametersJsonSchema", "parameters_json_schema"))
 				return true
 			})
 			return true
@@ -75,7 +75,7 @@ func readGenerate(r *request, _ string, body []byte) *problem {
 		}
 	}
 	config := oneOf(root, "generationConfig", "generation_config")
-	if schema := oneOf(config, "responseJsonSchema", "responseSchema"); schema.Exists() {
+	if schema := oneOf(config, "responseJsonSchema", "response_json_schema", "responseSchema", "response_schema"); schema.Exists() {
 		r.format = inSchema(schema)
 	} else if oneOf(config, "responseMimeType", "response_mime_type").Str == "application/json" {
 		r.format = gjson.Parse(`{"type":"json_object"}`)
