@@ -144,7 +144,7 @@ func TestKeptAnswersAreTheirAccounts(t *testing.T) {
 		equal(t, "a stranger goes on", p.post(responsesPath, stranger, says("gpt-4o", goesOn(id))).status, 401)
 		equal(t, "a stranger goes on from nothing", p.post(responsesPath, stranger, says("gpt-4o", goesOn("resp_x"))).status, 401)
 	}
-	equal(t, "method", p.post(responsesPath+"/"+id, key, "{}").status, 405)
+	equal(t, "posted to", p.post(responsesPath+"/"+id, key, "{}").status, 404)
 	equal(t, "asked the upstream", w.up.Stats().Requests, asked)
 	p.post(responsesPath, second, says("gpt-4o", goesOn(id))).requireStatus(t, 200) // any key of the account
 	w.requireNoCharge("other")
