@@ -22,5 +22,5 @@ func moderationQuantities(c *usageCounts) usageDraft {
 
 // inputTokens estimates what a call comes to in tokens.
 func inputTokens(r *Request, _ Quantities, _ Attributes) Quantities {
-	return Quantities{Input: max(r.estimateInput(), 1)}
+	return Quantities{Input: r.estimateInput()}
 }

@@ -168,7 +168,7 @@ func estimateChat(t *Tap) (Quantities, Source) {
 
 func estimateEmbeddings(t *Tap) (Quantities, Source) {
 	var q Quantities
-	q[Input] = max(t.request.estimateInput(), 1)
+	q[Input] = t.request.estimateInput()
 	return q, Estimated
 }
 
