@@ -5,9 +5,8 @@
 -- call, and a local that a call leaves set, the next call finds. So begin() clears what belongs to one call.
 --
 -- KEYS of every script (all in the slot of one shard, tag {tg<n>}):
---   [1] meta      hash: format, shards, currency, id (the ledger's identity), seq (the journal's head); with an archive also
---                 archive (its identity), archived (all up to this seq is there), epoch (how often the shard was recovered),
---                 recovered (when, ms), fork (why archiving has stopped)
+--   [1] meta      hash: id (the ledger's identity), seq (the journal's head), epoch (how often the shard was recovered), and
+--                 whatever else ../keys.go lists
 --   [2] journal   stream with dense ids <seq>-0
 -- ARGV of every script:
 --   [1] the ledger's identity   [2] "<epoch> <seq>", the highest the caller has seen here   [3] clock offset, ms (0 but in tests)
