@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/tollgate/tollgate/ledger/wal"
 )
 
 // How the data plane uses the settlement log: the log first, then Redis; and
@@ -73,9 +71,8 @@ func (l *Ledger) reserveLogged(r *Reservation, b *booking, ask func() (*reply, e
 // settleLogged books a charge that is in the log before Redis is asked. Redis
 // away, the receipt is a promise.
 func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*Receipt, error) {
-	at, logErr := l.log.end(recordSettle, b)
 	var receipt *Receipt
-	answered, err := l.logFirst(b, at, logErr, func() (err error) {
+	answered, err := l.logFirst(&logRecord{kind: recordSettle, booking: *b}, func() (err error) {
 		receipt, err = l.book(ctx, s, b)
 		return err
 	})
@@ -95,8 +92,7 @@ func (l *Ledger) settleLogged(ctx context.Context, s *Settlement, b *booking) (*
 
 // parkLogged parks a task that is in the log before Redis is asked.
 func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
-	at, logErr := l.log.endWith(&logRecord{kind: recordPark, told: t.ID + "\t" + t.Memory, booking: *b})
-	answered, err := l.logFirst(b, at, logErr, func() error {
+	answered, err := l.logFirst(&logRecord{kind: recordPark, told: t.ID + "\t" + t.Memory, booking: *b}, func() error {
 		_, err := l.park(ctx, b, t.ID, t.Memory)
 		return err
 	})
@@ -106,16 +102,17 @@ func (l *Ledger) parkLogged(ctx context.Context, t *Task, b *booking) error {
 	return err
 }
 
-// logFirst asks Redis for what the log has taken in already (its end is at), or could not take (logErr). A strict
-// log is made durable before that, any other only when Redis is away. answered says that err is Redis's answer;
-// if it is not, a nil err says that the log is durable, and replay will ask again.
-func (l *Ledger) logFirst(b *booking, at wal.Position, logErr error, ask func() error) (answered bool, err error) {
+// logFirst logs how a call ends, and then asks Redis. A strict log is made durable before that, any other only
+// when Redis is away. answered says that err is Redis's answer; if it is not, a nil err says that the log is
+// durable, and replay will ask again.
+func (l *Ledger) logFirst(end *logRecord, ask func() error) (answered bool, err error) {
+	at, logErr := l.log.endWith(end)
 	if logErr == nil && l.log.strict {
 		logErr = l.log.sync(at)
 	}
 	err = errAway
 	// If the log cannot be written, Redis is asked even if it is known to be away.
-	if logErr != nil || !l.circuits.away(l.shardOf(b.account)) {
+	if logErr != nil || !l.circuits.away(l.shardOf(end.account)) {
 		if err = ask(); !errors.Is(err, ErrUnavailable) {
 			return true, err
 		}
@@ -123,7 +120,7 @@ func (l *Ledger) logFirst(b *booking, at wal.Position, logErr error, ask func() 
 	if logErr == nil && !l.log.strict {
 		logErr = l.log.sync(at)
 	}
-	l.log.postpone(b.id)
+	l.log.postpone(end.id)
 	if logErr != nil {
 		return false, errors.Join(err, logErr)
 	}
