@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -165,7 +166,8 @@ func TestWrongBaseURLs(t *testing.T) {
 		w := httptest.NewRecorder()
 		p.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, asked, http.NoBody))
 		body := gjson.ParseBytes(w.Body.Bytes())
-		if got := body.Get("error.message").String(); w.Code != 404 || !strings.Contains(body.Raw, `"unknown_url"`) || !strings.HasSuffix(got, want) {
+		code := cmp.Or(body.Get("error.details.0.reason").String(), body.Get("error.code").String()) // Gemini's code is the status
+		if got := body.Get("error.message").String(); w.Code != 404 || code != "unknown_url" || !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %d %s, want %q", asked, w.Code, body, want)
 		}
 	}
