@@ -1,6 +1,7 @@
 package mockai
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -69,10 +70,7 @@ func readGenerate(r *request, _ string, body []byte) *problem {
 	}
 	calling := oneOf(oneOf(root, "toolConfig", "tool_config"), "functionCallingConfig", "function_calling_config")
 	if calling.Get("mode").Str == "ANY" {
-		r.mustCall = oneOf(calling, "allowedFunctionNames", "allowed_function_names").Get("0").Str
-		if r.mustCall == "" {
-			r.mustCall = "*"
-		}
+		r.mustCall = cmp.Or(oneOf(calling, "allowedFunctionNames", "allowed_function_names").Get("0").Str, "*")
 	}
 	config := oneOf(root, "generationConfig", "generation_config")
 	if schema := oneOf(config, "responseJsonSchema", "response_json_schema", "responseSchema", "response_schema"); schema.Exists() {
