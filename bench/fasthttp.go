@@ -18,6 +18,7 @@ func serveFastHTTP(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	client := &fasthttp.HostClient{
 		Addr:                          target.Host,
+		IsTLS:                         target.Scheme == "https",
 		MaxConns:                      4096,
 		MaxIdleConnDuration:           90 * time.Second,
 		StreamResponseBody:            true,
@@ -29,6 +30,7 @@ func serveFastHTTP(ctx context.Context, args []string, stdout io.Writer) error {
 		ReadTimeout:        time.Minute,
 		MaxRequestBodySize: 64 << 20,
 		Handler: func(c *fasthttp.RequestCtx) {
+			c.Request.URI().SetScheme(target.Scheme)
 			c.Request.SetHost(target.Host)
 			c.Request.Header.Del(fasthttp.HeaderConnection)
 			if err := client.Do(&c.Request, &c.Response); err != nil {

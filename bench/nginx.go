@@ -42,9 +42,9 @@ http {
     proxy_set_header Connection "";
     proxy_request_buffering off;
     proxy_buffering off;
-    location / { proxy_pass http://model; }
+    location / { proxy_pass %[5]s://model; }
     location /v1/images/ {
-      proxy_pass http://model;
+      proxy_pass %[5]s://model;
       proxy_buffering on;
       proxy_buffers 8 64k;
       proxy_max_temp_file_size 0;
@@ -85,7 +85,7 @@ func startNginx(ctx context.Context, h *house, binary, dir, upstreamURL string) 
 		return nil, err
 	}
 	config := filepath.Join(home, "nginx.conf")
-	text := fmt.Appendf(nil, nginxConfig, me.Username+" "+group.Name, home, upstream.Host, address)
+	text := fmt.Appendf(nil, nginxConfig, me.Username+" "+group.Name, home, upstream.Host, address, upstream.Scheme)
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		return nil, err
 	}

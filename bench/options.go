@@ -27,6 +27,7 @@ type options struct {
 	growth      []sweep // measure these in place of the targets
 	plots       string  // folder for the plots of the growth
 	short       bool
+	tls         bool // the upstream speaks TLS to the proxies
 	// mostConnections bounds what a load may ask for.
 	mostConnections int
 }
@@ -76,6 +77,7 @@ func (o *options) bind(flags *flag.FlagSet) {
 	flags.StringVar(&o.json, "json", "", "write every figure to this file")
 	flags.StringVar(&o.tollgate, "tollgate", "", "a built tollgate binary (default: build ./cmd/tollgate)")
 	flags.StringVar(&o.upstream, "upstream", "127.0.0.1:0", "where the simulated upstream listens; a fixed port lets peers be set up for it")
+	flags.BoolVar(&o.tls, "tls", false, "the upstream speaks TLS to the proxies, as a provider does")
 	flags.BoolVar(&o.short, "short", false, "one short round, some 30 s in all: shows that everything runs, not how fast")
 	flags.Func("growth", "show how cost grows, with all or some of "+strings.Join(sweepNames(), ","), func(list string) (err error) {
 		o.growth, err = chooseSweeps(list)

@@ -16,7 +16,8 @@ type setup struct {
 	binary      string // Tollgate's
 	dir         string // for everything that the run writes
 	upstream    *process
-	upstreamURL string
+	upstreamURL string // for the proxies
+	plainURL    string // for who asks it without a proxy
 }
 
 // withSetup starts what all rounds share, lets do its work, and takes all away again.
@@ -44,10 +45,8 @@ func withSetup(ctx context.Context, o *options, do func(*setup) error) (err erro
 	}
 	h := &house{}
 	defer h.stop()
-	up, urls, err := h.startServer(ctx, "upstream", nil, self, "role-upstream", o.upstream)
-	if err != nil {
+	if err := s.startUpstream(ctx, h, o); err != nil {
 		return err
 	}
-	s.upstream, s.upstreamURL = up, urls["listening"]
 	return do(s)
 }

@@ -53,7 +53,7 @@ func (s *setup) targets(o *options) (list []target, skipped []string) {
 	}
 	list = []target{
 		{name: direct, start: func(context.Context, *house, *books) (*running, error) {
-			return &running{bases: []string{s.upstreamURL + "/v1"}, pids: []int{s.upstream.pid()}, key: "none"}, nil
+			return &running{bases: []string{s.plainURL + "/v1"}, pids: []int{s.upstream.pid()}, key: "none"}, nil
 		}},
 		role(unit, "role-reverseproxy"),
 	}

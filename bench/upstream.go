@@ -22,10 +22,22 @@ func serveUpstream(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	u := newUpstream(append(allLoads(), growthLoads()...))
+	if len(args) > 1 {
+		secured, err := listenSecured(ctx, stdout, args[1])
+		if err != nil {
+			return err
+		}
+		go func() { _ = u.accept(secured) }() // Both listeners end with ctx.
+	}
+	return stopped(ctx, u.accept(listener))
+}
+
+// accept answers a listener's connections until it is closed.
+func (u *upstream) accept(listener net.Listener) error {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
-			return stopped(ctx, err)
+			return err
 		}
 		go func() {
 			defer conn.Close()
