@@ -27,6 +27,7 @@ import (
 type transport struct {
 	dialer  net.Dialer
 	tls     *tls.Config
+	named   sync.Map // *tls.Config by the name of its host: as large as all else of a connection, so they share it
 	proxied http.RoundTripper
 
 	heads   sync.Pool      // *[]byte: what requests are put together in
@@ -208,15 +209,24 @@ func (t *transport) dial(ctx context.Context, to *url.URL, host string) (*upstre
 }
 
 func (t *transport) handshake(ctx context.Context, raw net.Conn, name string) (net.Conn, error) {
-	config := t.tls.Clone()
-	config.ServerName = name
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	secured := tls.Client(raw, config)
+	secured := tls.Client(&socket.Base{Conn: raw}, t.tlsFor(name))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("tls: %w", err), raw.Close())
 	}
 	return secured, nil
+}
+
+// tlsFor is how TLS is spoken with a host.
+func (t *transport) tlsFor(name string) *tls.Config {
+	if config, ok := t.named.Load(name); ok {
+		return config.(*tls.Config)
+	}
+	config := t.tls.Clone()
+	config.ServerName = name
+	kept, _ := t.named.LoadOrStore(name, config)
+	return kept.(*tls.Config)
 }
 
 // interrupt makes whoever reads or writes return at once.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/socket"
 )
 
 // soon bounds what must happen without delay; no test waits for it to pass.
@@ -112,6 +114,9 @@ func TestTransportLooksBeforeItUsesAConnectionAgain(t *testing.T) {
 func below(conn net.Conn) *net.TCPConn {
 	if secured, ok := conn.(*tls.Conn); ok {
 		conn = secured.NetConn()
+	}
+	if base, ok := conn.(*socket.Base); ok {
+		conn = base.Conn
 	}
 	return conn.(*net.TCPConn)
 }

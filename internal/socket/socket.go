@@ -11,7 +11,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // bufferSize is how much is read at once, in bytes.
@@ -29,9 +28,9 @@ type Buffers struct {
 type Reader struct {
 	bufio.Reader
 
-	from  io.Reader
-	raw   syscall.RawConn // of the connection; nil: it is none of the system's
-	layer net.Conn        // what lies over the system's connection, such as TLS; nil: nothing
+	from io.Reader
+	raw  syscall.RawConn // of the connection; nil: it is none of the system's
+	base *Base           // the system's connection, if there is a layer over it, such as TLS
 
 	buffers *Buffers
 	box     *bufio.Reader // whose memory is used; nil: there is no buffer
@@ -48,14 +47,33 @@ type Reader struct {
 func (b *Buffers) NewReader(conn net.Conn, from io.Reader) *Reader {
 	r := &Reader{from: from, buffers: b}
 	r.look, r.probe = r.lookOnce, r.probeOnce
-	below := conn
-	if w, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS
-		below, r.layer = w.NetConn(), conn
+	if layer, ok := conn.(interface{ NetConn() net.Conn }); ok { // TLS
+		if r.base, ok = layer.NetConn().(*Base); ok {
+			conn = r.base.Conn
+		}
 	}
-	if system, ok := below.(syscall.Conn); ok {
+	if system, ok := conn.(syscall.Conn); ok {
 		r.raw, _ = system.SyscallConn() // fails only on what is closed
 	}
 	return r
+}
+
+// A Base is the system's connection for a layer over it, such as TLS. A Reader of
+// the layer has it not wait when it looks for what has come: the layer may have
+// read what the system does not know of any more, or not have enough yet.
+type Base struct {
+	net.Conn
+
+	fd  int
+	now bool // reads must not wait
+}
+
+// Read reads from the connection.
+func (b *Base) Read(p []byte) (int, error) {
+	if b.now {
+		return readNow(b.fd, p)
+	}
+	return b.Conn.Read(p)
 }
 
 // Await waits until there is something to read, without a buffer where the
@@ -64,7 +82,7 @@ func (r *Reader) Await() error {
 	if r.Buffered() > 0 {
 		return nil
 	}
-	if r.raw == nil || r.layer != nil {
+	if r.raw == nil {
 		r.take()
 		_, err := r.Peek(1)
 		return err
@@ -123,9 +141,23 @@ func (s *source) Read(p []byte) (int, error) {
 	case s.end != nil:
 		return 0, s.end // the system tells of a reset once, and of an end afterwards
 	case s.looking:
-		return readNow(s.fd, p)
+		n, err := (*Reader)(s).readNow(s.fd, p)
+		if n > 0 && errors.Is(err, syscall.EAGAIN) {
+			err = nil // a layer has looked beyond what it gives
+		}
+		return n, err
 	}
 	return s.from.Read(p)
+}
+
+// readNow reads what is there, by way of the layer if there is one.
+func (r *Reader) readNow(fd int, p []byte) (int, error) {
+	if r.base == nil {
+		return readNow(fd, p)
+	}
+	r.base.fd, r.base.now = fd, true
+	defer func() { r.base.now = false }()
+	return r.from.Read(p)
 }
 
 // readNow reads what is there, without waiting: EAGAIN, if there is nothing.
@@ -147,9 +179,9 @@ func readNow(fd int, p []byte) (int, error) {
 
 // Quiet reports whether the other side has neither closed the connection nor
 // said anything that is still to be read. It is for who closes a connection that
-// is not quiet: what was said may be lost by the look. A read deadline is lifted.
+// is not quiet: what was said may be lost by the look.
 func (r *Reader) Quiet() bool {
-	if r.raw == nil || r.Buffered() > 0 || r.layer != nil && !r.layerIsQuiet() {
+	if r.raw == nil || r.Buffered() > 0 {
 		return false
 	}
 	r.quiet = false
@@ -159,19 +191,8 @@ func (r *Reader) Quiet() bool {
 // probeOnce reads, which costs less than a look that takes nothing.
 func (r *Reader) probeOnce(fd uintptr) {
 	var b [1]byte
-	_, err := readNow(int(fd), b[:])
+	_, err := r.readNow(int(fd), b[:])
 	r.quiet = errors.Is(err, syscall.EAGAIN)
-}
-
-// layerIsQuiet reports whether nothing is left in what lies over the system's
-// connection. A read whose time is over does not reach the system.
-func (r *Reader) layerIsQuiet() bool {
-	if r.layer.SetReadDeadline(time.Unix(1, 0)) != nil {
-		return false
-	}
-	var b [1]byte
-	_, err := r.layer.Read(b[:])
-	return errors.Is(err, os.ErrDeadlineExceeded) && r.layer.SetReadDeadline(time.Time{}) == nil
 }
 
 // Gone reports whether the other side has closed the connection, or its side of

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -172,12 +173,38 @@ func TestAwaitTellsTheEnd(t *testing.T) {
 // secured returns a reader of a connection with TLS, and its other end.
 func secured(t *testing.T) (r *Reader, far *tls.Conn) {
 	t.Helper()
+	r, far, _ = securedOver(t, tls.VersionTLS13)
+	return r, far
+}
+
+// A wire may keep what its connection sends.
+type wire struct {
+	net.Conn
+	keeps bool
+	kept  bytes.Buffer
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	if w.keeps {
+		return w.kept.Write(p)
+	}
+	return w.Conn.Write(p)
+}
+
+// SetWriteDeadline does nothing: TLS lets nothing be written behind its goodbye.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+// securedOver also returns what the other end writes to.
+func securedOver(t *testing.T, version uint16) (r *Reader, far *tls.Conn, below *wire) {
+	t.Helper()
 	s := httptest.NewTLSServer(nil)
 	t.Cleanup(s.Close)
 	trusted := s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	trusted.ServerName = "example.com" // which the certificate is for
-	near, below := pair(t)
-	client, far := tls.Client(near, trusted), tls.Server(below, s.TLS)
+	trusted.MaxVersion = version
+	near, bottom := pair(t)
+	below = &wire{Conn: bottom}
+	client, far := tls.Client(&Base{Conn: near}, trusted), tls.Server(below, s.TLS)
 	shaken := make(chan error, 1)
 	go func() { shaken <- far.Handshake() }()
 	if err := client.Handshake(); err != nil {
@@ -186,7 +213,7 @@ func secured(t *testing.T) (r *Reader, far *tls.Conn) {
 	if err := <-shaken; err != nil {
 		t.Fatal(err)
 	}
-	return new(Buffers).NewReader(client, client), far
+	return new(Buffers).NewReader(client, client), far, below
 }
 
 // TLS may have read what the system does not know of any more.
@@ -207,6 +234,71 @@ func TestAwaitOverTLS(t *testing.T) {
 	}
 	if got != len(text) {
 		t.Errorf("got %d of %d bytes", got, len(text))
+	}
+}
+
+// A record may come byte by byte. Until it is whole there is nothing to read, and no need of a buffer.
+func TestAwaitOverTLSWaitsForTheRecord(t *testing.T) {
+	r, far, below := securedOver(t, tls.VersionTLS13)
+	below.keeps = true
+	for _, text := range []string{"first", "second"} {
+		say(t, far, text)
+	}
+	_ = far.CloseWrite()
+	waits := watched(t, r)
+	go func() {
+		for below.kept.Len() > 0 {
+			<-waits
+			say(t, below.Conn, string(below.kept.Next(1)))
+		}
+	}()
+	for _, want := range []string{"first", "second"} {
+		if err := r.Await(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Peek(r.Buffered()); string(got) != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+		_, _ = r.Discard(r.Buffered())
+		r.Release()
+	}
+	if err := r.Await(); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+// With the end of a text TLS 1.2 looks for the other side's goodbye, of which some may be missing.
+func TestAwaitOverTLSTakesWhatIsThere(t *testing.T) {
+	r, far, below := securedOver(t, tls.VersionTLS12)
+	below.keeps = true
+	say(t, far, "text")
+	length := below.kept.Len()
+	_ = far.CloseWrite()
+	say(t, below.Conn, string(below.kept.Next(length+1)))
+	arrived(t, r, length+1)
+	if err := r.Await(); err != nil {
+		t.Fatal(err)
+	}
+	say(t, below.Conn, below.kept.String())
+	if got, err := io.ReadAll(r); string(got) != "text" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// arrived waits until so much can be read from the reader's connection.
+func arrived(t *testing.T, r *Reader, want int) {
+	t.Helper()
+	for until := time.Now().Add(soon); ; time.Sleep(time.Millisecond) {
+		var got int
+		_ = r.raw.Control(func(fd uintptr) {
+			got, _, _ = syscall.Recvfrom(int(fd), make([]byte, want), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		})
+		if got == want {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("%d of %d bytes have come", got, want)
+		}
 	}
 }
 
