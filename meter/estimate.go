@@ -119,7 +119,7 @@ func (r *Request) estimateInput() int64 {
 		text.read(r.body)
 	}
 	n := text.tokens() + tokensPerImage*r.attachments + r.history
-	if r.Endpoint.Class != "embeddings" { // no chat is made of what is embedded
+	if r.messages > 0 && r.Endpoint.Class != "embeddings" { // Gemini's embeddings come in a chat's form
 		n += tokensPerMessage*r.messages + tokensPerReply
 	}
 	n = min(max(n, 1), r.Ceiling.TotalInput())

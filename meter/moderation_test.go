@@ -30,7 +30,7 @@ prices:
 		{"calls", counted, "0.006"},
 		{"calls", tokens, "0.002"},
 		{"calls", failed, "0"},
-		{"tokens", silent, "0.006"}, // "one two", and what a template adds
+		{"tokens", silent, "0.003"}, // "one two", and the end of its line
 		{"tokens", tokens, "0.007"},
 		{"tokens", failed, "0"},
 	} {

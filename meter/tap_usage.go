@@ -199,7 +199,7 @@ func (t *Tap) estimateOutput() int64 {
 	f := &t.facts
 	n := f.estimateText()
 	if t.request.echoes {
-		n = max(n-t.request.Choices*(t.request.estimateInput()-tokensPerReply), 0) // of an empty answer there is less than that
+		n = max(n-t.request.Choices*t.request.estimateInput(), 0)
 	}
 	switch {
 	case n > 0 || t.size == 0:

@@ -48,13 +48,13 @@ prices:
 			"images by the token", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`,
 			`{"data":[{"b64_json":"x"}],"usage":{"input_tokens":10,"output_tokens":4000,"total_tokens":4010}}`, "0.16005",
 		},
-		{ // 6 tokens of input, 2 × 4160 × 1.5 of output
+		{ // 3 tokens of input, 2 × 4160 × 1.5 of output
 			"images by the token, without usage", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox","n":2,"size":"1024x1536"}`,
-			`{"data":[{"b64_json":"x"},{"b64_json":"y"}]}`, "0.49923, estimated",
+			`{"data":[{"b64_json":"x"},{"b64_json":"y"}]}`, "0.499215, estimated",
 		},
 		{
 			"images by the token, of little quality", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox","quality":"high"}`,
-			`{"data":[{"b64_json":"x"}],"quality":"low","size":"1024x1024"}`, "0.01091, estimated",
+			`{"data":[{"b64_json":"x"}],"quality":"low","size":"1024x1024"}`, "0.010895, estimated",
 		},
 		{ // what the usage leaves out is 4160 of output
 			"images by the token, a usage without them", "/images/generations", `{"model":"gpt-image-1","prompt":"a fox"}`,

@@ -277,8 +277,8 @@ func TestTokenPricedImageWithoutUsage(t *testing.T) {
 	reply.requireStatus(t, 200)
 	equal(t, "source", reply.header.Get("x-tollgate-usage-source"), "estimated")
 	charge := w.onlyCharge("acme")
-	equal(t, "usage", charge.Get("usage").Raw, `{"image":1,"input":6,"output_image":4160}`)
-	equal(t, "fee", charge.Get("fee").String(), "0.16643")
+	equal(t, "usage", charge.Get("usage").Raw, `{"image":1,"input":3,"output_image":4160}`)
+	equal(t, "fee", charge.Get("fee").String(), "0.166415")
 	equal(t, "source of the charge", charge.Get("usage_source").String(), "estimated")
 }
 
