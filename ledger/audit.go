@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"math/big"
 	"slices"
@@ -101,7 +102,8 @@ func (l *Ledger) auditShard(ctx context.Context, shard int, ids []string, report
 	if err != nil {
 		return err
 	}
-	a := &auditor{shard: shard, only: ids, head: head, states: make(map[string]*accountState), books: make(map[string]*books), report: report}
+	a := newAuditor(shard, head, report, func(seq int64) (*Entry, error) { return l.entryAt(ctx, shard, seq) })
+	a.only = ids
 	end := a.head
 	err = l.eachSnapshot(ctx, shard, ids, beside{keys: allKeys, refunds: true}, func(s *accountState) error {
 		a.states[s.id] = s
@@ -132,6 +134,16 @@ type auditor struct {
 	states map[string]*accountState
 	books  map[string]*books
 	report *AuditReport
+	hash   func(request string) uint64
+	read   func(seq int64) (*Entry, error) // reads an entry again
+}
+
+func newAuditor(shard int, head int64, report *AuditReport, read func(seq int64) (*Entry, error)) *auditor {
+	seed := maphash.MakeSeed()
+	return &auditor{
+		shard: shard, head: head, report: report, states: make(map[string]*accountState), books: make(map[string]*books),
+		hash: func(request string) uint64 { return maphash.String(seed, request) }, read: read,
+	}
 }
 
 func (a *auditor) differ(account, law, what string, journal, ledger any) {
@@ -164,13 +176,15 @@ func (a *auditor) replay(e *Entry) error {
 			a.differ(e.Account, lawConserve, "entry "+e.ID, "an account begins with its own entry", e.Type)
 		}
 	}
-	a.apply(b, e)
+	if err := a.apply(b, e); err != nil {
+		return err
+	}
 	a.chain(b, e)
 	return nil
 }
 
 // apply changes the books by what the entry says.
-func (a *auditor) apply(b *books, e *Entry) {
+func (a *auditor) apply(b *books, e *Entry) error {
 	switch e.Type {
 	case TypeAccount:
 		b.define(e)
@@ -201,12 +215,13 @@ func (a *auditor) apply(b *books, e *Entry) {
 		a.define(b, e)
 	case TypeCharge, TypeAbandon:
 		a.checkFee(e)
-		a.charge(b, e)
+		return a.charge(b, e)
 	case TypeRefund:
-		a.refund(b, e)
+		return a.refund(b, e)
 	default:
 		a.differ(e.Account, lawConserve, "entry "+e.ID, "a known type", e.Type)
 	}
+	return nil
 }
 
 // define takes over what a pack or key is, as its entry says.
@@ -228,24 +243,55 @@ func (a *auditor) define(b *books, e *Entry) {
 
 // charge checks that a request is charged once: anew only when the charge
 // before has been taken back, or was that of an abandoned call and is given back.
-func (a *auditor) charge(b *books, e *Entry) {
-	if c := b.charges[e.RequestID]; c != nil && (c.kind == TypeCharge && !c.undone || !c.closed()) {
-		a.differ(e.Account, lawOnce, "entry "+e.ID, fmt.Sprintf("request %s has its %s in entry %s", e.RequestID, c.kind, entryID(c.seq)), e.Type)
+func (a *auditor) charge(b *books, e *Entry) error {
+	c, place, err := a.lastCharge(b, e.RequestID)
+	if err != nil {
+		return err
 	}
-	c := newChargeBooks(e)
-	b.charges[e.RequestID] = c
+	if c != nil {
+		if c.kind == TypeCharge && !c.undone || !c.closed() {
+			a.differ(e.Account, lawOnce, "entry "+e.ID, fmt.Sprintf("request %s has its %s in entry %s", e.RequestID, c.kind, entryID(c.seq)), e.Type)
+		}
+		delete(b.returned, c.seq)
+	}
+	b.charges[place] = e.seq()
 	b.pay(e, 1)
-	b.count(e.Key, c.tokens, 1)
+	b.count(e.Key, e.tokens(), 1)
+	return nil
+}
+
+// lastCharge returns the last charge of a request, or nil, and its place among the account's.
+func (a *auditor) lastCharge(b *books, request string) (c *chargeBooks, place uint64, err error) {
+	for place = a.hash(request); ; place++ {
+		seq, taken := b.charges[place]
+		if !taken {
+			return nil, place, nil
+		}
+		if c = b.returned[seq]; c == nil {
+			e, err := a.read(seq)
+			if err != nil {
+				return nil, 0, err
+			}
+			c = newChargeBooks(e)
+		}
+		if c.request == request { // and not another with its hash
+			return c, place, nil
+		}
+	}
 }
 
 // refund checks that a refund is of a charge, and that nobody gets back more than they paid.
-func (a *auditor) refund(b *books, e *Entry) {
-	c := b.charges[e.RequestID]
+func (a *auditor) refund(b *books, e *Entry) error {
+	c, _, err := a.lastCharge(b, e.RequestID)
+	if err != nil {
+		return err
+	}
 	b.pay(e, -1)
 	if c == nil || e.Charge != "" && e.Charge != entryID(c.seq) {
 		a.differ(e.Account, lawRefundCap, "entry "+e.ID, "a charge of request "+e.RequestID, "none such")
-		return
+		return nil
 	}
+	b.returned[c.seq] = c
 	before := c.closed()
 	if over := c.giveBack(e.Paid); len(over) > 0 || before {
 		a.differ(e.Account, lawRefundCap, "entry "+e.ID, "at most what is left of entry "+entryID(c.seq), "more: "+paidText(over))
@@ -257,6 +303,7 @@ func (a *auditor) refund(b *books, e *Entry) {
 	if e.Charge != "" {
 		b.refunds[strings.TrimSuffix(e.Charge, "-0")] = c.memory()
 	}
+	return nil
 }
 
 // checkFee checks that the lines, the fee and the payments of a charge agree.

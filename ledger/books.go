@@ -17,16 +17,17 @@ type books struct {
 	wallets   map[Wallet]*flow
 	packs     map[string]*packBooks
 	keys      map[string]*keyBooks
-	charges   map[string]*chargeBooks // by request id, the last of each
-	refunds   map[string]string       // what lua/refund.lua remembers, by seq of the charge
-	told      map[string]bool         // what has been reported as CHAIN
+	charges   map[uint64]int64       // seq of the last charge of each request, by a hash of its id: they are many, over the years
+	returned  map[int64]*chargeBooks // by seq, those of them of which something has been given back
+	refunds   map[string]string      // what lua/refund.lua remembers, by seq of the charge
+	told      map[string]bool        // what has been reported as CHAIN
 }
 
 func newBooks() *books {
 	return &books{
 		wallets: map[Wallet]*flow{Recharge: new(flow), Bonus: new(flow)},
 		packs:   make(map[string]*packBooks), keys: make(map[string]*keyBooks),
-		charges: make(map[string]*chargeBooks), refunds: make(map[string]string), told: make(map[string]bool),
+		charges: make(map[uint64]int64), returned: make(map[int64]*chargeBooks), refunds: make(map[string]string), told: make(map[string]bool),
 	}
 }
 
@@ -83,6 +84,7 @@ type keyBooks struct {
 
 // chargeBooks is a charge and what has been given back of it.
 type chargeBooks struct {
+	request string
 	seq     int64
 	kind    string
 	tokens  int64
@@ -93,7 +95,7 @@ type chargeBooks struct {
 }
 
 func newChargeBooks(e *Entry) *chargeBooks {
-	c := &chargeBooks{seq: e.seq(), kind: e.Type, tokens: e.tokens(), paid: e.Paid, left: make([]int64, len(e.Paid))}
+	c := &chargeBooks{request: e.RequestID, seq: e.seq(), kind: e.Type, tokens: e.tokens(), paid: e.Paid, left: make([]int64, len(e.Paid))}
 	for i, p := range e.Paid {
 		c.left[i] = p.Quantity + int64(p.Amount)
 	}

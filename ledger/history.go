@@ -155,6 +155,22 @@ func (s *shards) entryFrom(ctx context.Context, shard int, seq int64) (*archive.
 	return &found[0], nil
 }
 
+// entryAt returns the entry with a seq, wherever it is.
+func (l *Ledger) entryAt(ctx context.Context, shard int, seq int64) (found *Entry, err error) {
+	err = l.eachEntry(ctx, shard, seq, seq, archive.Query{}, func(e *Entry) error {
+		found = e
+		return nil
+	})
+	if err == nil && found == nil {
+		err = errNowhere(shard, seq)
+	}
+	return found, err
+}
+
+func errNowhere(shard int, seq int64) error {
+	return fmt.Errorf("%w: journal entry %d-0 of shard %d is neither in Redis nor in the archive", ErrUnavailable, seq, shard)
+}
+
 // history is the archive, for those who need entries that Redis has no more.
 func (l *Ledger) history(ctx context.Context, shard int, upTo int64) (*archive.Archive, error) {
 	if l.vault.here() {
@@ -174,7 +190,7 @@ func (l *Ledger) entryOrArchived(ctx context.Context, r *reply, shard, i int) (*
 	}
 	e, err := l.archivedAt(ctx, shard, seq)
 	if err == nil && e == nil {
-		err = fmt.Errorf("%w: journal entry %d-0 of shard %d is neither in Redis nor in the archive", ErrUnavailable, seq, shard)
+		err = errNowhere(shard, seq)
 	}
 	return e, err
 }
