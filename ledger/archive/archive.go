@@ -435,18 +435,21 @@ type Query struct {
 const (
 	// pageSize is how many entries are read at once.
 	pageSize = 500
-	// stretch is how many are looked at for those of some types. PostgreSQL says
-	// nothing until it has a page of them, and may look for it through the whole
-	// journal of an account: for longer than anybody waits for it (patience).
-	stretch = 500_000
+	// stretch is how many are looked at for those of an account or of some types.
+	// PostgreSQL says nothing until it has a page of them, and may look for it through
+	// all that are left: for longer than anybody waits for it (patience).
+	stretch = 10_000
 )
 
 // Entries visits what the query chooses, in the order of seq, and stops at
 // visit's first error. While visit runs no connection is held: it may ask the
 // archive itself, and may take its time.
 func (a *Archive) Entries(ctx context.Context, q Query, visit func(*Entry) error) error {
+	hole := false
 	for part := q; ; {
-		part.UntilSeq = q.endOfPart(part.AfterSeq)
+		if part.UntilSeq = q.endOfPart(part.AfterSeq); hole {
+			part.UntilSeq = q.UntilSeq // however large it is
+		}
 		page, err := a.page(ctx, part)
 		if err != nil {
 			return annotate(err)
@@ -464,15 +467,28 @@ func (a *Archive) Entries(ctx context.Context, q Query, visit func(*Entry) error
 		default:
 			part.AfterSeq = part.UntilSeq
 		}
+		hole = q.isAll() && len(page) < pageSize
 	}
 }
 
-// endOfPart is the UntilSeq of a question that begins after a seq.
+// isAll reports whether the query chooses all entries of its range. They are dense.
+func (q *Query) isAll() bool { return q.Account == "" && q.RequestID == "" && len(q.Types) == 0 }
+
+// endOfPart is the UntilSeq of a question that begins after a seq. As long as PostgreSQL
+// knows nothing of the table, when it has just been filled or restored from a dump, it
+// sorts for each page all that the question leaves open.
 func (q *Query) endOfPart(after uint64) uint64 {
-	if len(q.Types) == 0 || q.RequestID != "" || q.UntilSeq <= after+stretch { // all that is looked at is chosen, or it is little
+	part := uint64(stretch)
+	switch {
+	case q.RequestID != "": // there are few
+		return q.UntilSeq
+	case q.isAll():
+		part = pageSize
+	}
+	if q.UntilSeq <= after+part {
 		return q.UntilSeq
 	}
-	return after + stretch
+	return after + part
 }
 
 // An archivedEntry is one as it stands in the archive: its fields, in JSON, and its hash.
@@ -561,7 +577,7 @@ func (a *Archive) Verify(ctx context.Context, shard int) (entries uint64, err er
 	}
 	var hash []byte
 	for more := true; more; {
-		page, err := a.page(ctx, Query{Shard: shard, AfterSeq: entries, UntilSeq: head.Seq})
+		page, err := a.page(ctx, Query{Shard: shard, AfterSeq: entries, UntilSeq: min(head.Seq, entries+pageSize)})
 		if err != nil {
 			return entries, annotate(err)
 		}

@@ -36,9 +36,51 @@ func TestEntriesOfSomeTypesAreLookedForInParts(t *testing.T) {
 			}
 		}
 	}
-	whole := Query{Account: "acme", UntilSeq: 3 * stretch}
-	one := Query{RequestID: "r", Types: []string{"charge"}, UntilSeq: 3 * stretch}
-	if whole.endOfPart(0) != whole.UntilSeq || one.endOfPart(0) != one.UntilSeq {
-		t.Error("what an index finds at once is asked for in parts")
+}
+
+// No question leaves PostgreSQL more to sort than a page of it is worth.
+func TestAQuestionIsBounded(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		q    Query
+		want uint64
+	}{
+		{"all", Query{}, pageSize},
+		{"an account's", Query{Account: "acme"}, stretch},
+		{"of some types", Query{Types: []string{"charge"}}, stretch},
+		{"of a request", Query{RequestID: "r", Account: "acme", Types: []string{"charge"}}, 3 * stretch},
+	} {
+		c.q.UntilSeq = 3 * stretch
+		if got := c.q.endOfPart(0); got != c.want {
+			t.Errorf("%s: up to %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// What is missing in the middle does not end a walk, nor is it gone through page by page.
+func TestEntriesBeyondAHole(t *testing.T) {
+	a := openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db"))
+	var want []uint64
+	add := func(seq uint64) {
+		t.Helper()
+		want = append(want, seq)
+		if _, err := a.db.ExecContext(t.Context(), `INSERT INTO entries VALUES (3, $1, 1, 'topup', 'acme', '', '', '[]', '')`, int64(seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for seq := uint64(1); seq < pageSize+pageSize/2; seq++ {
+		add(seq)
+	}
+	const far = 1 << 60
+	for seq := uint64(far); seq < far+2*pageSize; seq++ {
+		add(seq)
+	}
+	var got []uint64
+	err := a.Entries(t.Context(), Query{Shard: 3, UntilSeq: 1 << 62}, func(e *Entry) error {
+		got = append(got, e.Seq)
+		return nil
+	})
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%d entries, want %d; %v", len(got), len(want), err)
 	}
 }
