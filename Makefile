@@ -98,7 +98,7 @@ e2e-deps: ## Install the official SDKs into folders of their own under test/sdk
 ##@ Check
 
 .PHONY: check
-check: tidy fmt-check vet lint vuln docs-check ## All gates: tidy, format, vet, lint, vulnerabilities, generated docs
+check: tidy fmt-check vet cross lint vuln docs-check ## All gates: tidy, format, vet, other systems, lint, vulnerabilities, generated docs
 
 .PHONY: tidy
 tidy: ## go.mod and go.sum say exactly what is used
@@ -117,6 +117,11 @@ fmt-check: $(GOLANGCI_LINT)
 vet:
 	go vet ./...
 	go vet -tags chaos ./test/
+
+.PHONY: cross
+cross: ## That all of it, tests too, compiles where an int has 32 bits, and on macOS
+	CGO_ENABLED=0 GOOS=linux GOARCH=386 go vet ./...
+	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 go vet ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Lint, with the import walls as rules

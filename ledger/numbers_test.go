@@ -41,7 +41,7 @@ func TestAddIsExact(t *testing.T) {
 func TestTotalClampsTheExactSum(t *testing.T) {
 	f := newFixture(t, Options{})
 	// Two of the terms are more together than a double tells apart, and less with the others.
-	if got := f.luaFunction("str(total(-5, -5, tonumber(ARGV[1]), 2))", 1<<53-1); got != fmt.Sprint(1<<53-9) {
+	if got := f.luaFunction("str(total(-5, -5, tonumber(ARGV[1]), 2))", int64(1<<53-1)); got != fmt.Sprint(int64(1<<53-9)) {
 		t.Errorf("2^53 - 9 is %s", got)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -93,7 +93,7 @@ func TestMuldivIsExactAtItsBounds(t *testing.T) {
 		return 1 + int64(rapid.Uint64().Draw(t, name)*0x9E3779B97F4A7C15>>1)%most // below 2^63
 	}
 	// The product is below 2^53, and with c it is a multiple of 107 beyond.
-	if got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), tonumber(ARGV[4])))", 3, (1<<53-2)/3, 107, 3); got != "84179432287299" {
+	if got := f.luaFunction("str(muldiv(amount(ARGV[1]), amount(ARGV[2]), amount(ARGV[3]), tonumber(ARGV[4])))", 3, int64(1<<53-2)/3, 107, 3); got != "84179432287299" {
 		t.Errorf("(2^53 + 1) / 107 is %s", got)
 	}
 	size := rapid.SampledFrom([]int64{1000, 1 << 27, 1 << 40, 1 << 51, 1<<53 - 1})

@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxPackQuantity keeps sums over an account's packs exact in Lua.
-	maxPackQuantity = 1_000_000_000_000_000
+	maxPackQuantity = int64(1_000_000_000_000_000)
 	maxPriority     = 1_000_000_000
 	maxPatterns     = 100
 )

@@ -339,7 +339,7 @@ const (
 	createTries = 100
 	createPause = 20 * time.Millisecond
 	// advisoryLock keeps our locks in PostgreSQL apart from those of others; a shard's number is added.
-	advisoryLock = 0x746f6c6c << 16
+	advisoryLock = int64(0x746f6c6c) << 16
 	schemaLock   = advisoryLock - 1
 )
 

@@ -352,7 +352,7 @@ func (l *Log) Sync(p Position) error {
 		return fmt.Errorf("settlement log: %w", err)
 	}
 	syscall.CloseOnExec(duplicate)
-	err = errors.Join(syscall.Fdatasync(duplicate), syscall.Close(duplicate))
+	err = syncAndClose(duplicate)
 	if err != nil {
 		// The kernel may have dropped the pages: nothing unsynced can be promised any more.
 		l.mu.Lock()
