@@ -79,13 +79,21 @@ func (s *Server) FreeDisk() {
 	}
 }
 
-// SetClock lets the server's clock be ahead of the machine's, or behind it,
-// from one moment to the next.
+// SetClock lets the clock of a server that runs be ahead of the machine's, or
+// behind it, from one moment to the next. Valkey looks at the wall clock once in
+// a millisecond only, so the server is asked until it tells the new time.
 func (s *Server) SetClock(ahead time.Duration) {
 	// Replaced, not rewritten: Redis is never to read half of it.
 	next := s.clockFile() + ".next"
 	err := os.WriteFile(next, []byte(strconv.FormatInt(int64(ahead/time.Second), 10)), 0o600)
 	if err := errors.Join(err, os.Rename(next, s.clockFile())); err != nil {
+		s.fail("%v", err)
+	}
+	err = poll(context.Background(), "the clock to step", func() bool {
+		now, err := s.Client().Time(context.Background()).Result()
+		return err == nil && (time.Until(now)-ahead).Abs() < time.Minute
+	})
+	if err != nil {
 		s.fail("%v", err)
 	}
 }
