@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math"
 	"math/bits"
 	"sort"
 
@@ -16,8 +17,10 @@ func (c *call) affordableOutput(r *ledger.Refusal) *int64 {
 		return nil
 	}
 	asked := c.request.Ceiling[meter.Output] / max(c.request.Choices, 1)
-	// The quote grows with the output, so the first that does not fit is found by halving.
-	n := int64(sort.Search(int(asked)+1, func(output int) bool { return !c.fits(int64(output), r) }))
+	// The quote grows with the output, so the first that does not fit is found by halving. Where
+	// an int has 32 bits, one more than the largest limit is none.
+	most := int(min(asked+1, math.MaxInt))
+	n := int64(sort.Search(most, func(output int) bool { return !c.fits(int64(output), r) }))
 	n = max(n-1, 0)
 	return &n
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math"
 	"testing"
 
 	"github.com/tollgate/tollgate/ledger"
@@ -56,5 +57,19 @@ func TestAffordableOutputIsExact(t *testing.T) {
 		if *enough != n || *less != max(n-1, 0) || *ofTheKey != n {
 			t.Errorf("with the price of %d tokens: %d, with a nano less: %d, with a key's rest of so many: %d", n, *enough, *less, *ofTheKey)
 		}
+	}
+}
+
+// So it is with the largest limit that a request may have, where an int has 32 bits, too.
+func TestAffordableOutputOfTheLargestLimit(t *testing.T) {
+	c := forwardedChat(t)
+	c.request.Ceiling[meter.Output] = math.MaxInt32
+	ceiling := c.request.WithOutput(7)
+	quote, err := c.quoteFor(&ceiling)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.affordableOutput(&ledger.Refusal{Cash: quote.Fee}); *got != 7 {
+		t.Errorf("with the price of 7 tokens: %d", *got)
 	}
 }
