@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -106,12 +107,13 @@ func (u *unpacking) take(n int) string {
 	return taken
 }
 
-// number takes a number of so many bytes off.
-func (u *unpacking) number(size int) (n int) {
+// number takes a number of so many bytes off. One that no int holds is the largest that does.
+func (u *unpacking) number(size int) int {
+	var n uint64
 	for _, b := range []byte(u.take(size)) {
-		n = n<<8 | int(b)
+		n = n<<8 | uint64(b)
 	}
-	return n
+	return int(min(n, math.MaxInt))
 }
 
 // array takes the beginning of an array off, and returns of how many.
