@@ -258,11 +258,18 @@ func (p *Proxy) Wait(ctx context.Context) error {
 	return nil
 }
 
+// Busy reports whether there are calls in flight, or were a moment ago.
+func (p *Proxy) Busy() bool {
+	p.inFlight.mu.Lock()
+	defer p.inFlight.mu.Unlock()
+	return p.inFlight.patrolled
+}
+
 // inFlight knows the calls between admission and their end.
 type inFlight struct {
 	mu        sync.Mutex
 	calls     map[*call]struct{}
-	patrolled bool
+	patrolled bool // there are some, or were at the last patrol
 }
 
 // add notes a call; patrol begins with the first.

@@ -119,6 +119,7 @@ func (p *program) serveConfig(caught signals, cfg *config.Config, log *zap.Logge
 		l.RunArchiver,
 		func(ctx context.Context) { px.RunHeartbeat(ctx, beatEvery(cfg.Ledger.HoldTTL)) },
 		func(ctx context.Context) { l.RunSweeper(ctx, sweepEvery(cfg.Ledger.HoldTTL)) },
+		func(ctx context.Context) { p.calmMonitor(ctx, px.Busy) },
 		func(ctx context.Context) { r.run(ctx, caught.reload) })
 	defer stopBackground()
 	err = s.run(ctx, caught.cut)
