@@ -13,3 +13,6 @@ func syncAndClose(fd int) error {
 	file := os.NewFile(uintptr(fd), "settlement log")
 	return errors.Join(file.Sync(), file.Close())
 }
+
+// startWriting leaves it to the kernel when a file reaches the disk.
+func startWriting(int) {}

@@ -50,6 +50,7 @@ const (
 	magic       = "TGLOG001"
 	headerSize  = 8 // length and CRC of a record, 4 bytes each, little endian
 	maxRecord   = 16 << 20
+	behind      = 1 << 20 // bytes that the disk may be behind before it is told to write
 	segmentMode = 0o600
 	suffix      = ".log"
 )
@@ -63,12 +64,15 @@ type Log struct {
 
 	mu       sync.Mutex
 	current  *os.File
-	segments []segment // oldest first; the last is current
-	used     int64     // bytes in all segments
-	room     int64     // bytes set aside by Room
-	frame    []byte    // reused by Append
-	broken   error     // a failed write: nothing can be promised after it
-	refused  error     // the last write had no room, and none has succeeded since
+	segments []segment    // oldest first; the last is current
+	used     int64        // bytes in all segments
+	room     int64        // bytes set aside by Room
+	frame    []byte       // reused by Append
+	broken   error        // a failed write: nothing can be promised after it
+	refused  error        // the last write had no room, and none has succeeded since
+	untold   int64        // bytes written since the disk was last told to write them
+	telling  bool         // it is being told
+	tell     func(fd int) // startWriting
 
 	syncMu sync.Mutex
 	synced Position
@@ -96,7 +100,7 @@ func Open(o Options) (*Log, error) {
 	if err := makeDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("settlement log: %w", err)
 	}
-	l := &Log{options: o}
+	l := &Log{options: o, tell: startWriting}
 	if err := l.open(); err != nil {
 		l.closeFiles()
 		return nil, fmt.Errorf("settlement log %s: %w", o.Dir, err)
@@ -284,7 +288,38 @@ func (l *Log) Append(record []byte) (Position, error) {
 	last := &l.segments[len(l.segments)-1]
 	last.size += int64(len(l.frame))
 	l.used += int64(len(l.frame))
+	l.untold += int64(len(l.frame))
+	if l.untold >= behind && !l.telling {
+		l.writeBehind()
+	}
 	return Position{last.number, last.size}, nil
+}
+
+// writeBehind lets the disk begin with what was written, for which nobody waits: else the fsync that ends a
+// segment, for which all wait who append, would have all of it to write. It promises nothing. mu is held.
+func (l *Log) writeBehind() {
+	l.untold = 0
+	fd, err := duplicate(l.current)
+	if err != nil {
+		return // the kernel writes it when it likes
+	}
+	l.telling = true
+	go func() {
+		l.tell(fd)
+		_ = syscall.Close(fd) // of what was written, fsync tells
+		l.mu.Lock()
+		l.telling = false
+		l.mu.Unlock()
+	}()
+}
+
+// duplicate is a descriptor of the file that stays when that is closed.
+func duplicate(file *os.File) (int, error) {
+	fd, err := syscall.Dup(int(file.Fd()))
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	return fd, err
 }
 
 // write writes all of data behind the last record, or nothing.
@@ -346,13 +381,12 @@ func (l *Log) Sync(p Position) error {
 	last := l.segments[len(l.segments)-1]
 	file := l.current
 	// Appending goes on during the fsync; rotation must not close the file under it.
-	duplicate, err := syscall.Dup(int(file.Fd()))
+	fd, err := duplicate(file)
 	l.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("settlement log: %w", err)
 	}
-	syscall.CloseOnExec(duplicate)
-	err = syncAndClose(duplicate)
+	err = syncAndClose(fd)
 	if err != nil {
 		// The kernel may have dropped the pages: nothing unsynced can be promised any more.
 		l.mu.Lock()
