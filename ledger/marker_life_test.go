@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollgate/tollgate/meter"
 )
 
 // lives is how long the markers of a hold's hour live from now on.
@@ -59,4 +61,26 @@ func TestMarkersOfEachLedgerOfAServerGoInTime(t *testing.T) {
 		}
 	}
 	f.ledger = first
+}
+
+// What an operator has given back of an abandoned call is remembered as long as any outcome, from then on: a settlement that
+// comes late takes back what is left alone.
+func TestRefundOfAnAbandonedCallIsRememberedLongEnough(t *testing.T) {
+	for name, amount := range map[string]*meter.Nano{"in part": new(meter.Nano(250_000_000)), "as a whole": nil} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, Options{HoldTTL: time.Minute})
+			f.account("acme", "10", "0", AccountOptions{})
+			h := f.reserve(f.key("acme", KeyLimits{}), cost(t, "2"))
+			f.abandoned(h, cost(t, "1"))
+			f.must(f.server.Client().PExpire(f.ctx(), f.markerOf(h), time.Hour).Err())
+			f.pass(markerLife)
+			_, err := f.ledger.Refund(f.ctx(), Refund{Account: "acme", RequestID: h.ID, Amount: amount, Reason: "cut", Ref: "ticket-7"})
+			f.must(err)
+			if left := f.lives(f.ledger, h); left < markerLife {
+				t.Errorf("it is forgotten after %s", left)
+			}
+			f.settle(h, cost(t, "1.5"))
+			f.balances("acme", "8.5 0 0")
+		})
+	}
 }

@@ -52,3 +52,22 @@ func (f *fixture) markerOf(h *Hold) string {
 	f.must(err)
 	return f.ledger.markerKey(f.ledger.shardOf(h.Account), idMS)
 }
+
+// The same reference, amount and reason for another call are another refund: a reference that was copied must not pass
+// for one that gave this call's money back.
+func TestRefundUnderTheReferenceOfAnotherCalls(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{})
+	first := f.settle(f.reserve(key, cost(t, "1")), cost(t, "1"))
+	second := f.settle(f.reserve(key, cost(t, "1")), cost(t, "1"))
+	for _, amount := range []*meter.Nano{new(f.nano("0.4")), nil} {
+		r := Refund{Account: "acme", RequestID: first.RequestID, Amount: amount, Reason: "cut", Ref: "ticket-" + (&Refund{Amount: amount}).nanos()}
+		_, err := f.ledger.Refund(f.ctx(), r)
+		f.must(err)
+		r.RequestID = second.RequestID
+		_, err = f.ledger.Refund(f.ctx(), r)
+		wants(t, err, ErrConflict)
+	}
+	f.balances("acme", "9 0 0")
+}
