@@ -43,3 +43,21 @@ func TestTally(t *testing.T) {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
 }
+
+// What was put back is counted entry by entry.
+func TestWhatIsPutBackIsCounted(t *testing.T) {
+	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Hour})
+	f.account("acme", "10", "0", AccountOptions{})
+	f.archiveNow()
+	there := f.dump()
+	for range 3 {
+		f.topup("acme", Bonus, "1")
+	}
+	f.archiveNow()
+	f.lose(there)
+	f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
+	if tally := f.ledger.Tally(); tally.PutBack != 3 || tally.Losses != 1 {
+		t.Errorf("%+v", tally)
+	}
+	f.balances("acme", "10 3 0")
+}
