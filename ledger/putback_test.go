@@ -101,3 +101,23 @@ func TestPutBackOfAnUnknownType(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A task's call is not in flight any more: its charge that is put back does not count it out again.
+func TestPutBackOfATasksCharge(t *testing.T) {
+	f := archived(t, Options{Shards: 1, ArchiveKeep: time.Hour})
+	f.account("acme", "10", "0", AccountOptions{})
+	key := f.key("acme", KeyLimits{Parallel: 1})
+	h := f.reserve(key, cost(t, "2"))
+	f.park(h, "task-1", cost(t, "1"))
+	f.archiveNow()
+	there := f.dump()
+	f.settle(h, cost(t, "1.5"))
+	f.archiveNow()
+	before := f.books()
+	f.lose(there)
+	f.must(f.ledger.recoverer.recoverShard(f.ctx(), 0))
+	f.sameBooks(before, f.books())
+	if use := f.keyUse(key); use.Parallel != 0 {
+		t.Errorf("%d in flight", use.Parallel)
+	}
+}
