@@ -423,6 +423,7 @@ func TestGrantIsChecked(t *testing.T) {
 		"unit": {Quantity: 1, Unit: "output"}, "order": {Quantity: 1, Order: "first"},
 		"pattern": {Quantity: 1, Models: []string{"a b"}}, "pattern that is not UTF-8": {Quantity: 1, Models: []string{"a\xff"}}, "priority": {Quantity: 1, Priority: maxPriority + 1},
 		"ref": {Quantity: 1, Ref: "a\tb"}, "expiry": {Quantity: 1, ExpiresAt: &year10000},
+		"expiry in 1970": {Quantity: 1, ExpiresAt: new(time.UnixMilli(0))}, // 0 is never
 	} {
 		g.Account = "acme"
 		if _, err := f.ledger.GrantPack(f.ctx(), g); err == nil {
@@ -494,5 +495,19 @@ func TestManyModels(t *testing.T) {
 	}
 	if n := f.server.Client().HLen(f.ctx(), f.ledger.accountKey(0, "acme")+":scope").Val(); n > 4 {
 		t.Errorf("%d are remembered", n)
+	}
+}
+
+// Packs are listed in the order in which they were granted, the tenth behind the ninth.
+func TestPacksAreListedAsGranted(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.account("acme", "0", "0", AccountOptions{})
+	for range 11 {
+		f.grant(Grant{Account: "acme", Quantity: 1})
+	}
+	for i, p := range f.read("acme").Packs {
+		if packNumber(p.ID) != int64(i+1) {
+			t.Errorf("pack %s is number %d", p.ID, i+1)
+		}
 	}
 }
