@@ -20,6 +20,7 @@ func TestKeyAllows(t *testing.T) {
 	}{
 		{"no limits", KeyLimits{}, nil, "", ""},
 		{"expired", KeyLimits{ExpiresAt: &past}, nil, KeyExpired, "key.expires"},
+		{"expired in 1970", KeyLimits{ExpiresAt: new(time.UnixMilli(0))}, nil, KeyExpired, "key.expires"}, // 0 is never
 		{"model by name", KeyLimits{Models: []string{"gpt-4o", "glm-4"}}, nil, "", ""},
 		{"model by pattern", KeyLimits{Models: []string{"glm*"}}, nil, "", ""},
 		{"model by inner star", KeyLimits{Models: []string{"g*-*4"}}, nil, "", ""},
@@ -29,6 +30,7 @@ func TestKeyAllows(t *testing.T) {
 		{"endpoint", KeyLimits{Endpoints: []string{"images", "chat"}}, nil, "", ""},
 		{"another endpoint", KeyLimits{Endpoints: []string{"images"}}, nil, EndpointNotAllowed, "key.endpoints"},
 		{"network", KeyLimits{Networks: []string{"192.168.0.0/16", "10.0.0.0/8"}}, nil, "", ""},
+		{"network by a later address of it", KeyLimits{Networks: []string{"10.1.2.77/24"}}, nil, "", ""},
 		{"address", KeyLimits{Networks: []string{"10.1.2.3"}}, nil, "", ""},
 		{"another address", KeyLimits{Networks: []string{"10.1.2.4"}}, nil, NetworkNotAllowed, "key.networks"},
 		{"mapped address", KeyLimits{Networks: []string{"10.1.2.0/24"}}, func(r *Reservation) {
@@ -394,7 +396,8 @@ func TestKeyIsChecked(t *testing.T) {
 	f.account("acme", "0", "0", AccountOptions{})
 	year10000 := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 	for name, limits := range map[string]KeyLimits{
-		"negative spend": {SpendDaily: -1}, "negative rpm": {RPM: -1}, "too many tokens a minute": {TPM: maxPerMinute + 1},
+		"negative spend": {SpendDaily: -1}, "negative rpm": {RPM: -1}, "negative tokens": {Tokens: -1},
+		"too many tokens": {Tokens: maxUnits + 1}, "too many tokens a minute": {TPM: maxPerMinute + 1},
 		"pattern": {Models: []string{"a\tb"}}, "network": {Networks: []string{"10.0.0.0/40"}}, "host name": {Networks: []string{"example.com"}},
 		"zone": {Networks: []string{"fe80::1%eth0"}}, "expiry": {ExpiresAt: &year10000},
 	} {
