@@ -433,3 +433,34 @@ func TestHashStays(t *testing.T) {
 		t.Errorf("hash %s, want %s", got, want)
 	}
 }
+
+// What Append has acknowledged is on disk: Redis lets go of it.
+func TestSQLiteWaitsForTheDisk(t *testing.T) {
+	const full = 2
+	a := openArchive(t, "sqlite:"+filepath.Join(t.TempDir(), "archive.db"))
+	var level int
+	if err := a.db.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&level); err != nil || level != full {
+		t.Errorf("synchronous is %d: %v", level, err)
+	}
+}
+
+// A lease is given back by who has it, and no other with it.
+func TestLeaseIsGivenBackByItsHolder(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		for _, lease := range []struct{ name, holder string }{{"first", "one"}, {"second", "one"}, {"third", "two"}} {
+			if mine, err := a.Lease(t.Context(), lease.name, lease.holder, time.Hour); err != nil || !mine {
+				t.Fatalf("%v: %t, %v", lease, mine, err)
+			}
+		}
+		for _, given := range []struct{ name, holder string }{{"first", "one"}, {"third", "one"}} {
+			if err := a.Unlease(t.Context(), given.name, given.holder); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, free := range map[string]bool{"first": true, "second": false, "third": false} {
+			if mine, err := a.Lease(t.Context(), name, "three", time.Hour); err != nil || mine != free {
+				t.Errorf("%s: %t, %v", name, mine, err)
+			}
+		}
+	})
+}
