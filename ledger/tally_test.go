@@ -61,3 +61,14 @@ func TestWhatIsPutBackIsCounted(t *testing.T) {
 	}
 	f.balances("acme", "10 3 0")
 }
+
+// What rounds of the sweeper did adds up; what they left is what the last one left.
+func TestTallyOfSweeps(t *testing.T) {
+	l := Ledger{shards: new(shards), recoverer: new(recoverer)}
+	for _, s := range []Swept{{Abandoned: 1, Released: 2, Expired: 3, Open: 9, Kept: 8}, {Abandoned: 10, Released: 20, Expired: 30, Open: 5, Kept: 4}} {
+		l.tally.swept(&s)
+	}
+	if got, want := l.Tally(), (Tally{Abandoned: 11, Released: 22, Expired: 33, Open: 5, Kept: 4}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
