@@ -90,3 +90,20 @@ func TestExchangedArchiveIsNoticed(t *testing.T) {
 		})
 	}
 }
+
+// A database without our tables, as a file that has just been made or a PostgreSQL that has just been set up, has no archive: that is
+// what who asks is told, and nothing is made there.
+func TestEmptyDatabaseHasNoArchive(t *testing.T) {
+	stores(t, func(t *testing.T, a *Archive) {
+		for _, table := range []string{"entries", "leases", "shards", "ledger", "archive"} {
+			if _, err := a.db.ExecContext(t.Context(), "DROP TABLE "+table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := a.find(t.Context()); !errors.Is(err, ErrMissing) {
+				t.Errorf("error %v", err)
+			}
+		}
+	})
+}
