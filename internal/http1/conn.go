@@ -46,6 +46,8 @@ type conn struct {
 	reading    part
 	headLeft   int         // how many bytes of the head may still be read
 	slowHead   []byte      // the head so far, of one that is not all there at first
+	known      knownHead   // the last one
+	sized      sizedBody   // of a request whose head was known
 	paceLeft   int         // how many bytes of the body are still to come in the time that is given for them
 	readUntil  time.Time   // the read deadline in force
 	writeUntil time.Time   // the write deadline in force
@@ -75,6 +77,7 @@ const (
 func newConn(s *Server, accepted net.Conn) *conn {
 	c := &conn{server: s, socket: accepted, remote: accepted.RemoteAddr().String(), since: time.Now()}
 	c.in = s.readBuffers.NewReader(accepted, c)
+	c.sized.from = c.in
 	c.response.conn = c
 	c.response.header = make(http.Header, usualHeaders)
 	return c
@@ -247,8 +250,12 @@ var errHeadTooLarge = errors.New("the head is too large")
 // readHead reads the head of a request whose first byte has come, or says with
 // which status it is refused; -1: with none, the client is gone.
 func (c *conn) readHead() (r *http.Request, refusal int) {
-	c.reading, c.headLeft = head, c.server.MaxHead
 	text, whole := c.headHere()
+	if r := c.knownRequest(text); r != nil {
+		return r, 0
+	}
+	c.reading, c.headLeft = head, c.server.MaxHead
+	here := c.in.Buffered()
 	if !whole {
 		c.setReadDeadline(time.Now().Add(c.server.HeadTimeout))
 		c.slowHead = append([]byte(nil), text...)
@@ -270,7 +277,22 @@ func (c *conn) readHead() (r *http.Request, refusal int) {
 		text = c.slowHead
 	}
 	r.Close = r.Close || mayBeTwo(r, text)
+	if whole {
+		c.known.remember(text[:here-c.in.Buffered()], r)
+	}
 	return r, 0
+}
+
+// knownRequest is the request whose head has come if that is the last one's; nil: it is not.
+func (c *conn) knownRequest(text []byte) *http.Request {
+	size, length, same := c.known.in(text)
+	if !same {
+		return nil
+	}
+	_, _ = c.in.Discard(size) // it is there
+	c.reading, c.paceLeft = body, 0
+	c.sized.left = length
+	return c.known.again(length, &c.sized)
 }
 
 // refusalOf is with which status a head is refused that could not be read; -1: with none.

@@ -24,6 +24,7 @@ func FuzzTwin(f *testing.F) {
 	for _, c := range twinCases {
 		if len(c.send) < maxFuzzed {
 			f.Add([]byte(c.send), byte(0))
+			f.Add([]byte(c.send+c.send+strings.Replace(c.send, "Content-Length: ", "Content-Length: 1", 1)), byte(0)) // the head is known then
 			f.Add([]byte(c.send+get("/skip", "")+probe), byte(7))
 		}
 	}
@@ -33,6 +34,7 @@ func FuzzTwin(f *testing.F) {
 			f.Add([]byte("POST "+path+" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"+headers+"\r\n5\r\nhello\r\n0\r\n\r\n"+probe), byte(0))
 		}
 	}
+	f.Add([]byte("0 * HTTP/1.1\nHost:0\nTransfer-Encoding:chunked\n\nA\r\n0000000000\r\n0\r\n\n\r\n\r\n0 * HTTP/1.0\n\n"), byte(0))
 	theirs := serveScripts(f)
 	f.Fuzz(func(t *testing.T, data []byte, piece byte) {
 		if len(data) > maxFuzzed {
@@ -45,6 +47,10 @@ func FuzzTwin(f *testing.F) {
 		if !bytes.Equal(cleaned, data) {
 			// Ours passes over line ends before any request, net/http's after a POST alone.
 			want = theirs(cleaned, piece)
+			if agree(want, got) != nil {
+				// A trailer is read once two line ends are in sight, and these may have been they.
+				want = theirs(append(cleaned, "\r\n\r\n"...), piece)
+			}
 		}
 		if err := agree(want, got); err != nil {
 			t.Errorf("%v\nours: %+v\nnet/http's: %+v", err, got, want)
