@@ -2,6 +2,7 @@ package http1
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 type response struct {
 	conn   *conn
 	header http.Header
-	names  []string // of the header, while they are put in order
+	names  []string // of the last header, in order
 	answer
 }
 
@@ -102,17 +103,22 @@ func (w *response) appendHead() {
 		b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
 		b = append(b, "\r\n"...)
 	}
-	w.names = w.names[:0]
-	for name := range w.header {
+	for _, name := range w.inOrder() {
 		if !isFraming(name) && validName(name) {
-			w.names = append(w.names, name)
+			b = appendHeader(b, name, w.header[name])
 		}
 	}
-	slices.Sort(w.names)
-	for _, name := range w.names {
-		b = appendHeader(b, name, w.header[name])
-	}
 	w.out = b
+}
+
+// inOrder are the names of the header, sorted. They are seldom others than the last time.
+func (w *response) inOrder() []string {
+	missing := func(name string) bool { _, is := w.header[name]; return !is }
+	if len(w.names) != len(w.header) || slices.ContainsFunc(w.names, missing) {
+		w.names = slices.AppendSeq(w.names[:0], maps.Keys(w.header))
+		slices.Sort(w.names)
+	}
+	return w.names
 }
 
 // isFraming reports whether a header is the server's to write.
