@@ -19,7 +19,7 @@ func TestSilentPostgresIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	a, err := dialPostgres("postgres://tollgate@"+server.Addr().String()+"/tollgate?sslmode=disable", time.Millisecond)
+	a, err := dialPostgres("postgres://tollgate@"+server.Addr().String()+"/tollgate?sslmode=disable", 200*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
