@@ -38,6 +38,8 @@ type Endpoint struct {
 	streams bool
 	// model is the parameter that names the model; "" is "model".
 	model string
+	// unnamed is the model of a request that names none; "": each has to.
+	unnamed string
 	// parameters are the members of the request that decide about money.
 	parameters []parameter
 	// file is told of each file of a multipart form; nil where a request is no form.
@@ -116,6 +118,10 @@ func endpointTable() []*Endpoint {
 		schema: responsesSchema(), quantities: tokenQuantities,
 		without: estimateChat, describe: describeTier, calls: responsesCalls,
 	}
+	compacted := &dialect{ // may have calls again that were paid for
+		schema: responses.schema, quantities: tokenQuantities,
+		without: estimateChat, describe: describeTier,
+	}
 	inputOnly := &dialect{ // of embeddings, and of rankings
 		schema: inputSchema(tokenCounts()), quantities: embeddingQuantities,
 		without: estimateEmbeddings,
@@ -169,6 +175,16 @@ func endpointTable() []*Endpoint {
 			ceiling: responsesCeiling, dialect: responses,
 		},
 		{
+			Path: "/responses/compact", Name: "responses", Class: "chat", API: Responses,
+			parameters: join(common, attributeParameter(serviceTier), inputItemsParameter(), previousParameter()),
+			ceiling:    compactCeiling, dialect: compacted,
+		},
+		{
+			Path: "/responses/input_tokens", Name: "input_tokens", Class: "tokenizer", API: Responses,
+			parameters: join(common, inputItemsParameter(), previousParameter(), storedParameter("conversation", "a conversation", wholeInput)),
+			ceiling:    countCeiling, dialect: countDialect(),
+		},
+		{
 			Path: "/embeddings", Name: "embeddings", Class: "embeddings", API: OpenAI,
 			parameters: common, ceiling: embeddingsCeiling, dialect: inputOnly,
 		},
@@ -189,7 +205,7 @@ func endpointTable() []*Endpoint {
 			parameters: join(common, queryParameter(), documentsParameter("documents"), documentsParameter("texts")), ceiling: rerankCeiling, dialect: inputOnly,
 		},
 		{
-			Path: "/moderations", Name: "moderations", Class: "moderations", API: OpenAI,
+			Path: "/moderations", Name: "moderations", Class: "moderations", API: OpenAI, unnamed: "omni-moderation-latest",
 			parameters: join(common, documentsParameter("input")), ceiling: moderationCeiling, dialect: moderation,
 		},
 		{

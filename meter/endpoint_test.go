@@ -13,6 +13,7 @@ func TestEndpointTable(t *testing.T) {
 		"/chat/completions":   {"chat", "chat"},
 		"/completions":        {"completions", "chat"},
 		"/responses":          {"responses", "chat"},
+		"/responses/compact":  {"responses", "chat"},
 		"/embeddings":         {"embeddings", "embeddings"},
 		"/images/generations": {"images", "images"},
 		"/images/edits":       {"images", "images"},
@@ -21,12 +22,13 @@ func TestEndpointTable(t *testing.T) {
 		"/moderations":        {"moderations", "moderations"},
 		"/audio/speech":       {"speech", "speech"},
 
-		"/audio/transcriptions":  {"transcriptions", "transcriptions"},
-		"/audio/translations":    {"transcriptions", "transcriptions"},
-		"/messages":              {"messages", "chat"},
-		"/messages/count_tokens": {"count_tokens", "tokenizer"},
-		"/tokenizer":             {"tokenizer", "tokenizer"},
-		"/web_search":            {"web_search", "web_search"},
+		"/audio/transcriptions":   {"transcriptions", "transcriptions"},
+		"/audio/translations":     {"transcriptions", "transcriptions"},
+		"/messages":               {"messages", "chat"},
+		"/messages/count_tokens":  {"count_tokens", "tokenizer"},
+		"/responses/input_tokens": {"input_tokens", "tokenizer"},
+		"/tokenizer":              {"tokenizer", "tokenizer"},
+		"/web_search":             {"web_search", "web_search"},
 
 		"/videos/generations":       {"videos", "videos"},
 		"/async/chat/completions":   {"chat", "chat"},
@@ -88,7 +90,7 @@ func checkRow(t *testing.T, e *Endpoint) {
 func TestEndpointDimensions(t *testing.T) {
 	want := map[string][]string{
 		"chat": {"token"}, "completions": {"token"}, "responses": {"token"}, "embeddings": {"token"}, "images": {"image", "token"},
-		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"}, "count_tokens": {"call"},
+		"rerank": {"token"}, "moderations": {"call", "token"}, "speech": {"character", "token"}, "transcriptions": {"audio_ms", "token"}, "messages": {"token"}, "count_tokens": {"call"}, "input_tokens": {"call"},
 		"generateContent": {"token"}, "embedContent": {"token"}, "countTokens": {"call"},
 		"tokenizer": {"call", "token"}, "web_search": {"search"}, "videos": {"video"},
 	}

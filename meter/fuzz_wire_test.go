@@ -189,6 +189,9 @@ func checkReading(t *testing.T, r *Request, body []byte, model string) {
 	if r.Endpoint.API == Gemini { // its model may be a name in a folder, and need not be said
 		wantModel = cmp.Or(strings.TrimPrefix(wantModel, "models/"), model)
 	}
+	if r.unnamed {
+		wantModel = cmp.Or(wantModel, model)
+	}
 	if r.Model != model || wantModel != model || r.Stream != wantStream {
 		t.Errorf("%q: read %q %t, the standard library reads %q %t", body, r.Model, r.Stream, wantModel, wantStream)
 	}

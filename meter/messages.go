@@ -40,12 +40,22 @@ func messagesEndpoints(common []parameter) []*Endpoint {
 		},
 	}, {
 		Path: "/messages/count_tokens", Name: "count_tokens", Class: "tokenizer", API: Anthropic,
-		parameters: conversation, ceiling: oneCall,
-		dialect: &dialect{
-			schema:     compileSchema([]schemaPath{{path: "type", fact: factType}, {path: "error", fact: factError}}),
-			quantities: noQuantities, without: deriveCall,
-		},
+		parameters: conversation, ceiling: countCeiling, dialect: countDialect(),
 	}}
+}
+
+// countDialect is of counts of tokens, which use nothing: each is one call.
+func countDialect() *dialect {
+	return &dialect{
+		schema:     compileSchema([]schemaPath{{path: "type", fact: factType}, {path: "error", fact: factError}}),
+		quantities: noQuantities, without: deriveCall,
+	}
+}
+
+// countCeiling is of a count of tokens: no tool is called for it.
+func countCeiling(r *requestReader) {
+	oneCall(r)
+	r.request.Tools = nil
 }
 
 // messagesCeiling takes the limit as the most, thoughts included. With interleaved

@@ -108,6 +108,8 @@ type Request struct {
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.
 	unsaid []string
+	// unnamed says that the client named no model, and Model is the one that is meant then.
+	unnamed bool
 	// renames and ask are the places to patch for another model name and to ask for usage.
 	renames []edit
 	ask     edit
@@ -145,6 +147,9 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 		r.request.contentType = "application/json" // what it was read as, whatever the client calls it
 		r.readJSON()
 	}
+	if r.err == nil {
+		r.meansUsual()
+	}
 	if r.err == nil && r.request.Model == "" {
 		r.fail(e.modelName(), "You must provide a %s parameter.", e.modelName())
 	}
@@ -155,6 +160,20 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 		return nil, r.err
 	}
 	return r.request, nil
+}
+
+// meansUsual takes the usual model of an endpoint that has one, if the body names none. The upstream is told
+// which: it could have another. A body that says nothing at all means nothing.
+func (r *requestReader) meansUsual() {
+	if r.endpoint.unnamed == "" || r.request.Model != "" || len(r.request.renames) > 0 || r.seen == 0 {
+		return
+	}
+	r.request.Model, r.request.unnamed = r.endpoint.unnamed, true
+	place := r.noModel
+	if place == (edit{}) {
+		place = edit{start: r.request.ask.start, end: r.request.ask.start, quoted: true, added: r.endpoint.modelName()}
+	}
+	r.request.renames = []edit{place}
 }
 
 // modelName is the parameter that names the model.

@@ -15,15 +15,17 @@ type edit struct {
 	// stands in it before the text.
 	quoted bool
 	prefix string
+	// added says that there is nothing yet, and the text becomes the first member of an object, by this name.
+	added string
 }
 
 // UpstreamBody returns the body to be sent upstream, and its content type: the
-// client's own bytes, but for the model's name, if model is another, and, if
+// client's own bytes, but for the model's name, if model is another or none was named, and, if
 // askUsage, stream_options.include_usage where the answer is a stream that can
 // carry it. When nothing changes it is the client's slice itself.
 func (r *Request) UpstreamBody(model string, askUsage bool) ([]byte, string, error) {
 	var edits []edit
-	if model != r.Model {
+	if model != r.Model || r.unnamed {
 		for _, rename := range r.renames {
 			rename.text = rename.prefix + model
 			if rename.quoted {
@@ -32,6 +34,9 @@ func (r *Request) UpstreamBody(model string, askUsage bool) ([]byte, string, err
 					return nil, "", fmt.Errorf("model name %q: %w", model, err)
 				}
 				rename.text = string(quoted)
+			}
+			if rename.added != "" {
+				rename.text = `"` + rename.added + `":` + rename.text + ","
 			}
 			edits = append(edits, rename)
 		}

@@ -38,6 +38,8 @@ type requestReader struct {
 	// hasDocument says that attachTogether has counted one. budget is how many tokens may be thought.
 	hasDocument bool
 	budget      int64
+	// noModel is where the model is said to be null.
+	noModel edit
 }
 
 // A parameter is a member of a request, or a field of a form, that decides
@@ -104,10 +106,14 @@ func (r *requestReader) read(p *parameter) {
 	}
 	start := r.pos
 	value := r.raw()
-	if r.err != nil || first == 'n' {
+	if r.err != nil {
 		return
 	}
 	switch {
+	case first == 'n':
+		if p.name == r.endpoint.modelName() {
+			r.noModel = edit{start: start, end: r.pos, quoted: true}
+		}
 	case p.text != nil && first == '"':
 		if p.name == r.endpoint.modelName() {
 			r.request.renames = append(r.request.renames, edit{start: start, end: r.pos, quoted: true})

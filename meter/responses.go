@@ -91,6 +91,12 @@ func responsesCeiling(r *requestReader) {
 	chatCeiling(r)
 }
 
+// compactCeiling is that of what makes one item of a whole conversation: no tool is called for it.
+func compactCeiling(r *requestReader) {
+	r.request.Tools = nil
+	chatCeiling(r)
+}
+
 func maxToolCallsParameter() parameter {
 	return parameter{name: "max_tool_calls", integer: func(r *requestReader, n int64) {
 		if r.between("max_tool_calls", n, 1, maxToolCalls) {

@@ -33,21 +33,22 @@ func TestWrongMethodsAndRoutes(t *testing.T) {
 		status      int
 		code, allow string
 	}{
-		"GET /chat/completions":        {405, "method_not_allowed", "POST"},
-		"PUT /embeddings":              {405, "method_not_allowed", "POST"},
-		"GET /quote":                   {405, "method_not_allowed", "POST"},
-		"POST /models":                 {405, "method_not_allowed", "GET"},
-		"DELETE /models/a/b":           {405, "method_not_allowed", "GET"},
-		"POST /key":                    {405, "method_not_allowed", "GET"},
-		"POST /credits":                {405, "method_not_allowed", "GET"},
-		"DELETE /receipts/x":           {405, "method_not_allowed", "GET"},
-		"DELETE /async-result/x":       {405, "method_not_allowed", "GET"},
-		"POST /bills/2026-11":          {405, "method_not_allowed", "GET"},
-		"GET /receipts":                {404, "unknown_url", ""},
-		"POST /files":                  {404, "unknown_url", ""},
-		"PUT /responses/resp_1":        {405, "method_not_allowed", "GET, DELETE"},
-		"POST /responses/compact":      {404, "unknown_url", ""}, // no id: what OpenAI's SDKs call compact(), and do not find here
-		"POST /responses/input_tokens": {404, "unknown_url", ""},
+		"GET /chat/completions":     {405, "method_not_allowed", "POST"},
+		"PUT /embeddings":           {405, "method_not_allowed", "POST"},
+		"GET /quote":                {405, "method_not_allowed", "POST"},
+		"POST /models":              {405, "method_not_allowed", "GET"},
+		"DELETE /models/a/b":        {405, "method_not_allowed", "GET"},
+		"POST /key":                 {405, "method_not_allowed", "GET"},
+		"POST /credits":             {405, "method_not_allowed", "GET"},
+		"DELETE /receipts/x":        {405, "method_not_allowed", "GET"},
+		"DELETE /async-result/x":    {405, "method_not_allowed", "GET"},
+		"POST /bills/2026-11":       {405, "method_not_allowed", "GET"},
+		"GET /receipts":             {404, "unknown_url", ""},
+		"POST /files":               {404, "unknown_url", ""},
+		"PUT /responses/resp_1":     {405, "method_not_allowed", "GET, DELETE"},
+		"GET /responses/compact":    {405, "method_not_allowed", "POST"},
+		"DELETE /responses/compact": {405, "method_not_allowed", "POST"},
+		"POST /responses/resp_1":    {404, "unknown_url", ""}, // what OpenAI adds there is not known here
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		for _, prefix := range prefixes {

@@ -15,6 +15,7 @@ const morePrices = `  - {models: [rerank], endpoints: [rerank], rates: {input: 0
   - {models: [glm-moderation], endpoints: [moderations], rates: {call: 0.002}}
   - {models: [glm-tts], endpoints: [speech], rates: {character: 2/10K}}
   - {models: [whisper-1, glm-asr], endpoints: [transcriptions], rates: {audio_ms: 0.06/1min}}
+  - {models: [gpt-4o], endpoints: [tokenizer], rates: {call: 0, input: 0}}
   - {models: [gpt-4o-transcribe], endpoints: [transcriptions], rates: {input: 6/1M, output: 10/1M}}
 `
 
@@ -45,6 +46,10 @@ func TestModerations(t *testing.T) {
 		requireHeaders(t, r.header, "x-tollgate-cost", cost, "x-tollgate-usage-input", "0")
 		equal(t, "results of "+model, len(r.get("results").Array())+len(r.get("result_list").Array()), 2)
 	}
+	r := p.post("/v1/moderations", key, `{"input":"one"}`) // the SDKs need not name one
+	r.requireStatus(t, 200)
+	equal(t, "model", r.get("model").String(), "omni-moderation-latest")
+	equal(t, "sent", string(w.up.Requests()[2].Body), `{"model":"omni-moderation-latest","input":"one"}`)
 	w.requireSettled("acme")
 }
 

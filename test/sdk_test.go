@@ -99,7 +99,7 @@ func (s sdk) run(t *testing.T, w *world, c *counter, name, key string) sdkRun {
 // testSDK is what every official SDK must see.
 func testSDK(t *testing.T, s sdk) {
 	requireSDK(t, s)
-	w := newWorld(t)
+	w := newWorld(t, func(s *settings) { s.prices += morePrices })
 	w.account("acme", "10")
 	w.account("broke", "0.0001")
 	key, _ := w.key("acme")
@@ -135,9 +135,14 @@ func testSDK(t *testing.T, s sdk) {
 		r := s.run(t, w, c, "image", key).result
 		equal(t, "images", r.Get("images").Int(), 1)
 	})
+	t.Run("moderation without a model", func(t *testing.T) {
+		r := s.run(t, w, c, "moderation", key).result
+		equal(t, "model", r.Get("model").String(), "omni-moderation-latest")
+		equal(t, "results", r.Get("results").Int(), 2)
+	})
 	testSDKRefusals(t, s, w, c, key, broke)
-	// Chat and a response 0.0023 each, four streams and two responses of 0.0025, an embedding of 0.0005, an image of 0.3.
-	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6799")
+	// Chat and a response 0.0023 each, four streams and four responses of 0.0025, an embedding of 0.0005, an image of 0.3.
+	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6749")
 	equal(t, "balance of the broke", w.requireSettled("broke").Get("wallets.recharge.balance").String(), "0.0001")
 	t.Run("timeout of the client", func(t *testing.T) {
 		run := s.run(t, w, c, "timeout", key)
@@ -179,6 +184,14 @@ func testSDKResponses(t *testing.T, s sdk, w *world, c *counter, key, broke stri
 		equal(t, "read as it was made", r.Get("read").Bool(), true)
 		equal(t, "items of its input", r.Get("items").Int(), 1)
 		equal(t, "input", r.Get("input").String(), "Hello")
+	})
+	t.Run("conversation that is compacted", func(t *testing.T) {
+		r := s.run(t, w, c, "response_compacted", key).result
+		requireText(t, r)
+		equal(t, "items", r.Get("kinds.0").String()+", "+r.Get("kinds.1").String(), "message, compaction")
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+		equal(t, "cost", r.Get("cost").String(), "0.0025")
+		equal(t, "tokens counted", r.Get("counted").Int(), 8)
 	})
 	for _, refused := range []struct {
 		name, key, class, code string

@@ -6,7 +6,8 @@
 //
 // # Routes
 //
-// Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, embeddings,
+// Under /v1, /api/paas/v4, or bare: chat/completions, completions, responses, responses/compact,
+// responses/input_tokens, responses/{id}, embeddings,
 // images/generations, images/edits, images/variations, rerank, moderations,
 // audio/speech, audio/transcriptions, audio/translations, messages,
 // messages/count_tokens, tokenizer, web_search, videos/generations,
@@ -53,7 +54,8 @@
 //   - responses: of each item 3 tokens, its texts, and 85 tokens for each image or file;
 //     instructions and tools as texts; all tokens of the earlier response that is
 //     named, which must have been kept, what was said in that of an item that is named, and 1000 for a conversation. A web search is one call, of 500 prompt tokens.
-//     max_output_tokens cuts the reply (then the response is incomplete);
+//     max_output_tokens cuts the reply (then the response is incomplete). What compacts a conversation
+//     has the usage of a response, and the output of one in an item that is encrypted;
 //   - messages are counted alike; Anthropic's web search is one search of 3 results;
 //   - contents are counted alike, 258 tokens for each part that is no text. Google's search is one
 //     query, of 500 tokens beside the prompt; a model with "image" in its name makes one, of 1290

@@ -7,7 +7,7 @@ import (
 )
 
 func readModerations(r *request, _ string, body []byte) *problem {
-	r.family = familyModerations
+	r.family, r.model = familyModerations, "omni-moderation-latest"
 	p := r.readFields(body, func(name string, value gjson.Result) {
 		if name == "input" {
 			r.promptTokens, r.inputs, r.text = countInput(value)

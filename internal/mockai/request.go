@@ -102,6 +102,8 @@ var routes = map[string]route{
 	"chat/completions":     {readChat, (*answer).chat, (*answer).chatStream},
 	"completions":          {readCompletions, (*answer).chat, (*answer).chatStream},
 	"responses":            {readResponses, (*answer).responses, (*answer).responseStream},
+	compactRoute:           {readResponses, (*answer).compact, nil},
+	inputTokensRoute:       {readInputTokens, (*answer).inputTokens, nil},
 	"embeddings":           {readEmbeddings, (*answer).embeddings, nil},
 	"images/generations":   {readImages, (*answer).images, (*answer).imageStream},
 	"images/edits":         {readImages, (*answer).images, (*answer).imageStream},

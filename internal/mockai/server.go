@@ -160,11 +160,11 @@ func (a *answer) serve(body []byte) {
 		a.poll()
 		return
 	}
-	if strings.HasPrefix(path, keptRoute+"/") {
+	route, known := routes[path]
+	if !known && strings.HasPrefix(path, keptRoute+"/") {
 		a.keptResponse()
 		return
 	}
-	route, known := routes[path]
 	if !known || a.request.gemini != (a.request.model != "") {
 		a.refuse(errNoRoute(a.http.Method, a.http.URL.Path))
 		return

@@ -46,7 +46,7 @@ type counts struct {
 
 // routeNames are the names under which requests are counted; the last is for all others.
 var routeNames = [...]string{
-	"chat/completions", "completions", "responses", "embeddings", "images/generations", "images/edits", "images/variations", "rerank", "moderations",
+	"chat/completions", "completions", "responses", compactRoute, inputTokensRoute, "embeddings", "images/generations", "images/edits", "images/variations", "rerank", "moderations",
 	"audio/speech", "audio/transcriptions", "audio/translations", "messages", "messages/count_tokens", "tokenizer", "web_search",
 	"videos/generations", "async/chat/completions", "async/images/generations", pollRoute,
 	"generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "countTokens", "models", "other",

@@ -100,6 +100,24 @@ async function response_goes_on() {
   };
 }
 
+async function response_compacted() {
+  const { responses } = client();
+  const { data: made, response } = await responses.compact({ model: "gpt-4o", input: "mock:usage=100,50 Hello" }).withResponse();
+  const on = await responses.create({ model: "gpt-4o", input: made.output });
+  return {
+    kinds: made.output.map((item) => item.type),
+    total_tokens: made.usage.total_tokens,
+    cost: response.headers.get("x-tollgate-cost"),
+    text: on.output_text,
+    counted: (await responses.inputTokens.count({ model: "gpt-4o", input: "Hello" })).input_tokens,
+  };
+}
+
+async function moderation() {
+  const answer = await client().moderations.create({ input: ["one", "two"] });
+  return { model: answer.model, results: answer.results.length };
+}
+
 const response_quota = () => respond("usage=1,1");
 const response_stored = () => respond("usage=1,1", { previous_response_id: "resp_1" });
 
@@ -126,8 +144,8 @@ const bad_key = () => ask(client(), "usage=1,1");
 const timeout = () => ask(client({ timeout: 500, maxRetries: 0 }), "hang");
 
 const cases = {
-  chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_quota, response_stored,
-  embedding, image, quota, bad_key, timeout,
+  chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_compacted,
+  response_quota, response_stored, embedding, image, moderation, quota, bad_key, timeout,
 };
 
 let result;

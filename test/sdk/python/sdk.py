@@ -106,6 +106,23 @@ def response_goes_on():
     }
 
 
+def response_compacted():
+    api = client()
+    raw = api.responses.with_raw_response.compact(model="gpt-4o", input="mock:usage=100,50 Hello")
+    made = raw.parse()
+    on = api.responses.create(model="gpt-4o", input=[item.to_dict() for item in made.output])
+    return {
+        "kinds": [item.type for item in made.output], "total_tokens": made.usage.total_tokens,
+        "cost": raw.headers.get("x-tollgate-cost"), "text": on.output_text,
+        "counted": api.responses.input_tokens.count(model="gpt-4o", input="Hello").input_tokens,
+    }
+
+
+def moderation():
+    answer = client().moderations.create(input=["one", "two"])
+    return {"model": answer.model, "results": len(answer.results)}
+
+
 def response_quota():
     return respond("usage=1,1")
 
@@ -141,8 +158,8 @@ def timeout():
 
 
 CASES = [
-    chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_quota, response_stored,
-    embedding, image, quota, bad_key, timeout,
+    chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_compacted,
+    response_quota, response_stored, embedding, image, moderation, quota, bad_key, timeout,
 ]
 
 
