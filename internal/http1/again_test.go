@@ -133,3 +133,22 @@ func TestKnownHeadIsNotWrittenTo(t *testing.T) {
 		t.Errorf("the requests' headers say %q, want %q", lengths, want)
 	}
 }
+
+// Whoever sends a known head has as much time for the body as any other, and an address.
+func TestKnownHeadIsServedAlike(t *testing.T) {
+	var c *conn
+	served := 0
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		served++
+		if c.reading != body || c.paceLeft != 0 || r.RemoteAddr == "" || r.RemoteAddr != c.remote {
+			t.Errorf("request %d: reads %v, %d of its body in time, from %q", served, c.reading, c.paceLeft, r.RemoteAddr)
+		}
+		c.paceLeft = 100 // as if it had read on
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	text := strings.Repeat("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 3)
+	c = newConn(&Server{Handler: handler, MaxHead: testHead, HeadTimeout: soon, IdleTimeout: soon, WriteTimeout: soon}, newScript([]byte(text), 0))
+	if c.serve(); served != 3 || len(c.known.text) == 0 {
+		t.Errorf("%d requests were served, and %q is known", served, c.known.text)
+	}
+}

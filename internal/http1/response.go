@@ -261,9 +261,6 @@ func (w *response) finish() bool {
 		w.appendTrailers()
 	}
 	w.send(nil, "")
-	if form := w.request.MultipartForm; form != nil {
-		_ = form.RemoveAll() // temporary files: the system's to clean up
-	}
 	if !w.body.over {
 		w.conn.linger()
 	}
