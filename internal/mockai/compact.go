@@ -33,14 +33,19 @@ func (a *answer) compact() {
 	dst = strconv.AppendInt(append(dst, `","object":"response.compaction","created_at":`...), a.server.options.Now().Unix(), 10)
 	dst = a.appendID(append(dst, `,"output":[{"id":"`...), "msg", 1)
 	dst = appendJSON(append(dst, `","type":"message","status":"completed","role":"user","content":[{"type":"input_text","text":`...), r.text)
-	dst = a.appendID(append(dst, `}]},{"id":"`...), "cmp", 2)
-	dst = append(dst, `","type":"compaction","encrypted_content":"`...)
-	dst = append(dst, strings.Repeat("gAAAAABo", int(r.used.completion))...)
-	dst = append(dst, `"}],"usage":`...)
+	dst = a.compaction(append(dst, `}]},{"id":"`...), 2)
+	dst = append(dst, `],"usage":`...)
 	if r.used.absent {
 		dst = append(dst, "null"...)
 	} else {
 		dst = r.used.appendResponse(dst)
 	}
 	a.json(append(dst, '}'))
+}
+
+// compaction appends the item that stands for a conversation, from its id on.
+func (a *answer) compaction(dst []byte, i int64) []byte {
+	dst = append(a.appendID(dst, "cmp", i), `","type":"compaction","encrypted_content":"`...)
+	dst = append(dst, strings.Repeat("gAAAAABo", int(a.request.used.completion))...)
+	return append(dst, `"}`...)
 }

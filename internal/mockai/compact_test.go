@@ -1,6 +1,7 @@
 package mockai
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -26,6 +27,19 @@ func TestResponsesAreCompacted(t *testing.T) {
 		if n := gjson.Get(third, "usage.input_tokens").Int(); response.StatusCode != 200 || n < 16 {
 			t.Errorf("%d tokens in: %s", n, third)
 		}
+	}
+	// The newer way is an item that orders it.
+	trigger := `{"model":"gpt-4o","tools":[{"type":"web_search"}],"input":[{"role":"user","content":"1234"},{"type":"compaction_trigger"}]`
+	_, whole, _ := post(t, url, trigger+`}`)
+	_, streamed, _ := post(t, url, trigger+`,"stream":true}`)
+	_, last, _ := strings.Cut(streamed, "event: response.completed\ndata: ")
+	for _, got := range []gjson.Result{gjson.Parse(whole), gjson.Get(last, "response")} {
+		if got.Get("output.#.type").Raw != `["compaction"]` || got.Get("usage.output_tokens").Int() != 16 {
+			t.Errorf("compacted to %s", got)
+		}
+	}
+	if !strings.Contains(streamed, "event: response.output_item.done") || strings.Contains(streamed, "delta") {
+		t.Errorf("streamed %s", streamed)
 	}
 	for body, want := range map[string]int64{
 		said:                            gjson.Get(second, "usage.input_tokens").Int(),

@@ -55,7 +55,8 @@
 //     instructions and tools as texts; all tokens of the earlier response that is
 //     named, which must have been kept, what was said in that of an item that is named, and 1000 for a conversation. A web search is one call, of 500 prompt tokens.
 //     max_output_tokens cuts the reply (then the response is incomplete). What compacts a conversation
-//     has the usage of a response, and the output of one in an item that is encrypted;
+//     (responses/compact, or an input that ends with a compaction_trigger) has the usage of a response, and the
+//     output of one in an item that is encrypted;
 //   - messages are counted alike; Anthropic's web search is one search of 3 results;
 //   - contents are counted alike, 258 tokens for each part that is no text. Google's search is one
 //     query, of 500 tokens beside the prompt; a model with "image" in its name makes one, of 1290

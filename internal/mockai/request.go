@@ -65,6 +65,7 @@ type request struct {
 	named           []string
 	unkept          bool
 	background      bool
+	compacts        bool // its input ends with the order to make one item of it
 
 	inputs int64 // embeddings; documents to be ranked, texts to be moderated
 	topN   int64 // of them to be returned

@@ -74,8 +74,11 @@ func (r *request) readInput(input gjson.Result) {
 	}
 	input.ForEach(func(_, item gjson.Result) bool {
 		r.promptTokens += 3
-		if item.Get("type").Str == "item_reference" {
+		switch item.Get("type").Str {
+		case "item_reference":
 			r.named = append(r.named, item.Get("id").Str)
+		case "compaction_trigger":
+			r.compacts = true
 		}
 		item.ForEach(func(key, value gjson.Result) bool {
 			switch key.Str {
@@ -238,6 +241,8 @@ func (a *answer) item(dst []byte, i int64, status string) []byte {
 			return append(dst, `in_progress"}`...)
 		}
 		return append(dst, `completed","action":{"type":"search","query":"weather in Beijing"}}`...)
+	case a.request.compacts:
+		return a.compaction(dst, i)
 	case a.request.reply.call != "":
 		dst = append(a.appendID(dst, "fc", i), `","type":"function_call","status":"`...)
 		dst = append(append(dst, status...), `","arguments":`...)

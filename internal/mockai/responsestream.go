@@ -35,6 +35,7 @@ func (s *responseStream) layout() {
 			case i < s.thinks():
 			case i < s.items()-1:
 				s.searching(i)
+			case s.request.compacts: // as a whole
 			case s.request.reply.call != "":
 				s.calling(i)
 			default:

@@ -146,6 +146,9 @@ func (r *request) settleReply(p *plan) {
 		if r.maxCalls > 0 {
 			r.reply.search = min(r.reply.search, r.maxCalls)
 		}
+		if r.compacts {
+			r.reply.search = 0
+		}
 	}
 	said := tokens(int(length))
 	if call != "" {
