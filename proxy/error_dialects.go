@@ -22,14 +22,15 @@ func (e *apiError) bodyFor(api meter.API, requestID string) []byte {
 	return e.body()
 }
 
-// geminiBody is Gemini's shape, with our code as the reason of its one detail, and our metadata as
-// its, all of it text.
+// geminiBody is Gemini's shape, with our code as the reason of its first detail, and our metadata as
+// its, all of it text. The second is for clients that look for how long to wait there alone.
 func (e *apiError) geminiBody() []byte {
 	type detail struct {
-		Type     string            `json:"@type"`
-		Reason   string            `json:"reason"`
-		Domain   string            `json:"domain"`
-		Metadata map[string]string `json:"metadata,omitempty"`
+		Type       string            `json:"@type"`
+		Reason     string            `json:"reason,omitempty"`
+		Domain     string            `json:"domain,omitempty"`
+		Metadata   map[string]string `json:"metadata,omitempty"`
+		RetryDelay string            `json:"retryDelay,omitempty"`
 	}
 	type inner struct {
 		Code    int      `json:"code"`
@@ -37,9 +38,12 @@ func (e *apiError) geminiBody() []byte {
 		Status  string   `json:"status"`
 		Details []detail `json:"details"`
 	}
-	body, err := json.Marshal(map[string]inner{"error": {e.status, e.message, e.geminiStatus(), []detail{{
-		"type.googleapis.com/google.rpc.ErrorInfo", e.code, "tollgate", e.metadata.texts(),
-	}}}})
+	details := []detail{{Type: "type.googleapis.com/google.rpc.ErrorInfo", Reason: e.code, Domain: "tollgate", Metadata: e.metadata.texts()}}
+	if e.retryAfter > 0 {
+		delay := strconv.FormatFloat(e.retryAfter.Seconds(), 'f', -1, 64) + "s"
+		details = append(details, detail{Type: "type.googleapis.com/google.rpc.RetryInfo", RetryDelay: delay})
+	}
+	body, err := json.Marshal(map[string]inner{"error": {e.status, e.message, e.geminiStatus(), details}})
 	if err != nil {
 		return []byte(`{"error":{"code":500,"message":"internal error","status":"INTERNAL","details":[{"reason":"internal_error"}]}}`)
 	}

@@ -102,17 +102,24 @@ func TestErrorsAsGoogleHasThem(t *testing.T) {
 					Code            int
 					Message, Status string
 					Details         []struct {
-						Reason   string
-						Metadata map[string]string
+						Reason, RetryDelay string
+						Metadata           map[string]string
 					}
 				}
 			}
 			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 				t.Fatal(err)
 			}
-			if in := body.Error; in.Code != e.status || w.Code != e.status || in.Status != tc.google || in.Message != e.message || len(in.Details) != 1 || in.Details[0].Reason != tc.code ||
+			if in := body.Error; in.Code != e.status || w.Code != e.status || in.Status != tc.google || in.Message != e.message || len(in.Details) == 0 || in.Details[0].Reason != tc.code ||
 				len(in.Details[0].Metadata) > 0 != (e.metadata != nil) {
 				t.Errorf("%d: got %s", w.Code, w.Body)
+			}
+			waits := "" // where the others find it in Retry-After-Ms
+			for _, more := range body.Error.Details[1:] {
+				waits += more.RetryDelay
+			}
+			if want := map[int64]string{0: "", 50: "0.05s", 1000: "1s", inFlightRetry.Milliseconds(): "2s"}[e.retryAfter.Milliseconds()]; waits != want {
+				t.Errorf("to be retried after %q, want %q: %s", waits, want, w.Body)
 			}
 			if w.Header().Get("X-Request-Id") != "req_1" || w.Header().Get("Request-Id") != "" {
 				t.Errorf("headers %v", w.Header())

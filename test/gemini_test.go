@@ -283,7 +283,7 @@ func TestGeminiRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			equal(t, "status", c.r.status, c.status)
 			for path, want := range map[string]string{
-				"error.code": strconv.Itoa(c.status), "error.status": c.google, "error.details.0.reason": c.code, "error.details.#": "1",
+				"error.code": strconv.Itoa(c.status), "error.status": c.google, "error.details.0.reason": c.code,
 			} {
 				if got := c.r.get(path).String(); got != want {
 					t.Errorf("%s is %q, want %q in %s", path, got, want, c.r.body)
@@ -292,6 +292,7 @@ func TestGeminiRefusals(t *testing.T) {
 			equal(t, "cost", c.r.header.Get("x-tollgate-cost"), "0")
 			equal(t, "x-should-retry: false", c.r.header.Get("x-should-retry") == "false", c.final)
 			equal(t, "Retry-After", c.r.header.Get("Retry-After") != "", !c.final)
+			equal(t, "RetryInfo", c.r.get("error.details.1.retryDelay").Exists(), !c.final)
 			if c.r.get("error.message").String() == "" || c.r.header.Get("x-request-id") == "" || c.code == "insufficient_quota" != c.r.get("error.details.0.metadata.required").Exists() {
 				t.Errorf("it says %s", c.r.body)
 			}
