@@ -36,7 +36,7 @@ type Reader struct {
 	box     *bufio.Reader // whose memory is used; nil: there is no buffer
 	look    func(fd uintptr) bool
 	probe   func(fd uintptr) // made once: a look costs no memory
-	quiet   bool             // by the probe
+	quiet   bool             // by the last probe
 	fd      int              // to be read from while looking
 	looking bool             // reads must not wait
 	end     error            // of the connection, once a look has come upon it
@@ -184,7 +184,6 @@ func (r *Reader) Quiet() bool {
 	if r.raw == nil || r.Buffered() > 0 {
 		return false
 	}
-	r.quiet = false
 	return r.raw.Control(r.probe) == nil && r.quiet
 }
 
