@@ -128,6 +128,9 @@ func FuzzReadRequest(f *testing.F) {
 	f.Add([]byte(`{"requests":[{"model":"m"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, e := range Endpoints() {
+			if !e.NamesModel() {
+				checkPathModel(t, e, body)
+			}
 			var o, renamed ReadOptions
 			if e.API == Gemini { // the path names it too
 				o.Model, renamed.Model = pathModel(body), "other-model"
@@ -154,6 +157,22 @@ func FuzzReadRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkPathModel checks that the upstream is told the path's model, and so nothing but that is charged for.
+func checkPathModel(t *testing.T, e *Endpoint, body []byte) {
+	t.Helper()
+	r, err := e.ReadRequest("application/json", body, ReadOptions{Model: "m"})
+	if err != nil {
+		return
+	}
+	out, _, err := r.UpstreamBody("m", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := e.ReadRequest("application/json", out, ReadOptions{}); err == nil && again.Model != "m" || err != nil && !strings.Contains(err.Error(), "You must provide") {
+		t.Errorf("%s: %s became %s, which is read as %+v, %v", e.Path, body, out, again, err)
+	}
 }
 
 // pathModel is the model that the path of a call has, if it is to be accepted with this body: the
@@ -189,7 +208,7 @@ func checkReading(t *testing.T, r *Request, body []byte, model string) {
 	if r.Endpoint.API == Gemini { // its model may be a name in a folder, and need not be said
 		wantModel = cmp.Or(strings.TrimPrefix(wantModel, "models/"), model)
 	}
-	if r.unnamed {
+	if r.otherwise {
 		wantModel = cmp.Or(wantModel, model)
 	}
 	if r.Model != model || wantModel != model || r.Stream != wantStream {

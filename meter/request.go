@@ -8,8 +8,8 @@ import (
 
 // ReadOptions are what is not in the body of a request: the proxy's policy, and its path.
 type ReadOptions struct {
-	// Model is what the path names, of a row that has it there. Where it is empty, the
-	// body's is taken, as for a quote.
+	// Model is what the path names. Of a row that has it there the body's, if there is one, must be the
+	// same; of others it is taken in place of the body's. Where it is empty, the body's is taken.
 	Model string
 
 	// DefaultMaxOutput is the output, in tokens a choice, that is held for a
@@ -108,8 +108,8 @@ type Request struct {
 	// unsaid are the attributes of an image that the client left open: what they
 	// are depends on the model.
 	unsaid []string
-	// unnamed says that the client named no model, and Model is the one that is meant then.
-	unnamed bool
+	// otherwise says that the body names another model than Model, or none.
+	otherwise bool
 	// renames and ask are the places to patch for another model name and to ask for usage.
 	renames []edit
 	ask     edit
@@ -147,8 +147,9 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 		r.request.contentType = "application/json" // what it was read as, whatever the client calls it
 		r.readJSON()
 	}
-	if r.err == nil {
-		r.meansUsual()
+	if r.err == nil && !e.NamesModel() {
+		r.checkModel(e.modelName(), o.Model)
+		r.named(cmp.Or(o.Model, e.unnamed))
 	}
 	if r.err == nil && r.request.Model == "" {
 		r.fail(e.modelName(), "You must provide a %s parameter.", e.modelName())
@@ -162,18 +163,18 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 	return r.request, nil
 }
 
-// meansUsual takes the usual model of an endpoint that has one, if the body names none. The upstream is told
-// which: it could have another. A body that says nothing at all means nothing.
-func (r *requestReader) meansUsual() {
-	if r.endpoint.unnamed == "" || r.request.Model != "" || len(r.request.renames) > 0 || r.seen == 0 {
+// named takes a model that is named elsewhere, or meant, where the body names none. The upstream is told
+// which: it could mean another. A body that says nothing at all means nothing.
+func (r *requestReader) named(model string) {
+	q := r.request
+	if model == "" || len(q.renames) > 0 || r.seen == 0 {
 		return
 	}
-	r.request.Model, r.request.unnamed = r.endpoint.unnamed, true
-	place := r.noModel
-	if place == (edit{}) {
-		place = edit{start: r.request.ask.start, end: r.request.ask.start, quoted: true, added: r.endpoint.modelName()}
+	if r.noModel == (edit{}) { // a form: it has to name one
+		q.Model = ""
+		return
 	}
-	r.request.renames = []edit{place}
+	q.Model, q.otherwise, q.renames = model, true, []edit{r.noModel}
 }
 
 // modelName is the parameter that names the model.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Input ceilings of what is not text, in tokens each. They are above what the
@@ -49,16 +50,22 @@ const textPayload = 256
 
 func modelParameter() parameter { return modelNamedBy("model") }
 
+// checkModel refuses what is no model's name.
+func (r *requestReader) checkModel(param, name string) {
+	switch {
+	case len(name) > maxModelBytes:
+		r.fail(param, "Invalid value for '%s': longer than %d bytes.", param, maxModelBytes)
+	case !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl):
+		r.fail(param, "Invalid value for '%s': it has control characters.", param)
+	}
+}
+
 // modelNamedBy is the model, by the parameter that names it.
 func modelNamedBy(param string) parameter {
 	return parameter{name: param, text: func(r *requestReader, name string) {
-		switch {
-		case len(name) > maxModelBytes:
-			r.fail(param, "Invalid value for '%s': longer than %d bytes.", param, maxModelBytes)
-		case strings.ContainsFunc(name, unicode.IsControl):
-			r.fail(param, "Invalid value for '%s': it has control characters.", param)
-		}
-		r.request.Model = name
+		r.checkModel(param, name)
+		r.request.otherwise = r.options.Model != "" && r.options.Model != name
+		r.request.Model = cmp.Or(r.options.Model, name)
 	}}
 }
 

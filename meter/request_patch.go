@@ -20,12 +20,12 @@ type edit struct {
 }
 
 // UpstreamBody returns the body to be sent upstream, and its content type: the
-// client's own bytes, but for the model's name, if model is another or none was named, and, if
+// client's own bytes, but for the model's name, if that is another than the body has, and, if
 // askUsage, stream_options.include_usage where the answer is a stream that can
 // carry it. When nothing changes it is the client's slice itself.
 func (r *Request) UpstreamBody(model string, askUsage bool) ([]byte, string, error) {
 	var edits []edit
-	if model != r.Model || r.unnamed {
+	if model != r.Model || r.otherwise {
 		for _, rename := range r.renames {
 			rename.text = rename.prefix + model
 			if rename.quoted {

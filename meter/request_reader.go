@@ -38,7 +38,7 @@ type requestReader struct {
 	// hasDocument says that attachTogether has counted one. budget is how many tokens may be thought.
 	hasDocument bool
 	budget      int64
-	// noModel is where the model is said to be null.
+	// noModel is where in a JSON body a model can be put: in place of null, or at the beginning.
 	noModel edit
 }
 
@@ -68,6 +68,7 @@ func (r *requestReader) readJSON() {
 		return
 	}
 	r.request.ask = edit{start: r.pos + 1, end: r.pos + 1, text: `"stream_options":{"include_usage":true},`}
+	r.noModel = edit{start: r.pos + 1, end: r.pos + 1, quoted: true, added: r.endpoint.modelName()}
 	for r.open('{'); r.more('}'); {
 		key := r.key()
 		if p := r.parameter(key); p != nil {

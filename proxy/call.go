@@ -24,7 +24,7 @@ type call struct {
 	id       string
 	at       time.Time
 	endpoint *meter.Endpoint
-	// pathModel is the model in the path, of an endpoint that has it there.
+	// pathModel is the model in the path, if it is there.
 	pathModel string
 	routing   *routing
 

@@ -19,6 +19,9 @@ var prefixes = []string{"/v1", "/api/paas/v4"}
 // where its calls are told from OpenAI's routes by the method behind the model.
 var geminiPrefixes = []string{"/v1beta", "/v1"}
 
+// deployments begins the paths of Azure's older API. The model is in them: it is the name of a deployment there.
+const deployments = "/openai/deployments/"
+
 // prefixesOf are the ways to begin the paths of an API.
 func prefixesOf(api meter.API) []string {
 	if api == meter.Gemini {
@@ -89,11 +92,18 @@ func callRoutes() (byPath map[string]*meter.Endpoint, byModel []callRoute) {
 	return byPath, byModel
 }
 
-// endpoint finds the row that a path is of, and the model that the path names, if the row
-// has it there; nil if there is none.
+// endpoint finds the row that a path is of, and the model that the path names, if it has
+// one; nil if there is none.
 func (p *Proxy) endpoint(path string) (e *meter.Endpoint, model string) {
 	if e = p.endpoints[path]; e != nil {
 		return e, ""
+	}
+	if rest, ok := strings.CutPrefix(path, deployments); ok {
+		model, path, _ := strings.Cut(rest, "/")
+		if e = p.endpoints[prefixes[0]+"/"+path]; e != nil && e.API == meter.OpenAI && model != "" {
+			return e, model
+		}
+		return nil, ""
 	}
 	for _, route := range p.modelEndpoints {
 		if rest, ok := strings.CutPrefix(path, route.prefix); ok {
@@ -191,6 +201,9 @@ func upstreamQuery(r *http.Request, e *meter.Endpoint) string {
 		return ""
 	}
 	q := r.URL.Query()
+	if strings.HasPrefix(r.URL.Path, deployments) {
+		q.Del("api-version") // of Azure's, and the call goes on by another path
+	}
 	for name := range q {
 		if e.Query != nil && e.Query[name] == nil {
 			q.Del(name)

@@ -135,14 +135,19 @@ func testSDK(t *testing.T, s sdk) {
 		r := s.run(t, w, c, "image", key).result
 		equal(t, "images", r.Get("images").Int(), 1)
 	})
+	t.Run("Azure's client", func(t *testing.T) {
+		r := s.run(t, w, c, "azure", key).result
+		requireText(t, r)
+		equal(t, "total tokens", r.Get("total_tokens").Int(), 150)
+	})
 	t.Run("moderation without a model", func(t *testing.T) {
 		r := s.run(t, w, c, "moderation", key).result
 		equal(t, "model", r.Get("model").String(), "omni-moderation-latest")
 		equal(t, "results", r.Get("results").Int(), 2)
 	})
 	testSDKRefusals(t, s, w, c, key, broke)
-	// Chat and a response 0.0023 each, four streams and four responses of 0.0025, an embedding of 0.0005, an image of 0.3.
-	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6749")
+	// Chat and a response 0.0023 each, five streams and four responses of 0.0025, an embedding of 0.0005, an image of 0.3.
+	equal(t, "balance", w.requireSettled("acme").Get("wallets.recharge.balance").String(), "9.6724")
 	equal(t, "balance of the broke", w.requireSettled("broke").Get("wallets.recharge.balance").String(), "0.0001")
 	t.Run("timeout of the client", func(t *testing.T) {
 		run := s.run(t, w, c, "timeout", key)

@@ -5,7 +5,7 @@
 // The key is in API_KEY. An error of the SDK is a result too: its class,
 // status, code, type and request id.
 
-import OpenAI from "openai";
+import OpenAI, { AzureOpenAI } from "openai";
 
 const client = (options = {}) =>
   new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.API_KEY, ...options });
@@ -113,6 +113,15 @@ async function response_compacted() {
   };
 }
 
+async function azure() {
+  const api = new AzureOpenAI({
+    endpoint: process.env.BASE_URL.replace(/\/v1$/, ""),
+    apiKey: process.env.API_KEY,
+    apiVersion: "2024-10-21",
+  });
+  return read(await ask(api, "usage=100,50", { stream: true, stream_options: { include_usage: true } }));
+}
+
 async function moderation() {
   const answer = await client().moderations.create({ input: ["one", "two"] });
   return { model: answer.model, results: answer.results.length };
@@ -145,7 +154,7 @@ const timeout = () => ask(client({ timeout: 500, maxRetries: 0 }), "hang");
 
 const cases = {
   chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_compacted,
-  response_quota, response_stored, embedding, image, moderation, quota, bad_key, timeout,
+  response_quota, response_stored, embedding, image, moderation, azure, quota, bad_key, timeout,
 };
 
 let result;

@@ -118,6 +118,13 @@ def response_compacted():
     }
 
 
+def azure():
+    api = openai.AzureOpenAI(
+        azure_endpoint=os.environ["BASE_URL"].removesuffix("/v1"), api_key=os.environ["API_KEY"], api_version="2024-10-21"
+    )
+    return read(ask(api, "usage=100,50", stream=True, stream_options={"include_usage": True}))
+
+
 def moderation():
     answer = client().moderations.create(input=["one", "two"])
     return {"model": answer.model, "results": len(answer.results)}
@@ -159,7 +166,7 @@ def timeout():
 
 CASES = [
     chat, stream, stream_usage, response, response_events, response_stream, response_goes_on, response_compacted,
-    response_quota, response_stored, embedding, image, moderation, quota, bad_key, timeout,
+    response_quota, response_stored, embedding, image, moderation, azure, quota, bad_key, timeout,
 ]
 
 
