@@ -118,13 +118,13 @@ func (c *conn) serve() {
 }
 
 // end closes the connection. A handler that panics ends here too: the client
-// must see that the answer is not whole.
+// must see that the answer is not whole, and so must one to whom it could not be written.
 func (c *conn) end() {
 	failure := recover()
 	if failure != nil && failure != http.ErrAbortHandler { //nolint:errorlint // it is the very value that is panicked with
 		c.server.ErrorLog.Printf("panic serving %s: %v\n%s", c.remote, failure, debug.Stack())
 	}
-	if tcp, ok := c.socket.(*net.TCPConn); ok && failure != nil && c.response.endsByClose() {
+	if tcp, ok := c.socket.(*net.TCPConn); ok && (failure != nil || c.response.failure != nil) && c.response.endsByClose() {
 		_ = tcp.SetLinger(0) // a reset: an ordinary end would be that of the whole answer
 	}
 	_ = c.socket.Close() // there is nobody left to tell

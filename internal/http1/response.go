@@ -261,7 +261,7 @@ func (w *response) finish() bool {
 		w.appendTrailers()
 	}
 	w.send(nil, "")
-	if !w.body.over {
+	if !w.body.over && w.failure == nil { // else the end that lingering says would be that of a part
 		w.conn.linger()
 	}
 	whole := w.bodiless || w.length < 0 || w.written == w.length

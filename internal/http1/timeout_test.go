@@ -165,6 +165,7 @@ func TestTheDeadlineIsFarEnoughOff(t *testing.T) {
 	}
 }
 
+// What it takes afterwards is a part, and does not look whole.
 func TestAClientThatTakesNothingIsLeft(t *testing.T) {
 	failures := make(chan error, 1)
 	_, address := start(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -176,17 +177,19 @@ func TestAClientThatTakesNothingIsLeft(t *testing.T) {
 			}
 		}
 	}, briefWrites)
-	c := dial(t, address)
-	c.send(get("/", "")) // and does not read
-	if err := wait(t, "the write's failure", failures); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	response, err := http.ReadResponse(c.in, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, response.Body); err == nil {
-		t.Error("the answer looks whole")
+	for _, request := range []string{get("/", ""), "GET / HTTP/1.0\r\n\r\n", "POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\n"} {
+		c := dial(t, address)
+		c.send(request) // and does not read
+		if err := wait(t, "the write's failure", failures); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		response, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, response.Body); err == nil {
+			t.Errorf("%q: the answer looks whole with %d bytes", request, n)
+		}
 	}
 }
 
