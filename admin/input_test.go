@@ -67,6 +67,7 @@ func TestBadInput(t *testing.T) {
 		{"POST", acme + "/keys", `{"limits": {"spend_daily": 5}}`, 400, "invalid_request", "limits.spend_daily: want an amount as a decimal string"},
 		{"POST", acme + "/keys", `{"limits": {"spend": "5"}}`, 400, "invalid_request", `unknown field "spend": want models, endpoints, networks, spend_total, spend_daily`},
 		{"POST", acme + "/keys", `{"limits": {"rpm": 5, "rpm": 500}}`, 400, "invalid_request", "rpm is given twice"},
+		{"POST", acme + "/keys", `{"limits": {"rpm": 5}, "limits": {}}`, 400, "invalid_request", "limits is given twice"},
 		{"POST", acme + "/keys", `{"limits": {"RPM": 0}}`, 400, "invalid_request", `unknown field "RPM"`},
 		{"POST", acme + "/keys", `{"limits": {"expires_at": ""}}`, 400, "invalid_request", "expires_at is empty"},
 		{"POST", acme + "/keys", `{"limits": {"expires_at": "soon"}}`, 400, "invalid_request", "expires_at: "},
@@ -109,6 +110,9 @@ func TestBadInput(t *testing.T) {
 			nothing = `"0"`
 		}
 		o.refused("POST", acme+"/keys", `{"limits": {"`+limit+`": `+nothing+`}}`, 400, "invalid_request", "limits."+limit+" is "+nothing)
+	}
+	for _, list := range []string{"models", "endpoints", "networks"} { // neither may an empty one be
+		o.refused("POST", acme+"/keys", `{"limits": {"`+list+`": []}}`, 400, "invalid_request", "limits."+list+" is an empty list")
 	}
 	a := decode[ledger.Account](o, o.do("GET", acme, ""))
 	keys := decode[[]ledger.Key](o, o.do("GET", acme+"/keys", ""))

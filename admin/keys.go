@@ -19,7 +19,8 @@ type keyLimits struct {
 	ExpiresAt string `json:"expires_at"`
 }
 
-// UnmarshalJSON refuses a limit of nothing: in the books 0 is no limit at all, which is the opposite of what was meant.
+// UnmarshalJSON refuses a limit of nothing: in the books 0, or a list without a member, is no limit at all, which is the
+// opposite of what was meant.
 func (l *keyLimits) UnmarshalJSON(text []byte) error {
 	type plain keyLimits // without this method
 	if err := strictly(text, (*plain)(l)); err != nil {
@@ -28,6 +29,11 @@ func (l *keyLimits) UnmarshalJSON(text []byte) error {
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal(text, &given); err != nil {
 		return err
+	}
+	for name, is := range map[string][]string{"models": l.Models, "endpoints": l.Endpoints, "networks": l.Networks} {
+		if _, there := given[name]; there && len(is) == 0 {
+			return fmt.Errorf("limits.%s is an empty list: want one of them at least, or leave it out; a key that may do nothing is a revoked one", name)
+		}
 	}
 	for name, is := range map[string]int64{
 		"spend_total": int64(l.SpendTotal), "spend_daily": int64(l.SpendDaily), "spend_monthly": int64(l.SpendMonthly),
