@@ -1,8 +1,12 @@
 package admin
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/tollgate/tollgate/ledger"
 )
@@ -122,5 +126,23 @@ func TestBadInput(t *testing.T) {
 	}
 	if all := decode[[]ledger.Account](o, o.do("GET", accounts, "")); len(all) != 1 {
 		t.Errorf("%d accounts, want one", len(all))
+	}
+}
+
+// What has not come whole is refused, also if what came of it would do: the rest of it may be the new key's limits.
+func TestABodyThatBreaksOff(t *testing.T) {
+	o := newOperator(t)
+	o.do("POST", "/accounts", `{"id": "acme"}`)
+	for _, came := range []string{"", `{}`, `{"name": "ci"}`} {
+		r := httptest.NewRequest(http.MethodPost, prefix+"/accounts/acme/keys", io.MultiReader(strings.NewReader(came), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		o.server.Config.Handler.ServeHTTP(w, r)
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "the body broke off") {
+			t.Errorf("%q: %d %s", came, w.Code, w.Body)
+		}
+	}
+	if keys := decode[[]ledger.Key](o, o.do("GET", "/accounts/acme/keys", "")); len(keys) != 0 {
+		t.Errorf("made %+v", keys)
 	}
 }
