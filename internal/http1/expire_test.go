@@ -89,3 +89,16 @@ func TestExpire(t *testing.T) {
 		}
 	}
 }
+
+// How long the rest of a request may take is set once, when the server shuts down: what comes of it gives no more time.
+func TestShutdownGivesABodyNoMoreTime(t *testing.T) {
+	s := &Server{IdleTimeout: time.Hour, HeadTimeout: time.Minute}
+	socket := &deadlines{script: script{in: []byte("some"), piece: 1}}
+	c := newConn(s, socket)
+	c.state.Store(active)
+	c.reading = body
+	s.stopListening()
+	if _, err := c.Read(make([]byte, 1)); err != nil || socket.set != 0 {
+		t.Errorf("the deadline was moved %d times, %v", socket.set, err)
+	}
+}

@@ -114,3 +114,37 @@ func TestAnAnswerCannotBeginWithJustAnything(t *testing.T) {
 		}
 	}
 }
+
+// hiccup is a connection one of whose writes fails; the others would not.
+type hiccup struct {
+	*script
+	left int // writes up to that one
+}
+
+func (h *hiccup) Write(p []byte) (int, error) {
+	if h.left--; h.left == 0 {
+		return 0, syscall.ENOBUFS
+	}
+	return h.script.Write(p)
+}
+
+// Nothing is written after what could not be, also within a large piece: it would be taken for what is missing.
+func TestNothingFollowsAWriteThatFailed(t *testing.T) {
+	for _, length := range []string{"", strconv.Itoa(4 * pieceSize)} {
+		for at := range 5 {
+			socket := &hiccup{script: newScript([]byte(get("/1", "")+get("/2", "")), 0), left: at + 1}
+			var failure error
+			s := &Server{MaxHead: testHead, HeadTimeout: soon, IdleTimeout: soon, WriteTimeout: soon, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", length)
+				for range 2 {
+					_, err := w.Write(make([]byte, 2*pieceSize))
+					failure = errors.Join(failure, err)
+				}
+			})}
+			newConn(s, socket).serve()
+			if socket.left != 0 || !errors.Is(failure, syscall.ENOBUFS) {
+				t.Errorf("length %q, write %d: %d more, the handler was told %v", length, at+1, -socket.left, failure)
+			}
+		}
+	}
+}

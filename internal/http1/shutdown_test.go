@@ -169,3 +169,35 @@ func TestServeAfterTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// A request that is read already when the shutdown begins is answered, the last one of its connection.
+func TestShutdownAnswersWhatIsRead(t *testing.T) {
+	h := newHeld()
+	s, address := start(t, h.ServeHTTP)
+	c := dial(t, address)
+	c.send(get("/flush", "") + get("/quick", "")) // together: one read gets both
+	wait(t, "the first request", h.began)
+	s.stopListening()
+	close(h.letGo)
+	for _, closes := range []bool{false, true} { // the first had said that it stays
+		if response, body := c.answer(); body != "done" || response.Close != closes {
+			t.Errorf("got %q, close %v, want %v", body, response.Close, closes)
+		}
+	}
+	c.wantClosed()
+}
+
+// A request whose first byte comes just as its connection is closed for being idle is not begun:
+// nobody would get its answer.
+func TestAClosedConnectionTakesNoRequest(t *testing.T) {
+	for _, state := range []int32{fresh, idle} {
+		c := newConn(&Server{IdleTimeout: soon, HeadTimeout: soon}, newScript([]byte(probe), 0))
+		c.state.Store(state)
+		if c.in.Await() != nil {
+			t.Fatal("the request is not there")
+		}
+		if !c.closeIfIdle(time.Now().Add(freshFor)) || c.awaitRequest() {
+			t.Errorf("state %d: the request is begun", state)
+		}
+	}
+}
