@@ -102,3 +102,28 @@ func TestShutdownGivesABodyNoMoreTime(t *testing.T) {
 		t.Errorf("the deadline was moved %d times, %v", socket.set, err)
 	}
 }
+
+// Nor does who turns to a client only then: a deadline that is moved gives no time any more.
+func TestExpireIsForWhatFollowsToo(t *testing.T) {
+	began, expired, failures := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+	s, address := start(t, func(w http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		<-expired
+		_, err := io.Copy(io.Discard, r.Body)
+		for err == nil {
+			_, err = w.Write(make([]byte, 100_000))
+		}
+		failures <- err
+	}, func(s *Server) { s.IdleTimeout, s.WriteTimeout = time.Hour, time.Hour })
+	for _, request := range []string{post("Content-Length: 10\r\n", "half"), get("/", "")} {
+		dial(t, address).send(request) // and neither sends more nor reads
+		wait(t, "the request", began)
+	}
+	s.Expire()
+	close(expired)
+	for range 2 {
+		if err := wait(t, "the failure", failures); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
