@@ -261,11 +261,15 @@ func (w *response) finish() bool {
 		w.appendTrailers()
 	}
 	w.send(nil, "")
-	if !w.body.over && w.failure == nil { // else the end that lingering says would be that of a part
-		w.conn.linger()
+	if w.failure != nil {
+		return false // without lingering, whose end would be that of a whole answer
 	}
 	whole := w.bodiless || w.length < 0 || w.written == w.length
-	return whole && w.body.over && !w.closes && w.failure == nil
+	kept := whole && w.body.over && !w.closes
+	if !kept && (!w.body.over || !w.conn.in.Quiet()) {
+		w.conn.linger()
+	}
+	return kept
 }
 
 // endsByClose reports whether the end of the connection is the end of the body.
