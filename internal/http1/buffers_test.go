@@ -58,7 +58,7 @@ func TestAWaitingStreamHoldsNoBuffer(t *testing.T) {
 		for i := range 3 {
 			_, _ = io.WriteString(w, r.URL.Path)
 			flush(w)
-			if own.conn.in.HasBuffer() || own.buffer != nil || own.out != nil || own.kept != nil || own.conn.vector[0] != nil || own.conn.vector[1] != nil || own.conn.vector[2] != nil {
+			if own.conn.in.HasBuffer() || own.buffer != nil || own.out != nil || own.kept != nil || own.conn.slowHead != nil || own.conn.vector[0] != nil || own.conn.vector[1] != nil || own.conn.vector[2] != nil {
 				t.Errorf("after Flush %d: reader's %v, buffer %v, %d and %d bytes", i, own.conn.in.HasBuffer(), own.buffer, cap(own.out), cap(own.kept))
 			}
 		}

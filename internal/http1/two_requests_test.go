@@ -18,6 +18,7 @@ func TestRequestThatMayBeTwo(t *testing.T) {
 		first + "1\r\nHost: x\r\ncONTENT-lENGTH:5\r\nX: " + long + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks: 1,
 		first + "0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nab":                                         2,
 		first + "0\r\nConnection: keep-alive\r\nContent-Length: 2\r\ntransfer-encoding:chunked\r\n\r\nab":            1,
+		first + "0\r\nConnection: keep-alive\r\nContent-Length: 2\r\nTransfer-Encoding:\r\n\r\nab":                   1,
 		first + "0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks:                         1,
 	} {
 		for _, piece := range []byte{0, 1, 50} {
