@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -200,4 +201,20 @@ func TestAClosedConnectionTakesNoRequest(t *testing.T) {
 			t.Errorf("state %d: the request is begun", state)
 		}
 	}
+}
+
+// A connection that was accepted just as the shutdown began is closed, and not served by who is thought to have ended.
+func TestNoConnectionIsTakenAfterShutdown(t *testing.T) {
+	s, _ := start(t, newHeld().ServeHTTP)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	accepted, client := net.Pipe()
+	if c := s.addConn(accepted); c != nil || s.connections() != 0 {
+		t.Errorf("taken as %v, of %d", c, s.connections())
+	}
+	if err := accepted.SetDeadline(time.Time{}); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("it is open: %v", err)
+	}
+	_ = client.Close()
 }
