@@ -34,6 +34,11 @@ func TestConsoleIsServed(t *testing.T) {
 	if policy := page.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'; script-src 'self'") || strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %q", policy)
 	}
+	for name, want := range map[string]string{"Cache-Control": "no-cache", "Referrer-Policy": "no-referrer"} {
+		if got := page.Header().Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
 	for _, reference := range regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1) {
 		if file := get(h, "/console/"+reference[1], ""); file.Code != http.StatusOK || file.Header().Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d, %v", reference[1], file.Code, file.Header())
@@ -128,6 +133,10 @@ func TestBrowsersFindTheConsole(t *testing.T) {
 	withCalls(t, nil).ServeHTTP(w, r)
 	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/console/" {
 		t.Errorf("%d to %q", w.Code, w.Header().Get("Location"))
+	}
+	r.URL.Path, w = prefix+"/accounts", httptest.NewRecorder()
+	if withCalls(t, nil).ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
+		t.Errorf("a call from a browser: %d", w.Code)
 	}
 	if got := get(withCalls(t, nil), "/", ""); got.Code != http.StatusUnauthorized || !strings.Contains(got.Body.String(), "/console/") {
 		t.Errorf("a tool: %d %s", got.Code, got.Body)

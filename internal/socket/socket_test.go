@@ -303,6 +303,21 @@ func TestAwaitOverTLSTakesWhatIsThere(t *testing.T) {
 	}
 }
 
+// Only a look does not wait: what is read after it does.
+func TestReadingOverTLSWaits(t *testing.T) {
+	r, far := secured(t)
+	say(t, far, "x")
+	if b, err := r.readByte(); b != 'x' || err != nil {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if err := r.base.SetReadDeadline(time.Unix(1, 0)); err != nil { // who waits is told
+		t.Fatal(err)
+	}
+	if _, err := r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // arrived waits until so much can be read from the reader's connection.
 func arrived(t *testing.T, r *Reader, want int) {
 	t.Helper()
