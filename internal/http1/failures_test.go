@@ -148,3 +148,19 @@ func TestNothingFollowsAWriteThatFailed(t *testing.T) {
 		}
 	}
 }
+
+// What is informational does not begin the answer.
+func TestInformationalAnswersAreNotSent(t *testing.T) {
+	_, address := start(t, func(w http.ResponseWriter, _ *http.Request) {
+		for _, status := range []int{100, 103, 199} {
+			w.WriteHeader(status)
+		}
+		_, _ = io.WriteString(w, "x")
+	})
+	c := dial(t, address)
+	for range 2 {
+		if response, body := c.get("/"); response.StatusCode != http.StatusOK || body != "x" {
+			t.Errorf("got %s, %q", response.Status, body)
+		}
+	}
+}
