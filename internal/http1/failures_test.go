@@ -138,7 +138,9 @@ func TestNothingFollowsAWriteThatFailed(t *testing.T) {
 				w.Header().Set("Content-Length", length)
 				for range 2 {
 					_, err := w.Write(make([]byte, 2*pieceSize))
-					failure = errors.Join(failure, err)
+					if failure = errors.Join(failure, err); err == nil && socket.left <= 0 {
+						t.Errorf("length %q, write %d: not told at once", length, at+1)
+					}
 				}
 			})}
 			newConn(s, socket).serve()
