@@ -431,6 +431,7 @@ var twinCases = []twinCase{
 		o.Replies[0].Header.Set("Content-Length", strconv.Itoa(len(long)))
 		o.Replies[0].Length = int64(len(long))
 	}},
+	{name: "HEAD with a length, written nothing to", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", head: true, act: answering(200, []string{"Content-Length", "4000"}), want: []int{200}},
 	{name: "HEAD flushed", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", head: true, act: answering(200, nil, "abc", ""), want: []int{200}},
 	{name: "HEAD without a body", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", head: true, act: answering(200, nil), want: []int{200}},
 	{name: "204", send: get("/", ""), act: answering(204, nil), want: []int{204}},
