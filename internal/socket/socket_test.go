@@ -237,24 +237,6 @@ func TestAwaitOverTLS(t *testing.T) {
 	}
 }
 
-// Only looks must not wait: who reads on after one waits for what comes.
-func TestReadAfterAwaitOverTLSWaits(t *testing.T) {
-	r, far := secured(t)
-	say(t, far, "a")
-	if err := r.Await(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		time.Sleep(20 * time.Millisecond) // however long: the second read waits
-		say(t, far, "b")
-	}()
-	for _, want := range "ab" {
-		if got, err := r.ReadByte(); rune(got) != want || err != nil {
-			t.Errorf("got %q, %v, want %q", got, err, want)
-		}
-	}
-}
-
 // A record may come byte by byte. Until it is whole there is nothing to read, and no need of a buffer.
 func TestAwaitOverTLSWaitsForTheRecord(t *testing.T) {
 	r, far, below := securedOver(t, tls.VersionTLS13)
