@@ -110,7 +110,11 @@ func TestErrorsAsGoogleHasThem(t *testing.T) {
 			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 				t.Fatal(err)
 			}
-			if in := body.Error; in.Code != e.status || w.Code != e.status || in.Status != tc.google || in.Message != e.message || len(in.Details) == 0 || in.Details[0].Reason != tc.code ||
+			details := 1
+			if e.retryAfter > 0 {
+				details = 2
+			}
+			if in := body.Error; in.Code != e.status || w.Code != e.status || in.Status != tc.google || in.Message != e.message || len(in.Details) != details || in.Details[0].Reason != tc.code ||
 				len(in.Details[0].Metadata) > 0 != (e.metadata != nil) {
 				t.Errorf("%d: got %s", w.Code, w.Body)
 			}

@@ -292,6 +292,7 @@ func TestGeminiRefusals(t *testing.T) {
 			equal(t, "cost", c.r.header.Get("x-tollgate-cost"), "0")
 			equal(t, "x-should-retry: false", c.r.header.Get("x-should-retry") == "false", c.final)
 			equal(t, "Retry-After", c.r.header.Get("Retry-After") != "", !c.final)
+			equal(t, "details", c.r.get("error.details.#").String(), map[bool]string{true: "1", false: "2"}[c.final])
 			equal(t, "RetryInfo", c.r.get("error.details.1.retryDelay").Exists(), !c.final)
 			if c.r.get("error.message").String() == "" || c.r.header.Get("x-request-id") == "" || c.code == "insufficient_quota" != c.r.get("error.details.0.metadata.required").Exists() {
 				t.Errorf("it says %s", c.r.body)
