@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // A knownHead is the head of a connection's last request, and what net/http read
@@ -19,9 +18,6 @@ type knownHead struct {
 	number  span // where in the text the body's length is; empty: it says none
 	request http.Request
 }
-
-// span is a part of a text.
-type span struct{ from, to int }
 
 // maxDigits is how many digits of a length are certain to fit in an int64.
 const maxDigits = 18
@@ -43,20 +39,16 @@ func (k *knownHead) forget() { *k = knownHead{text: k.text[:0]} }
 // lengthIn finds the number in a head's one Content-Length. Plain are the length
 // itself, without as much as a sign or a zero before it, and no length at all.
 func lengthIn(head []byte, length int64) (number span, plain bool) {
-	const name = "content-length:"
-	at, found := 0, 0
-	for line := range bytes.Lines(head) {
-		if len(line) >= len(name) && strings.EqualFold(string(line[:len(name)]), name) {
-			value := bytes.TrimSpace(line[len(name):])
-			from := at + len(name) + bytes.Index(line[len(name):], value)
-			number = span{from, from + len(value)}
-			found++
-		}
-		at += len(line)
+	found := 0
+	for number = range valuesOf(head, "content-length:") {
+		found++
 	}
 	if found == 0 {
 		return span{}, length == 0
 	}
+	value := head[number.from:number.to]
+	number.from += len(value) - len(bytes.TrimLeft(value, " \t"))
+	number.to = number.from + len(bytes.Trim(value, " \t"))
 	return number, found == 1 && string(head[number.from:number.to]) == strconv.FormatInt(length, 10)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -329,17 +330,31 @@ func mayBeTwo(r *http.Request, head []byte) bool {
 
 // has reports whether a line of the head begins so.
 func has(head []byte, name string) bool {
-	for line := range bytes.Lines(head) {
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			return false // the head's end
-		}
-		if len(line) >= len(name) && strings.EqualFold(string(line[:len(name)]), name) {
-			return true
-		}
+	for range valuesOf(head, name) {
+		return true
 	}
 	return false
 }
+
+// valuesOf are the places of what follows in the lines of the head that begin so.
+func valuesOf(head []byte, name string) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		at := 0
+		for line := range bytes.Lines(head) {
+			text := bytes.TrimRight(line, "\r\n")
+			switch {
+			case len(text) == 0:
+				return // the head's end
+			case len(text) >= len(name) && strings.EqualFold(string(text[:len(name)]), name) && !yield(span{at + len(name), at + len(text)}):
+				return
+			}
+			at += len(line)
+		}
+	}
+}
+
+// span is a part of a text.
+type span struct{ from, to int }
 
 // wellFormed makes the checks that net/http leaves to its server. A name with a
 // blank before its colon could be understood otherwise by who comes after us.
