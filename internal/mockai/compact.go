@@ -11,15 +11,6 @@ const (
 	inputTokensRoute = "responses/input_tokens"
 )
 
-// readInputTokens reads the body of a count of tokens, which may be of nothing.
-func readInputTokens(r *request, contentType string, body []byte) *problem {
-	p := readResponses(r, contentType, body)
-	if r.family = familyCount; p != nil && p.param != "input" {
-		return p
-	}
-	return nil
-}
-
 // inputTokens answers a count of tokens.
 func (a *answer) inputTokens() {
 	dst := strconv.AppendInt([]byte(`{"object":"response.input_tokens","input_tokens":`), a.request.used.prompt, 10)

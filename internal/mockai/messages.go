@@ -16,13 +16,15 @@ const (
 
 func isAnthropic(path string) bool { return path == messagesRoute || path == countRoute }
 
-// readCount reads the body of a count of tokens: a message that has no limit.
-func readCount(r *request, contentType string, body []byte) *problem {
-	p := readMessages(r, contentType, body)
-	if r.family = familyCount; p != nil && p.param != "max_tokens" {
-		return p
+// countOf reads the body of a count of tokens: what is counted, which may lack one member.
+func countOf(counted reader, lacks string) reader {
+	return func(r *request, contentType string, body []byte) *problem {
+		p := counted(r, contentType, body)
+		if r.family = familyCount; p != nil && p.param != lacks {
+			return p
+		}
+		return nil
 	}
-	return nil
 }
 
 // count answers a count of tokens.

@@ -104,7 +104,7 @@ var routes = map[string]route{
 	"completions":          {readCompletions, (*answer).chat, (*answer).chatStream},
 	"responses":            {readResponses, (*answer).responses, (*answer).responseStream},
 	compactRoute:           {readResponses, (*answer).compact, nil},
-	inputTokensRoute:       {readInputTokens, (*answer).inputTokens, nil},
+	inputTokensRoute:       {countOf(readResponses, "input"), (*answer).inputTokens, nil},
 	"embeddings":           {readEmbeddings, (*answer).embeddings, nil},
 	"images/generations":   {readImages, (*answer).images, (*answer).imageStream},
 	"images/edits":         {readImages, (*answer).images, (*answer).imageStream},
@@ -115,7 +115,7 @@ var routes = map[string]route{
 	"audio/transcriptions": {readTranscription, (*answer).transcription, nil},
 	"audio/translations":   {readTranscription, (*answer).transcription, nil},
 	messagesRoute:          {readMessages, (*answer).wholeMessage, (*answer).messageStream},
-	countRoute:             {readCount, (*answer).count, nil},
+	countRoute:             {countOf(readMessages, "max_tokens"), (*answer).count, nil},
 	"tokenizer":            {readTokenizer, (*answer).tokenizer, nil},
 	"web_search":           {readSearch, (*answer).search, nil},
 
