@@ -92,8 +92,8 @@ func imagesCeiling(r *requestReader) {
 	q.Ceiling[OutputImage] = imageOutputTokens * q.Choices
 }
 
-// oneCall is the most that is used by what costs by the call alone.
-func oneCall(r *requestReader) { r.request.Ceiling[Call] = 1 }
+// oneCall is the most that is used by what costs by the call alone. No tool is called for it.
+func oneCall(r *requestReader) { r.request.Ceiling[Call], r.request.Tools = 1, nil }
 
 // MayBeSentAs raises the ceiling to what the request can cost at an upstream that
 // knows the model by this name: some models do more than they are asked for.

@@ -118,10 +118,8 @@ func endpointTable() []*Endpoint {
 		schema: responsesSchema(), quantities: tokenQuantities,
 		without: estimateChat, describe: describeTier, calls: responsesCalls,
 	}
-	compacted := &dialect{ // may have calls again that were paid for
-		schema: responses.schema, quantities: tokenQuantities,
-		without: estimateChat, describe: describeTier,
-	}
+	compacted := *responses
+	compacted.calls = nil  // those that are in it were paid for
 	inputOnly := &dialect{ // of embeddings, and of rankings
 		schema: inputSchema(tokenCounts()), quantities: embeddingQuantities,
 		without: estimateEmbeddings,
@@ -177,12 +175,12 @@ func endpointTable() []*Endpoint {
 		{
 			Path: "/responses/compact", Name: "responses", Class: "chat", API: Responses,
 			parameters: join(common, attributeParameter(serviceTier), inputItemsParameter(), previousParameter()),
-			ceiling:    compactCeiling, dialect: compacted,
+			ceiling:    compactCeiling, dialect: &compacted,
 		},
 		{
 			Path: "/responses/input_tokens", Name: "input_tokens", Class: "tokenizer", API: Responses,
 			parameters: join(common, inputItemsParameter(), previousParameter(), storedParameter("conversation", "a conversation", wholeInput)),
-			ceiling:    countCeiling, dialect: countDialect(),
+			ceiling:    oneCall, dialect: countDialect(),
 		},
 		{
 			Path: "/embeddings", Name: "embeddings", Class: "embeddings", API: OpenAI,

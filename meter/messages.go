@@ -40,7 +40,7 @@ func messagesEndpoints(common []parameter) []*Endpoint {
 		},
 	}, {
 		Path: "/messages/count_tokens", Name: "count_tokens", Class: "tokenizer", API: Anthropic,
-		parameters: conversation, ceiling: countCeiling, dialect: countDialect(),
+		parameters: conversation, ceiling: oneCall, dialect: countDialect(),
 	}}
 }
 
@@ -50,12 +50,6 @@ func countDialect() *dialect {
 		schema:     compileSchema([]schemaPath{{path: "type", fact: factType}, {path: "error", fact: factError}}),
 		quantities: noQuantities, without: deriveCall,
 	}
-}
-
-// countCeiling is of a count of tokens: no tool is called for it.
-func countCeiling(r *requestReader) {
-	oneCall(r)
-	r.request.Tools = nil
 }
 
 // messagesCeiling takes the limit as the most, thoughts included. With interleaved

@@ -149,7 +149,7 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 	}
 	if r.err == nil && !e.NamesModel() {
 		r.checkModel(e.modelName(), o.Model)
-		r.named(cmp.Or(o.Model, e.unnamed))
+		r.meansModel(cmp.Or(o.Model, e.unnamed))
 	}
 	if r.err == nil && r.request.Model == "" {
 		r.fail(e.modelName(), "You must provide a %s parameter.", e.modelName())
@@ -163,18 +163,17 @@ func (e *Endpoint) ReadRequest(contentType string, body []byte, o ReadOptions) (
 	return r.request, nil
 }
 
-// named takes a model that is named elsewhere, or meant, where the body names none. The upstream is told
+// meansModel takes a model that is named elsewhere, or meant, where the body names none. The upstream is told
 // which: it could mean another. A body that says nothing at all means nothing.
-func (r *requestReader) named(model string) {
+func (r *requestReader) meansModel(model string) {
 	q := r.request
-	if model == "" || len(q.renames) > 0 || r.seen == 0 {
-		return
-	}
-	if r.noModel == (edit{}) { // a form: it has to name one
+	switch {
+	case model == "" || len(q.renames) > 0:
+	case r.noModel == (edit{}): // a form: it has to name one
 		q.Model = ""
-		return
+	case r.seen > 0:
+		q.Model, q.otherwise, q.renames = model, true, []edit{r.noModel}
 	}
-	q.Model, q.otherwise, q.renames = model, true, []edit{r.noModel}
 }
 
 // modelName is the parameter that names the model.

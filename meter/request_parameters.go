@@ -55,7 +55,9 @@ func (r *requestReader) checkModel(param, name string) {
 	switch {
 	case len(name) > maxModelBytes:
 		r.fail(param, "Invalid value for '%s': longer than %d bytes.", param, maxModelBytes)
-	case !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl):
+	case !utf8.ValidString(name):
+		r.fail(param, "Invalid value for '%s': it is not UTF-8.", param)
+	case strings.ContainsFunc(name, unicode.IsControl):
 		r.fail(param, "Invalid value for '%s': it has control characters.", param)
 	}
 }

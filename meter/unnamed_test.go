@@ -67,11 +67,15 @@ func TestModelInThePath(t *testing.T) {
 			t.Errorf("%.10q is taken for a model", name)
 		}
 	}
-	form := testForm(t, "size", "1024x1024", "@image", "x")
-	if _, err := FindEndpoint("/images/edits").ReadRequest(formType, form, ReadOptions{Model: "mine"}); err == nil {
+	for _, field := range []string{"size", "other"} {
+		if _, err := FindEndpoint("/images/edits").ReadRequest(formType, testForm(t, field, "1024x1024"), ReadOptions{Model: "mine"}); err == nil {
+			t.Errorf("a form of %s alone, without a model, is sent as it is", field)
+		}
+	}
+	if _, err := FindEndpoint("/images/edits").ReadRequest(formType, testForm(t, "size", "1024x1024", "@image", "x"), ReadOptions{Model: "mine"}); err == nil {
 		t.Error("a form without a model is sent as it is")
 	}
-	form = testForm(t, "model", "another", "@image", "x")
+	form := testForm(t, "model", "another", "@image", "x")
 	if r, err = FindEndpoint("/images/edits").ReadRequest(formType, form, ReadOptions{Model: "mine"}); err != nil {
 		t.Fatal(err)
 	}
